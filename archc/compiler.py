@@ -1,0 +1,98 @@
+"""From the name of a spec to its graph: the pipeline, read downwards."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archc.graph import Graph
+from archc.language.loading import Loader, read_file, shipped
+from archc.language.spec import Spec
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+from archc.text.suggest import did_you_mean
+
+
+@dataclass(slots=True)
+class Model:
+    """A spec and its graph; `graph` is None where `diagnostics` holds an error."""
+
+    spec: Spec | None
+    graph: Graph | None
+    diagnostics: Diagnostics
+    changes: dict[str, str] = field(default_factory=dict)
+
+
+def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None) -> Model:
+    """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
+    diagnostics = Diagnostics()
+    path = locate(named)
+    if path is None:
+        hint = did_you_mean(named, (one.stem for one in shipped())) or "`archc list` shows the specs that ship"
+        diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
+        return Model(None, None, diagnostics)
+    name = str(path) if Path(named).exists() else _relative(path)
+    source = read_file(path, name, None, diagnostics)
+    if source is None:
+        return Model(None, None, diagnostics)
+    spec = Loader(path.parent, diagnostics).load(source, path)
+    return _elaborated(spec, diagnostics, changes or {}, inputs or {})
+
+
+def compile_text(text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None, name: str = "<text>") -> Model:
+    """The model of a spec that is a text. It can extend specs that ship, and name no files."""
+    diagnostics = Diagnostics()
+    spec = Loader(None, diagnostics).load(Source(name, text.removeprefix("\ufeff")), None)
+    return _elaborated(spec, diagnostics, changes or {}, inputs or {})
+
+
+def locate(named: str) -> Path | None:
+    """The file of a spec: as named, with .yaml, or the spec that ships under the name."""
+    try:
+        for path in (Path(named), Path(named + ".yaml")):
+            if path.exists() and not (path.is_dir() and path == Path(named) and named.isidentifier()):
+                return path
+    except (OSError, ValueError):
+        return None
+    return next((path for path in shipped() if path.stem == named), None)
+
+
+def _relative(path: Path) -> str:
+    return str(Path("specs", path.name))
+
+
+def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, str]) -> Model:
+    if spec is None:
+        return Model(None, None, diagnostics)
+    from archc.elaborate import elaborate
+
+    set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
+    input_trees = {name: _shape(name, text, diagnostics) for name, text in inputs.items()}
+    graph = elaborate(spec, diagnostics, set_trees, input_trees)
+    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in inputs.items()})
+
+
+def _outside(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
+    """A value from the command line, read as YAML."""
+    source = Source(name, text)
+    return t.parse(source, diagnostics) or t.Scalar(source, 0, len(text), None)
+
+
+def _shape(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
+    """`3x224x224`, or a list."""
+    source = Source(f"--input {name}".strip(), text)
+    parts = text.lower().split("x")
+    if text.startswith("[") or not all(part.strip().isdigit() for part in parts):
+        return t.parse(source, diagnostics) or t.Scalar(source, 0, len(text), None)
+    items: list[t.Tree] = [t.Scalar(source, 0, len(text), int(part[:10])) for part in parts]
+    return t.Sequence(source, 0, len(text), items)
+
+
+def value_as_text(value: Any) -> str:
+    """A Python value as the YAML text of `--set`."""
+    import json
+
+    return json.dumps(value)

@@ -1,0 +1,122 @@
+"""Arguments: what was written, evaluated and bound to a signature."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.elaborate.state import Closure, Context, Run
+from archc.language.entries import Entry
+from archc.language.expression import Unknown
+from archc.language.values import Mistake, evaluate, is_expression, written
+from archc.signature import ANY, MISSING, Param, Signature, bind
+from archc.text import tree as t
+from archc.text.source import Span
+from archc.text.suggest import did_you_mean
+
+Trees = dict[str, t.Tree]
+
+
+def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:
+    """The written arguments by name: a mapping names them, anything else is the main one. None after a mistake."""
+    tree = entry.argument
+    if tree is None or (isinstance(tree, t.Scalar) and tree.value is None and not tree.quoted):
+        return {}
+    if not isinstance(tree, t.Mapping):
+        main = signature.main
+        if main is None:
+            run.error("A302", tree.span, f"{what} takes no arguments", f"write `{entry.kind}`", context.place)
+            return None
+        return {main.name: tree}
+    found: Trees = {}
+    good = True
+    for key, value in tree.items:
+        if key.value in signature.params:
+            found[str(key.value)] = value
+        else:
+            good = False
+            known = list(signature.params)
+            hint = did_you_mean(str(key.value), known) or (f"it takes {', '.join(known)}" if known else "it takes none")
+            run.error("A302", key.span, f'{what} has no argument "{key.value}"', hint, context.place)
+    return found if good else None
+
+
+def bound(
+    run: Run, entry: Entry, signature: Signature, trees: Trees, preset: dict[str, Any], what: str, context: Context
+) -> dict[str, Any] | None:
+    """Every argument, evaluated and checked. None where one is wrong or unknown."""
+    given: dict[str, Any] = {}
+    known = True
+    for name, tree in trees.items():
+        value = argument(run, tree, signature.params[name], context)
+        if value is MISSING:
+            known = False
+        given[name] = value
+    if not known:
+        preset = {name: None for name in signature.params} | preset
+        given = {name: value for name, value in given.items() if value is not MISSING}
+        signature = Signature({name: param for name, param in signature.params.items() if name in given})
+    args, faults = bind(signature, given, preset)
+    for fault in faults:
+        tree_of = trees.get(fault.argument or "")
+        span = tree_of.span if tree_of is not None and tree_of.end > tree_of.start else entry.kind_span
+        message = f"{what} {fault.message}" if fault.code == "A403" else fault.message
+        run.error(fault.code, span, message, fault.hint, context.place)
+    return None if faults or not known else args
+
+
+def argument(run: Run, tree: t.Tree, param: Param, context: Context) -> Any:
+    """The value of one argument; MISSING after a mistake."""
+    try:
+        if param.type.name == "layer":
+            return layer_argument(tree, context)
+        if param.type is ANY and isinstance(tree, t.Mapping):
+            return Closure(tree, context)
+        return evaluate(tree, context.env)
+    except Mistake as mistake:
+        run.mistake(mistake, context.place)
+    except Unknown:
+        pass
+    return MISSING
+
+
+def layer_argument(tree: t.Tree, context: Context) -> Any:
+    """An entry with its place; a `$name` that is one already is handed on; null is no layer."""
+    if isinstance(tree, t.Scalar) and tree.value is None:
+        return None
+    if is_expression(tree):
+        value = written(tree).work(context.env)
+        if value is None or isinstance(value, Closure):
+            return value
+    return Closure(tree, context)
+
+
+def origins(run: Run, kind: str, signature: Signature, trees: Trees) -> dict[str, tuple[Span, str]]:
+    """Where each argument that was not left to its default was written, and how."""
+    found = {name: (tree.span, "") for name, tree in trees.items()}
+    if kind in run.spec.defaults:
+        for key, tree in run.spec.defaults[kind][1].items:
+            found.setdefault(str(key.value), (tree.span, "defaults"))
+    return found
+
+
+def preset_of(run: Run, kind: str, signature: Signature, context: Context) -> dict[str, Any]:
+    """What `defaults` says of a layer or block, evaluated in the spec's own names, once."""
+    if kind in run.presets:
+        return run.presets[kind]
+    found: dict[str, Any] = {}
+    run.presets[kind] = found
+    if kind in run.spec.defaults:
+        for key, tree in run.spec.defaults[kind][1].items:
+            name = str(key.value)
+            if name not in signature.params:
+                hint = did_you_mean(name, signature.params) or f"it takes {', '.join(signature.params) or 'none'}"
+                run.error("A302", key.span, f'{kind} has no argument "{name}"', hint)
+                continue
+            value = argument(run, tree, signature.params[name], context)
+            if value is not MISSING:
+                accepted = signature.params[name].type.accept(value)
+                if accepted is MISSING:
+                    run.error("A402", tree.span, f"{name} is not {signature.params[name].type.expected}")
+                else:
+                    found[name] = value
+    return found

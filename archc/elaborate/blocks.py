@@ -1,0 +1,82 @@
+"""Blocks: arguments bound, the body elaborated in names of its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.elaborate import chains
+from archc.elaborate.binding import argument, arguments_of, bound, preset_of
+from archc.elaborate.layers import register
+from archc.elaborate.naming import enter, leave, next_number
+from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Space, Values
+from archc.language import library
+from archc.language.blocks import Block
+from archc.language.entries import Entry
+from archc.language.expression import Axes
+from archc.signature import MISSING
+from archc.text.diagnostics import Use
+
+
+def find_block(run: Run, name: str, own: bool) -> Block | None:
+    """A block of the spec (it goes before an operator of its name), or one that ships."""
+    return run.spec.blocks.get(name) if own else library.find(name)
+
+
+def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """The values at the end of a block's chain."""
+    what = f"the block {block.name}"
+    taken = name if name is not None else next_number(context)
+    place = _place(run, block, entry, context, inputs)
+    env = _environment(run, block, entry, what, context, place)
+    if env is None or place is None:
+        register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
+        return (UNKNOWN,)
+    inner = enter(run, taken, block.name, context, inputs, entry.kind_span)
+    body = Context(Space(inner.space.scope, None), inner.space, env, place)
+    body.lookup = body.space
+    values = chains.run_chain(run, block.layers, body, inputs)
+    leave(run, inner, values)
+    register(run, context, taken, Ref(values, entry.kind_span, body.space, body.space.scope))
+    return values
+
+
+def _place(run: Run, block: Block, entry: Entry, context: Context, inputs: Values) -> Place | None:
+    uses = (Use(f'block "{block.name}"', entry.kind_span), *context.place.uses)
+    if not block.inputs:
+        if len(inputs) != 1:
+            message = f"the block {block.name} takes 1 input; this is given {len(inputs)}"
+            run.error("A502", entry.kind_span, message, "`inputs: [x, y]` in a block gives it several", context.place)
+            return None
+        return Place(block, {"input": inputs}, uses, context.place.depth + 1)
+    if len(inputs) != len(block.inputs):
+        message = f"the block {block.name} takes {len(block.inputs)} inputs, {', '.join(block.inputs)}; this is given {len(inputs)}"
+        run.error("A502", entry.kind_span, message, "name them: from: [a, b]", context.place)
+        return None
+    return Place(block, {name: (value,) for name, value in zip(block.inputs, inputs, strict=True)}, uses, context.place.depth + 1)
+
+
+def _environment(run: Run, block: Block, entry: Entry, what: str, context: Context, place: Place | None) -> dict[str, Any] | None:
+    """The names that a block's body sees: its parameters, its inputs, and the spec's params if it was written there."""
+    trees = arguments_of(run, entry, block.signature, what, context)
+    if trees is None:
+        return None
+    env: dict[str, Any] = dict(run.graph.params) if block.in_spec else {}
+    env.update(axes_of(place.inputs) if place is not None else {})
+    preset = dict(preset_of(run, block.name, block.signature, context))
+    body = Context(context.space, context.space, env, place or context.place)
+    for name, tree in block.defaults.items():  # a default may use the inputs
+        if name not in trees and name not in preset:
+            value = argument(run, tree, block.signature.params[name], body)
+            if value is MISSING:
+                return None
+            preset[name] = value
+    args = bound(run, entry, block.signature, trees, preset, what, context)
+    if args is None:
+        return None
+    env.update(args)
+    return env
+
+
+def axes_of(inputs: dict[str, Values]) -> dict[str, Axes]:
+    """What expressions see of inputs: `input` if there is one, else each by its name."""
+    return {name: Axes(None if UNKNOWN in values else values[0].shape) for name, values in inputs.items()}

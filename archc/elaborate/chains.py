@@ -1,0 +1,309 @@
+"""Chains and entries: each takes the one before it; `for`, `repeat` and `when` say how often it is there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.elaborate.blocks import apply_block, find_block
+from archc.elaborate.layers import apply, register
+from archc.elaborate.merging import apply_merge, has_branches
+from archc.elaborate.naming import check_name, enter, leave, next_number, suggest_kind
+from archc.elaborate.references import resolve_from
+from archc.elaborate.sharing import apply_share
+from archc.elaborate.state import UNKNOWN, Closure, Context, Ref, Run, Values
+from archc.graph import Promise
+from archc.language.entries import Chain, Entry, read_chain, read_entry
+from archc.language.expression import Unknown
+from archc.language.spec import METRICS
+from archc.language.values import Mistake, evaluate, is_expression, names_in
+from archc.ops import OPERATORS
+from archc.signature import shown
+from archc.text import tree as t
+from archc.text.source import Span
+from archc.text.suggest import did_you_mean
+
+COPY_NAMES = ("index", "first", "last")
+
+
+def run_chain(run: Run, chain: Chain, context: Context, current: Values) -> Values:
+    """The values at the end of a chain."""
+    for key, tree in chain.entries:
+        current = run_entry(run, tree, key, context, current)
+    return current
+
+
+def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, current: Values) -> Values:
+    """The values of an entry, with all its copies. Where it cannot be read, unknown."""
+    entry = read_entry(tree, run.diagnostics)
+    if entry is None:
+        return (UNKNOWN,)
+    run.step(entry.kind_span, context.place)
+    try:
+        if entry.modifiers and ("for" in entry.modifiers or "repeat" in entry.modifiers):
+            return _copies(run, entry, key, context, current)
+        name = None if key is None else _name(run, key, context)
+        return _copy(run, entry, name, key, context, current)
+    except Mistake as mistake:
+        run.mistake(mistake, context.place)
+    except Unknown:
+        pass
+    if key is not None and not is_expression(key):
+        context.space.names.setdefault(str(key.value), Ref((UNKNOWN,), key.span, weak=True))
+    return (UNKNOWN,)
+
+
+def _name(run: Run, key: t.Scalar, context: Context) -> str:
+    """The name that a key gives, with its expressions worked out."""
+    return check_name(str(evaluate(key, context.env)), key.span)
+
+
+def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Values:
+    """One copy for each row of `for`, times `repeat`."""
+    rows = _rows(run, entry, context)
+    of_rows = {name for row in rows for name in row}
+    read = names_in(key)
+    names_rows, names_copies = bool(read & of_rows), bool(read & set(COPY_NAMES)) and "repeat" in entry.modifiers
+    own_from = bool(names_in(entry.modifiers.get("from")) & (of_rows | set(COPY_NAMES)))
+    grouped = key is not None and entry.kind != "inline" and not names_copies
+    group: Context | None = None
+    if grouped and not names_rows and rows:
+        group = _open_group(run, entry, key, context, current)
+    started = False
+    for row in rows:
+        in_row = context.bound(row) if row else context
+        count = _count(run, entry, in_row)
+        if grouped and names_rows:
+            if "repeat" not in entry.modifiers:
+                assert key is not None
+                current = _copy(run, entry, _name(run, key, in_row), key, in_row, current, started and not own_from)
+                started = True
+                continue
+            group = _open_group(run, entry, key, in_row, current)
+        for index in range(count):
+            run.step(entry.kind_span, context.place)
+            in_copy = in_row
+            if "repeat" in entry.modifiers:
+                in_copy = in_row.bound({"index": index, "first": index == 0, "last": index == count - 1})
+            name = _name(run, key, in_copy) if names_copies and key is not None else None
+            where = in_copy
+            if group is not None:
+                where = Context(group.space, in_copy.lookup, in_copy.env, in_copy.place)
+            current = _copy(run, entry, name, key, where, current, started and not own_from)
+            started = True
+        if group is not None and names_rows:
+            _close_group(run, group, key, context, current)
+    if group is not None and not names_rows:
+        _close_group(run, group, key, context, current)
+    return current
+
+
+def _open_group(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Context:
+    assert key is not None
+    return enter(run, _name(run, key, context), "", context, current, entry.kind_span)
+
+
+def _close_group(run: Run, group: Context, key: t.Scalar | None, context: Context, current: Values) -> None:
+    assert key is not None
+    scope = group.space.scope
+    leave(run, group, current)
+    register(run, context, scope.label, Ref(current, key.span, group.space, scope))
+
+
+def _rows(run: Run, entry: Entry, context: Context) -> list[dict[str, Any]]:
+    """The rows of `for`: names to values, one for each copy."""
+    tree = entry.modifiers.get("for")
+    if tree is None:
+        return [{}]
+    value = evaluate(tree, context.env)
+    if isinstance(value, dict):
+        lists = {name: list(column) if isinstance(column, list | tuple) else None for name, column in value.items()}
+        if None in lists.values() or not lists:
+            raise Mistake("A402", tree.span, "`for` with names needs a list for each", "for: {n: [2, 2], c: [64, 128]}")
+        lengths = {name: len(column) for name, column in lists.items() if column is not None}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise Mistake("A404", tree.span, f"lists of different lengths: {told}", "make them equal")
+        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]  # type: ignore[arg-type]
+    elif isinstance(value, list) and all(isinstance(row, dict) for row in value):
+        rows = value
+    else:
+        raise Mistake("A402", tree.span, f"`for` is {shown(value)}, not rows", "for: [{c: 16}, {c: 24}], or for: {c: [16, 24]}")
+    for row in rows:
+        if set(row) != set(rows[0]):
+            odd = sorted(set(row) ^ set(rows[0]))[0]
+            raise Mistake("A404", tree.span, f'not every row of `for` has "{odd}"', "rows bind the same names")
+    _check_rebinding(rows, tree, context)
+    return rows
+
+
+def _check_rebinding(rows: list[dict[str, Any]], tree: t.Tree, context: Context) -> None:
+    """A `for` may not change what a name means: never a silent shadow."""
+    for name in rows[0] if rows else ():
+        if not name.isidentifier() or name in COPY_NAMES or name == "input":
+            raise Mistake("A306", tree.span, f'"{name}" cannot be a name of `for`', "letters, digits and _, and no word of the language")
+        if name in context.env:
+            raise Mistake("A305", tree.span, f'"{name}" means something here already', "choose another name")
+
+
+def _count(run: Run, entry: Entry, context: Context) -> int:
+    tree = entry.modifiers.get("repeat")
+    if tree is None:
+        return 1
+    count = evaluate(tree, context.env)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise Mistake("A402", tree.span, f"repeat is {shown(count)}, not a whole number from 0 up")
+    return count
+
+
+def _copy(
+    run: Run, entry: Entry, name: str | None, key: t.Scalar | None, context: Context, current: Values, chained: bool = False
+) -> Values:
+    """One copy of an entry. `chained`: an earlier copy is before it, so `from` has had its turn."""
+    modifiers = entry.modifiers
+    if not modifiers:
+        return _dispatch(run, entry, name, context, current)
+    source = modifiers.get("from")
+    when = modifiers.get("when")
+    there = True if when is None else evaluate(when, context.env)
+    if not isinstance(there, bool):
+        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false")
+    training = _flag(modifiers.get("train_only"), context)
+    run.training += training
+    try:
+        inputs = resolve_from(run, source, context) if source is not None and not chained else current
+        if not there:
+            if name is not None:
+                register(run, context, name, Ref(inputs[:1], key.span if key else entry.span, weak=True))
+            return inputs[:1] if source is not None else current
+        start = len(run.graph.nodes)
+        values = _dispatch(run, entry, name, context, inputs)
+        if "expect" in modifiers:
+            _promise(run, modifiers["expect"], values, (start, len(run.graph.nodes)), context)
+    finally:
+        run.training -= training
+    return current if training else values
+
+
+def _flag(tree: t.Tree | None, context: Context) -> bool:
+    value = evaluate(tree, context.env) if tree is not None else False
+    if not isinstance(value, bool):
+        assert tree is not None
+        raise Mistake("A402", tree.span, f"train_only is {shown(value)}, not true or false")
+    return value
+
+
+def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], context: Context) -> None:
+    if not isinstance(tree, t.Mapping):
+        raise Mistake("A202", tree.span, "expect is a mapping", "expect: {shape: [64, 56, 56]}")
+    for key, wanted in tree.items:
+        if key.value not in METRICS:
+            run.error("A201", key.span, f'"{key.value}" is no figure', did_you_mean(str(key.value), METRICS), context.place)
+            continue
+        metric = "parameters" if key.value == "params" else str(key.value)
+        try:
+            value = evaluate(wanted, context.env)
+        except Unknown:
+            continue
+        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1], context.place.uses))
+
+
+def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """An entry by its kind: a group, a layer argument, an operator, a block."""
+    kind = entry.kind
+    group = _GROUPS.get(kind)
+    if group is not None:
+        return group(run, entry, name, context, inputs)
+    if kind.startswith("$"):
+        return _apply_closure(run, entry, name, context, inputs)
+    block = find_block(run, kind, own=True)
+    op = OPERATORS.get(kind) if block is None else None
+    block = block if block is not None or op is not None else find_block(run, kind, own=False)
+    if block is not None:
+        return apply_block(run, block, entry, name, context, inputs)
+    if op is None:
+        run.error("A301", entry.kind_span, f'no layer or block is called "{kind}"', suggest_kind(run, kind), context.place)
+        if name is not None:
+            register(run, context, name, Ref((UNKNOWN,), entry.kind_span, weak=True))
+        return (UNKNOWN,)
+    if op.transparent:
+        if name is not None:
+            register(run, context, name, Ref(inputs, entry.kind_span, weak=True))
+        return inputs
+    taken = name if name is not None else next_number(context)
+    if op.merges and has_branches(op, entry.argument):
+        return apply_merge(run, op, entry, taken, context, inputs)
+    values, node = apply(run, op, entry, context.space.prefix + taken, context, inputs, None)
+    register(run, context, taken, Ref(values, entry.kind_span, made=node))
+    return values
+
+
+def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """`layers:`, or a nested list: a chain one level down."""
+    chain = read_chain(entry.argument, run.diagnostics, entry.kind_span)
+    if chain is None:
+        return (UNKNOWN,)
+    taken = name if name is not None else next_number(context)
+    inner = enter(run, taken, "", context, inputs, entry.kind_span)
+    values = run_chain(run, chain, inner, inputs)
+    leave(run, inner, values)
+    register(run, context, taken, Ref(values, entry.kind_span, inner.space, inner.space.scope))
+    return values
+
+
+def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """`inline:`: a chain on this level."""
+    chain = read_chain(entry.argument, run.diagnostics, entry.kind_span)
+    if chain is None:
+        return (UNKNOWN,)
+    values = run_chain(run, chain, context, inputs)
+    if name is not None and name not in context.space.names:
+        register(run, context, name, Ref(values, entry.kind_span, weak=True))
+    return values
+
+
+def _null(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """No layer: the value passes on."""
+    if name is not None:
+        register(run, context, name, Ref(inputs, entry.kind_span, weak=True))
+    return inputs
+
+
+_GROUPS = {"layers": _layers, "inline": _inline, "share": apply_share, "null": _null}
+
+
+def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+    """`$act`: an entry that was given as an argument, with the names of where it was written."""
+    word = t.Scalar(entry.kind_span.source, entry.kind_span.start, entry.kind_span.end, entry.kind)
+    if entry.argument is not None and not (isinstance(entry.argument, t.Scalar) and entry.argument.value is None):
+        raise Mistake("A203", entry.argument.span, f"{entry.kind} is a layer already and takes no arguments")
+    value = evaluate(word, context.env)
+    if value is None:
+        return _null(run, entry, name, context, inputs)
+    if isinstance(value, str):
+        value = Closure(t.Scalar(word.source, word.start, word.end, value), context)
+    if not isinstance(value, Closure):
+        raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
+    written = value.context
+    there = Context(context.space, written.lookup, written.env, context.place if written.place is None else _with_uses(written, context))
+    key = None
+    if name is not None:
+        key = t.Scalar(word.source, word.start, word.end, name)
+    run.depth += 1
+    try:
+        check_depth(run, entry.kind_span, context)
+        return run_entry(run, value.tree, key, there, inputs)
+    finally:
+        run.depth -= 1
+
+
+def _with_uses(written: Context, context: Context) -> Any:
+    """The inputs of where it was written, the way of where it is used."""
+    from archc.elaborate.state import Place
+
+    return Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)
+
+
+def check_depth(run: Run, span: Span, context: Context) -> None:
+    from archc.elaborate.naming import check_depth as check
+
+    check(run, span, context)

@@ -1,0 +1,114 @@
+"""One layer: an operator applied to shapes, a node appended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archc.elaborate.binding import Trees, arguments_of, bound, origins, preset_of
+from archc.elaborate.state import MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
+from archc.graph import Node, Written
+from archc.language.entries import Entry
+from archc.ops.facts import Facts
+from archc.ops.registry import Op
+from archc.shape import Shape
+from archc.signature import Fault
+from archc.text.source import Span
+
+
+def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: Values, trees: Trees | None) -> tuple[Values, Node | None]:
+    """The values of an operator's outputs; UNKNOWN where it, or what it depends on, is wrong."""
+    trees = arguments_of(run, entry, op.signature, op.name, context) if trees is None else trees
+    if trees is None:
+        return (UNKNOWN,), None
+    preset = preset_of(run, op.name, op.signature, context)
+    args = bound(run, entry, op.signature, trees, preset, op.name, context)
+    if args is None or UNKNOWN in inputs:
+        return (UNKNOWN,), None
+    written = Written(entry.kind_span, origins(run, op.name, op.signature, trees), context.place.uses)
+    try:
+        node = make(run, op, name, args, inputs, context, written)
+    except Fault as fault:
+        _report(run, fault, entry, written, context)
+        return (UNKNOWN,), None
+    return node.outputs, node
+
+
+def make(run: Run, op: Op, name: str, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:
+    """A node of the graph. Raises Fault where the operator refuses the shapes or arguments."""
+    check_inputs(op, inputs)
+    if len(run.graph.nodes) >= MOST_LAYERS:
+        run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
+        raise Stop
+    facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
+    node = Node(name, op, args, inputs, facts, context.space.scope)
+    node.written = written
+    node.train_only = run.training > 0
+    run.graph.nodes.append(node)
+    context.space.scope.children.append(node)
+    return node
+
+
+def check_inputs(op: Op, inputs: Values) -> None:
+    count, least, most = len(inputs), op.least_inputs, op.most_inputs
+    if count >= least and (most is None or count <= most):
+        return
+    wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
+    several = [value for value in inputs if value.node is not None and len(value.node.outputs) > 1]
+    hint = f"{several[0].node.label} has {len(several[0].node.outputs)} values: name one, as in `from: {several[0].node.label}.0`" if several and several[0].node else None
+    if most is not None and most < count and hint is None:
+        hint = "merge them first with `add` or `concat`"
+    raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}; this is given {count}", hint, "A502")
+
+
+def facts_of(run: Run, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+    """The operator's facts, worked out once for equal shapes and arguments."""
+    try:
+        key = (op.name, shapes, *args.values())
+        kept = run.facts.get(key)
+    except TypeError:  # an argument that cannot be hashed, of a plugin
+        return _computed(op, shapes, args)
+    if kept is None:
+        kept = run.facts[key] = _computed(op, shapes, args)
+    facts: Facts = kept
+    return facts
+
+
+def _computed(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+    if op.module.startswith("archc.ops."):
+        facts = op.function(*shapes, **args)
+    else:
+        facts = _of_plugin(op, shapes, args)
+    for shape in facts.outputs:
+        if any(size > 2**53 for size in shape) or shape.values > 2**53:
+            raise Fault(None, f"an output of shape {list(shape)}, more values than can be counted")
+    return facts
+
+
+def _of_plugin(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+    """A plugin's mistake is its user's to see, without a traceback."""
+    try:
+        facts = op.function(*shapes, **args)
+    except Fault:
+        raise
+    except Exception as error:
+        raise Fault(None, f"the operator {op.name} failed: {type(error).__name__}: {error}", f"see {op.module}", "A705") from error
+    if not isinstance(facts, Facts):
+        raise Fault(None, f"the operator {op.name} returned no Facts", f"see {op.module}", "A705")
+    return facts
+
+
+def _report(run: Run, fault: Fault, entry: Entry, written: Written, context: Context) -> None:
+    span: Span = entry.kind_span
+    if fault.argument in written.arguments:
+        span = written.arguments[fault.argument][0]
+    run.error(fault.code, span, fault.message, fault.hint, context.place)
+
+
+def register(run: Run, context: Context, name: str, ref: Ref) -> None:
+    """Gives a name of this level its meaning; a name stands once."""
+    names = context.space.names
+    taken = names.get(name)
+    if taken is None or taken.weak:
+        names[name] = ref
+    elif not ref.weak:
+        run.error("A305", ref.span, f'the name "{name}" is taken here', f"first at {taken.span}", context.place)

@@ -1,0 +1,128 @@
+"""`from`: names to values."""
+
+from __future__ import annotations
+
+from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
+from archc.graph import Value
+from archc.language.expression import Unknown
+from archc.language.values import Mistake, evaluate
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostic
+from archc.text.source import Source, Span
+from archc.text.suggest import did_you_mean
+
+_NOWHERE = Span(Source("", ""), 0, 0)
+
+
+def resolve_from(run: Run, tree: t.Tree, context: Context) -> Values:
+    """The values that a `from` names, one name or a list."""
+    items: list[t.Tree] = list(tree.items) if isinstance(tree, t.Sequence) else [tree]
+    resolved: list[Value] = []
+    for item in items:
+        try:
+            found = evaluate(item, context.env)
+        except Mistake as mistake:
+            run.mistake(mistake, context.place)
+            resolved.append(UNKNOWN)
+        except Unknown:
+            resolved.append(UNKNOWN)
+        else:
+            for name in found if isinstance(found, list) else [found]:
+                resolved.extend(resolve(run, name, item.span, context))
+    if not resolved:
+        run.error("A304", tree.span, "`from` names nothing", "from: name, or from: [a, b]", context.place)
+        return (UNKNOWN,)
+    return tuple(resolved)
+
+
+def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
+    """The values of one name, as seen from a context."""
+    ref = find(run, name, span, context)
+    if ref is None:
+        return (UNKNOWN,)
+    if not run.training and any(value.node is not None and value.node.train_only for value in ref.values):
+        hint = "the deployed network has no such value; `outputs` may name it"
+        run.error("A308", span, f'"{name}" is there in training alone', hint, context.place)
+        return (UNKNOWN,)
+    return ref.values
+
+
+def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
+    """What a dotted name means: its first part here, then outward to the block's edge; the rest downward."""
+    if isinstance(name, int) and not isinstance(name, bool):
+        name = str(name)
+    if not isinstance(name, str) or not name:
+        run.error("A202", span, "not a name", "from: name, or from: [a, b]", context.place)
+        return None
+    if name.partition(".")[0].isdigit():
+        hint = "give the layer a name, so that inserting one does not rewire"
+        run.diagnostics.add(Diagnostic("A901", f'"{name}" names a layer by its number', span, hint, context.place.uses, "warning"))
+    first, *rest = name.split(".")
+    ref = _first(first, context)
+    seen = first
+    for part in rest:
+        if ref is None:
+            break
+        below = _below(ref, part)
+        if below is None:
+            _unknown(run, f'"{seen}" has no "{part}"', part, _inside(ref), span, context)
+            return None
+        ref, seen = below, f"{seen}.{part}"
+    if ref is None:
+        _unknown(run, f'nothing before this is called "{first}"', first, _visible(context), span, context)
+    return ref
+
+
+def _first(name: str, context: Context) -> Ref | None:
+    inputs = context.place.inputs
+    if name == "input":
+        span = context.place.block.span if context.place.block else _NOWHERE
+        ref = Ref(tuple(value for values in inputs.values() for value in values), span)
+        ref.space = _named(inputs, span, context) if len(inputs) > 1 else None
+        return ref
+    space: Space | None = context.lookup
+    while space is not None:
+        if name in space.names:
+            return space.names[name]
+        space = space.outer
+    if name in inputs:
+        return Ref(inputs[name], _NOWHERE)
+    return None
+
+
+def _named(inputs: dict[str, Values], span: Span, context: Context) -> Space:
+    space = Space(context.space.scope, None)
+    space.names = {name: Ref(values, span) for name, values in inputs.items()}
+    return space
+
+
+def _below(ref: Ref, part: str) -> Ref | None:
+    if ref.space is not None and part in ref.space.names:
+        return ref.space.names[part]
+    if ref.values[0] is UNKNOWN:
+        return ref
+    if ref.space is None and part.isdigit() and len(ref.values) > 1 and int(part) < len(ref.values):
+        return Ref((ref.values[int(part)],), ref.span)
+    return None
+
+
+def _inside(ref: Ref) -> list[str]:
+    if ref.space is not None:
+        return list(ref.space.names)
+    return [str(i) for i in range(len(ref.values))] if len(ref.values) > 1 else []
+
+
+def _visible(context: Context) -> list[str]:
+    names = ["input", *context.place.inputs]
+    space: Space | None = context.lookup
+    while space is not None:
+        names.extend(space.names)
+        space = space.outer
+    return list(dict.fromkeys(names))
+
+
+def _unknown(run: Run, message: str, wrong: str, known: list[str], span: Span, context: Context) -> None:
+    hint = did_you_mean(wrong, known)
+    if hint is None and known:
+        hint = "there are " + ", ".join(known[-6:]) if len(known) > 1 else f"there is {known[0]}"
+    run.error("A304", span, message, hint, context.place)

@@ -1,0 +1,173 @@
+"""The beginning and the end of elaboration: parameters, inputs, the chain of layers, outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archc.elaborate import chains
+from archc.elaborate.blocks import axes_of
+from archc.elaborate.references import resolve
+from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
+from archc.graph import Graph, Promise, Value
+from archc.language.blocks import NAME
+from archc.language.expression import Unknown
+from archc.language.spec import Spec
+from archc.language.values import Mistake, evaluate
+from archc.shape import Shape
+from archc.signature import is_int, shown
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.suggest import did_you_mean
+
+
+def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Graph | None:
+    """The graph of a spec. `changes` are values for its parameters, `inputs` shapes in place of its own ("" is the only one).
+
+    None where something is wrong; `diagnostics` then says what, all that could be found.
+    """
+    run = Run(spec, diagnostics)
+    env = _params(run, changes)
+    run.graph.params = env
+    place = Place(None, {}, (), 0)
+    context = Context(space := Space(run.graph.root, None), space, env, place)
+    shapes = _inputs(run, env, inputs)
+    place.inputs = {name: (value,) for name, value in shapes.items()}
+    env |= {name: axes for name, axes in axes_of(place.inputs).items() if name not in env}
+    current: Values = tuple(shapes.values())
+    try:
+        _closures(context)
+        if spec.layers is not None:
+            current = chains.run_chain(run, spec.layers, context, current)
+    except Stop:
+        return None
+    except RecursionError:
+        diagnostics.error("A602", spec.layers_span or spec.layers.entries[0][1].span if spec.layers else place.uses[0].span, "nested too deeply")
+        return None
+    _outputs(run, context, current)
+    _promises(run, env)
+    _check_defaults(run)
+    run.graph.inputs = shapes
+    run.graph.root.stop = len(run.graph.nodes)
+    return None if diagnostics.failed else run.graph
+
+
+def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
+    """The spec's parameters in their order; each may use those before it."""
+    env: dict[str, Any] = {}
+    for name, (_, tree) in run.spec.params.items():
+        if isinstance(tree, t.Mapping):
+            env[name] = tree
+            continue
+        value = _value(run, tree, env)
+        if name in changes:
+            value = _changed(run, name, value, changes[name])
+        env[name] = value
+    for name, tree in changes.items():
+        if name not in run.spec.params:
+            hint = did_you_mean(name, run.spec.params) or f"it has {', '.join(run.spec.params) or 'none'}"
+            run.error("A307", tree.span, f'{run.spec.name} has no parameter "{name}"', hint)
+    return env
+
+
+def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
+    try:
+        return evaluate(tree, env)
+    except Mistake as mistake:
+        run.mistake(mistake)
+    except Unknown:
+        pass
+    return Unknown
+
+
+def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
+    """A value from outside, if it is of the default's kind."""
+    value = _value(run, tree, {})
+    kinds = {bool: (bool, "true or false"), int: (int, "a whole number"), float: ((int, float), "a number"), str: (str, "a text"), list: (list, "a list")}
+    wanted, told = kinds.get(type(default), (object, ""))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool and wanted is not object):  # type: ignore[arg-type]
+        run.error("A402", tree.span, f"{name} is {shown(value)}, not {told}", f"as its default, {shown(default)}")
+    return value
+
+
+def _closures(context: Context) -> None:
+    """Parameters that are mappings are layers, as in `act: {leaky_relu: 0.1}`, or rows of values."""
+    for name, value in context.env.items():
+        if isinstance(value, t.Mapping):
+            context.env[name] = Closure(value, context)  # type: ignore[index]
+
+
+def _inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
+    tree = run.spec.input
+    if isinstance(tree, t.Mapping):
+        found = {}
+        for key, shape in tree.items:
+            name = str(key.value)
+            if not NAME.match(name) or name == "input":
+                run.error("A306", key.span, f'"{name}" cannot name an input', "letters, digits and _, and not `input`")
+            found[name] = _shape(run, name, changes.get(name, shape), env)
+        wrong = [name for name in changes if name not in found]
+    else:
+        wrong = [name for name in changes if name not in ("", "input")]
+        tree = changes.get("", changes.get("input", tree)) if changes else tree
+        found = {"input": _shape(run, "input", tree, env) if tree is not None else UNKNOWN}
+    for name in wrong:
+        hint = did_you_mean(name, found) or f"there {'is' if len(found) == 1 else 'are'} {', '.join(found)}"
+        run.error("A307", changes[name].span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
+    return found
+
+
+def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any]) -> Value:
+    value = _value(run, tree, env)
+    if value is Unknown:
+        return UNKNOWN
+    if not isinstance(value, list) or not 1 <= len(value) <= 4 or not all(is_int(size, 1) for size in value):
+        run.error("A402", tree.span, f"{shown(value)} is not a shape", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]")
+        return UNKNOWN
+    return Value(None, 0, Shape(value), name)
+
+
+def _outputs(run: Run, context: Context, current: Values) -> None:
+    tree = run.spec.outputs
+    if tree is None:
+        if UNKNOWN not in current:
+            names = ["output"] if len(current) == 1 else [f"output.{i}" for i in range(len(current))]
+            run.graph.outputs = dict(zip(names, current, strict=True))
+        return
+    if isinstance(tree, t.Mapping):
+        pairs = [(str(key.value), value) for key, value in tree.items]
+    else:
+        items = tree.items if isinstance(tree, t.Sequence) else [tree]
+        pairs = [(str(item.value) if isinstance(item, t.Scalar) else "", item) for item in items]
+    run.training += 1  # an output may be there in training alone
+    for name, item in pairs:
+        found = _value(run, item, dict(context.env))
+        values = resolve(run, found, item.span, context) if found is not Unknown else (UNKNOWN,)
+        if len(values) > 1:
+            run.error("A502", item.span, f"{name} has {len(values)} values", f"name one: {name}.0")
+        run.graph.outputs[name] = values[0]
+    run.training -= 1
+
+
+def _promises(run: Run, env: dict[str, Any]) -> None:
+    for metric, (_, tree) in run.spec.expect.items():
+        value = _value(run, tree, env)
+        if value is not Unknown:
+            output = next(iter(run.graph.outputs.values()), None)
+            run.graph.promises.append(Promise(metric, value, tree.span, None, output, ()))
+
+
+def _check_defaults(run: Run) -> None:
+    """`defaults` of what does not exist, and of what nothing used (its arguments have not been looked at yet)."""
+    from archc.elaborate.binding import preset_of
+    from archc.elaborate.blocks import find_block
+    from archc.elaborate.naming import suggest_kind
+    from archc.ops import OPERATORS
+
+    context = Context(space := Space(run.graph.root, None), space, run.graph.params, Place(None, {}, (), 0))
+    for kind, (key, _) in run.spec.defaults.items():
+        found = find_block(run, kind, own=True) or OPERATORS.get(kind) or find_block(run, kind, own=False)
+        if found is None:
+            run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_kind(run, kind))
+        else:
+            preset_of(run, kind, found.signature, context)

@@ -1,0 +1,121 @@
+"""What elaboration carries along: where it stands, what names mean there, what is known so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archc.graph import Graph, Node, Scope, Value
+from archc.language.blocks import Block
+from archc.language.spec import Spec
+from archc.language.values import Mistake
+from archc.shape import Shape
+from archc.text.diagnostics import Diagnostics, Use
+from archc.text.source import Span
+from archc.text.tree import Tree
+
+MOST_LAYERS = 250_000
+MOST_STEPS = 2_000_000
+DEEPEST = 64
+
+UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is passed over in silence
+Values = tuple[Value, ...]
+
+
+class Stop(Exception):
+    """Elaboration cannot go on; the reason is among the diagnostics."""
+
+
+class Ref:
+    """What a name means: values, and the names one level down. `weak` may be bound again: a layer that is not there."""
+
+    __slots__ = ("made", "space", "span", "values", "weak")
+
+    def __init__(self, values: Values, span: Span, space: Space | None = None, made: Node | Scope | None = None, weak: bool = False) -> None:
+        self.values = values
+        self.span = span
+        self.space = space
+        self.made = made
+        self.weak = weak
+
+
+class Space:
+    """The names of one level. `outer` is where a name is looked for next; None at a block's edge."""
+
+    __slots__ = ("count", "names", "outer", "prefix", "scope")
+
+    def __init__(self, scope: Scope, outer: Space | None) -> None:
+        self.scope = scope
+        self.prefix = f"{scope.name}." if scope.name else ""
+        self.outer = outer
+        self.names: dict[str, Ref] = {}
+        self.count = 0
+
+
+class Place:
+    """The block that is being elaborated: its inputs by name, and the uses that led to it."""
+
+    __slots__ = ("block", "depth", "inputs", "uses")
+
+    def __init__(self, block: Block | None, inputs: dict[str, Values], uses: tuple[Use, ...], depth: int) -> None:
+        self.block = block
+        self.inputs = inputs
+        self.uses = uses
+        self.depth = depth
+
+
+class Context:
+    """Where an entry stands: `space` takes its name, `lookup` is where its `from` begins, `env` holds its `$names`."""
+
+    __slots__ = ("env", "lookup", "place", "space")
+
+    def __init__(self, space: Space, lookup: Space, env: Mapping[str, Any], place: Place) -> None:
+        self.space = space
+        self.lookup = lookup
+        self.env = env
+        self.place = place
+
+    def bound(self, names: Mapping[str, Any]) -> Context:
+        """The same place with more names."""
+        return Context(self.space, self.lookup, {**self.env, **names}, self.place)
+
+    def inside(self, space: Space) -> Context:
+        """One level down."""
+        return Context(space, space, self.env, self.place)
+
+
+class Closure:
+    """A `layer` argument: an entry, with the place where it was written."""
+
+    __slots__ = ("context", "tree")
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        self.tree = tree
+        self.context = context
+
+
+class Run:
+    """One elaboration: its spec, its graph in the making, its budget of work."""
+
+    def __init__(self, spec: Spec, diagnostics: Diagnostics) -> None:
+        self.spec = spec
+        self.diagnostics = diagnostics
+        self.graph = Graph(spec.name, spec.doc, {})
+        self.facts: dict[Any, Any] = {}
+        self.presets: dict[str, dict[str, Any]] = {}
+        self.training = 0  # how many `train_only` entries enclose the present one
+        self.depth = 0
+        self.steps = 0
+
+    def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
+        self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())
+
+    def mistake(self, found: Mistake, at: Place | None = None) -> None:
+        self.error(found.code, found.span, found.message, found.hint, at)
+
+    def step(self, span: Span, at: Place) -> None:
+        """Charges one step of work."""
+        self.steps += 1
+        if self.steps > MOST_STEPS:
+            self.error("A603", span, f"more than {MOST_STEPS:,} steps of work", "a `for` or `repeat` runs away", at)
+            raise Stop

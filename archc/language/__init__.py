@@ -1,0 +1,1 @@
+"""What a spec says, not what it means: the document, its entries, its expressions."""

@@ -1,0 +1,157 @@
+"""Files: a spec with what it extends and uses. No path may leave the folder of the spec that was named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from archc.language.blocks import Block, read_blocks
+from archc.language.spec import Spec, read_spec
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+from archc.text.suggest import did_you_mean
+
+LONGEST_LINE_OF_DESCENT = 16
+
+
+def shipped_folder() -> Path:
+    """Where the specs that ship lie: beside the code in an installation, above it in a checkout."""
+    here = Path(__file__).parent.parent
+    return here / "specs" if (here / "specs").is_dir() else here.parent / "specs"
+
+
+def shipped() -> list[Path]:
+    """All specs that ship."""
+    return sorted(shipped_folder().rglob("*.yaml"))
+
+
+def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostics) -> Source | None:
+    """A file's text as a source; where it cannot be read, a diagnostic at the place that named it."""
+    problem = None
+    try:
+        if path.stat().st_size > 4 * t.MOST_CHARACTERS:
+            problem = "too large for a spec"
+        elif path.is_dir():
+            problem = "a folder"
+        else:
+            return Source(name, path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+    except FileNotFoundError:
+        problem = "no such file"
+    except (OSError, ValueError) as error:
+        problem = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or "not a path"
+    span = where or Span(Source(name, ""), 0, 0)
+    near = did_you_mean(path.name, (one.name for one in path.parent.glob("*.yaml"))) if path.parent.is_dir() else None
+    diagnostics.error("A701", span, f"cannot read {name}: {problem}", near if problem == "no such file" else None)
+    return None
+
+
+class Loader:
+    """Loads one spec; `root` is the folder that no path in it may leave (None: it may name no files)."""
+
+    def __init__(self, root: Path | None, diagnostics: Diagnostics) -> None:
+        self.root = root
+        self.diagnostics = diagnostics
+
+    def load(self, source: Source, path: Path | None, line: tuple[Path, ...] = ()) -> Spec | None:
+        """The spec of a source that was read from `path`; `line` are the specs that extend it."""
+        tree = t.parse(source, self.diagnostics)
+        if tree is None:
+            return None
+        base, used = None, {}
+        if isinstance(tree, t.Mapping):
+            extends, use = tree.get("extends"), tree.get("use")
+            if extends is not None:
+                base = self._extended(extends, path, line)
+                if base is None:
+                    return None
+            if use is not None:
+                used = self._used(use, path)
+        return read_spec(tree, source, base, used, self.diagnostics)
+
+    def _extended(self, tree: t.Tree, path: Path | None, line: tuple[Path, ...]) -> Spec | None:
+        if not isinstance(tree, t.Scalar) or not isinstance(tree.value, str):
+            self.diagnostics.error("A202", tree.span, "extends names one spec", "extends: resnet50.yaml")
+            return None
+        target = self._path(tree, path) if tree.value.endswith((".yaml", ".yml")) else self._shipped(tree)
+        if target is None:
+            return None
+        line = (*line, *([path.resolve()] if path else []))
+        if target.resolve() in line:
+            circle = " extends ".join(one.name for one in (*line[line.index(target.resolve()) :], target))
+            self.diagnostics.error("A703", tree.span, f"a circle: {circle}", "remove one `extends`")
+            return None
+        if len(line) > LONGEST_LINE_OF_DESCENT:
+            self.diagnostics.error("A703", tree.span, f"more than {LONGEST_LINE_OF_DESCENT} specs extend each other")
+            return None
+        source = read_file(target, self._shown(target), tree.span, self.diagnostics)
+        return self.load(source, target, line) if source is not None else None
+
+    def _shipped(self, tree: t.Scalar) -> Path | None:
+        paths = {path.stem: path for path in shipped()}
+        if tree.value not in paths:
+            hint = did_you_mean(tree.value, paths) or "a file's name ends in .yaml; `archc list` shows what ships"
+            self.diagnostics.error("A701", tree.span, f'no spec called "{tree.value}" ships', hint)
+        return paths.get(tree.value)
+
+    def _path(self, tree: t.Scalar, path: Path | None) -> Path | None:
+        """The file that a spec names, if it lies below the root (or among the specs that ship)."""
+        named = Path(str(tree.value))
+        if self.root is None or path is None:
+            self.diagnostics.error("A702", tree.span, "a spec that is no file can name no files", "name a spec that ships")
+            return None
+        target = path.parent / named
+        roots = (self.root.resolve(), shipped_folder().resolve())
+        inside = not named.is_absolute() and any(target.resolve().is_relative_to(root) for root in roots)
+        if not inside or "\0" in str(named):
+            self.diagnostics.error("A702", tree.span, f"{tree.value} lies outside the spec's folder", "copy the file there")
+            return None
+        return target
+
+    def _shown(self, path: Path) -> str:
+        try:
+            return str(path.relative_to(Path.cwd()))
+        except ValueError:
+            return str(path)
+
+    def _used(self, tree: t.Tree, path: Path | None) -> dict[str, Block]:
+        items = tree.items if isinstance(tree, t.Sequence) else [tree]
+        found: dict[str, Block] = {}
+        for item in items:
+            if not isinstance(item, t.Scalar) or not isinstance(item.value, str):
+                self.diagnostics.error("A202", item.span, "use names files of blocks", "use: [my_blocks.yaml]")
+                continue
+            target = self._packaged(item) if ":" in item.value else self._path(item, path)
+            source = read_file(target, self._shown(target), item.span, self.diagnostics) if target is not None else None
+            if source is not None:
+                found.update(self._blocks(source))
+        return found
+
+    def _blocks(self, source: Source) -> dict[str, Block]:
+        tree = t.parse(source, self.diagnostics)
+        if isinstance(tree, t.Mapping) and tree.get("layers") is not None and isinstance(tree.get("blocks"), t.Mapping):
+            tree = tree.get("blocks")  # the blocks of another spec
+        return read_blocks(tree, self.diagnostics, in_spec=False) if tree is not None else {}
+
+    def _packaged(self, tree: t.Scalar) -> Path | None:
+        """`package:file.yaml`: a file of an installed package that offers blocks (entry point group `archc.blocks`).
+
+        The package is found, not imported: a spec may not run code.
+        """
+        from importlib.metadata import entry_points
+        from importlib.util import find_spec
+
+        package, _, file = str(tree.value).partition(":")
+        offers = {entry.name: entry.value for entry in entry_points(group="archc.blocks")}
+        if package not in offers:
+            hint = did_you_mean(package, offers) or (f"there are {', '.join(sorted(offers))}" if offers else "none is installed")
+            self.diagnostics.error("A704", tree.span, f'no installed package offers blocks as "{package}"', hint)
+            return None
+        top, *rest = offers[package].split(".")
+        spec = find_spec(top)
+        folders = [Path(folder, *rest) for folder in (spec.submodule_search_locations or [])] if spec else []
+        for folder in folders:
+            target = (folder / file).resolve()
+            if target.is_relative_to(folder.resolve()) and target.is_file():
+                return target
+        self.diagnostics.error("A704", tree.span, f"{package} has no file {file}")
+        return None

@@ -1,0 +1,201 @@
+"""The document: a spec's top-level keys, what it inherits, the blocks that it uses."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from archc.language.blocks import NAME, RESERVED, Block, check_chain, read_blocks, unknown_keys
+from archc.language.entries import Chain, read_chain
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+
+KEYS = {
+    "archc": "the version of the language, 1",
+    "name": "the network's name; the file's name unless given",
+    "doc": "what it is, and its source",
+    "extends": "a spec to inherit from: a file, or the name of one that ships",
+    "use": "files of blocks, or `package:file.yaml`",
+    "input": "the shape of the input without a batch axis, or a mapping of names to shapes",
+    "params": "named values, changed by `--set name=value`",
+    "expect": "what `archc check` compares: parameters, macs, …",
+    "defaults": "default arguments of layers and blocks, for the whole spec",
+    "blocks": "blocks of the spec's own",
+    "layers": "the network",
+    "outputs": "the values that come out; the last layer unless given",
+    "train": "a training recipe",
+}
+BY_KEY = ("params", "defaults", "blocks", "expect")  # inherited key by key; anything else whole
+METRICS = {
+    "parameters": "learned values",
+    "params": "learned values",
+    "weights": "learned values without biases",
+    "biases": "biases",
+    "macs": "multiply-accumulates",
+    "flops": "floating-point operations",
+    "activations": "values of all outputs, views not counted",
+    "shape": "the output's shape",
+    "channels": "the output's channels",
+}
+
+
+@dataclass(slots=True)
+class Spec:
+    """A spec with all that it inherits. Trees know the file in which they stand."""
+
+    source: Source
+    name: str
+    doc: str = ""
+    input: t.Tree | None = None
+    params: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
+    expect: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
+    defaults: dict[str, tuple[t.Scalar, t.Mapping]] = field(default_factory=dict)
+    blocks: dict[str, Block] = field(default_factory=dict)
+    layers: Chain | None = None
+    layers_span: Span | None = None
+    outputs: t.Tree | None = None
+    train: t.Tree | None = None
+
+
+def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, Block], diagnostics: Diagnostics) -> Spec | None:
+    """The spec of a tree, over what it extends and the blocks that it uses."""
+    if not isinstance(tree, t.Mapping):
+        empty = isinstance(tree, t.Scalar) and tree.value is None
+        message = "an empty spec" if empty else "a spec is a mapping"
+        diagnostics.error("A202", tree.span, message, "it begins with `archc: 1`; `archc new` writes one")
+        return None
+    _check_keys(tree, diagnostics)
+    spec = _inherited(base, source)
+    spec.blocks.update(used)
+    for key, value in tree.items:
+        read = _READERS.get(str(key.value))
+        if read is not None:
+            read(spec, key, value, diagnostics)
+    if base is not None:
+        _check_params(tree, base, diagnostics)
+    for wanted in ("input", "layers"):
+        if getattr(spec, wanted) is None and tree.get(wanted) is None:
+            hint = "input: [3, 224, 224]" if wanted == "input" else "layers: [{conv: 64}, relu]"
+            diagnostics.error("A204", tree.items[0][0].span if tree.items else tree.span, f"the spec has no `{wanted}`", f"add `{hint}`")
+    return spec
+
+
+def _check_keys(tree: t.Mapping, diagnostics: Diagnostics) -> None:
+    unknown_keys(tree, tuple(KEYS), diagnostics, "a spec")
+    version = tree.get("archc")
+    if version is not None and (not isinstance(version, t.Scalar) or version.value != 1 or isinstance(version.value, bool)):
+        diagnostics.error("A202", version.span, "not a version of the language", "archc: 1")
+
+
+def _inherited(base: Spec | None, source: Source) -> Spec:
+    name = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", source.name)[-1]) or "network"
+    if base is None:
+        return Spec(source, name)
+    return Spec(
+        source,
+        base.name,
+        base.doc,
+        base.input,
+        dict(base.params),
+        dict(base.expect),
+        dict(base.defaults),
+        dict(base.blocks),
+        base.layers,
+        base.layers_span,
+        base.outputs,
+        base.train,
+    )
+
+
+def _check_params(tree: t.Mapping, base: Spec, diagnostics: Diagnostics) -> None:
+    """A parameter that the base has not, in a spec that adds nothing that could read it, is misspelled."""
+    from archc.text.suggest import did_you_mean
+
+    params = tree.get("params")
+    if not isinstance(params, t.Mapping) or any(tree.get(key) is not None for key in ("layers", "blocks", "input", "defaults")):
+        return
+    for key, _ in params.items:
+        if key.value not in base.params:
+            hint = did_you_mean(str(key.value), base.params) or f"it has {', '.join(base.params) or 'none'}"
+            diagnostics.error("A307", key.span, f'{base.name}, which this extends, has no parameter "{key.value}"', hint)
+
+
+def _text(attribute: str):  # type: ignore[no-untyped-def]
+    def read(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+        if not isinstance(value, t.Scalar) or isinstance(value.value, bool) or value.value is None:
+            diagnostics.error("A202", value.span if value.end > value.start else key.span, f"{attribute} is a text")
+        else:
+            setattr(spec, attribute, str(value.value).strip())
+
+    return read
+
+
+def _tree(attribute: str):  # type: ignore[no-untyped-def]
+    def read(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+        setattr(spec, attribute, value)
+
+    return read
+
+
+def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> list[tuple[t.Scalar, t.Tree]]:
+    if isinstance(value, t.Mapping):
+        return value.items
+    if not (isinstance(value, t.Scalar) and value.value is None):
+        diagnostics.error("A202", value.span, f"{key.value} is a mapping of {what}")
+    return []
+
+
+def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    for name, default in _rows(value, key, "names to values", diagnostics):
+        if not NAME.match(str(name.value)) or name.value in RESERVED:
+            diagnostics.error("A306", name.span, f'"{name.value}" cannot name a parameter', "letters, digits and _, and no word of the language")
+        else:
+            spec.params[str(name.value)] = name, default
+
+
+def _read_expect(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    from archc.text.suggest import did_you_mean
+
+    for name, wanted in _rows(value, key, "figures", diagnostics):
+        if name.value not in METRICS:
+            hint = did_you_mean(str(name.value), METRICS) or f"there are {', '.join(METRICS)}"
+            diagnostics.error("A201", name.span, f'"{name.value}" is no figure', hint)
+        else:
+            spec.expect["parameters" if name.value == "params" else str(name.value)] = name, wanted
+
+
+def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    for name, arguments in _rows(value, key, "layers to arguments", diagnostics):
+        if isinstance(arguments, t.Mapping):
+            spec.defaults[str(name.value)] = name, arguments
+        else:
+            diagnostics.error("A202", arguments.span, f"defaults of {name.value} are a mapping", f"{name.value}: {{argument: value}}")
+
+
+def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    if not (isinstance(value, t.Scalar) and value.value is None):
+        spec.blocks.update(read_blocks(value, diagnostics, in_spec=True))
+
+
+def _read_layers(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.layers = read_chain(value, diagnostics, key.span)
+    spec.layers_span = key.span
+    if spec.layers is not None:
+        if not spec.layers.entries:
+            diagnostics.error("A204", key.span, "no layers", "add one, as in `- {conv: 64}`")
+        check_chain(spec.layers, diagnostics)
+
+
+_READERS = {
+    "name": _text("name"),
+    "doc": _text("doc"),
+    "input": _tree("input"),
+    "outputs": _tree("outputs"),
+    "train": _tree("train"),
+    "params": _read_params,
+    "expect": _read_expect,
+    "defaults": _read_defaults,
+    "blocks": _read_blocks,
+    "layers": _read_layers,
+}

@@ -1,0 +1,154 @@
+"""Values as they are written: literals, `$name`, `${…}` inside text, lists and mappings of these."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archc.language.expression import Env, Expression, ExpressionError
+from archc.text import tree as t
+from archc.text.source import Span
+
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?!\w)")
+
+
+class Mistake(Exception):
+    """A user's mistake at a place."""
+
+    def __init__(self, code: str, span: Span, message: str, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.code, self.span, self.message, self.hint = code, span, message, hint
+
+
+class Written:
+    """A value as it was written. `constant` where it needs no environment; `names` are those that it reads."""
+
+    __slots__ = ("constant", "names", "work")
+
+    def __init__(self, work: Callable[[Env], Any], names: frozenset[str], constant: bool) -> None:
+        self.work = work
+        self.names = names
+        self.constant = constant
+
+
+def evaluate(tree: t.Tree, env: Env) -> Any:
+    """The value of a tree; raises Mistake, or Unknown where it depends on one."""
+    return written(tree).work(env)
+
+
+def written(tree: t.Tree) -> Written:
+    """The compiled form of a tree, worked out once."""
+    if tree.value_memo is None:
+        tree.value_memo = _compile(tree)
+    value: Written = tree.value_memo
+    return value
+
+
+def names_in(tree: t.Tree | None) -> frozenset[str]:
+    """The names that a value reads; none where it cannot be compiled (its evaluation says why)."""
+    try:
+        return written(tree).names if tree is not None else frozenset()
+    except Mistake:
+        return frozenset()
+
+
+def is_expression(tree: t.Tree | None) -> bool:
+    """Whether a tree is a text that begins with `$`."""
+    return isinstance(tree, t.Scalar) and isinstance(tree.value, str) and tree.value.startswith("$")
+
+
+def _compile(tree: t.Tree) -> Written:
+    if isinstance(tree, t.Sequence):
+        parts = [written(item) for item in tree.items]
+        return _joined(parts, lambda env: [part.work(env) for part in parts])
+    if isinstance(tree, t.Mapping):
+        rows = [(key.value, written(value)) for key, value in tree.items]
+        return _joined([part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
+    assert isinstance(tree, t.Scalar)
+    value = tree.value
+    if not isinstance(value, str) or "$" not in value:
+        return Written(lambda env: value, frozenset(), True)
+    return _compile_text(tree, value)
+
+
+def _joined(parts: list[Written], work: Callable[[Env], Any]) -> Written:
+    names = frozenset().union(*(part.names for part in parts)) if parts else frozenset()
+    return Written(work, names, all(part.constant for part in parts))
+
+
+def _compile_text(tree: t.Scalar, text: str) -> Written:
+    """Text with expressions in it: `$name`, `${expression}`, `$$` for a dollar sign."""
+    pieces = _pieces(tree, text)
+    names = frozenset(name for piece in pieces if not isinstance(piece, str) for name in piece[0].names)
+    if len(pieces) == 1 and not isinstance(pieces[0], str):
+        expression, start = pieces[0]
+        return Written(lambda env: _run(tree, expression, start, env), names, False)
+
+    def interpolate(env: Env) -> str:
+        return "".join(piece if isinstance(piece, str) else _text(_run(tree, *piece, env)) for piece in pieces)
+
+    return Written(interpolate, names, not names and all(isinstance(piece, str) for piece in pieces))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    return str(value)
+
+
+def _run(tree: t.Scalar, expression: Expression, start: int, env: Env) -> Any:
+    try:
+        return expression.value(env)
+    except ExpressionError as error:
+        raise _mistake(tree, error, start) from None
+    except RecursionError:
+        raise Mistake("A401", tree.span, "an expression that is too deep") from None
+
+
+def _mistake(tree: t.Scalar, error: ExpressionError, start: int) -> Mistake:
+    return Mistake(error.code, tree.inner(start + error.start, start + max(error.end, error.start + 1)), error.message, error.hint)
+
+
+def _pieces(tree: t.Scalar, text: str) -> list[str | tuple[Expression, int]]:
+    pieces: list[str | tuple[Expression, int]] = []
+    at = 0
+    while at < len(text):
+        dollar = text.find("$", at)
+        if dollar < 0:
+            pieces.append(text[at:])
+            break
+        if dollar > at:
+            pieces.append(text[at:dollar])
+        if text.startswith("$$", dollar):
+            pieces.append("$")
+            at = dollar + 2
+            continue
+        start, end, at = _bounds(tree, text, dollar)
+        try:
+            pieces.append((Expression(text[start:end]), start))
+        except ExpressionError as error:
+            raise _mistake(tree, error, start) from None
+    return pieces
+
+
+def _bounds(tree: t.Scalar, text: str, dollar: int) -> tuple[int, int, int]:
+    """Where the expression after a `$` starts and ends, and where the text goes on."""
+    if text.startswith("${", dollar):
+        close = text.find("}", dollar)
+        if close < 0:
+            raise Mistake("A401", tree.inner(dollar, len(text)), "${ without its }", "close it")
+        return dollar + 2, close, close + 1
+    name = _NAME.match(text, dollar + 1)
+    if name is None:
+        raise Mistake("A401", tree.inner(dollar, dollar + 1), "a $ with no name after it", "write $name, ${…}, or $$ for a dollar sign")
+    return name.start(), name.end(), name.end()
+
+
+def plain(value: Any) -> Any:
+    """A value of expressions as YAML and JSON know it."""
+    if isinstance(value, Mapping):
+        return {str(key): plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(one) for one in value]
+    return value

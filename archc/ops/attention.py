@@ -1,0 +1,66 @@
+"""Multi-head attention."""
+
+from __future__ import annotations
+
+from archc.ops.facts import INPUT, Facts, Module, Weight, Work, given, new
+from archc.ops.registry import op
+from archc.shape import Shape
+from archc.signature import Fault, Probability, Size
+
+
+@op
+def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool = True, dropout: Probability = 0.0) -> Facts:
+    """[T, D] -> [T, D], or [T, D], [S, D] -> [T, D]. Multi-head attention (Vaswani et al., 2017): torch.nn.MultiheadAttention.
+
+    With one input, every token asks every token; with two, the first asks the second. MACs: the projections of
+    queries, keys, values and output, and the two products of each head.
+
+    heads: how many heads share the features
+    bias: whether the projections have biases
+    dropout: part of the attention that is dropped in training
+    """
+    if len(x) != 2:
+        raise Fault(None, f"attention needs tokens [T, D]; this has shape {list(x)}", "make a map into tokens with `tokens`")
+    tokens, features = x
+    if features % heads:
+        raise Fault("heads", f"{heads} heads do not divide {features} features")
+    asked = tokens
+    if memory is not None:
+        if len(memory) != 2 or memory.features != features:
+            raise Fault(None, f"attention of {list(x)} cannot ask {list(memory)}", f"both need {features} features")
+        asked = memory[0]
+    projections = tokens * features * features * 2 + asked * features * features * 2
+    products = 2 * tokens * asked * features
+    scores = heads * tokens * asked
+    weights = [Weight("in_proj_weight", (3 * features, features)), Weight("out_proj.weight", (features, features))]
+    if bias:
+        weights[1:1] = [Weight("in_proj_bias", (3 * features,), "bias")]
+        weights.append(Weight("out_proj.bias", (features,), "bias"))
+    macs = projections + products
+    biases = 2 * tokens * features + 2 * asked * features if bias else 0
+    single = memory is None
+    return Facts(
+        x,
+        weights=tuple(weights),
+        macs=macs,
+        # beside the products: scaling a query, and the softmax of each row of scores
+        work=Work(
+            multiply=macs + tokens * features,
+            add=macs - 2 * (tokens + asked) * features + biases - tokens * features - scores + scores + scores - heads * tokens,
+            compare=scores - heads * tokens,
+            special=2 * scores,
+        ),
+        keeps=_keeps(tokens, asked, features, heads, single),
+        torch=Module(
+            "nn.MultiheadAttention",
+            (features, heads),
+            given(dropout=(float(dropout), 0.0), bias=(bias, True)) | {"batch_first": True},
+            "{self}({0}, {0}, {0}, need_weights=False)[0]" if single else "{self}({0}, {1}, {1}, need_weights=False)[0]",
+        ),
+        classic=f"ATTENTION-{heads}",
+    )
+
+
+def _keeps(tokens: int, asked: int, features: int, heads: int, single: bool):  # type: ignore[no-untyped-def]
+    """The input, its queries, keys and values, their result before the projection, and a row of sums a head."""
+    return (INPUT, new((tokens + 2 * asked) * features), new(tokens * features), new(heads * tokens))

@@ -1,0 +1,147 @@
+"""Convolution and transposed convolution."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated, Any
+
+from archc.ops.facts import INPUT, Facts, Module, Reach, Weight, Work, given
+from archc.ops.registry import op
+from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
+from archc.shape import Shape, product
+from archc.signature import Counts, Fault, Groups, Padding, Size, Sizes, one_of
+from archc.tracked import label
+
+PaddingMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
+
+
+@op
+def conv(
+    x: Shape,
+    *,
+    channels: Size,
+    kernel: Sizes = 1,
+    stride: Sizes = 1,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    groups: Groups = 1,
+    bias: bool = True,
+    padding_mode: PaddingMode = "zeros",
+) -> Facts:
+    """[C, *S] -> [channels, *S']. Convolution over 1, 2 or 3 axes, by the input's rank: torch.nn.Conv1d, Conv2d, Conv3d.
+
+    channels: how many filters, the channels of the output
+    kernel: size of the window
+    stride: step of the window
+    padding: zeros around the map; `same` keeps the size at stride 1, `same_upper` is TensorFlow's
+    dilation: distance between the taps of the window
+    groups: parts that are convolved apart; `depthwise` is one for each channel
+    bias: whether a bias is added
+    padding_mode: what the padding holds
+    """
+    window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
+    parts = _divided(x.channels, channels, groups)
+    out = Shape((channels, *window.out))
+    weight = Weight("weight", (channels, x.channels // parts, *window.kernel))
+    macs = channels * product(window.out) * (x.channels // parts) * window.taps
+    extra = (Weight("bias", (channels,), "bias"),) if bias else ()
+    adds = macs if bias else macs - out.values
+    return Facts(
+        out,
+        weights=(weight, *extra),
+        macs=macs,
+        work=Work(multiply=macs, add=adds),
+        keeps=(INPUT,),
+        reach=window.reach,
+        torch=_conv_form(x, out, window, parts, bias, padding_mode),
+        dense=x.values * out.values + (out.values if bias else 0),
+        classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
+    )
+
+
+@op
+def conv_transpose(
+    x: Shape,
+    *,
+    channels: Size,
+    kernel: Sizes = 1,
+    stride: Sizes = 1,
+    padding: Counts = 0,
+    output_padding: Counts = 0,
+    dilation: Sizes = 1,
+    groups: Groups = 1,
+    bias: bool = True,
+) -> Facts:
+    """[C, *S] -> [channels, *S']. Transposed convolution, S' = (S - 1)*stride - 2*padding + dilation*(kernel - 1) + 1 + output_padding.
+
+    torch.nn.ConvTranspose1d, 2d, 3d. Each input value is multiplied with the whole kernel, so the MACs go by the input.
+
+    channels: channels of the output
+    kernel: size of the window
+    stride: step of the window over the output
+    padding: how much of the output's border is cut
+    output_padding: how much is added at the output's far border; less than stride or dilation
+    dilation: distance between the taps of the window
+    groups: parts that are convolved apart; `depthwise` is one for each channel
+    bias: whether a bias is added
+    """
+    space = spatial(x, "conv_transpose")
+    rank = len(space)
+    parts = _divided(x.channels, channels, groups)
+    kernels, strides, pads = axes(kernel, rank, "kernel"), axes(stride, rank, "stride"), axes(padding, rank, "padding")
+    more, dilations = axes(output_padding, rank, "output_padding"), axes(dilation, rank, "dilation")
+    if any(m >= max(s, d) for m, s, d in zip(more, strides, dilations, strict=True)):
+        raise Fault("output_padding", "output_padding must be smaller than stride or dilation")
+    rows = zip(space, kernels, strides, pads, more, dilations, strict=True)
+    sizes = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + m for n, k, s, p, m, d in rows]
+    if min(sizes) < 1:
+        raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, sizes))}")
+    out = Shape((channels, *(label(size, AXIS_NAMES[rank][i] + "'") for i, size in enumerate(sizes))))
+    macs = x.values * (channels // parts) * product(kernels)
+    return Facts(
+        out,
+        weights=(Weight("weight", (x.channels, channels // parts, *kernels)),) + ((Weight("bias", (channels,), "bias"),) if bias else ()),
+        macs=macs,
+        work=Work(multiply=macs, add=macs),
+        keeps=(INPUT,),
+        reach=tuple(
+            Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s))
+            for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True)
+        ),
+        torch=Module(
+            f"nn.ConvTranspose{rank}d",
+            (x.channels, channels, short(kernels)),
+            given(stride=(short(strides), 1), padding=(short(pads), 0), output_padding=(short(more), 0), groups=(parts, 1),
+                   bias=(bias, True), dilation=(short(dilations), 1)),
+        ),
+        dense=x.values * out.values + (out.values if bias else 0),
+        classic=f"DECONV{_square(kernels)}-{channels}",
+    )  # fmt: skip
+
+
+def _divided(inputs: int, outputs: int, groups: int | str) -> int:
+    """How many groups there are; a Fault where they do not divide the channels."""
+    parts = inputs if isinstance(groups, str) else groups
+    for what, count, argument in (("input", inputs, "groups"), ("output", outputs, "channels" if isinstance(groups, str) else "groups")):
+        if count % parts:
+            near = [n for n in range(max(1, parts - 4), parts + 5) if inputs % n == 0 and outputs % n == 0]
+            hint = f"{near[0]} would" if near and argument == "groups" else "depthwise wants a multiple of the input's channels" if argument == "channels" else None
+            raise Fault(argument, f"{parts} groups do not divide {count} {what} channels", hint)
+    return parts
+
+
+def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str) -> Module:
+    rank = len(window.space)
+    padding: Any = short(window.padding) if window.symmetric else 0
+    call = "{self}({0})"
+    if not window.symmetric:
+        mode = "" if padding_mode == "zeros" else f', mode="{padding_mode}"'
+        call = f"{{self}}(F.pad({{0}}, {window.torch_pads()}{mode}))"
+        padding_mode = "zeros"
+    options = given(stride=(short(window.stride), 1), padding=(padding, 0), dilation=(short(window.dilation), 1),
+                     groups=(groups, 1), bias=(bias, True), padding_mode=(padding_mode, "zeros"))  # fmt: skip
+    return Module(f"nn.Conv{rank}d", (x.channels, out.channels, short(window.kernel)), options, call)
+
+
+def _square(kernel: tuple[int, ...]) -> str:
+    return str(short(kernel)) if len(set(kernel)) == 1 else "x".join(map(str, kernel))

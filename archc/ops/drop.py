@@ -1,0 +1,89 @@
+"""Regularization that acts in training alone. In the deployed network these layers are the identity and cost nothing."""
+
+from __future__ import annotations
+
+from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Expression, Facts, Kept, Module, Weight, Work, new
+from archc.ops.registry import op
+from archc.ops.window import spatial
+from archc.shape import Shape
+from archc.signature import Probability, Real
+
+
+@op
+def dropout(x: Shape, *, p: Probability = 0.5, inplace: bool = False) -> Facts:
+    """[*] -> [*]. In training, values are zeroed with probability p (Srivastava et al., 2014): torch.nn.Dropout.
+
+    p: the probability
+    inplace: whether the result is written over the input
+    """
+    return _dropping(x, p, "nn.Dropout", (new(x.values, "mask"),), inplace)
+
+
+@op
+def spatial_dropout(x: Shape, *, p: Probability = 0.5) -> Facts:
+    """[C, *S] -> [C, *S]. In training, whole channels are zeroed (Tompson et al., 2015): torch.nn.Dropout1d, 2d, 3d.
+
+    p: the probability
+    """
+    rank = len(spatial(x, "spatial_dropout"))
+    return _dropping(x, p, f"nn.Dropout{rank}d", (new(x.channels),))
+
+
+@op
+def drop_path(x: Shape, *, p: Probability = 0.0) -> Facts:
+    """[*] -> [*]. In training, the whole value of an image is zeroed: stochastic depth (Huang et al., 2016).
+
+    p: the probability
+    """
+    return _dropping(x, p, "DropPath", (new(1),), source=_DROP_PATH)
+
+
+@op
+def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
+    """[*, D] -> [*, D] or [C, H, W] -> [C, H, W]. A learned factor for each feature or channel (Touvron et al., 2021).
+
+    start: the factor at the start
+    """
+    shape = (x.channels, *(1,) * (len(x) - 1)) if len(x) > 2 else (x.features,)
+    return Facts(
+        x,
+        weights=(Weight("", shape),),
+        macs=0,
+        work=Work(multiply=x.values),
+        keeps=(Kept("input"),),
+        reach=POINT,
+        torch=Expression("{0} * {self}", f"torch.full({tuple(int(n) for n in shape)}, {float(start)!r})"),
+        classic="SCALE",
+    )
+
+
+def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: bool = False, source: str = "") -> Facts:
+    """With p = 0, PyTorch hands the input on."""
+    return Facts(
+        x,
+        macs=0,
+        work=Work(),
+        keeps=keeps if p > 0 else (),
+        storage=INPLACE if inplace else NEW if p > 0 else VIEW,
+        reach=POINT,
+        torch=Module(name, (float(p),), {"inplace": True} if inplace else {}, source=source),
+        classic="DROPOUT",
+    )
+
+
+_DROP_PATH = '''
+class DropPath(nn.Module):
+    """Stochastic depth: in training, an image's value is zeroed with probability p, else scaled by 1/(1 - p)."""
+
+    def __init__(self, p):
+        super().__init__()
+        self.p = p
+
+    def forward(self, x):
+        if not self.training or self.p == 0.0:
+            return x
+        if self.p == 1.0:
+            return x * 0.0
+        keep = torch.empty(x.shape[0], *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(1.0 - self.p)
+        return x * keep.div_(1.0 - self.p)
+'''

@@ -1,0 +1,159 @@
+"""What an operator says of one layer: shapes, weights, work, what backward keeps, and its form in PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from archc.shape import Shape, product
+
+
+class Between(NamedTuple):
+    """A count known within bounds alone; `high` None means that nothing is known above `low`."""
+
+    low: int
+    high: int | None = None
+
+
+Known = int | Between | None  # exact, bounded, unknown
+
+
+class Work(NamedTuple):
+    """Floating-point operations of one layer for one image, by kind."""
+
+    multiply: int = 0
+    add: int = 0
+    compare: int = 0
+    special: int = 0  # a division, a root, a power, exp, log, erf, tanh …: one each
+
+    @property
+    def flops(self) -> int:
+        return self.multiply + self.add + self.compare + self.special
+
+
+NO_WORK = Work()
+
+
+class Weight(NamedTuple):
+    """A tensor that the layer owns. An empty `name` means that the layer itself is the tensor, under the layer's name."""
+
+    name: str
+    shape: tuple[int, ...]
+    role: str = "weight"  # weight, bias or buffer
+    dtype: str = "same"  # the network's own, or a fixed one (int64)
+
+    @property
+    def values(self) -> int:
+        return product(self.shape)
+
+
+class Kept(NamedTuple):
+    """What autograd keeps until backward: an input's or output's storage, or a new tensor of `values` for one image."""
+
+    what: str  # input, output or new
+    index: int = 0
+    values: int = 0
+    dtype: str = "same"  # same, float32, int64, or mask: as wide as a value on the CPU, a byte on CUDA
+    per_image: bool = True
+
+
+INPUT = Kept("input")
+OUTPUT = Kept("output")
+
+
+def new(values: int, dtype: str = "same", per_image: bool = True) -> Kept:
+    return Kept("new", 0, values, dtype, per_image)
+
+
+class Module(NamedTuple):
+    """A submodule of the layer: `nn.Conv2d(64, 128, kernel_size=3)`; `call` applies it, `source` defines its class if torch has none."""
+
+    name: str
+    args: tuple[Any, ...] = ()
+    options: Mapping[str, Any] = {}
+    call: str = "{self}({0})"
+    source: str = ""
+
+    def construction(self) -> str:
+        """The text that makes the module."""
+        options = [f"{key}={literal(value)}" for key, value in self.options.items()]
+        return f"{self.name}({', '.join([*map(literal, self.args), *options])})"
+
+
+class Expression(NamedTuple):
+    """A layer that is an expression of its inputs `{0}`, `{1}`, … and of its own tensor `{self}`, made by `start`."""
+
+    text: str
+    start: str = ""
+
+
+def given(**options: tuple[Any, Any]) -> dict[str, Any]:
+    """The options that differ from PyTorch's defaults, each written as (value, default)."""
+    return {name: value for name, (value, default) in options.items() if value != default}
+
+
+def literal(value: Any) -> str:
+    """A number, word, bool or tuple as Python text. Nothing else may enter emitted source."""
+    if isinstance(value, bool) or value is None:
+        return repr(value)
+    if isinstance(value, int):
+        return repr(int(value))
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, str):
+        return '"' + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value) + '"'
+    if isinstance(value, tuple):
+        return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
+    raise TypeError(f"{type(value).__name__} is not a literal")
+
+
+class Reach(NamedTuple):
+    """Along one axis, output `i` sees the inputs from `i*step + low` to `i*step + high`."""
+
+    step: int | Fraction
+    low: int | Fraction
+    high: int | Fraction
+
+
+POINT = "point"  # each output value sees one input position
+WHOLE = "whole"  # each output value sees all positions
+Field = str | tuple[Reach, ...]
+
+NEW = "new"
+VIEW = "view"  # the output shares the input's storage
+INPLACE = "in place"  # the output overwrites the input
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """All that is known of a layer. Counts are for one image, in the forward pass; what is not stated is unknown.
+
+    out: the output's shape, or a tuple of shapes
+    weights: the tensors that the layer owns
+    macs: multiply-accumulates of convolution, linear, attention and matmul, without bias
+    work: floating-point operations by kind
+    keeps: what autograd keeps for backward
+    storage: whether the output is new, a view of input 0, or written over it
+    reach: what an output position sees of the input, for the receptive field
+    torch: the form in PyTorch
+    dense: parameters of the fully-connected layer that would do the same
+    classic: the name in a lecture's table: CONV3-64
+    """
+
+    out: Shape | tuple[Shape, ...]
+    weights: tuple[Weight, ...] = ()
+    macs: Known = None
+    work: Work | Between | None = None
+    keeps: tuple[Kept, ...] | None = None
+    storage: str = NEW
+    reach: Field = WHOLE
+    torch: Module | Expression | None = None
+    dense: int | None = None
+    classic: str = ""
+    outputs: tuple[Shape, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        out = (self.out,) if isinstance(self.out, Shape) else tuple(self.out)
+        object.__setattr__(self, "outputs", out)

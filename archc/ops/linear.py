@@ -1,0 +1,71 @@
+"""Layers that multiply by a matrix over the last axis, and look-up tables."""
+
+from __future__ import annotations
+
+from archc.ops.facts import INPUT, POINT, WHOLE, Expression, Facts, Kept, Module, Weight, Work, given
+from archc.ops.registry import op
+from archc.shape import Shape
+from archc.signature import Fault, Size
+
+
+@op
+def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
+    """[*, F] -> [*, features]. A fully-connected layer over the last axis: torch.nn.Linear.
+
+    features: size of the output's last axis
+    bias: whether a bias is added
+    """
+    if len(x) > 2:
+        raise Fault(None, f"linear works on the last axis, here the width of a map of shape {list(x)}", "`flatten` first, or `conv` with kernel 1")
+    out = Shape((*x[:-1], features))
+    macs = out.values * x.features
+    return Facts(
+        out,
+        weights=(Weight("weight", (features, x.features)), *((Weight("bias", (features,), "bias"),) if bias else ())),
+        macs=macs,
+        work=Work(multiply=macs, add=macs if bias else macs - out.values),
+        keeps=(INPUT,),
+        reach=POINT if len(x) > 1 else WHOLE,
+        torch=Module("nn.Linear", (x.features, features), given(bias=(bias, True))),
+        classic=f"FC-{features}",
+    )
+
+
+@op
+def embedding(x: Shape, *, entries: Size, features: Size) -> Facts:
+    """[T] -> [T, features]. A row of a learned table for each index: torch.nn.Embedding. The input holds whole numbers.
+
+    entries: how many rows the table has
+    features: length of a row
+    """
+    if len(x) != 1:
+        raise Fault(None, f"embedding takes indices [T]; this has shape {list(x)}")
+    return Facts(
+        Shape((*x, features)),
+        weights=(Weight("weight", (entries, features)),),
+        macs=0,
+        work=Work(),
+        keeps=(INPUT,),
+        reach=POINT,
+        torch=Module("nn.Embedding", (entries, features)),
+        classic="EMBEDDING",
+    )
+
+
+@op
+def matmul(x: Shape, y: Shape) -> Facts:
+    """[*, M, K], [*, K, N] -> [*, M, N]. The matrix product of two inputs: torch.matmul."""
+    if len(x) < 2 or len(x) != len(y) or x[:-2] != y[:-2] or x[-1] != y[-2]:
+        raise Fault(None, f"cannot multiply {list(x)} by {list(y)}", "[*, M, K] takes [*, K, N]; see `transpose`")
+    out = Shape((*x[:-1], y[-1]))
+    macs = out.values * x.features
+    return Facts(
+        out,
+        macs=macs,
+        work=Work(multiply=macs, add=macs - out.values),
+        keeps=(Kept("input", 0), Kept("input", 1)),
+        reach=WHOLE,
+        torch=Expression("torch.matmul({0}, {1})"),
+        classic="MATMUL",
+    )
+

@@ -1,0 +1,111 @@
+"""Several values into one, and one into several."""
+
+from __future__ import annotations
+
+from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work
+from archc.ops.registry import op
+from archc.shape import Shape
+from archc.signature import Fault, Index, Size
+
+
+@op(merges=True)
+def add(*xs: Shape, broadcast: bool = False) -> Facts:
+    """[*], [*], … -> [*]. The sum of values of one shape.
+
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    _several(xs, "add")
+    if not broadcast:
+        for x in xs[1:]:
+            if x != xs[0]:
+                raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal, or say `broadcast: true`")
+    out = _broadcast(xs, "add")
+    return Facts(out, macs=0, work=Work(add=(len(xs) - 1) * out.values), keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+
+
+@op(merges=True)
+def mul(*xs: Shape) -> Facts:
+    """[*], [*], … -> [*]. The product of values; axes of size 1 are stretched, as in a squeeze-excite gate."""
+    _several(xs, "mul")
+    out = _broadcast(xs, "mul")
+    keeps = tuple(Kept("input", i) for i in range(len(xs)))
+    work = Work(multiply=(len(xs) - 1) * out.values)
+    return Facts(out, macs=0, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
+
+
+@op(merges=True)
+def average(*xs: Shape) -> Facts:
+    """[*], [*], … -> [*]. The mean of values of one shape, as where FractalNet's columns join."""
+    _several(xs, "average")
+    for x in xs[1:]:
+        if x != xs[0]:
+            raise Fault(None, f"average of unequal shapes: {_listed(xs)}", "make them equal")
+    n = xs[0].values
+    total = _chained("+", len(xs)).text
+    return Facts(xs[0], macs=0, work=Work(add=(len(xs) - 1) * n, special=n), keeps=(), reach=POINT,
+                 torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE")  # fmt: skip
+
+
+@op(merges=True)
+def concat(*xs: Shape, axis: Index = 0) -> Facts:
+    """[C1, *S], [C2, *S], … -> [C1 + C2 + …, *S]. Values side by side: torch.cat.
+
+    axis: the axis that grows; 0 is the channels of a map or the tokens of a sequence
+    """
+    _several(xs, "concat")
+    rank = len(xs[0])
+    if not -rank <= axis < rank:
+        raise Fault("axis", f"axis {axis} of a shape with {rank} axes")
+    at = axis % rank
+    for x in xs[1:]:
+        if len(x) != rank or any(i != at and a != b for i, (a, b) in enumerate(zip(x, xs[0], strict=True))):
+            raise Fault(None, f"concat of shapes that differ beside axis {at}: {_listed(xs)}", "make their other axes equal")
+    size = xs[0][at]
+    for x in xs[1:]:
+        size = size + x[at]
+    out = Shape((*xs[0][:at], size, *xs[0][at + 1 :]))
+    inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
+    return Facts(out, macs=0, work=Work(), keeps=(), reach=POINT, torch=Expression(f"torch.cat([{inputs}], {at + 1})"), classic="CONCAT")
+
+
+@op
+def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
+    """[C, *S] -> `parts` values of [C/parts, *S]: torch.chunk. They are named `split.0`, `split.1`, …
+
+    parts: how many values
+    axis: the axis that is cut; 0 is the channels
+    """
+    if not -len(x) <= axis < len(x):
+        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes")
+    at = axis % len(x)
+    if x[at] % parts:
+        raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
+    out = Shape((*x[:at], x[at] // parts, *x[at + 1 :]))
+    torch = Expression(f"{{0}}.chunk({parts}, {at + 1})")
+    return Facts((out,) * parts, macs=0, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
+
+
+def _several(xs: tuple[Shape, ...], what: str) -> None:
+    if len(xs) < 2:
+        raise Fault(None, f"{what} needs two values or more, as branches or in `from`", code="A502")
+
+
+def _broadcast(xs: tuple[Shape, ...], what: str) -> Shape:
+    rank = len(xs[0])
+    if any(len(x) != rank for x in xs):
+        raise Fault(None, f"{what} of shapes with different numbers of axes: {_listed(xs)}", "`reshape` one of them")
+    sizes = []
+    for axis in zip(*xs, strict=True):
+        wide = {int(size) for size in axis} - {1}
+        if len(wide) > 1:
+            raise Fault(None, f"{what} of shapes that do not fit: {_listed(xs)}", "axes must be equal, or 1")
+        sizes.append(next((size for size in axis if size != 1), axis[0]))
+    return Shape(sizes)
+
+
+def _chained(sign: str, count: int) -> Expression:
+    return Expression(f" {sign} ".join(f"{{{i}}}" for i in range(count)))
+
+
+def _listed(xs: tuple[Shape, ...]) -> str:
+    return ", ".join(str(list(x)) for x in xs[:8]) + (", …" if len(xs) > 8 else "")

@@ -1,0 +1,187 @@
+"""Normalization."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Module, Weight, Work, given, new
+from archc.ops.registry import op
+from archc.ops.window import spatial
+from archc.shape import Shape, product
+from archc.signature import Fault, Positive, Probability, Real, Size, one_of
+
+Axis = Annotated[str, one_of("last", "channels")]
+
+
+@op
+def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Probability = 0.1, affine: bool = True, track: bool = True) -> Facts:
+    """[C, *S] -> [C, *S]. Each channel to mean 0 and variance 1 over the batch (Ioffe & Szegedy, 2015): torch.nn.BatchNorm1d, 2d, 3d.
+
+    Work is that of inference, one multiply and one add a value, with the statistics folded into scale and shift.
+
+    eps: added to the variance
+    momentum: weight of the newest batch in the running statistics
+    affine: whether each channel has a learned scale and shift
+    track: whether running statistics are kept, for inference
+    """
+    if not 1 <= len(x) <= 4:
+        raise Fault(None, f"batchnorm needs [C] or a feature map; this has shape {list(x)}")
+    weights = _affine(x.channels) if affine else ()
+    if track:
+        weights += (
+            Weight("running_mean", (x.channels,), "buffer"),
+            Weight("running_var", (x.channels,), "buffer"),
+            Weight("num_batches_tracked", (), "buffer", "int64"),
+        )
+    return Facts(
+        x,
+        weights=weights,
+        macs=0,
+        work=Work(multiply=x.values, add=x.values),
+        keeps=(INPUT, new(2 * x.channels, "float32", per_image=False)),
+        reach=POINT,
+        torch=Module(f"nn.BatchNorm{max(len(x) - 1, 1)}d", (x.channels,),
+                     given(eps=(eps, 1e-5), momentum=(momentum, 0.1), affine=(affine, True), track_running_stats=(track, True))),
+        classic="BATCHNORM",
+    )  # fmt: skip
+
+
+@op
+def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bool = True, bias: bool = True) -> Facts:
+    """[*, D] -> [*, D]. Each vector to mean 0 and variance 1 (Ba et al., 2016): torch.nn.LayerNorm.
+
+    axis: `last`, the features of a token, or `channels`, the first axis of a feature map (as in ConvNeXt)
+    eps: added to the variance
+    affine: whether there is a learned scale and shift
+    bias: whether the affine form has a shift
+    """
+    if axis == "channels":
+        spatial(x, "layernorm over channels")
+    size = x.channels if axis == "channels" else x.features
+    rows = x.values // size
+    weights = (_affine(size) if bias else _affine(size)[:1]) if affine else ()
+    options = given(eps=(eps, 1e-5), elementwise_affine=(affine, True), bias=(bias, True))
+    last = Module("nn.LayerNorm", (size,), options)
+    return Facts(
+        x,
+        weights=weights,
+        macs=0,
+        work=_normalizing(rows, size, scale=affine, shift=affine and bias),
+        keeps=(INPUT, new(2 * rows, "float32")),
+        reach=POINT,
+        torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
+        classic="LAYERNORM",
+    )
+
+
+@op
+def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
+    """[*, D] -> [*, D]. Each vector divided by its root mean square (Zhang & Sennrich, 2019): torch.nn.RMSNorm.
+
+    eps: added to the mean square
+    affine: whether there is a learned scale
+    """
+    size = x.features
+    rows = x.values // size
+    return Facts(
+        x,
+        weights=_affine(size)[:1] if affine else (),
+        macs=0,
+        work=Work(multiply=(3 if affine else 2) * x.values, add=x.values, special=2 * rows),
+        keeps=(INPUT, new(rows), new(x.values)),
+        reach=POINT,
+        torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
+        classic="RMSNORM",
+    )
+
+
+@op
+def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = True) -> Facts:
+    """[C, *S] -> [C, *S]. Each group of channels to mean 0 and variance 1 (Wu & He, 2018): torch.nn.GroupNorm.
+
+    groups: how many groups the channels form
+    eps: added to the variance
+    affine: whether each channel has a learned scale and shift
+    """
+    if x.channels % groups:
+        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
+    return Facts(
+        x,
+        weights=_affine(x.channels) if affine else (),
+        macs=0,
+        work=_normalizing(groups, x.values // groups, scale=affine, shift=affine),
+        keeps=(INPUT, new(2 * groups)),
+        reach=WHOLE,
+        torch=Module("nn.GroupNorm", (groups, x.channels), given(eps=(eps, 1e-5), affine=(affine, True))),
+        classic="GROUPNORM",
+    )
+
+
+@op
+def instancenorm(x: Shape, *, eps: Positive = 1e-5, affine: bool = False) -> Facts:
+    """[C, *S] -> [C, *S]. Each channel of each image to mean 0 and variance 1 (Ulyanov et al., 2016): torch.nn.InstanceNorm1d, 2d, 3d.
+
+    eps: added to the variance
+    affine: whether each channel has a learned scale and shift
+    """
+    space = spatial(x, "instancenorm")
+    if product(space) == 1:
+        raise Fault(None, f"instancenorm needs more than one position; this has shape {list(x)}")
+    keeps = (INPUT, new(2 * x.channels, "float32"), *((new(x.channels),) if affine else ()))
+    return Facts(
+        x,
+        weights=_affine(x.channels) if affine else (),
+        macs=0,
+        work=_normalizing(x.channels, x.values // x.channels, scale=affine, shift=affine),
+        keeps=keeps,
+        reach=WHOLE,
+        torch=Module(f"nn.InstanceNorm{len(space)}d", (x.channels,), given(eps=(eps, 1e-5), affine=(affine, False))),
+        classic="INSTANCENORM",
+    )
+
+
+@op
+def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real = 1.0) -> Facts:
+    """[C, *S] -> [C, *S]. x / (k + alpha/size * sum of squares over `size` channels)^beta (Krizhevsky et al., 2012): torch.nn.LocalResponseNorm.
+
+    size: how many neighbouring channels
+    alpha: factor of the sum
+    beta: the exponent
+    k: added to the sum
+    """
+    spatial(x, "lrn")
+    n = x.values
+    pixels = n // x.channels
+    return Facts(
+        x,
+        macs=0,
+        work=Work(multiply=2 * n, add=n * (size - 1) + n, special=3 * n),
+        keeps=(INPUT, new(n + (size - 1) * pixels), new(n), new(n)),
+        reach=POINT,
+        torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(alpha, 1e-4), beta=(beta, 0.75), k=(k, 1.0))),
+        classic="LRN",
+    )
+
+
+def _affine(size: int) -> tuple[Weight, ...]:
+    return Weight("weight", (size,)), Weight("bias", (size,), "bias")
+
+
+def _normalizing(rows: int, size: int, scale: bool, shift: bool) -> Work:
+    """Mean: size-1 adds, 1 division. Variance: size subtractions, size squares, size-1 adds, 1 division. Then +eps, the
+    inverse root, a multiply a value, and scale and shift."""
+    return Work(
+        multiply=rows * size * (2 + scale),
+        add=rows * (2 * (size - 1) + size + 1) + rows * size * shift,
+        special=3 * rows,
+    )
+
+
+_CHANNEL_LAYERNORM = '''
+class ChannelLayerNorm(nn.LayerNorm):
+    """LayerNorm over the channels of a feature map."""
+
+    def forward(self, x):
+        x = F.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
+'''

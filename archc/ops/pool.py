@@ -1,0 +1,184 @@
+"""Pooling: windows over a map, over all of it, or over a fixed number of bins."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new
+from archc.ops.registry import op
+from archc.ops.window import Window, axes, short, spatial
+from archc.shape import Shape, product
+from archc.signature import Fault, Padding, Sizes, real
+
+Norm = Annotated[float, real(1)]
+
+
+@op
+def maxpool(x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, dilation: Sizes = 1, ceil: bool = False) -> Facts:
+    """[C, *S] -> [C, *S']. The largest value of each window: torch.nn.MaxPool1d, 2d, 3d.
+
+    kernel: size of the window
+    stride: step of the window; the kernel's size unless given
+    padding: border around the map, at most half the kernel; it never wins
+    dilation: distance between the taps of the window
+    ceil: whether a last, partial window counts; it may not start in the padding
+    """
+    window = _window(x, "maxpool", kernel, stride, padding, dilation, ceil)
+    out = Shape((x.channels, *window.out))
+    return Facts(
+        out,
+        macs=0,
+        work=Work(compare=out.values * (window.taps - 1)),
+        keeps=(INPUT, new(out.values, "int64")),
+        reach=window.reach,
+        torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
+        classic=f"POOL{short(window.kernel)}",
+    )
+
+
+@op
+def avgpool(
+    x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, ceil: bool = False, count_padding: bool = True
+) -> Facts:
+    """[C, *S] -> [C, *S']. The mean of each window: torch.nn.AvgPool1d, 2d, 3d.
+
+    kernel: size of the window
+    stride: step of the window; the kernel's size unless given
+    padding: zeros around the map, at most half the kernel
+    ceil: whether a last, partial window counts; it may not start in the padding
+    count_padding: whether the zeros of the padding count in the mean, as PyTorch has it and TensorFlow has not
+    """
+    window = _window(x, "avgpool", kernel, stride, padding, 1, ceil)
+    out = Shape((x.channels, *window.out))
+    torch = _pool_form("nn.AvgPool", window, ceil, "F.pad({{0}}, {pads})", count_include_pad=(count_padding, True))
+    if not window.symmetric and not count_padding:
+        torch = _uncounted(window, ceil)
+    return Facts(
+        out,
+        macs=0,
+        work=Work(add=out.values * (window.taps - 1), special=out.values),
+        keeps=(INPUT,),
+        reach=window.reach,
+        torch=torch,
+        classic=f"AVGPOOL{short(window.kernel)}",
+    )
+
+
+@op
+def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, ceil: bool = False) -> Facts:
+    """[C, *S] -> [C, *S']. (sum of x^norm)^(1/norm) over each window; norm 1 is sum pooling: torch.nn.LPPool1d, 2d, 3d.
+
+    norm: the power
+    kernel: size of the window
+    stride: step of the window; the kernel's size unless given
+    ceil: whether a last, partial window counts
+    """
+    window = _window(x, "lppool", kernel, stride, 0, 1, ceil)
+    out = Shape((x.channels, *window.out))
+    taps = out.values * window.taps
+    form = _pool_form("nn.LPPool", window, ceil, "{{0}}")
+    return Facts(
+        out,
+        macs=0,
+        work=Work(special=taps + out.values, add=taps - out.values),
+        # x and x^p, then (of the output's size) the mean, its sign, its magnitude and the sum that the root is taken of
+        keeps=(INPUT, new(x.values), *[new(out.values)] * 4),
+        reach=window.reach,
+        torch=form._replace(args=(norm, *form.args)),
+        classic=f"L{norm:g}POOL{short(window.kernel)}",
+    )
+
+
+@op
+def global_avgpool(x: Shape) -> Facts:
+    """[C, *S] -> [C, 1, …]. The mean of each channel: torch.nn.AdaptiveAvgPool1d(1), 2d, 3d."""
+    rank = len(spatial(x, "global_avgpool"))
+    out = Shape((x.channels, *(1,) * rank))
+    return Facts(
+        out,
+        macs=0,
+        work=Work(add=x.values - x.channels, special=x.channels),
+        keeps=(),
+        torch=Module(f"nn.AdaptiveAvgPool{rank}d", (1,)),
+        classic="GLOBALAVGPOOL",
+    )
+
+
+@op
+def global_maxpool(x: Shape) -> Facts:
+    """[C, *S] -> [C, 1, …]. The largest value of each channel: torch.nn.AdaptiveMaxPool1d(1), 2d, 3d."""
+    rank = len(spatial(x, "global_maxpool"))
+    out = Shape((x.channels, *(1,) * rank))
+    return Facts(
+        out,
+        macs=0,
+        work=Work(compare=x.values - x.channels),
+        keeps=(INPUT, new(out.values, "int64")),
+        torch=Module(f"nn.AdaptiveMaxPool{rank}d", (1,)),
+        classic="GLOBALMAXPOOL",
+    )
+
+
+@op
+def adaptive_avgpool(x: Shape, *, size: Sizes) -> Facts:
+    """[C, *S] -> [C, *size]. Means over `size` bins an axis, from floor(i*S/size) to ceil((i+1)*S/size): torch.nn.AdaptiveAvgPool1d, 2d, 3d.
+
+    size: the output's size
+    """
+    out, taps = _bins(x, size, "adaptive_avgpool")
+    adds = taps - out.values
+    keeps: tuple[Kept, ...] = () if out.values == x.channels else (INPUT,)
+    form = Module(f"nn.AdaptiveAvgPool{len(out) - 1}d", (short(out.space),))
+    return Facts(out, macs=0, work=Work(add=adds, special=out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="AVGPOOL")
+
+
+@op
+def adaptive_maxpool(x: Shape, *, size: Sizes) -> Facts:
+    """[C, *S] -> [C, *size]. Maxima over `size` bins an axis, as in adaptive_avgpool: torch.nn.AdaptiveMaxPool1d, 2d, 3d.
+
+    size: the output's size
+    """
+    out, taps = _bins(x, size, "adaptive_maxpool")
+    form = Module(f"nn.AdaptiveMaxPool{len(out) - 1}d", (short(out.space),))
+    keeps = (INPUT, new(out.values, "int64"))
+    return Facts(out, macs=0, work=Work(compare=taps - out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="POOL")
+
+
+def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
+    window = Window(spatial(x, what), kernel, kernel if stride is None else stride, padding, dilation, ceil)
+    for (low, _), size, extent in zip(window.pads, window.kernel, window.extent, strict=True):
+        if low > extent // 2:
+            raise Fault("padding", f"padding {low} is more than half of the window, {size}", f"at most {extent // 2}")
+    return window
+
+
+def _pool_form(name: str, window: Window, ceil: bool, padded: str, **more: tuple[Any, Any]) -> Module:
+    padding: Any = short(window.padding) if window.symmetric else 0
+    options = given(stride=(short(window.stride), short(window.kernel)), padding=(padding, 0), **more, ceil_mode=(ceil, False))
+    call = "{self}({0})" if window.symmetric else "{self}(" + padded.format(pads=window.torch_pads()) + ")"
+    return Module(f"{name}{len(window.space)}d", (short(window.kernel),), options, call)
+
+
+def _uncounted(window: Window, ceil: bool) -> Module:
+    """A mean that leaves out one-sided padding: the padded mean over the padded mean of ones."""
+    form = _pool_form("nn.AvgPool", window, ceil, "")
+    pads = window.torch_pads()
+    return form._replace(call=f"{{self}}(F.pad({{0}}, {pads})) / {{self}}(F.pad(torch.ones_like({{0}}), {pads}))")
+
+
+def _bins(x: Shape, size: int | tuple[int, ...], what: str) -> tuple[Shape, int]:
+    """The output's shape, and how many values all bins read together (bins overlap where sizes do not divide)."""
+    space = spatial(x, what)
+    sizes = axes(size, len(space), "size")
+    reads = [sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(space, sizes, strict=True)]
+    return Shape((x.channels, *sizes)), x.channels * product(reads)
+
+
+def _bin_reach(x: Shape, out: Shape) -> Any:
+    """Bins of one size are a window; uneven ones have no single step, so the whole map bounds them."""
+    pairs = list(zip(x.space, out.space, strict=True))
+    if any(n % m for n, m in pairs) or out.values == out.channels:
+        return WHOLE
+    return tuple(Reach(n // m, 0, n // m - 1) for n, m in pairs)
+
+

@@ -1,0 +1,53 @@
+"""Maps made larger or smaller by interpolation."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated
+
+from archc.ops.facts import WHOLE, Facts, Field, Module, Reach, Work, given
+from archc.ops.registry import op
+from archc.ops.window import AXIS_NAMES, axes, short, spatial
+from archc.shape import Shape
+from archc.signature import Fault, Sizes, one_of
+from archc.tracked import label
+
+Mode = Annotated[str, one_of("nearest", "linear")]
+
+
+@op
+def upsample(x: Shape, like: Shape | None = None, *, scale: Sizes | None = None, size: Sizes | None = None, mode: Mode = "nearest",
+             align_corners: bool = False) -> Facts:
+    """[C, *S], or [C, *S] and a map to match -> [C, *S']. Interpolation: torch.nn.Upsample.
+
+    scale: how much larger the map becomes
+    size: the output's size
+    mode: `nearest` copies; `linear` is linear, bilinear or trilinear, by the input's rank
+    align_corners: whether the corner pixels of both maps lie on each other (linear alone)
+    """  # fmt: skip
+    space = spatial(x, "upsample")
+    rank = len(space)
+    if sum(way is not None for way in (like, scale, size)) != 1:
+        raise Fault("scale", "upsample takes one of scale, size, or a second input to match", code="A403")
+    if scale is not None:
+        sizes = tuple(n * s for n, s in zip(space, axes(scale, rank, "scale"), strict=True))
+    else:
+        sizes = axes(size, rank, "size") if size is not None else like.space if like is not None else ()
+    if len(sizes) != rank:
+        raise Fault(None, f"upsample of {list(x)} cannot match {list(like or ())}")
+    out = Shape((x.channels, *(label(n, AXIS_NAMES[rank][i] + "'") for i, n in enumerate(sizes))))
+    corners = 2**rank
+    linear = mode == "linear"
+    # each output value of linear interpolation is a sum of 2^rank products with weights
+    work = Work(multiply=corners * out.values, add=(corners - 1) * out.values) if linear else Work()
+    named = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank] if linear else "nearest"
+    target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
+    options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
+    return Facts(out, macs=0, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
+
+
+def _reach(space: tuple[int, ...], sizes: tuple[int, ...], linear: bool) -> Field:
+    if any(m < n for n, m in zip(space, sizes, strict=True)):
+        return WHOLE
+    steps = [Fraction(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
+    return tuple(Reach(step, step / 2 - Fraction(3, 2), step / 2 + Fraction(1, 2)) if linear else Reach(step, step - 1, 0) for step in steps)

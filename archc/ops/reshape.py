@@ -1,0 +1,203 @@
+"""The same values in another order or shape, borders, cuts and means."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Annotated
+
+from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Expression, Facts, Field, Module, Reach, Work
+from archc.ops.registry import op
+from archc.ops.window import axes, spatial
+from archc.shape import Shape, product
+from archc.signature import Fault, Index, Indices, Real, Size, Sizes, items, one_of, whole
+
+Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
+PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
+
+
+def _moved(x: Shape, out: Shape, text: str, storage: str = VIEW, reach: Field = POINT, name: str = "") -> Facts:
+    """A layer that moves values and computes nothing."""
+    return Facts(out, macs=0, work=Work(), keeps=(), storage=storage, reach=reach, torch=Expression(text), classic=name)
+
+
+@op(transparent=True)
+def identity(x: Shape) -> Facts:
+    """[*] -> [*]. The value itself: it makes no layer and takes no number."""
+    return _moved(x, x, "{0}")
+
+
+@op
+def flatten(x: Shape) -> Facts:
+    """[*] -> [F]. All axes as one."""
+    return _moved(x, Shape((x.values,)), "torch.flatten({0}, 1)", reach=WHOLE, name="FLATTEN")
+
+
+@op
+def reshape(x: Shape, *, shape: Indices) -> Facts:
+    """[*] -> shape. The same values in their order, in another shape.
+
+    shape: the new sizes; one of them may be -1, for what is left
+    """
+    known = product(size for size in shape if size != -1)
+    free = sum(size == -1 for size in shape)
+    if free > 1 or any(size < 1 and size != -1 for size in shape):
+        raise Fault("shape", f"{list(shape)} is not a shape", "sizes are 1 or more; one of them may be -1")
+    if (free and x.values % known) or (not free and known != x.values):
+        raise Fault("shape", f"{x.values:,} values of shape {list(x)} do not make {list(shape)}")
+    out = Shape(x.values // known if size == -1 else size for size in shape)
+    sizes = ", ".join(str(int(size)) for size in out)
+    return _moved(x, out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", reach=WHOLE, name="RESHAPE")
+
+
+@op
+def permute(x: Shape, *, order: Indices) -> Facts:
+    """[*] -> [*]. The axes in another order: torch.permute.
+
+    order: the old axes, in their new order, counted from 0
+    """
+    if sorted(order) != list(range(len(x))):
+        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}")
+    moved = ", ".join(str(axis + 1) for axis in order)
+    return _moved(x, Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", reach=WHOLE, name="PERMUTE")
+
+
+@op
+def transpose(x: Shape, *, axes: Indices = (0, 1)) -> Facts:
+    """[A, B] -> [B, A]. Two axes exchanged: torch.transpose.
+
+    axes: the two axes, counted from 0
+    """
+    if len(axes) != 2 or any(not -len(x) <= axis < len(x) for axis in axes):
+        raise Fault("axes", f"{list(axes)} are not two axes of {list(x)}")
+    first, second = (axis % len(x) for axis in axes)
+    order = list(range(len(x)))
+    order[first], order[second] = second, first
+    out = Shape(x[axis] for axis in order)
+    return _moved(x, out, f"{{0}}.transpose({first + 1}, {second + 1})", reach=WHOLE, name="TRANSPOSE")
+
+
+@op
+def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
+    """[T, D] -> [D]. One entry along an axis, as the class token. A view: it keeps the whole input alive.
+
+    index: which entry, counted from 0; -1 is the last
+    axis: the axis that goes
+    """
+    if len(x) < 2 or not -len(x) <= axis < len(x):
+        raise Fault("axis", f"axis {axis} cannot be taken from {list(x)}")
+    at = axis % len(x)
+    if not -x[at] <= index < x[at]:
+        raise Fault("index", f"index {index} of an axis of {x[at]}")
+    out = Shape((*x[:at], *x[at + 1 :]))
+    return _moved(x, out, f"{{0}}.select({at + 1}, {int(index)})", name="SELECT")
+
+
+@op
+def mean(x: Shape, *, axis: Index = 0) -> Facts:
+    """[T, D] -> [D]. The mean along an axis: torch.mean.
+
+    axis: the axis that goes; 0 is the tokens of a sequence
+    """
+    if len(x) < 2 or not -len(x) <= axis < len(x):
+        raise Fault("axis", f"axis {axis} cannot be averaged away in {list(x)}")
+    at = axis % len(x)
+    out = Shape((*x[:at], *x[at + 1 :]))
+    work = Work(add=x.values - out.values, special=out.values)
+    return Facts(out, macs=0, work=work, keeps=(), reach=WHOLE, torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
+
+
+@op
+def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -> Facts:
+    """[C, *S] -> [C, *S']. A border around the map: torch.nn.functional.pad. Negative sides cut.
+
+    sides: a list with before and after for each axis: [top, bottom, left, right] for a map [C, H, W]
+    mode: what the border holds
+    value: what `zeros` holds instead of 0
+    """
+    space = spatial(x, "pad")
+    pairs = _pairs(x, sides)
+    sizes = tuple(n + low + high for n, (low, high) in zip(space, pairs, strict=True))
+    if min(sizes) < 1:
+        raise Fault("sides", f"nothing is left of {list(x)}")
+    if mode == "reflect" and any(max(pair) >= n for n, pair in zip(space, pairs, strict=True)):
+        raise Fault("sides", f"a reflected border must be narrower than the map, {list(space)}")
+    flat = tuple(int(side) for pair in reversed(pairs) for side in pair)
+    how = {"zeros": f", value={float(value)}" if value else ""}.get(mode, f', mode="{mode}"')
+    return Facts(
+        Shape((x.channels, *sizes)),
+        macs=0,
+        work=Work(),
+        keeps=(INPUT,) if mode in ("reflect", "replicate") else (),
+        reach=tuple(Reach(1, -low, -low) for low, _ in pairs),
+        torch=Expression(f"F.pad({{0}}, {flat}{how})"),
+        classic="PAD",
+    )
+
+
+@op
+def crop(x: Shape, *, sides: Sides) -> Facts:
+    """[C, *S] -> [C, *S']. The map without a border.
+
+    sides: a list with before and after for each axis: [top, bottom, left, right] for a map [C, H, W]
+    """
+    space = spatial(x, "crop")
+    pairs = _pairs(x, sides)
+    sizes = tuple(n - low - high for n, (low, high) in zip(space, pairs, strict=True))
+    if min(sides) < 0 or min(sizes) < 1:
+        raise Fault("sides", f"{list(sides)} cannot be cut from {list(x)}")
+    return _cut(x, tuple(low for low, _ in pairs), sizes)
+
+
+@op
+def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = None) -> Facts:
+    """[C, *S], or [C, *S] and a map to match -> [C, *size]. The middle of a map, as U-Net crops its skips.
+
+    size: the output's size, unless a second input gives it
+    """
+    space = spatial(x, "center_crop")
+    if (like is None) == (size is None):
+        raise Fault("size", "center_crop takes a size, or a second input to match", code="A403")
+    sizes = axes(size, len(space), "size") if size is not None else like.space if like is not None else ()
+    if len(sizes) != len(space) or any(m > n for n, m in zip(space, sizes, strict=True)):
+        raise Fault("size", f"{list(sizes)} cannot be cut from the middle of {list(x)}", "it must not be larger")
+    return _cut(x, tuple((n - m) // 2 for n, m in zip(space, sizes, strict=True)), sizes)
+
+
+def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
+    """What comes before and after, for each spatial axis."""
+    rank = len(x.space)
+    if len(sides) != 2 * rank:
+        raise Fault("sides", f"sides needs {2 * rank} numbers for a map of shape {list(x)}", "before and after, for each axis")
+    return [(sides[2 * i], sides[2 * i + 1]) for i in range(rank)]
+
+
+def _cut(x: Shape, lows: tuple[int, ...], sizes: tuple[int, ...]) -> Facts:
+    slices = ", ".join(f"{int(low)}:{int(low + size)}" for low, size in zip(lows, sizes, strict=True))
+    reach = tuple(Reach(1, low, low) for low in lows)
+    return _moved(x, Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", reach=reach, name="CROP")
+
+
+@op
+def channel_shuffle(x: Shape, *, groups: Size) -> Facts:
+    """[C, *S] -> [C, *S]. Channels of `groups` groups dealt out in turn (Zhang et al., ShuffleNet, 2018): torch.nn.ChannelShuffle.
+
+    groups: how many groups
+    """
+    spatial(x, "channel_shuffle")
+    if x.channels % groups:
+        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
+    return Facts(x, macs=0, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE")
+
+
+@op
+def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
+    """[C*factor^2, H, W] -> [C, H*factor, W*factor]. Channels to pixels (Shi et al., 2016): torch.nn.PixelShuffle.
+
+    factor: how much larger the map becomes
+    """
+    if len(x) != 3 or x.channels % factor**2:
+        raise Fault("factor", f"pixel_shuffle by {factor} needs a map with a multiple of {factor**2} channels; this has shape {list(x)}")
+    channels, height, width = x
+    out = Shape((channels // (factor * factor), height * factor, width * factor))
+    reach = tuple(Reach(Fraction(1, int(factor)), Fraction(1 - int(factor), int(factor)), 0) for _ in range(2))
+    return Facts(out, macs=0, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE")

@@ -1,0 +1,114 @@
+"""Sliding windows: output sizes, padding and reach, shared by convolutions and pools.
+
+The size rule is Dumoulin & Visin, "A guide to convolution arithmetic for deep learning" (2016), as PyTorch applies it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archc.ops.facts import Reach
+from archc.shape import Shape, product
+from archc.signature import Fault
+from archc.tracked import label
+
+AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+
+
+def spatial(x: Shape, what: str) -> tuple[int, ...]:
+    """The spatial axes of a feature map; a Fault where there are none."""
+    if not 2 <= len(x) <= 4:
+        hint = "use `reshape` or `tokens` first" if len(x) > 1 else "a vector needs `linear`, or `reshape` to a map"
+        raise Fault(None, f"{what} needs a feature map [C, L], [C, H, W] or [C, D, H, W]; this has shape {list(x)}", hint)
+    return x.space
+
+
+def axes(value: int | Sequence[int], rank: int, name: str) -> tuple[int, ...]:
+    """One number for each of `rank` spatial axes."""
+    if isinstance(value, int):
+        return (value,) * rank
+    if len(value) != rank:
+        raise Fault(name, f"{name} has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}")
+    return tuple(value)
+
+
+def short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
+    """`3` for `(3, 3)`."""
+    return sizes[0] if len(set(sizes)) == 1 else sizes
+
+
+class Window:
+    """A window over one to three axes. From here on there are plain ints alone, a pair of paddings for each axis."""
+
+    def __init__(
+        self,
+        space: tuple[int, ...],
+        kernel: int | Sequence[int],
+        stride: int | Sequence[int],
+        padding: int | str | Sequence[int],
+        dilation: int | Sequence[int] = 1,
+        ceil: bool = False,
+    ) -> None:
+        rank = len(space)
+        self.space = space
+        self.kernel = axes(kernel, rank, "kernel")
+        self.stride = axes(stride, rank, "stride")
+        self.dilation = axes(dilation, rank, "dilation")
+        self.extent = tuple(k if d == 1 else d * (k - 1) + 1 for k, d in zip(self.kernel, self.dilation, strict=True))
+        self.pads = self._pads(padding)
+        self.ceil = ceil
+        self.out = tuple(label(self._size(i), AXIS_NAMES[rank][i] + "'") for i in range(rank))
+
+    @property
+    def taps(self) -> int:
+        return product(self.kernel)
+
+    @property
+    def symmetric(self) -> bool:
+        return all(low == high for low, high in self.pads)
+
+    @property
+    def padding(self) -> tuple[int, ...]:
+        """The padding of each axis, where both ends have the same."""
+        return tuple(low for low, _ in self.pads)
+
+    @property
+    def reach(self) -> tuple[Reach, ...]:
+        return tuple(
+            Reach(s, -low, extent - 1 - low) for s, extent, (low, _) in zip(self.stride, self.extent, self.pads, strict=True)
+        )
+
+    def torch_pads(self) -> tuple[int, ...]:
+        """The paddings in the order of torch.nn.functional.pad: the last axis first."""
+        return tuple(side for pair in reversed(self.pads) for side in pair)
+
+    def _pads(self, padding: int | str | Sequence[int]) -> tuple[tuple[int, int], ...]:
+        if padding == "same":
+            return tuple(_halves(extent - 1) for extent in self.extent)
+        if padding == "same_upper":
+            triples = zip(self.space, self.extent, self.stride, strict=True)
+            return tuple(_halves(max((-(-size // s) - 1) * s + extent - size, 0)) for size, extent, s in triples)
+        assert not isinstance(padding, str)
+        return tuple((p, p) for p in axes(padding, len(self.space), "padding"))
+
+    def _size(self, i: int) -> int:
+        size, extent, stride, (low, high) = self.space[i], self.extent[i], self.stride[i], self.pads[i]
+        room = size - extent + (2 * low if low is high or low == high else low + high)
+        if room < 0:
+            raise Fault("kernel", self._too_large(), "use a smaller kernel, more padding, or fewer strides before")
+        if not self.ceil:
+            return room // stride + 1
+        count = (room + stride - 1) // stride + 1
+        return count - 1 if (count - 1) * stride >= size + low else count  # the last window may not start in the padding
+
+    def _too_large(self) -> str:
+        window = "x".join(str(int(e)) for e in self.extent)
+        room = "x".join(str(int(size)) for size in self.space)
+        padded = any(low or high for low, high in self.pads)
+        return f"a window of {window} does not fit a map of {room}" + (" with its padding" if padded else "")
+
+
+def _halves(total: int) -> tuple[int, int]:
+    """A padding in two halves, the larger one after."""
+    low = total // 2
+    return (low, low) if total - low == low else (low, total - low)

@@ -1,0 +1,58 @@
+"""Shapes: sizes without a batch axis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+
+def product(sizes: Iterable[int]) -> int:
+    """Unlike math.prod, it leaves tracked ints tracked and never starts a formula with 1."""
+    result = 1
+    for size in sizes:
+        result = result * size
+    return result
+
+
+class Shape(tuple[int, ...]):
+    """`[C, L]`, `[C, H, W]` or `[C, D, H, W]` is a feature map, `[F]` a vector, `[T, D]` a sequence."""
+
+    __slots__ = ()
+
+    @property
+    def channels(self) -> int:
+        """The first axis."""
+        return self[0]
+
+    @property
+    def features(self) -> int:
+        """The last axis."""
+        return self[-1]
+
+    @property
+    def space(self) -> tuple[int, ...]:
+        """All axes after the first."""
+        return tuple(self[1:])
+
+    @property
+    def values(self) -> int:
+        """How many values there are, for one image."""
+        return product(self)
+
+    def __str__(self) -> str:
+        return "x".join(map(str, self))
+
+
+# What an expression may read of a block's input: `input.channels`, `input.height`, …
+AXES: dict[str, tuple[str, Any]] = {
+    "shape": ("any shape", list),
+    "rank": ("any shape", len),
+    "channels": ("any shape", lambda shape: shape[0]),
+    "features": ("any shape", lambda shape: shape[-1]),
+    "values": ("any shape", lambda shape: shape.values),
+    "length": ("[C, L]", lambda shape: shape[1] if len(shape) == 2 else None),
+    "tokens": ("[T, D]", lambda shape: shape[0] if len(shape) == 2 else None),
+    "depth": ("[C, D, H, W]", lambda shape: shape[1] if len(shape) == 4 else None),
+    "height": ("[C, H, W]", lambda shape: shape[-2] if len(shape) > 2 else None),
+    "width": ("[C, H, W]", lambda shape: shape[-1] if len(shape) > 2 else None),
+}

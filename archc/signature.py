@@ -1,0 +1,218 @@
+"""Parameters with types and defaults: what may be written for an operator, and for a block written in YAML.
+
+Both kinds become the same `Signature`, bound by the same `bind`, so they look alike where they are used, in errors, in
+the documentation and in an editor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
+LARGEST_SIZE = 2**31 - 1
+
+
+class Fault(Exception):
+    """A user's mistake, found where no text is known: names the culprit; whoever knows the text adds the place."""
+
+    def __init__(self, argument: str | None, message: str, hint: str | None = None, code: str = "A501") -> None:
+        super().__init__(message)
+        self.argument = argument
+        self.message = message
+        self.hint = hint
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Type:
+    """What an argument may be. `accept` gives the value in its normal form, or MISSING where it does not fit."""
+
+    name: str
+    expected: str
+    accept: Callable[[Any], Any]
+    schema: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Param:
+    name: str
+    type: Type
+    default: Any = MISSING
+    doc: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The parameters of one operator or block, in order; the first is the main one: `{conv: 64}`."""
+
+    params: dict[str, Param]
+
+    @property
+    def main(self) -> Param | None:
+        return next(iter(self.params.values()), None)
+
+
+def bind(signature: Signature, given: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """Every argument in the signature's order and normal form, and what is wrong with those that were given.
+
+    `given` is what was written, `preset` what `defaults` says; names are known to be right.
+    """
+    bound: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, param in signature.params.items():
+        value = given.get(name, MISSING)
+        if value is MISSING:
+            value = preset.get(name, MISSING)
+        if value is MISSING:
+            if param.default is MISSING:
+                faults.append(Fault(name, f'needs "{name}", {param.type.expected}', code="A403"))
+            bound[name] = param.default
+            continue
+        if value is None and param.default is None:
+            bound[name] = None
+            continue
+        accepted = param.type.accept(value)
+        if accepted is MISSING:
+            faults.append(Fault(name, f"{name} is {shown(value)}, not {param.type.expected}", _remedy(value, param.type), "A402"))
+        bound[name] = accepted
+    return bound, faults
+
+
+def shown(value: Any, most: int = 40) -> str:
+    """A value as its writer would write it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        text = f'"{value}"'
+    elif isinstance(value, list | tuple):
+        text = "[" + ", ".join(shown(one) for one in value[:12]) + (", …]" if len(value) > 12 else "]")
+    elif isinstance(value, dict):
+        text = "{" + ", ".join(f"{key}: {shown(one)}" for key, one in list(value.items())[:8]) + "}"
+    else:
+        text = str(value)
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _remedy(value: Any, wanted: Type) -> str | None:
+    if isinstance(value, float) and wanted.name in ("int", "sizes", "padding", "groups"):
+        return "round it: int(…), round(…) or round_to(…, 8)"
+    if isinstance(value, str) and wanted.name in ("int", "number") and value.replace(".", "", 1).isdigit():
+        return "write it without quotes"
+    if isinstance(value, str) and wanted.name == "bool" and value.lower() in ("yes", "no", "on", "off"):
+        return f"write {'true' if value.lower() in ('yes', 'on') else 'false'}"
+    return None
+
+
+def is_int(value: Any, least: int = -LARGEST_SIZE) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_SIZE
+
+
+def whole(least: int = 0) -> Type:
+    """A whole number from `least` up."""
+    expected = f"a whole number from {least} up" if least > -LARGEST_SIZE else "a whole number"
+    schema = {"type": "integer"} | ({"minimum": least} if least > -LARGEST_SIZE else {})
+    return Type("int", expected, lambda v: v if is_int(v, least) else MISSING, schema)
+
+
+def real(least: float | None = None, most: float | None = None) -> Type:
+    """A number, within bounds if they are given."""
+
+    def accept(value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return MISSING
+        fits = (least is None or value >= least) and (most is None or value <= most)
+        return value if fits else MISSING
+
+    bounds = {None: {None: "a number", most: f"a number up to {most:g}" if most is not None else ""}}
+    expected = bounds[None].get(most, "") if least is None else f"a number from {least:g} " + ("up" if most is None else f"to {most:g}")
+    schema: dict[str, Any] = {"type": "number"}
+    schema |= {"minimum": least} if least is not None else {}
+    schema |= {"maximum": most} if most is not None else {}
+    return Type("number", expected, accept, schema)
+
+
+def one_of(*words: str) -> Type:
+    """One of some words."""
+    expected = "one of " + ", ".join(words)
+    return Type("str", expected, lambda v: v if v in words and isinstance(v, str) else MISSING, {"enum": list(words)})
+
+
+def items(of: Type) -> Type:
+    """A list of values of one type."""
+
+    def accept(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return MISSING
+        accepted = tuple(of.accept(one) for one in value)
+        return MISSING if any(one is MISSING for one in accepted) else accepted
+
+    return Type("list", f"a list, each {of.expected}", accept, {"type": "array", "items": of.schema})
+
+
+def either(*types: Type) -> Type:
+    """The first type that accepts the value."""
+
+    def accept(value: Any) -> Any:
+        return next((ok for one in types if (ok := one.accept(value)) is not MISSING), MISSING)
+
+    expected = " or ".join(one.expected for one in types)
+    return Type(types[0].name, expected, accept, {"anyOf": [one.schema for one in types]})
+
+
+def per_axis(least: int) -> Type:
+    """A whole number, or a list with one a spatial axis."""
+
+    def accept(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple(value) if value and all(is_int(one, least) for one in value) else MISSING
+        return value if is_int(value, least) else MISSING
+
+    number = {"type": "integer", "minimum": least}
+    schema = {"anyOf": [number, {"type": "array", "items": number, "minItems": 1, "maxItems": 3}]}
+    return Type("sizes", f"a whole number from {least} up, or a list with one for each axis", accept, schema)
+
+
+def _words_or(type_: Type, name: str, *words: str) -> Type:
+    return Type(name, f"{type_.expected}, or {' or '.join(words)}", either(one_of(*words), type_).accept,
+                {"anyOf": [{"enum": list(words)}, type_.schema]})  # fmt: skip
+
+
+ANY = Type("any", "anything", lambda value: value, {})
+FLAG = Type("bool", "true or false", lambda v: v if isinstance(v, bool) else MISSING, {"type": "boolean"})
+TEXT = Type("str", "a text", lambda v: v if isinstance(v, str) else MISSING, {"type": "string"})
+LIST = Type("list", "a list", lambda v: v if isinstance(v, list | tuple) else MISSING, {"type": "array"})
+LAYER = Type("layer", "a layer, as in `relu` or `{leaky_relu: 0.1}`", lambda v: v, {"$ref": "#/$defs/entry"})
+
+# The types as annotations of operators: what a type checker sees, and what archc accepts.
+Size = Annotated[int, whole(1)]
+Count = Annotated[int, whole(0)]
+Index = Annotated[int, whole(-LARGEST_SIZE)]
+Real = Annotated[float, real()]
+Positive = Annotated[float, real(0)]
+Probability = Annotated[float, real(0, 1)]
+Flag = Annotated[bool, FLAG]
+Sizes = Annotated[int | tuple[int, ...], per_axis(1)]
+Counts = Annotated[int | tuple[int, ...], per_axis(0)]
+Indices = Annotated[tuple[int, ...], items(whole(-LARGEST_SIZE))]
+Padding = Annotated[int | tuple[int, ...] | str, _words_or(per_axis(0), "padding", "same", "same_upper")]
+Groups = Annotated[int | str, _words_or(whole(1), "groups", "depthwise")]
+
+# The types that a block's signature may name.
+NAMED: dict[str, Type] = {
+    "int": whole(-LARGEST_SIZE),
+    "float": Type("number", "a number", real().accept, {"type": "number"}),
+    "number": real(),
+    "bool": FLAG,
+    "str": TEXT,
+    "list": LIST,
+    "layer": LAYER,
+    "any": ANY,
+}

@@ -1,0 +1,1 @@
+"""What was written: text with positions, YAML trees, diagnostics. Knows nothing of networks."""

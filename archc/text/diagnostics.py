@@ -1,0 +1,158 @@
+"""Mistakes as values: collected, never raised, drawn once at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from archc.text.source import Span
+
+# A code never changes its meaning. A1 text, A2 form, A3 names, A4 values, A5 shapes, A6 limits, A7 files, A8 promises.
+CODES = {
+    "A101": "the file is not YAML",
+    "A102": "a key stands twice",
+    "A103": "nested too deeply",
+    "A104": "an anchor or alias that may not be used",
+    "A105": "a tag, a merge key or a second document",
+    "A106": "no space after the colon",
+    "A107": "a number that is too large or not finite",
+    "A108": "the text is too long or cannot be read",
+    "A201": "unknown key",
+    "A202": "the wrong form",
+    "A203": "an entry with no kind, or with several",
+    "A204": "a missing key",
+    "A205": "a modifier that cannot stand here",
+    "A206": "a bad signature",
+    "A301": "unknown layer or block",
+    "A302": "unknown argument",
+    "A303": "unknown value",
+    "A304": "unknown name in `from`",
+    "A305": "a name that is taken",
+    "A306": "a name that cannot be one",
+    "A307": "unknown parameter",
+    "A308": "a training-only value used in the deployed network",
+    "A401": "a bad expression",
+    "A402": "the wrong type",
+    "A403": "a missing argument",
+    "A404": "a value out of range",
+    "A405": "an expression that cannot be worked out",
+    "A501": "shapes that do not fit",
+    "A502": "the wrong number of inputs",
+    "A503": "weights that cannot be shared",
+    "A601": "too many layers",
+    "A602": "a block that uses itself without end",
+    "A603": "too much work",
+    "A701": "a file that cannot be read",
+    "A702": "a path outside the spec's folder",
+    "A703": "specs that extend each other in a circle",
+    "A704": "an unknown package of blocks",
+    "A705": "a plugin that cannot be used",
+    "A801": "a promise in `expect` that is not kept",
+    "A901": "`from` names a numbered layer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One step of the way to a mistake: a block, and where it was used."""
+
+    label: str
+    span: Span
+
+
+@dataclass(slots=True)
+class Diagnostic:
+    """What is wrong, where, and what would be right. `hint` is shown beside the marker."""
+
+    code: str
+    message: str
+    span: Span
+    hint: str | None = None
+    uses: tuple[Use, ...] = ()
+    severity: str = "error"
+    repeats: int = field(default=0, compare=False)
+
+
+class Diagnostics:
+    """Collects mistakes; the same mistake at the same place is kept once and counted."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[object, ...], Diagnostic] = {}
+
+    def error(self, code: str, span: Span, message: str, hint: str | None = None, uses: tuple[Use, ...] = ()) -> None:
+        self.add(Diagnostic(code, message, span, hint, uses))
+
+    def add(self, found: Diagnostic) -> None:
+        key = (found.code, found.span)
+        if key in self._found:
+            self._found[key].repeats += 1
+        else:
+            self._found[key] = found
+
+    def extend(self, several: Iterable[Diagnostic]) -> None:
+        for one in several:
+            self.add(one)
+
+    @property
+    def failed(self) -> bool:
+        return any(one.severity == "error" for one in self._found.values())
+
+    def __iter__(self) -> Iterator[Diagnostic]:
+        return iter(sorted(self._found.values(), key=lambda d: (d.span.source.name, d.span.start)))
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+
+class SpecError(Exception):
+    """A spec that cannot be used; its text is the drawn diagnostics. Raised by the Python interface alone."""
+
+    def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
+        self.diagnostics = list(diagnostics)
+        super().__init__("\n\n".join(draw(one) for one in self.diagnostics))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return SpecError, (self.diagnostics,)
+
+
+def printable(text: str) -> str:
+    """Text from a stranger with its control characters made visible: a terminal obeys nothing in a spec."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c == "\t" else f"\\x{ord(c):02x}" for c in text)
+
+
+def draw(found: Diagnostic, color: bool = False, most_uses: int = 8) -> str:
+    """The diagnostic as text: the message, the line with a marker under it, the way that led there."""
+    red, blue, bold, off = ("\x1b[31m", "\x1b[34m", "\x1b[1m", "\x1b[0m") if color else ("", "", "", "")
+    if found.severity != "error":
+        red = "\x1b[33m" if color else ""
+    line, column = found.span.source.position(found.span.start)
+    gutter = " " * len(str(line))
+    text, marker = _marked(found.span, line, column)
+    hint = f" {printable(found.hint)}" if found.hint else ""
+    out = [
+        f"{red}{found.severity}[{found.code}]{off}{bold}: {printable(found.message)}{off}",
+        f"{gutter}{blue}-->{off} {printable(found.span.source.name)}:{line}:{column}",
+        f"{gutter} {blue}|{off}",
+        f"{blue}{line} |{off} {text}",
+        f"{gutter} {blue}|{off} {red}{marker}{hint}{off}",
+    ]
+    for use in found.uses[:most_uses]:
+        out.append(f"{gutter} {blue}={off} in {printable(use.label)}, used at {printable(str(use.span))}")
+    if len(found.uses) > most_uses:
+        out.append(f"{gutter} {blue}={off} … and {len(found.uses) - most_uses} more")
+    if found.repeats:
+        out.append(f"{gutter} {blue}={off} met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
+    return "\n".join(line.rstrip() for line in out)
+
+
+def _marked(span: Span, line: int, column: int, widest: int = 140) -> tuple[str, str]:
+    """The source line and the marker under it, cut to a window when the line is long."""
+    text = span.source.line(line)
+    length = max(1, min(span.end - span.start, len(text) - column + 1))
+    start = max(0, column - 1 - widest // 2) if len(text) > widest else 0
+    shown = "".join(c if c.isprintable() else " " for c in text[start : start + widest])
+    before, after = "…" if start else "", "…" if start + widest < len(text) else ""
+    length = min(length, widest)
+    return before + shown + after, " " * (len(before) + column - 1 - start) + "^" * length

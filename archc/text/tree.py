@@ -1,0 +1,317 @@
+"""YAML text to a tree with positions. The only user of PyYAML.
+
+Events are read one by one, never composed: PyYAML's composer crashes the interpreter on deep nesting, keeps the last
+of two equal keys and reads scalars as YAML 1.1 does (`no`, `010`, `1:30`). Scalars here follow YAML 1.2's core schema,
+with `_` allowed between digits. What an alias repeats is counted as if it were written out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+
+MOST_CHARACTERS = 4_000_000
+MOST_NODES = 1_000_000
+DEEPEST = 64
+LARGEST = 2**53  # beyond this, sums and JSON readers lose digits
+
+_INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F_]+\Z|0o[0-7_]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?\Z")
+_NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
+    word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())
+}
+
+
+class Tree:
+    """A part of a YAML document. The memos are room for the language to keep what it read once."""
+
+    __slots__ = ("end", "entry_memo", "source", "start", "value_memo")
+
+    def __init__(self, source: Source, start: int, end: int) -> None:
+        self.source = source
+        self.start = start
+        self.end = end
+        self.value_memo: Any = None
+        self.entry_memo: Any = None
+
+    @property
+    def span(self) -> Span:
+        return Span(self.source, self.start, self.end)
+
+
+class Scalar(Tree):
+    """`value` is a str, int, float, bool or None; `quoted` scalars are always str."""
+
+    __slots__ = ("quoted", "value")
+
+    def __init__(self, source: Source, start: int, end: int, value: Any, quoted: bool = False) -> None:
+        super().__init__(source, start, end)
+        self.value = value
+        self.quoted = quoted
+
+    def inner(self, start: int, end: int) -> Span:
+        """The span of some characters of the value, where it stands in the source as it reads."""
+        shift = self.start + self.quoted
+        if isinstance(self.value, str) and self.source.text.startswith(self.value, shift):
+            return Span(self.source, shift + start, shift + end)
+        return self.span
+
+
+class Sequence(Tree):
+    __slots__ = ("items",)
+
+    def __init__(self, source: Source, start: int, end: int, items: list[Tree]) -> None:
+        super().__init__(source, start, end)
+        self.items = items
+
+
+class Mapping(Tree):
+    __slots__ = ("items",)
+
+    def __init__(self, source: Source, start: int, end: int, items: list[tuple[Scalar, Tree]]) -> None:
+        super().__init__(source, start, end)
+        self.items = items
+
+    def get(self, name: str) -> Tree | None:
+        for key, value in self.items:
+            if key.value == name:
+                return value
+        return None
+
+
+def parse_part(source: Source, start: int, end: int, diagnostics: Diagnostics) -> Tree | None:
+    """The tree of a part of a source, with its positions in the whole."""
+    tree = parse(Source(source.name, " " * start + source.text[start:end]), diagnostics)
+    for part in walk(tree) if tree is not None else ():
+        part.source = source
+    return tree
+
+
+def walk(tree: Tree) -> Iterator[Tree]:
+    """The tree and all its parts."""
+    todo = [tree]
+    while todo:
+        part = todo.pop()
+        yield part
+        if isinstance(part, Sequence):
+            todo.extend(part.items)
+        elif isinstance(part, Mapping):
+            todo.extend(one for pair in part.items for one in pair)
+
+
+class _Refused(Exception):
+    """Reading cannot go on; the diagnostic says why."""
+
+    def __init__(self, code: str, start: int, end: int, message: str, hint: str | None = None) -> None:
+        self.finding = (code, start, end, message, hint)
+
+
+def parse(source: Source, diagnostics: Diagnostics) -> Tree | None:
+    """The tree of the source's one document; None where it cannot be read, with the reason in `diagnostics`."""
+    if len(source.text) > MOST_CHARACTERS:
+        message = f"{len(source.text):,} characters, more than the {MOST_CHARACTERS:,} that are read"
+        diagnostics.error("A108", Span(source, 0, 1), message)
+        return None
+    try:
+        return _Reader(source, diagnostics).document()
+    except _Refused as refused:
+        code, start, end, message, hint = refused.finding
+        diagnostics.error(code, Span(source, start, end), message, hint)
+    except yaml.MarkedYAMLError as error:
+        _syntax_error(error, source, diagnostics)
+    except yaml.reader.ReaderError as error:
+        at = error.position if isinstance(error.position, int) else 0
+        character = f"character {error.character!r}" if isinstance(error.character, str) else "a character"
+        diagnostics.error("A108", Span(source, at, at + 1), f"{character} that no text may hold", "remove it")
+    return None
+
+
+class _Reader:
+    def __init__(self, source: Source, diagnostics: Diagnostics) -> None:
+        self.source = source
+        self.diagnostics = diagnostics
+        self.anchors: dict[str, tuple[Tree, int] | None] = {}
+        self.count = 0
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+        self.events: Iterator[Any] = iter(yaml.parse(source.text, Loader=loader))
+
+    def document(self) -> Tree:
+        event = self._next()
+        while isinstance(event, yaml.StreamStartEvent | yaml.DocumentStartEvent):
+            event = self._next()
+        if isinstance(event, yaml.StreamEndEvent):
+            return Scalar(self.source, 0, 0, None)
+        tree = self._node(event, 1)
+        self._next()  # the document's end
+        after = self._next()
+        if not isinstance(after, yaml.StreamEndEvent):
+            at = after.start_mark.index
+            raise _Refused("A105", at, at + 3, "a second document", "a spec is one document: remove `---`")
+        return tree
+
+    def _next(self) -> Any:
+        return next(self.events)
+
+    def _node(self, event: Any, depth: int) -> Tree:
+        start, end = event.start_mark.index, event.end_mark.index
+        self._charge(1, start)
+        if isinstance(event, yaml.AliasEvent):
+            return self._alias(event)
+        if event.tag is not None:
+            raise _Refused("A105", start, start + len(event.tag), f"a tag, {event.tag}", "values have no tags: remove it")
+        if isinstance(event, yaml.ScalarEvent):
+            tree: Tree = self._scalar(event)
+            if event.anchor:
+                self.anchors[event.anchor] = tree, 1
+            return tree
+        if depth > DEEPEST:
+            raise _Refused("A103", start, start + 1, f"nested deeper than {DEEPEST} levels", "name a part as a block")
+        before = self.count
+        if event.anchor:
+            self.anchors[event.anchor] = None
+        build = self._sequence if isinstance(event, yaml.SequenceStartEvent) else self._mapping
+        tree = build(start, depth)
+        if event.anchor:
+            self.anchors[event.anchor] = tree, self.count - before + 1
+        return tree
+
+    def _charge(self, nodes: int, at: int) -> None:
+        self.count += nodes
+        if self.count > MOST_NODES:
+            message = f"more than {MOST_NODES:,} values once its aliases are written out"
+            raise _Refused("A104", at, at + 1, message, "use `repeat` or a block")
+
+    def _alias(self, event: Any) -> Tree:
+        start, end = event.start_mark.index, event.end_mark.index
+        if event.anchor not in self.anchors:
+            raise _Refused("A104", start, end, f"*{event.anchor} has no anchor", f"write &{event.anchor} before it")
+        kept = self.anchors[event.anchor]
+        if kept is None:
+            raise _Refused("A104", start, end, f"*{event.anchor} stands inside what it repeats", "a value cannot hold itself")
+        tree, size = kept
+        self._charge(size, start)
+        return tree
+
+    def _scalar(self, event: Any) -> Scalar:
+        start, end, text = event.start_mark.index, event.end_mark.index, event.value
+        if event.style:  # quoted, or a block scalar
+            return Scalar(self.source, start, end, text, quoted=event.style in "'\"")
+        try:
+            return Scalar(self.source, start, end, plain_value(text))
+        except OverflowError:
+            shown = text if len(text) <= 24 else text[:20] + "…"
+            self.diagnostics.error("A107", Span(self.source, start, end), f"{shown} is too large or not finite",
+                                   "numbers reach to 2**53")  # fmt: skip
+            return Scalar(self.source, start, end, 0)
+
+    def _sequence(self, start: int, depth: int) -> Sequence:
+        items: list[Tree] = []
+        while not isinstance(event := self._next(), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+        return Sequence(self.source, start, self._closing(event), items)
+
+    def _mapping(self, start: int, depth: int) -> Mapping:
+        items: list[tuple[Scalar, Tree]] = []
+        seen: dict[object, Scalar] = {}
+        while not isinstance(event := self._next(), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            value = self._node(self._next(), depth + 1)
+            if not isinstance(key, Scalar):
+                raise _Refused("A202", key.start, key.end, "a key that is no word", "keys are words, as in `conv:`")
+            if self._accept(key, value, seen):
+                items.append((key, value))
+        return Mapping(self.source, start, self._closing(event), items)
+
+    def _accept(self, key: Scalar, value: Tree, seen: dict[object, Scalar]) -> bool:
+        """Whether a key may stand here; says what is wrong where it may not."""
+        if key.value is None:
+            self.diagnostics.error("A202", key.span, "an empty key", "write a name before the colon")
+            return False
+        key.value = text = str(key.value) if not isinstance(key.value, bool) else str(key.value).lower()
+        if text == "<<" and not key.quoted:
+            self.diagnostics.error("A105", key.span, "merge keys are not read", "use `extends`, `defaults` or a block")
+            return False
+        empty = isinstance(value, Scalar) and value.value is None and value.start == value.end
+        if empty and not key.quoted and re.match(r"[A-Za-z_]+:\S", text):
+            name, _, rest = text.partition(":")
+            self.diagnostics.error("A106", key.span, f'"{text}" reads as one word', f"a space after the colon: {name}: {rest}")
+            return False
+        if text in seen:
+            message = f'"{text}" stands twice here, first on line {seen[text].span.line}'
+            self.diagnostics.error("A102", key.span, message, "remove one of them")
+            return False
+        seen[text] = key
+        return True
+
+    def _closing(self, event: Any) -> int:
+        """Where a collection ends: block collections end with their last character, not at the next token."""
+        end: int = event.end_mark.index
+        if event.start_mark.index != end:
+            return end
+        text = self.source.text
+        while end > 0 and text[end - 1] in " \t\r\n":
+            end -= 1
+        return end
+
+
+def plain_value(text: str) -> str | int | float | bool | None:
+    """An unquoted scalar by YAML 1.2's core schema. Raises OverflowError for what no spec can mean."""
+    if text in _WORDS:
+        return _WORDS[text]
+    if not (text[0].isdigit() or text[0] in "+-."):
+        return text
+    if _INT.match(text):
+        if len(text) > 40:
+            raise OverflowError
+        value = int(text.lstrip("+"), 0 if text[:2] in ("0x", "0o") else 10)
+        if abs(value) > LARGEST:
+            raise OverflowError
+        return value
+    if _FLOAT.match(text):
+        real = float(text)
+        if real in (float("inf"), float("-inf")):
+            raise OverflowError
+        return real
+    if _NOT_FINITE.match(text):
+        raise OverflowError
+    return text
+
+
+# What the parser says, and what a person needs to hear.
+_SYNTAX = (
+    ("found character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
+    ("cannot start any token", "a character that cannot start a value", "put the value in quotes"),
+    ("mapping values are not allowed", "a second colon on one line", "quote the text, or start a new line"),
+    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write , or } here"),
+    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write , or ] here"),
+    ("expected key", "a line that is indented wrongly, or has no key", "line it up with the keys above"),
+    ("expected '-' indicator", "a line in a list without its dash", "start it with `- `, or indent it further"),
+    ("could not find expected ':'", "a line without a colon", "write `key: value`"),
+    ("unexpected end of stream", "a quote or bracket that is never closed", "close it"),
+    ("expected the node content", "a value that is missing", "write one"),
+    ("found undefined tag handle", "a tag", "values have no tags: remove it"),
+    ("duplicate anchor", "an anchor that stands twice", "give it another name"),
+)
+
+
+def _syntax_error(error: yaml.MarkedYAMLError, source: Source, diagnostics: Diagnostics) -> None:
+    problem = error.problem or ""
+    mark: Any = error.problem_mark or error.context_mark
+    at = min(mark.index if mark else 0, len(source.text))
+    line_start = source.text.rfind("\n", 0, at) + 1
+    if source.text[line_start:at].rstrip("{").endswith("$") or "${" in source.text[line_start : at + 2]:
+        hint = 'inside { } or [ ] an expression needs quotes: "${…}"'
+        diagnostics.error("A101", Span(source, at, at + 1), "an expression without quotes", hint)
+        return
+    for words, message, hint in _SYNTAX:
+        if words in problem:
+            diagnostics.error("A101", Span(source, at, at + 1), message, hint)
+            return
+    diagnostics.error("A101", Span(source, at, at + 1), f"not YAML: {problem or 'the text cannot be read'}")

@@ -1,0 +1,31 @@
+"""archc: a declarative compiler and analyzer for neural-network architectures.
+
+    import archc
+    net = archc.load("vgg16", classes=10)
+    report = archc.analyze(net)
+    report.parameters, report.macs, report["features.0"].output_shape
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from archc.api import analyze, check, load, loads
+    from archc.text.diagnostics import SpecError
+
+__version__ = "0.1.0"
+__all__ = ["SpecError", "analyze", "check", "load", "loads"]
+
+
+def __getattr__(name: str) -> Any:
+    """Names are imported when they are first used, so that the command line starts fast."""
+    if name == "SpecError":
+        from archc.text.diagnostics import SpecError
+
+        return SpecError
+    if name in __all__:
+        from archc import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module 'archc' has no attribute {name!r}")

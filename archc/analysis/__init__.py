@@ -1,0 +1,1 @@
+"""What a network costs: folds over the graph. Nothing here writes on it."""

@@ -1,0 +1,173 @@
+"""Every layer's output shape, parameters, MACs, FLOPs and memory, and the totals. Needs no torch.
+
+  archc analyze vgg16
+  archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32 --optimizer adam
+  archc analyze resnet50 --depth 1 --format markdown
+  archc analyze resnet50 --as thop
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from archc.analysis.cost import Report, analyze
+from archc.analysis.memory import DTYPES, OPTIMIZERS, dtype_name
+from archc.analysis.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.compiler import Model
+from archc.graph import Graph
+from archc.table import Column, Table, bytes_text, cell_text, to_csv, to_markdown, to_terminal
+from archc.text.diagnostics import printable
+
+FOLD_FROM = 60  # layers; shorter networks are shown whole
+TOOLS = ("torchinfo", "fvcore", "ptflops", "thop", "calflops", "torchvision", "keras", "papers")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser)
+    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once, for the memory (default: 1)")
+    parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="add its memory, and that of the gradients")
+    parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names; what is deeper is summed")
+    parser.add_argument("--full", action="store_true", help="show every copy of a repeated block")
+    parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
+    parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
+    parser.add_argument("--as", choices=TOOLS, dest="tool", help="what that tool would print, and why it differs")
+    parser.add_argument("--training", action="store_true", help="count what is there in training alone, too")
+    parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    status = 0
+    found = []
+    for named in args.specs:
+        model = compiled(args, named)
+        graph = usable(model)
+        if graph is None:
+            status = 2
+            continue
+        _analyzed(args, model, graph if args.training else graph.deployed(), found)
+    if args.format == "json" and found:
+        print(json.dumps(found[0] if len(args.specs) == 1 else found, indent=2))
+    return status
+
+
+def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[object]) -> None:
+    if args.tool:
+        from archc.cli.convention import convention_text, convention_to_dict
+
+        if args.format == "json":
+            found.append(convention_to_dict(graph, args.tool))
+        else:
+            print(convention_text(graph, args.tool))
+        return
+    report = analyze(graph, args.batch, args.dtype, args.optimizer)
+    if args.format == "json":
+        found.append(report.to_dict())
+    elif args.view == "lecture":
+        from archc.analysis.lecture import lecture_lines
+
+        print("\n".join([*_header(model, graph), *map(printable, lecture_lines(report))]))
+    else:
+        _print_table(args, model, report)
+
+
+def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None:
+    table = build_table(rows_of(args, report), report, len(model.graph.nodes) - len(report.layers) if model.graph else 0)
+    if args.format == "csv":
+        print(to_csv(table))
+    elif args.format == "markdown":
+        print("\n".join(["#" * 2 + " " + printable(report.name), "", to_markdown(table)]))
+    else:
+        print("\n".join([*_header(model, report.graph), "", to_terminal(table, width(), colored(sys.stdout)), ""]))
+
+
+def rows_of(args: argparse.Namespace, report: Report) -> list[Row]:
+    """The rows that the options ask for."""
+    if args.depth:
+        rows = scope_rows(report, args.depth)
+    elif args.full or args.sort != "order" or args.format == "csv" or len(report.layers) <= FOLD_FROM:
+        rows = layer_rows(report)
+    else:
+        rows = folded_rows(report)
+    return sort_rows(rows, args.sort)
+
+
+def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
+    """The table of a report: a row a layer or scope, the totals, and what they mean."""
+    size = DTYPES[report.memory.dtype]
+    columns = [
+        Column("layer"),
+        Column("kind"),
+        Column("output"),
+        Column("weights", "count"),
+        Column("biases", "count", 3),
+        Column("MACs", "count"),
+        Column("FLOPs", "count", 4),
+        Column("memory", "bytes"),
+        Column("field", "text", 1),
+    ]
+    table = Table(columns)
+    folded = any(row.times > 1 for row in rows)
+    if folded:
+        columns.insert(1, Column("×", "count"))
+    for row in rows:
+        memory = size * row.activations if row.storage == "new" else row.storage
+        cells = [row.name, row.kind, str(row.shape), *(row.counts[key] for key in ("weights", "biases", "macs", "flops")), memory, row.field]
+        if folded:
+            cells.insert(1, row.times if row.times > 1 else "")
+        table.rows.append(cells)
+    counts = report.counts
+    total = ["total", f"{len(report.layers)} layers", "", *(counts[key] for key in ("weights", "biases", "macs", "flops")), size * report.activations, ""]
+    if folded:
+        total.insert(1, "")
+    table.totals.append(total)
+    table.notes += ["", *_summary(report, left_out)]
+    return table
+
+
+def _header(model: Model, graph: Graph) -> list[str]:
+    inputs = ", ".join(f"{name} {value.shape}" if len(graph.inputs) > 1 else str(value.shape) for name, value in graph.inputs.items())
+    changed = ", ".join(f"{name}={value}" for name, value in model.changes.items())
+    lines = [f"{graph.name}  input {inputs}" + (f"  (with {changed})" if changed else "")]
+    return [printable(line) for line in ([*lines, graph.doc] if graph.doc else lines)]
+
+
+def _summary(report: Report, left_out: int) -> list[str]:
+    """The totals in words."""
+    counts, memory = report.counts, report.memory
+    lines = [
+        f"parameters   {cell_text(counts['parameters'], 'count')}, {bytes_text(memory.parameters)} in {memory.dtype}"
+        + (f" (and {counts['buffers'].low:,} values of buffers)" if counts["buffers"].low else ""),
+        f"MACs         {cell_text(counts['macs'], 'count', True)} an image; FLOPs {cell_text(counts['flops'], 'count', True)}",
+        f"activations  {report.activations:,} values, {bytes_text(memory.activations_per_image)} an image"
+        + (f", {bytes_text(memory.activations)} for {memory.batch}" if memory.batch > 1 else ""),
+    ]
+    if memory.optimizer:
+        lines.append(
+            f"training     {bytes_text(memory.training)} with {memory.optimizer}: activations {bytes_text(memory.activations)}, parameters"
+            f" {bytes_text(memory.parameters)}, gradients {bytes_text(memory.gradients)}, optimizer {bytes_text(memory.optimizer_state)}"
+        )
+    if left_out:
+        lines.append(f"left out     {left_out} layer{'s' * (left_out > 1)} that {'are' if left_out > 1 else 'is'} there in training alone (--training)")
+    open_ended = [key for key, one in counts.items() if not one.exact and key != "activations"]
+    if open_ended:
+        lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
+    return lines
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or not 0 < int(text[:12]) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def _dtype(text: str) -> str:
+    name = dtype_name(text)
+    if name is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(DTYPES)}")
+    return name
+
+

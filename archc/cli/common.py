@@ -1,0 +1,76 @@
+"""What commands share: their options, the reading of specs, the showing of mistakes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterable
+
+from archc.compiler import Model, compile_spec
+from archc.graph import Graph
+from archc.text.diagnostics import Diagnostic, draw
+
+
+def spec_options(parser: argparse.ArgumentParser, several: bool = True) -> None:
+    """SPEC…, --set, --input, --plugin."""
+    what = "a file, or the name of a spec that ships (see `archc list`)"
+    parser.add_argument("specs" if several else "spec", nargs="+" if several else None, metavar="SPEC", help=what)
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter of the spec")
+    parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help="change the shape of an input")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+
+
+def compiled(args: argparse.Namespace, named: str) -> Model:
+    """The model of one spec under the command's options."""
+    changes = dict(_pair(text, "--set") for text in args.set)
+    inputs = dict(text.partition("=")[::2] if "=" in text else ("", text) for text in args.input)
+    load_plugins(args.plugin)
+    return compile_spec(named, changes, inputs)
+
+
+def _pair(text: str, option: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        print(f"archc: {option} wants NAME=VALUE, not {text!r}", file=sys.stderr)
+        raise SystemExit(2)
+    return name.strip(), value.strip()
+
+
+def load_plugins(paths: Iterable[str]) -> None:
+    """Operators from files; a file that cannot be loaded ends the command."""
+    for path in paths:
+        from archc.plugins import PluginError, load_file
+
+        try:
+            load_file(path)
+        except PluginError as error:
+            print(f"archc: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+
+def usable(model: Model) -> Graph | None:
+    """The model's graph; its mistakes and warnings go to standard error."""
+    show(model.diagnostics)
+    return model.graph
+
+
+def show(found: Iterable[Diagnostic]) -> None:
+    """Diagnostics on standard error."""
+    drawn = [draw(one, colored(sys.stderr)) for one in found]
+    if drawn:
+        print("\n\n".join(drawn), file=sys.stderr)
+
+
+def colored(stream: object) -> bool:
+    """Whether to use colors: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
+    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
+        return False
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def width() -> int | None:
+    """The columns of the terminal; None where output goes to a file or pipe and nothing says how wide that is."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"]) or None
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None

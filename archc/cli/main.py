@@ -1,0 +1,90 @@
+"""`archc COMMAND …`: finds the command's file and runs it. Only that file is imported."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+from archc.text.suggest import did_you_mean
+
+COMMANDS = {
+    "analyze": "every layer's shape, parameters, MACs, FLOPs and memory, and the totals",
+    "check": "validate specs, and compare them with their `expect`",
+    "explain": "how each number of a layer comes about",
+    "resolve": "the spec as elaborated, each value with where it came from",
+    "list": "the specs that ship",
+    "docs": "the layers and blocks that a spec can use, with their arguments",
+    "new": "write a spec to start from",
+    "schema": "the JSON Schema that makes an editor complete and check specs",
+}
+EXIT_FAILED, EXIT_USAGE = 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that says what was meant."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(EXIT_USAGE, f"archc: {message}{self._hint(message)}\n  see `{self.prog} --help`\n")
+
+    def _hint(self, message: str) -> str:
+        wrong = message.rpartition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
+        options = [option for action in self._actions for option in action.option_strings]
+        hint = did_you_mean(wrong, options) if wrong.startswith("-") else None
+        return f"; {hint}" if hint else ""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_usage())
+        return 0 if words else EXIT_USAGE
+    if words[0] in ("-V", "--version"):
+        from archc import __version__
+
+        print(f"archc {__version__}")
+        return 0
+    command = words[0]
+    if command not in COMMANDS:
+        hint = did_you_mean(command, COMMANDS)
+        print(f"archc: no command is called {command!r}{f'; {hint}' if hint else ''}\n  see `archc --help`", file=sys.stderr)
+        return EXIT_USAGE
+    module = import_module(f"archc.cli.{command}_command")
+    parser = Parser(prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    module.add_arguments(parser)
+    return _guarded(lambda: int(module.run(parser.parse_args(words[1:]))))
+
+
+def _guarded(run):  # type: ignore[no-untyped-def]
+    """The command's exit status, also where the reader of its output goes away or the user has had enough."""
+    try:
+        status = run()
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _usage() -> str:
+    width = max(map(len, COMMANDS))
+    rows = [f"  {name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
+    return "\n".join([
+        "archc: networks as short YAML specs, checked, counted and explained without a framework",
+        "",
+        "usage: archc COMMAND …     (archc COMMAND --help)",
+        "",
+        *rows,
+        "",
+        "try: archc analyze vgg16",
+    ])  # fmt: skip
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

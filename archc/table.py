@@ -35,10 +35,10 @@ _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 def short(value: int, digits: int = 3) -> str:
-    """`4.09 G`: a count to some significant digits."""
+    """`4.09G`: a count to some significant digits."""
     for size, suffix in _SUFFIXES:
         if abs(value) >= size:
-            return f"{_significant(value / size, digits)} {suffix}"
+            return f"{_significant(value / size, digits)}{suffix}"
     return str(value)
 
 
@@ -86,30 +86,47 @@ def to_terminal(table: Table, width: int | None, color: bool = False) -> str:
     return "\n".join([*lines, *(printable(note) for note in table.notes)])
 
 
-SHORTEST_NAME = 18
+SHORTEST_NAME, SHORTEST_TEXT = 16, 10
 
 
 def _fit(table: Table, texts: dict[int, list[str]], keep: list[int], width: int) -> list[str]:
-    """Makes columns fit: optional ones go, counts shorten, names lose their middle, then more columns go by rank."""
+    """Makes columns fit: an optional one goes, counts shorten, names lose their middle, then more columns go by rank."""
     dropped: list[str] = []
     shortened: set[int] = set()
     while (excess := _width(texts, keep) - width) > 0:
-        spare = sorted((i for i in keep[1:] if table.columns[i].rank < 5), key=lambda i: table.columns[i].rank)
+        spare = sorted((i for i in keep if table.columns[i].rank < 5), key=lambda i: table.columns[i].rank)
         long = [i for i in keep if table.columns[i].kind == "count" and i not in shortened]
-        if spare and table.columns[spare[0]].rank == 1:
-            keep.remove(spare[0])
-            dropped.append(table.columns[spare[0]].title)
-        elif long:
+        if long and not (spare and table.columns[spare[0]].rank == 1):
             i = max(long, key=lambda i: _widest(texts[i]))
             shortened.add(i)
             texts[i] = min(_column(table, i, True), texts[i], key=_widest)
-        elif _widest(texts[0]) - excess >= SHORTEST_NAME or not spare:
-            texts[0] = _elided(texts[0], max(8, _widest(texts[0]) - excess))
+        elif not spare or (not long and excess <= _slack(table, texts, keep)):
+            _elide(table, texts, keep, excess)
             break
         else:
             keep.remove(spare[0])
             dropped.append(table.columns[spare[0]].title)
     return dropped
+
+
+def _slack(table: Table, texts: dict[int, list[str]], keep: list[int]) -> int:
+    """How many characters the texts could lose."""
+    return sum(max(_widest(texts[i]) - _shortest(i), 0) for i in keep if _elastic(table, i))
+
+
+def _elastic(table: Table, i: int) -> bool:
+    return table.columns[i].kind == "text" and table.columns[i].title != "output"
+
+
+def _shortest(i: int) -> int:
+    return SHORTEST_TEXT if i else SHORTEST_NAME
+
+
+def _elide(table: Table, texts: dict[int, list[str]], keep: list[int], excess: int) -> None:
+    for i in reversed([i for i in keep if _elastic(table, i)]):
+        cut = min(excess, max(_widest(texts[i]) - _shortest(i), 0)) if i else excess
+        texts[i] = _elided(texts[i], max(8, _widest(texts[i]) - cut), middle=i == 0)
+        excess -= cut
 
 
 def _column(table: Table, i: int, brief: bool) -> list[str]:
@@ -126,8 +143,10 @@ def _width(texts: dict[int, list[str]], keep: list[int]) -> int:
     return sum(_widest(texts[i]) + 2 for i in keep) - 2
 
 
-def _elided(texts: list[str], most: int) -> list[str]:
-    """Long names lose their middle: the ends tell them apart."""
+def _elided(texts: list[str], most: int, middle: bool) -> list[str]:
+    """Long names lose their middle, since their ends tell them apart; other text loses its end."""
+    if not middle:
+        return [text if len(text) <= most else text[: most - 1] + "…" for text in texts]
     head = (most - 1) // 3
     return [text if len(text) <= most else f"{text[:head]}…{text[-(most - 1 - head):]}" for text in texts]
 

@@ -112,7 +112,7 @@ def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
     table = Table(columns)
     folded = any(row.times > 1 for row in rows)
     if folded:
-        columns.insert(1, Column("×", "count"))
+        columns.insert(1, Column("×", "count", 2))
     for row in rows:
         memory = size * row.activations if row.storage == "new" else row.storage
         cells = [row.name, row.kind, str(row.shape), *(row.counts[key] for key in ("weights", "biases", "macs", "flops")), memory, row.field]
@@ -141,7 +141,7 @@ def _summary(report: Report, left_out: int) -> list[str]:
     lines = [
         f"parameters   {cell_text(counts['parameters'], 'count')}, {bytes_text(memory.parameters)} in {memory.dtype}"
         + (f" (and {counts['buffers'].low:,} values of buffers)" if counts["buffers"].low else ""),
-        f"MACs         {cell_text(counts['macs'], 'count', True)} an image; FLOPs {cell_text(counts['flops'], 'count', True)}",
+        f"MACs         {cell_text(counts['macs'], 'count')} ({cell_text(counts['macs'], 'count', True)}) an image; FLOPs {cell_text(counts['flops'], 'count', True)}",
         f"activations  {report.activations:,} values, {bytes_text(memory.activations_per_image)} an image"
         + (f", {bytes_text(memory.activations)} for {memory.batch}" if memory.batch > 1 else ""),
     ]

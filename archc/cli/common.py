@@ -40,7 +40,7 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 def load_plugins(paths: Iterable[str]) -> None:
     """Operators from files; a file that cannot be loaded ends the command."""
     for path in paths:
-        from archc.plugins import PluginError, load_file
+        from archc.ops.plugins import PluginError, load_file
 
         try:
             load_file(path)

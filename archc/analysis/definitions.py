@@ -1,0 +1,19 @@
+"""What each figure means. docs/definitions.md holds the same words."""
+
+DEFINITIONS = {
+    "MACs": "multiply-accumulates of convolution, linear, attention and matmul layers alone, without biases, for one image in the"
+    " forward pass: what papers since ResNet print as FLOPs.",
+    "FLOPs": "every floating-point multiply, add, compare or special function (division, root, power, exp, log, erf, tanh: one each)"
+    " of every layer, for one image in the forward pass. A filter of K taps without a bias is K multiplies and K - 1 adds. Windows"
+    " over padding count as full.",
+    "parameters": "learned values: weights and biases. The weights of a shared layer count once.",
+    "weights": "learned values that are not biases: kernels, matrices, and the scales of normalizations.",
+    "biases": "learned values that are added: the biases of convolutions and linear layers, and the shifts of normalizations.",
+    "buffers": "values that are kept but not learned: running means and variances, and the count of batches, of batchnorm.",
+    "activations": "values of all layers' outputs for one image, as a forward pass in training makes them. A view shares its input's"
+    " memory and a result in place overwrites it: they are named so and not counted again.",
+    "memory": "bytes of the activations, parameters, gradients and optimizer state, summed as if all were kept at once; the peak of a"
+    " training step is another figure.",
+    "receptive field": "the input pixels that a position of the output depends on, not cut at the image's border; `all` where a layer"
+    " sees every position.",
+}

@@ -1,0 +1,56 @@
+"""Validate specs, and compare them with what their `expect` promises. Exit status 1 where a promise is not kept, 2 where a spec is wrong.
+
+  archc check specs/
+  archc check my.yaml --format github
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from archc.analysis.check import check
+from archc.cli.common import colored, compiled, spec_options
+from archc.cli.findings import FORMATS, draw_all
+from archc.language.loading import shipped
+from archc.text.diagnostics import Diagnostic
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser)
+    parser.add_argument("--format", choices=FORMATS, default="text", help="text, JSON, GitHub's annotations, or SARIF")
+
+
+def run(args: argparse.Namespace) -> int:
+    found: list[Diagnostic] = []
+    names = [name for named in args.specs for name in _specs(named)]
+    kept = broken = wrong = 0
+    for name in names:
+        model = compiled(args, name)
+        found.extend(model.diagnostics)
+        if model.graph is None:
+            wrong += 1
+            continue
+        unkept = check(model.graph)
+        found.extend(unkept)
+        broken += bool(unkept)
+        kept += not unkept
+    if args.format == "text":
+        told = [f"{count} {what}" for count, what in ((kept, "good"), (broken, "with promises not kept"), (wrong, "wrong")) if count]
+        print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(told) or 'nothing to check'}")
+        if found:
+            print(draw_all(found, "text", colored(sys.stderr)), file=sys.stderr)
+    else:
+        print(draw_all(found, args.format))
+    return 2 if wrong or not names else 1 if broken else 0
+
+
+def _specs(named: str) -> list[str]:
+    """The specs of a folder, or the one that is named. `specs` finds those that ship where there is no such folder."""
+    path = Path(named)
+    if path.is_dir():
+        return sorted(str(one) for one in path.rglob("*.yaml") if not any(part.startswith(".") for part in one.parts))
+    if named.rstrip("/") == "specs" and not path.exists():
+        return [one.stem for one in shipped()]
+    return [named]

@@ -1,0 +1,125 @@
+"""How each number of a layer comes about: the formula, and the formula with the numbers in it.
+
+  archc explain alexnet conv1
+  archc explain resnet50 layer1.0
+  archc explain vgg16            (the definitions, and where the totals come from)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from fnmatch import fnmatchcase
+from textwrap import fill
+
+from archc.analysis.cost import Layer, Report, analyze
+from archc.analysis.definitions import DEFINITIONS
+from archc.analysis.derive import Step, derive
+from archc.analysis.field import WHOLE_INPUT, Axis, Field
+from archc.cli.common import compiled, spec_options, usable, width
+from archc.graph import Graph
+from archc.ops.facts import literal
+from archc.table import Column, Table, cell_text, to_terminal
+from archc.text.diagnostics import printable
+from archc.text.suggest import did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=False)
+    parser.add_argument("layer", nargs="*", metavar="LAYER", help="a layer, a part of the network, or a pattern as layer*.conv1")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    graph = usable(compiled(args, args.spec))
+    if graph is None:
+        return 2
+    report = analyze(graph)
+    if not args.layer:
+        print(_totals(report))
+        return 0
+    chosen: list[Layer] = []
+    for pattern in args.layer:
+        found = _matching(report, pattern)
+        if not found:
+            hint = did_you_mean(pattern, _names(report)) or "`archc analyze` lists them"
+            print(f"archc: {graph.name} has no layer called {printable(pattern)!r}; {hint}", file=sys.stderr)
+            return 2
+        chosen += [layer for layer in found if layer not in chosen]
+    derived = [(layer, derive(layer, _field_before(layer, report))) for layer in chosen]
+    if args.format == "json":
+        print(json.dumps([{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived], indent=2))
+    else:
+        print("\n\n".join(_text(graph, layer, steps) for layer, steps in derived))
+    return 0
+
+
+def _names(report: Report) -> list[str]:
+    parts = [layer.name.split(".") for layer in report.layers]
+    return list(dict.fromkeys(".".join(part[:i]) for part in parts for i in range(1, len(part) + 1)))
+
+
+def _matching(report: Report, pattern: str) -> list[Layer]:
+    exact = [layer for layer in report.layers if layer.name == pattern]
+    below = [layer for layer in report.layers if layer.name.startswith(pattern + ".")]
+    return exact or below or [layer for layer in report.layers if fnmatchcase(layer.name, pattern)]
+
+
+def _field_before(layer: Layer, report: Report) -> Field:
+    before = layer.node.inputs[0]
+    if before.node is not None:
+        return report[before.node.name].field
+    axes = len(before.shape) - 1
+    return Field((Axis(1, 0, 0),) * axes) if axes else WHOLE_INPUT
+
+
+def _text(graph: Graph, layer: Layer, steps: list[Step]) -> str:
+    node = layer.node
+    sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
+    arguments = ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())
+    users = [other.name for other in graph.nodes if any(value.node is node for value in other.inputs)]
+    lines = [
+        f"{layer.name}: {layer.kind}",
+        f"  takes   {sources}",
+        f"  gives   {list(layer.output_shape)}" + (f", used by {', '.join(users[:6])}{', …' if len(users) > 6 else ''}" if users else ""),
+    ]
+    if arguments:
+        lines.append(f"  with    {arguments}")
+    if node.shared is not None:
+        lines.append(f"  shares  the weights of {node.shared.name}: they count there")
+    lines.append(f"  doc     {node.op.summary}")
+    if node.written is not None:
+        ways = [f"{use.label} at {use.span}" for use in node.written.uses]
+        lines.append(f"  written {node.written.kind}" + "".join(f", in {way}" for way in ways))
+    return "\n".join(printable(line) for line in [*lines, "", *(f"  {step}" for step in steps)])
+
+
+def _written(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_written, value)) + "]"
+    try:
+        return literal(value).lower() if isinstance(value, bool) else str(value)
+    except TypeError:
+        return str(value)
+
+
+def _totals(report: Report) -> str:
+    """Each kind's part of the totals, and what the figures mean."""
+    kinds: dict[str, list[Layer]] = {}
+    for layer in report.layers:
+        kinds.setdefault(layer.kind, []).append(layer)
+    columns = [Column("kind"), Column("layers", "count"), Column("parameters", "count"), Column("MACs", "count"), Column("FLOPs", "count"),
+               Column("activations", "count")]  # fmt: skip
+    table = Table(columns)
+    for kind, layers in sorted(kinds.items(), key=lambda pair: -sum(layer.flops.low for layer in pair[1])):
+        sums = [sum(getattr(layer, key).low for layer in layers) for key in ("parameters", "macs", "flops")]
+        table.rows.append([kind, len(layers), *sums, sum(layer.activations for layer in layers)])
+    counts = report.counts
+    table.totals.append(["total", len(report.layers), counts["parameters"], counts["macs"], counts["flops"], counts["activations"]])
+    room = width() or 100
+    meanings = [fill(f"{name}: {text}", room, subsequent_indent="  ") for name, text in DEFINITIONS.items()]
+    head = f"{report.name}: {cell_text(counts['parameters'], 'count')} parameters, {cell_text(counts['macs'], 'count')} MACs"
+    return "\n".join([printable(head), "", to_terminal(table, width()), "", *meanings])

@@ -8,13 +8,15 @@ from archc.elaborate import chains
 from archc.elaborate.binding import argument, arguments_of, bound, preset_of
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave, next_number
-from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Space, Values
+from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Values
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import Entry
 from archc.language.expression import Axes
 from archc.signature import MISSING
+from archc.text import tree as t
 from archc.text.diagnostics import Use
+from archc.text.source import Span
 
 
 def find_block(run: Run, name: str, own: bool) -> Block | None:
@@ -32,8 +34,8 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
     inner = enter(run, taken, block.name, context, inputs, entry.kind_span)
-    body = Context(Space(inner.space.scope, None), inner.space, env, place)
-    body.lookup = body.space
+    inner.space.outer = None  # the block's edge
+    body = Context(inner.space, inner.space, env, place)
     values = chains.run_chain(run, block.layers, body, inputs)
     leave(run, inner, values)
     register(run, context, taken, Ref(values, entry.kind_span, body.space, body.space.scope))
@@ -41,7 +43,7 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
 
 
 def _place(run: Run, block: Block, entry: Entry, context: Context, inputs: Values) -> Place | None:
-    uses = (Use(f'block "{block.name}"', entry.kind_span), *context.place.uses)
+    uses = (Use(f'block "{block.name}"', entry.kind_span, _written(block, entry)), *context.place.uses)
     if not block.inputs:
         if len(inputs) != 1:
             message = f"the block {block.name} takes 1 input; this is given {len(inputs)}"
@@ -53,6 +55,14 @@ def _place(run: Run, block: Block, entry: Entry, context: Context, inputs: Value
         run.error("A502", entry.kind_span, message, "name them: from: [a, b]", context.place)
         return None
     return Place(block, {name: (value,) for name, value in zip(block.inputs, inputs, strict=True)}, uses, context.place.depth + 1)
+
+
+def _written(block: Block, entry: Entry) -> dict[str, Span]:
+    """Where each argument was written."""
+    tree, main = entry.argument, block.signature.main
+    if isinstance(tree, t.Mapping):
+        return {str(key.value): value.span for key, value in tree.items}
+    return {main.name: tree.span} if tree is not None and main is not None and tree.end > tree.start else {}
 
 
 def _environment(run: Run, block: Block, entry: Entry, what: str, context: Context, place: Place | None) -> dict[str, Any] | None:

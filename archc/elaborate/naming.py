@@ -39,7 +39,9 @@ def enter(run: Run, name: str, block: str, context: Context, inputs: Values, spa
     scope.inputs = inputs
     scope.start = len(run.graph.nodes)
     context.space.scope.children.append(scope)
-    return context.inside(Space(scope, context.lookup))
+    inner = Space(scope, context.lookup)
+    context.space.open = {name: inner}
+    return context.inside(inner)
 
 
 def leave(run: Run, inner: Context, values: Values) -> None:

@@ -40,6 +40,9 @@ def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
     ref = find(run, name, span, context)
     if ref is None:
         return (UNKNOWN,)
+    if not ref.values:
+        run.error("A304", span, f'"{name}" is not finished here', "name a layer inside it", context.place)
+        return (UNKNOWN,)
     if not run.training and any(value.node is not None and value.node.train_only for value in ref.values):
         hint = "the deployed network has no such value; `outputs` may name it"
         run.error("A308", span, f'"{name}" is there in training alone', hint, context.place)
@@ -48,17 +51,21 @@ def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
 
 
 def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
-    """What a dotted name means: its first part here, then outward to the block's edge; the rest downward."""
+    """What a dotted name means: its first part here, then outward to the block's edge; the rest downward.
+
+    With a dot before it, the name is read from the block's (or spec's) edge: `.layer1.0`.
+    """
     if isinstance(name, int) and not isinstance(name, bool):
         name = str(name)
     if not isinstance(name, str) or not name:
         run.error("A202", span, "not a name", "from: name, or from: [a, b]", context.place)
         return None
-    if name.partition(".")[0].isdigit():
+    top = name.startswith(".")
+    if not top and name.partition(".")[0].isdigit():
         hint = "give the layer a name, so that inserting one does not rewire"
         run.diagnostics.add(Diagnostic("A901", f'"{name}" names a layer by its number', span, hint, context.place.uses, "warning"))
-    first, *rest = name.split(".")
-    ref = _first(first, context)
+    first, *rest = name.removeprefix(".").split(".")
+    ref = _first(first, context, top)
     seen = first
     for part in rest:
         if ref is None:
@@ -73,7 +80,7 @@ def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
     return ref
 
 
-def _first(name: str, context: Context) -> Ref | None:
+def _first(name: str, context: Context, top: bool = False) -> Ref | None:
     inputs = context.place.inputs
     if name == "input":
         span = context.place.block.span if context.place.block else _NOWHERE
@@ -82,8 +89,10 @@ def _first(name: str, context: Context) -> Ref | None:
         return ref
     space: Space | None = context.lookup
     while space is not None:
-        if name in space.names:
+        if name in space.names and not (top and space.outer is not None):
             return space.names[name]
+        if name in space.open and not (top and space.outer is not None):
+            return Ref((), _NOWHERE, space.open[name])
         space = space.outer
     if name in inputs:
         return Ref(inputs[name], _NOWHERE)
@@ -99,7 +108,9 @@ def _named(inputs: dict[str, Values], span: Span, context: Context) -> Space:
 def _below(ref: Ref, part: str) -> Ref | None:
     if ref.space is not None and part in ref.space.names:
         return ref.space.names[part]
-    if ref.values[0] is UNKNOWN:
+    if ref.space is not None and part in ref.space.open:
+        return Ref((), ref.span, ref.space.open[part])
+    if ref.values and ref.values[0] is UNKNOWN:
         return ref
     if ref.space is None and part.isdigit() and len(ref.values) > 1 and int(part) < len(ref.values):
         return Ref((ref.values[int(part)],), ref.span)

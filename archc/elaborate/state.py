@@ -42,13 +42,14 @@ class Ref:
 class Space:
     """The names of one level. `outer` is where a name is looked for next; None at a block's edge."""
 
-    __slots__ = ("count", "names", "outer", "prefix", "scope")
+    __slots__ = ("count", "names", "open", "outer", "prefix", "scope")
 
     def __init__(self, scope: Scope, outer: Space | None) -> None:
         self.scope = scope
         self.prefix = f"{scope.name}." if scope.name else ""
         self.outer = outer
         self.names: dict[str, Ref] = {}
+        self.open: dict[str, Space] = {}  # the level below that is being made: its names are known, its value is not
         self.count = 0
 
 

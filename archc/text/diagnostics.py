@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archc.text.source import Span
@@ -54,10 +54,11 @@ CODES = {
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """One step of the way to a mistake: a block, and where it was used."""
+    """One step of the way to a place: a block, where it was used, and where each of its arguments was written."""
 
     label: str
     span: Span
+    arguments: Mapping[str, Span] = field(default_factory=dict, compare=False)
 
 
 @dataclass(slots=True)

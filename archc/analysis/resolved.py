@@ -1,0 +1,221 @@
+"""A graph written out as a spec: no blocks, no expressions, each value with the place that decided it.
+
+The text is itself a spec, and reads back as the same graph.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from archc.graph import Graph, Node, Scope, Value
+from archc.language.spec import Spec
+from archc.text.diagnostics import Use, printable
+from archc.text.source import Span
+
+_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+_REFERENCE = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
+_WORDS = {"null", "true", "false"}
+Line = tuple[int, str, str]  # indent, text, comment
+
+
+def resolved_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
+    """The spec as elaborated."""
+    lines = [*_head(graph, spec, changes), (0, "layers:", ""), *_scope(_Writer(graph, spec, changes), graph.root, 1)]
+    lines += _outputs(graph)
+    room = max((2 * indent + len(text) for indent, text, comment in lines if comment), default=0)
+    room = min(room, 60)
+    return "\n".join(_drawn(line, room) for line in lines)
+
+
+def _drawn(line: Line, room: int) -> str:
+    indent, text, comment = line
+    whole = "  " * indent + text
+    return f"{whole.ljust(room)}  # {printable(comment)}" if comment else whole
+
+
+def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
+    yield 0, "archc: 1", ""
+    yield 0, f"name: {text_of(graph.name)}", ""
+    if graph.doc:
+        yield 0, f"doc: {text_of(graph.doc)}", ""
+    shapes = {name: text_of(list(value.shape)) for name, value in graph.inputs.items()}
+    where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input"
+    if list(shapes) == ["input"]:
+        yield 0, f"input: {shapes['input']}", where
+    else:
+        yield 0, "input:", where
+        for name, shape in shapes.items():
+            yield 1, f"{name}: {shape}", ""
+    shown = {name: value for name, value in graph.params.items() if name in spec.params and isinstance(value, int | float | str | list)}
+    if shown:
+        yield 0, "params:", ""
+    for name, value in shown.items():
+        yield 1, f"{name}: {text_of(value)}", f"--set {name}={changes[name]}" if name in changes else str(spec.params[name][1].span)
+
+
+def _outputs(graph: Graph) -> Iterator[Line]:
+    yield 0, "outputs:", ""
+    for name, value in graph.outputs.items():
+        yield 1, f"{_key(name)}: {reference(value)}", ""
+
+
+class _Writer:
+    """What the writing of entries carries along: the value that the next entry takes without a `from`."""
+
+    def __init__(self, graph: Graph, spec: Spec, changes: dict[str, str]) -> None:
+        self.spec = spec
+        self.changes = changes
+        self.current: tuple[Value, ...] = tuple(graph.inputs.values())
+
+
+def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
+    branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
+    following = [*scope.children[1:], None]
+    for child, after in zip(scope.children, following, strict=True):
+        if isinstance(child, Node):
+            yield indent, f"{_key(child.label)}:", ""
+            yield from _body(writer, child, indent + 1, branches)
+            branches = None
+        elif isinstance(after, Node) and after.label == child.label:
+            branches = child
+        elif any(True for _ in child.walk()):
+            yield indent, f"{_key(child.label)}:", f"block {child.block}" if child.block else ""
+            yield indent + 1, "layers:", ""
+            yield from _scope(writer, child, indent + 2)
+
+
+def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
+    """The modifiers and the kind of an entry."""
+    if node.train_only:
+        yield indent, "train_only: true", ""
+    if branches is not None:
+        yield indent, f"{node.kind}:", _where(node)
+        yield from _branches(writer, node, branches, indent + 1)
+    else:
+        if node.inputs != writer.current:
+            names = [reference(value) for value in node.inputs]
+            yield indent, f"from: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}", ""
+        yield from _kind(writer, node, indent)
+    if not node.train_only:
+        writer.current = node.outputs
+
+
+def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iterator[Line]:
+    """The branches of a merge in the order of its inputs; an input that none of them made is an identity."""
+    left = list(branches.children)
+    made = {value: child for child in left for value in _values(child)}
+    for value in node.inputs:
+        child = made.get(value)
+        if child is None:
+            empty = left and isinstance(left[0], Scope) and not _values(left[0])
+            item: list[Line] = [(indent + 1, f"{{from: {reference(value)}, identity: }}", "")]
+            if empty:
+                left.pop(0)
+                item = [(indent + 1, f"[{{from: {reference(value)}, identity: }}]", "")]
+        elif child in left:
+            left.remove(child)
+            writer.current = ()
+            item = list(_body(writer, child, indent + 1)) if isinstance(child, Node) else [(indent + 1, "layers:", ""), *_scope(writer, child, indent + 2)]
+        else:
+            continue  # a branch of several values, written already
+        _, text, comment = item[0]
+        yield indent, f"- {text}", comment
+        yield from item[1:]
+
+
+def _values(child: Scope | Node) -> tuple[Value, ...]:
+    nodes = [child] if isinstance(child, Node) else list(child.walk())
+    return tuple(value for node in nodes for value in node.outputs)
+
+
+def _kind(writer: _Writer, node: Node, indent: int) -> Iterator[Line]:
+    where = _where(node)
+    if node.shared is not None:
+        yield indent, f"share: {_path('.' + node.shared.name)}", where
+        return
+    params = node.op.signature.params
+    given = {name: value for name, value in node.args.items() if value != params[name].default or type(value) is not type(params[name].default)}
+    if not given:
+        yield indent, f"{node.kind}: {{}}", where
+        return
+    yield indent, f"{node.kind}:", where
+    for name, value in given.items():
+        yield indent + 1, f"{name}: {text_of(value)}", _origin(writer, node, name)
+
+
+def _where(node: Node) -> str:
+    if node.written is None:
+        return ""
+    return str(node.written.kind) + "".join(f", in {use.label} at {use.span}" for use in node.written.uses)
+
+
+def _origin(writer: _Writer, node: Node, name: str) -> str:
+    """What decided an argument: `$stride` is followed to where the stride was written."""
+    written = node.written
+    if written is None or name not in written.arguments:
+        return ""
+    span, how = written.arguments[name]
+    steps = [f"{how} {span}".strip()]
+    uses: tuple[Use, ...] = written.uses if not how else ()
+    while (parameter := _named(span)) is not None:
+        found, uses = _argument(parameter, uses)
+        if found is None:
+            steps.append(_parameter(writer, parameter))
+            break
+        span = found
+        steps.append(str(span))
+    else:
+        if "$" in span.text:
+            steps[-1] += f" {span.text}"
+    return " from ".join(step for step in steps if step)
+
+
+def _named(span: Span) -> str | None:
+    """The parameter that a written value is, if it is `$name` and nothing else."""
+    match = _REFERENCE.match(span.text)
+    return match[1] if match else None
+
+
+def _argument(name: str, uses: tuple[Use, ...]) -> tuple[Span | None, tuple[Use, ...]]:
+    """Where the innermost block's argument was written, and the uses outside that block."""
+    if uses and name in uses[0].arguments:
+        return uses[0].arguments[name], uses[1:]
+    return None, uses
+
+
+def _parameter(writer: _Writer, name: str) -> str:
+    if name in writer.changes:
+        return f"--set {name}={writer.changes[name]}"
+    return str(writer.spec.params[name][1].span) if name in writer.spec.params else f"the default of {name}"
+
+
+def reference(value: Value) -> str:
+    """A value's name, from the top."""
+    if value.node is None:
+        return value.name
+    index = f".{value.index}" if len(value.node.outputs) > 1 else ""
+    return _path(f".{value.node.name}{index}")
+
+
+def _path(name: str) -> str:
+    """`.0` would be a number."""
+    return json.dumps(name) if name[1:2].isdigit() else name
+
+
+def _key(name: str) -> str:
+    return name if _PLAIN.match(name) and name.lower() not in _WORDS else json.dumps(name)
+
+
+def text_of(value: Any) -> str:
+    """A value as YAML text on one line."""
+    if isinstance(value, str):
+        plain = _PLAIN.match(value) and value.lower() not in _WORDS
+        return value if plain else json.dumps(value.replace("$", "$$"), ensure_ascii=False)
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(text_of, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_key(str(key))}: {text_of(one)}" for key, one in value.items()) + "}"
+    return json.dumps(value)

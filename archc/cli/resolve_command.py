@@ -1,0 +1,24 @@
+"""The spec as elaborated: no blocks, no expressions, each value with the file and line that decided it.
+
+The output is itself a spec: archc resolve resnet50 > flat.yaml && archc analyze flat.yaml
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from archc.analysis.resolved import resolved_text
+from archc.cli.common import compiled, spec_options, usable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=False)
+
+
+def run(args: argparse.Namespace) -> int:
+    model = compiled(args, args.spec)
+    graph = usable(model)
+    if graph is None or model.spec is None:
+        return 2
+    print(resolved_text(graph, model.spec, model.changes))
+    return 0

@@ -1,0 +1,45 @@
+"""The layers and blocks that a spec can use, with their arguments.
+
+  archc docs               (all of them, a line each)
+  archc docs conv          (one, with its arguments and formulas)
+  archc docs --format markdown
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from archc.cli.common import load_plugins, width
+from archc.language import library
+from archc.ops import OPERATORS
+from archc.ops.plugins import load_installed
+from archc.reference import block_text, listing, markdown, operator_text
+from archc.text.suggest import did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="*", metavar="NAME", help="layers or blocks")
+    parser.add_argument("--format", choices=("text", "markdown"), default="text", help="the form of the output")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+
+
+def run(args: argparse.Namespace) -> int:
+    load_plugins(args.plugin)
+    load_installed()
+    if args.format == "markdown":
+        print(markdown(args.names or None))
+        return 0
+    if not args.names:
+        print(listing(width()))
+        return 0
+    texts = []
+    for name in args.names:
+        op, block = OPERATORS.get(name), library.find(name)
+        if op is None and block is None:
+            hint = did_you_mean(name, [*OPERATORS, *library.index()]) or "`archc docs` lists them"
+            print(f"archc: no layer or block is called {name!r}; {hint}", file=sys.stderr)
+            return 2
+        texts.append(operator_text(op) if op is not None else block_text(block) if block is not None else "")
+    print("\n\n".join(texts))
+    return 0

@@ -1,0 +1,78 @@
+"""The documentation of operators and blocks, from their signatures. Formulas come from running the operator on symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from archc.language import library
+from archc.language.blocks import Block
+from archc.ops import OPERATORS
+from archc.ops.registry import Op
+from archc.signature import MISSING, Param, Signature, shown
+from archc.table import Column, Table, to_markdown, to_terminal
+
+
+def listing(width: int | None = None) -> str:
+    """All operators and blocks, a line each."""
+    blocks = [block for name in library.index() if (block := library.find(name)) is not None]
+    operators = Table([Column("layer"), Column("what", "text")], [[name, OPERATORS[name].summary] for name in sorted(OPERATORS)])
+    ready = Table([Column("block"), Column("what", "text")], [[block.name, _first_sentence(block.doc)] for block in blocks])
+    return "\n\n".join([to_terminal(operators, width), to_terminal(ready, width), "archc docs NAME tells more of one."])
+
+
+def operator_text(op: Op) -> str:
+    """One operator: what it does, its arguments."""
+    return "\n".join([f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature)])
+
+
+def block_text(block: Block) -> str:
+    """One block that ships: what it is, its arguments."""
+    inputs = [f"inputs: {', '.join(block.inputs)}"] if block.inputs else []
+    return "\n".join([f"{block.name} (block): {' '.join(block.doc.split())}", *inputs, *_table(block.signature)])
+
+
+def markdown(names: Iterable[str] | None = None) -> str:
+    """All operators and blocks as Markdown: docs/operators.md."""
+    wanted = set(names) if names is not None else None
+    parts = ["# Layers and blocks", "", "Written by `archc docs --format markdown`.", "", "## Layers"]
+    for name in sorted(OPERATORS):
+        if wanted is None or name in wanted:
+            op = OPERATORS[name]
+            parts += ["", f"### {name}", "", _code_shapes(op.summary), *([op.doc] if op.doc else []), *_markdown_table(op.signature)]
+    parts += ["", "## Blocks", "", "Macros written in the language: `archc/blocks/`."]
+    for name in library.index():
+        block = library.find(name)
+        if block is not None and (wanted is None or name in wanted):
+            parts += ["", f"### {name}", "", " ".join(block.doc.split()), *_markdown_table(block.signature)]
+    return "\n".join(parts)
+
+
+def _code_shapes(summary: str) -> str:
+    shapes, dot, rest = summary.partition("]. ")
+    return f"`{shapes}]`. {rest}" if dot else summary
+
+
+def _table(signature: Signature) -> list[str]:
+    if not signature.params:
+        return ["", "  no arguments"]
+    return ["", *("  " + line for line in to_terminal(_arguments(signature), None).splitlines())]
+
+
+def _markdown_table(signature: Signature) -> list[str]:
+    return ["", to_markdown(_arguments(signature))] if signature.params else []
+
+
+def _arguments(signature: Signature) -> Table:
+    table = Table([Column("argument"), Column("default"), Column("meaning")])
+    for param in signature.params.values():
+        table.rows.append([param.name, _default(param), param.doc or param.type.expected])
+    return table
+
+
+def _default(param: Param) -> str:
+    return "required" if param.default is MISSING else "none" if param.default is None else shown(param.default).strip('"')
+
+
+def _first_sentence(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat.partition(". ")[0].rstrip(".") + "." if flat else ""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from archc.analysis.definitions import DEFINITIONS
+from archc.formulas import formulas
 from archc.language import library
 from archc.language.blocks import Block
 from archc.ops import OPERATORS
@@ -22,7 +24,8 @@ def listing(width: int | None = None) -> str:
 
 def operator_text(op: Op) -> str:
     """One operator: what it does, its arguments."""
-    return "\n".join([f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature)])
+    told = [f"  {what} = {text}" for what, text in formulas(op)]
+    return "\n".join([f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature), *([""] if told else []), *told])
 
 
 def block_text(block: Block) -> str:
@@ -45,6 +48,25 @@ def markdown(names: Iterable[str] | None = None) -> str:
         if block is not None and (wanted is None or name in wanted):
             parts += ["", f"### {name}", "", " ".join(block.doc.split()), *_markdown_table(block.signature)]
     return "\n".join(parts)
+
+
+def definitions_markdown() -> str:
+    """What each figure means, and the formulas of every layer: docs/definitions.md."""
+    parts = ["# Definitions", "", "Written by `archc docs --definitions`. `archc explain SPEC LAYER` puts the numbers in.", ""]
+    parts += [f"- **{name}**: {text}" for name, text in DEFINITIONS.items()]
+    parts += ["", "## Formulas", "", _FORMULAS, "", "| layer | figure | formula, for one image |", "|---|---|---|"]
+    for name in sorted(OPERATORS):
+        rows = formulas(OPERATORS[name]) or [("all counts", "0")]
+        parts += [f"| {name if i == 0 else ''} | {what} | `{text}` |" for i, (what, text) in enumerate(rows)]
+    return "\n".join(parts)
+
+
+_FORMULAS = (
+    "C, H, W are the channels, height and width of the input, T and D the tokens and features of a sequence, H' and W' the"
+    " height and width of the output; other names are arguments. Divisions of sizes round down. A map of one or three axes has"
+    " one or three sizes in place of H and W. The FLOPs of a layer are the sum of its multiplies, adds, compares and special"
+    " functions; optional parts (a bias, a scale) are shown as they are by default."
+)
 
 
 def _code_shapes(summary: str) -> str:

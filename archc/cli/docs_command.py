@@ -14,19 +14,23 @@ from archc.cli.common import load_plugins, width
 from archc.language import library
 from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
-from archc.reference import block_text, listing, markdown, operator_text
+from archc.reference import block_text, definitions_markdown, listing, markdown, operator_text
 from archc.text.suggest import did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="layers or blocks")
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="the form of the output")
+    parser.add_argument("--definitions", action="store_true", help="what each figure means, with every layer's formulas, as Markdown")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
     load_installed()
+    if args.definitions:
+        print(definitions_markdown())
+        return 0
     if args.format == "markdown":
         print(markdown(args.names or None))
         return 0

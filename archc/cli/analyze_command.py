@@ -22,7 +22,7 @@ from archc.table import Column, Table, bytes_text, cell_text, to_csv, to_markdow
 from archc.text.diagnostics import printable
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
-TOOLS = ("torchinfo", "fvcore", "ptflops", "thop", "calflops", "torchvision", "keras", "papers")
+_TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flops, torchvision, keras, papers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,14 +34,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block")
     parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
-    parser.add_argument("--as", choices=TOOLS, dest="tool", help="what that tool would print, and why it differs")
+    parser.add_argument("--as", dest="tool", metavar="TOOL", help=f"what that tool would print, and why it differs: {_TOOLS}")
     parser.add_argument("--training", action="store_true", help="count what is there in training alone, too")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
     status = 0
-    found = []
+    found: list[object] = []
+    if args.tool:
+        from archc.cli.convention import known
+
+        if not known(args.tool):
+            return 2
     for named in args.specs:
         model = compiled(args, named)
         graph = usable(model)

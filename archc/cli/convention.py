@@ -2,34 +2,56 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
+from textwrap import fill, wrap
 from typing import Any
 
-from archc.analysis.conventions import Convention, as_tool
+from archc.analysis.conventions import TOOLS, Line, as_tool
+from archc.cli.common import width
 from archc.graph import Graph
 from archc.table import short
 from archc.text.diagnostics import printable
+from archc.text.suggest import did_you_mean
+
+
+def known(tool: str) -> bool:
+    """Whether there is such a tool; says what there is where not."""
+    if tool not in TOOLS:
+        hint = did_you_mean(tool, TOOLS) or f"there are {', '.join(TOOLS)}"
+        print(f"archc: no tool is called {tool!r}; {hint}", file=sys.stderr)
+    return tool in TOOLS
 
 
 def convention_text(graph: Graph, tool: str) -> str:
     """The tool's figure as archc's own and the lines between them."""
     told = as_tool(graph, tool)
     lines = [f"{graph.name} as {told.tool} {told.version} counts it", ""]
-    lines += _sum("MACs", told.macs, [(line.what, line.amount) for line in told.lines], told.quantity, told.total)
-    own = told.parameters - sum(line.amount for line in told.parameter_lines)
+    if told.counts != "parameters":
+        lines += [*_sum(f"archc's {told.counts.upper().replace('MACS', 'MACs')}", told.ours, _parts(told.lines), told.quantity, told.total), ""]
     if told.parameter_lines:
-        lines += ["", *_sum("parameters", own, [(line.what, line.amount) for line in told.parameter_lines], "parameters", told.parameters)]
+        lines += _sum("archc's parameters", told.own_parameters, _parts(told.parameter_lines), "parameters", told.parameters)
     else:
-        lines += ["", f"parameters, as archc: {told.parameters:,}"]
-    return "\n".join(printable(line) for line in [*lines, *([""] if told.notes else []), *(f"note: {note}" for note in told.notes)])
+        lines.append(f"parameters: {told.parameters:,}, as archc counts them")
+    notes = [fill(printable(f"note: {note}"), width() or 1000, subsequent_indent="  ") for note in told.notes]
+    return "\n".join([*map(printable, lines), *([""] if notes else []), *notes])
+
+
+def _parts(lines: tuple[Line, ...]) -> list[tuple[str, int]]:
+    return [(line.what, line.amount) for line in lines]
 
 
 def _sum(what: str, own: int, parts: list[tuple[str, int]], quantity: str, total: int) -> list[str]:
-    rows = [(f"archc's {what}", f"{own:,}", short(own)), *((name, f"{amount:+,}", short(amount)) for name, amount in parts)]
+    rows = [(what, f"{own:,}", short(own)), *((name, f"{amount:+,}", short(amount)) for name, amount in parts)]
     rows.append((quantity, f"{total:,}", short(total)))
-    wide = [max(len(row[i]) for row in rows) for i in range(3)]
-    drawn = [f"{name.ljust(wide[0])}  {exact.rjust(wide[1])}  {brief.rjust(wide[2])}" for name, exact, brief in rows]
-    return [*drawn[:-1], "─" * (sum(wide) + 4), drawn[-1]]
+    numbers = max(len(row[1]) for row in rows) + max(len(row[2]) for row in rows) + 4
+    room = min(max(len(row[0]) for row in rows), max((width() or 1000) - numbers, 20))
+    wide = max(len(row[1]) for row in rows)
+    drawn = []
+    for name, exact, brief in rows:
+        *over, last = wrap(name, room, subsequent_indent="  ")
+        drawn += [*over, f"{last.ljust(room)}  {exact.rjust(wide)}  {brief.rjust(numbers - wide - 4)}"]
+    return [*drawn[:-1], "─" * (room + numbers), drawn[-1]]
 
 
 def convention_to_dict(graph: Graph, tool: str) -> dict[str, Any]:

@@ -25,7 +25,7 @@ MATMUL = "torch.matmul("
 class Form:
     """One layer: `family` is its class without the number of axes (Conv), `matmul` for torch.matmul, empty for what else is no module."""
 
-    __slots__ = ("calls", "family", "inputs", "kind", "macs", "node", "options", "out", "rank", "x", "y")
+    __slots__ = ("calls", "family", "inputs", "kind", "macs", "node", "options", "out", "rank", "used", "x", "y")
 
     def __init__(self, node: Node) -> None:
         form = node.facts.torch
@@ -33,6 +33,7 @@ class Form:
         if isinstance(form, Expression) and form.text.startswith(MATMUL):
             name = "matmul"
         self.node = node
+        self.used = True
         self.kind = node.kind
         self.family = re.sub(r"[123]d$", "", name)
         self.rank = int(name[-2]) if name != self.family else 0
@@ -107,7 +108,14 @@ class Form:
 
 
 def forms(graph: Graph) -> list[Form]:
-    return [Form(node) for node in graph.nodes]
+    """All layers, each with whether an output of the network depends on it."""
+    found = [Form(node) for node in graph.nodes]
+    wanted = {value.node for value in graph.outputs.values()}
+    for form in reversed(found):
+        form.used = form.node in wanted
+        if form.used:
+            wanted.update(value.node for value in form.node.inputs)
+    return found
 
 
 def _fed(x: Shape, call: str) -> int:

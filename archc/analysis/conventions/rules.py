@@ -27,8 +27,7 @@ def torchinfo(form: Form) -> Parts:
     kind, family = form.kind, form.family
     if family in ("Conv", "ConvTranspose"):
         if family == "ConvTranspose":
-            per_input = form.macs // product(form.inputs[0].space)
-            yield f"{kind}: at each output position, where work is done at each input position", per_input * product(form.out.space) - form.macs
+            yield _by_output(form)
         yield f"{kind}: a bias is one per value", form.y if form.biases else 0
     elif family == "Linear":
         yield f"{kind}: on the first token alone", form.weights - form.biases - form.macs
@@ -42,7 +41,9 @@ def torchinfo(form: Form) -> Parts:
 def fvcore(form: Form) -> Parts:
     """Operators of a trace of the network in evaluation mode."""
     kind, family = form.kind, form.family
-    if family == "MultiheadAttention":
+    if not form.used:
+        yield f"{kind}: not counted where nothing uses it", -form.macs
+    elif family == "MultiheadAttention":
         yield f"{kind}: {UNSEEN_PRODUCTS}", -form.products
     elif family in NORMS:
         yield _per_value(kind, _estimate(form), form.x)
@@ -56,8 +57,7 @@ def thop(form: Form) -> Parts:
     """Modules of the classes that it lists, each by a rule; others are zero."""
     kind, family = form.kind, form.family
     if family == "ConvTranspose":
-        per_input = form.macs // product(form.inputs[0].space)
-        yield f"{kind}: at each output position, where work is done at each input position", per_input * product(form.out.space) - form.macs
+        yield _by_output(form)
     elif family in ("MultiheadAttention", "matmul"):
         yield f"{kind}: not counted", -form.macs
     elif family in ("BatchNorm", "LayerNorm", "InstanceNorm"):
@@ -121,7 +121,7 @@ def ptflops_aten(form: Form) -> Parts:
     if family in ("Conv", "ConvTranspose"):
         yield f"{kind}: a bias is one per value", form.y if form.biases else 0
     elif family == "Linear":
-        yield f"{kind}: a bias is one per value", form.y if form.biases and not turned(form.node.inputs[0]) else 0
+        yield f"{kind}: a bias is one per value", form.y if form.biases and not apart(form.node.inputs[0]) else 0
     elif family == "MultiheadAttention":
         yield f"{kind}: {UNSEEN_PRODUCTS}", -form.products
         yield f"{kind}: a bias is one per value", _attention_biases(form) if form.biases else 0
@@ -168,6 +168,12 @@ def _by_functions(form: Form) -> Parts:
         yield f"{form.kind}: 3 per value, and 1 per value that it averages", 3 * values + averaged
 
 
+def _by_output(form: Form) -> tuple[str, int]:
+    at_each = form.macs // product(form.inputs[0].space)
+    what = f"{form.kind}: at each output position, where work is done at each input position"
+    return what, at_each * product(form.out.space) - form.macs
+
+
 def _per_value(kind: str, each: int, values: int) -> tuple[str, int]:
     return f"{kind}: {each} per value", each * values
 
@@ -195,23 +201,35 @@ def _attention_biases(form: Form) -> int:
     """Biases of the projections that reach the dispatcher together with their product."""
     queries, asked = form.node.inputs[0], form.node.inputs[-1]
     if len(form.inputs) == 1:
-        return form.y + (0 if turned(queries) else 3 * form.x)
-    return form.y + (0 if turned(queries) else form.x) + (0 if turned(asked) else 2 * int(asked.shape.values))
+        return form.y + (0 if apart(queries) else 3 * form.x)
+    return form.y + (0 if apart(queries) else form.x) + (0 if apart(asked) else 2 * int(asked.shape.values))
 
 
-TURNING = ("tokens", "transpose")
+TURNING = ("tokens", "transpose")  # and permute, by its order
 KEEPING = ("position_embedding", "layer_scale", "dropout", "spatial_dropout", "drop_path", "add", "mul", "average")
 
 
-def turned(value: Value) -> bool:
-    """Whether a sequence lies in memory with its axes exchanged. PyTorch multiplies it first and adds the bias after."""
+def apart(value: Value) -> bool:
+    """Whether a sequence is not contiguous in memory. PyTorch multiplies it first and adds the bias after."""
     node = value.node
-    if node is None or len(value.shape) != 2 or 1 in value.shape:
+    if node is not None and node.kind == "split" and len(value.shape) == 2 and node.args["axis"] % 2 == 1 and value.shape[0] > 1:
+        return True
+    return turned(value)
+
+
+def turned(value: Value) -> bool:
+    """Whether its axes lie in memory in the other order."""
+    node = value.node
+    if node is None or len(value.shape) != 2:
+        return False
+    if node.kind == "split":
+        return turned(node.inputs[0])
+    if 1 in value.shape:
         return False
     form = Form(node)
     if node.kind in TURNING or form.family == "ChannelLayerNorm":
         return True
     if node.kind == "permute":
         return tuple(node.args["order"]) == (1, 0)
-    pointwise = form.node.op.module == "archc.ops.activation" and form.family not in ("Softmax", "LogSoftmax", "GLU")
+    pointwise = node.op.module == "archc.ops.activation" and form.family not in ("Softmax", "LogSoftmax", "GLU")
     return (node.kind in KEEPING or pointwise) and turned(node.inputs[0])

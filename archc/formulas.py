@@ -12,8 +12,11 @@ from archc.signature import MISSING, Fault
 from archc.tracked import Tracked, formula, track
 
 # Axes as the first lines of the operators' documentation name them, with sizes at which most arguments are legal.
-_MAP, _TOKENS, _VECTOR = (("C", "H", "W"), (16, 12, 12)), (("T", "D"), (6, 16)), (("F",), (16,))
-_INPUTS = {"[T, D]": _TOKENS, "[S, D]": (("S", "D"), (5, 16)), "[*, F]": _TOKENS, "[*, D]": _TOKENS, "[F]": _VECTOR, "[T]": (("T",), (6,)),
+_Axes = tuple[tuple[str, ...], tuple[int, ...]]
+_MAP: _Axes = ("C", "H", "W"), (16, 12, 12)
+_TOKENS: _Axes = ("T", "D"), (6, 16)
+_VECTOR: _Axes = ("F",), (16,)
+_INPUTS: dict[str, _Axes] = {"[T, D]": _TOKENS, "[S, D]": (("S", "D"), (5, 16)), "[*, F]": _TOKENS, "[*, D]": _TOKENS, "[F]": _VECTOR, "[T]": (("T",), (6,)),
            "[A, B]": _TOKENS, "[*, M, K]": (("M", "K"), (6, 8)), "[*, K, N]": (("K", "N"), (8, 4))}  # fmt: skip
 _SAMPLES = {"int": 4, "sizes": 2, "number": 2, "list": None}
 _NAMES = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
@@ -37,7 +40,8 @@ def formulas(op: Op) -> list[tuple[str, str]]:
 def _sample(op: Op) -> Facts | None:
     """The facts of a legal use of the operator, on tracked numbers."""
     inputs = re.findall(r"\[[^\]]*\]", op.summary.partition("->")[0].partition(", or ")[0])
-    shapes = [Shape(track(*reversed(_INPUTS.get(text, _MAP)))) for text in inputs[:2]]
+    named = [_INPUTS.get(text, _MAP) for text in inputs[:2]]
+    shapes = [Shape(track(sizes, names)) for names, sizes in named]
     args: dict[str, Any] = {}
     for name, param in op.signature.params.items():
         value = param.default if param.default is not MISSING else _SAMPLES.get(param.type.name)

@@ -100,8 +100,8 @@ def _sum(left: int, sign: str, right: int, value: int) -> int:
     if type(left) is int and left == 0 and sign == "+":
         return right
     minus = sign == "-"
-    texts = [f"{_side(left, w, _SUM)} {sign} {_side(right, w, _SUM, minus)}" for w in ("symbols", "numbers")]
-    return Tracked(value, *texts, binds=_SUM)
+    symbols, numbered = (f"{_side(left, w, _SUM)} {sign} {_side(right, w, _SUM, minus)}" for w in ("symbols", "numbers"))
+    return Tracked(value, symbols, numbered, _SUM)
 
 
 def _product(left: int, right: int) -> int:
@@ -109,15 +109,15 @@ def _product(left: int, right: int) -> int:
         return right
     if type(right) is int and right == 1:
         return left
-    texts = [f"{_side(left, w, _PRODUCT)}*{_side(right, w, _PRODUCT)}" for w in ("symbols", "numbers")]
-    return Tracked(int(left) * int(right), *texts, binds=_PRODUCT)
+    symbols, numbered = (f"{_side(left, w, _PRODUCT)}*{_side(right, w, _PRODUCT)}" for w in ("symbols", "numbers"))
+    return Tracked(int(left) * int(right), symbols, numbered, _PRODUCT)
 
 
 def _quotient(left: int, right: int) -> int:
     value, rest = divmod(int(left), int(right))
     if type(right) is int and right == 1:
         return left
-    texts = [f"{_side(left, w, _PRODUCT)}/{_side(right, w, _PRODUCT, True)}" for w in ("symbols", "numbers")]
+    symbols, numbered = (f"{_side(left, w, _PRODUCT)}/{_side(right, w, _PRODUCT, True)}" for w in ("symbols", "numbers"))
     if rest:
-        return Tracked(value, *(f"floor({text})" for text in texts))
-    return Tracked(value, *texts, binds=_PRODUCT)
+        return Tracked(value, f"floor({symbols})", f"floor({numbered})")
+    return Tracked(value, symbols, numbered, _PRODUCT)

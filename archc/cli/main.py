@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import NoReturn
 
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     return _guarded(lambda: int(module.run(parser.parse_args(words[1:]))))
 
 
-def _guarded(run):  # type: ignore[no-untyped-def]
+def _guarded(run: Callable[[], int]) -> int:
     """The command's exit status, also where the reader of its output goes away or the user has had enough."""
     try:
         status = run()

@@ -88,7 +88,8 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
         diagnostics.error("A203", at, f"{found}, and no layer", "add one, as in `conv: {channels: 64}`")
         return None
     if len(kinds) > 1:
-        return _several_kinds(kinds, diagnostics)
+        _several_kinds(kinds, diagnostics)
+        return None
     key, argument = kinds[0]
     entry = Entry(tree, str(key.value), key.span, argument)
     entry.modifiers = {str(k.value): value for k, value in tree.items if k is not key}

@@ -270,7 +270,7 @@ def _checked(value: Any) -> Any:
 
 
 def _add(left: Any, right: Any) -> Any:
-    if isinstance(left, list) and isinstance(right, list) or isinstance(left, str) and isinstance(right, str):
+    if type(left) is type(right) and isinstance(left, list | str):
         return left + right
     return _number(left) + _number(right)
 
@@ -305,7 +305,7 @@ def _power(left: Any, right: Any) -> Any:
         raise ExpressionError("the result is larger than 2**53", code="A405") from None
 
 
-def _round(value: float, digits: int = 0) -> float:
+def _round(value: float, digits: int = 0) -> Any:
     return round(_number(value), _whole(digits)) if digits else round(_number(value))
 
 

@@ -29,7 +29,7 @@ def formulas(op: Op) -> list[tuple[str, str]]:
         return []
     rows = [(size.symbols, formula(size)) for size in facts.outputs[0] if isinstance(size, Tracked) and size.parent is not None]
     for role in ("weight", "bias"):
-        sizes = [formula(product(weight.shape)) for weight in facts.weights or () if weight.role == role]
+        sizes = [formula(product(weight.shape)) for weight in facts.owned if weight.role == role]
         rows += [({"weight": "weights", "bias": "biases"}[role], " + ".join(sizes))] if sizes else []
     rows += [("MACs", formula(facts.macs))] if isinstance(facts.macs, int) and facts.macs else []
     if isinstance(facts.work, Work):

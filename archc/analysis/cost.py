@@ -137,7 +137,7 @@ def _layer(node: Node, field: Field) -> Layer:
     facts = node.facts
     owned = {"weight": 0, "bias": 0, "buffer": 0}
     if node.shared is None:
-        for weight in facts.weights or ():
+        for weight in facts.owned:
             owned[weight.role] += weight.values
     sizes = [UNKNOWN if facts.weights is None else Count(size, size) for size in owned.values()]
     return Layer(

@@ -32,7 +32,7 @@ def derive(layer: Layer, before: Field | None = None) -> list[Step]:
     facts = _tracked_facts(layer.node)
     steps = _shape_steps(facts)
     for role, what in (("weight", "weights"), ("bias", "biases"), ("buffer", "buffers")):
-        sizes = [product(weight.shape) for weight in facts.weights or () if weight.role == role]
+        sizes = [product(weight.shape) for weight in facts.owned if weight.role == role]
         if sizes:
             steps.append(_step(what, _sum(sizes)))
     if isinstance(facts.macs, int) and facts.macs:

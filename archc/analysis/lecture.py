@@ -57,7 +57,7 @@ def _rounded(value: int, digits: int = 2) -> str:
 
 
 def _weights(layer: Layer) -> str:
-    own = [w for w in layer.node.facts.weights or () if w.role == "weight"]
+    own = [w for w in layer.node.facts.owned if w.role == "weight"]
     if not own or layer.node.shared is not None:
         return "0"
     texts = [_product(layer.node, tuple(weight.shape)) for weight in own]

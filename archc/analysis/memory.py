@@ -67,7 +67,7 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
     """The bytes of a network; gradients and optimizer state are 0 without an optimizer."""
     size = DTYPES[dtype]
     values = sum(v.shape.values for node in graph.nodes if node.facts.storage == NEW for v in node.outputs)
-    owned = [w for node in graph.nodes if node.shared is None for w in node.facts.weights or ()]
+    owned = [w for node in graph.nodes if node.shared is None for w in node.facts.owned]
     learned = [w for w in owned if w.role != "buffer"]
     parameters = size * sum(w.values for w in learned)
     state = OPTIMIZERS[optimizer] if optimizer else _copies(0)

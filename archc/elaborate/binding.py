@@ -37,7 +37,10 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
             known = list(signature.params)
             hint = did_you_mean(str(key.value), known) or (f"it takes {', '.join(known)}" if known else "it takes none")
             run.error("A302", key.span, f'{what} has no argument "{key.value}"', hint, context.place)
-    return found if good else None
+    if not good:  # the others are checked all the same
+        bound(run, entry, Signature({name: signature.params[name] for name in found}), found, {}, what, context)
+        return None
+    return found
 
 
 def bound(

@@ -123,7 +123,7 @@ def _rows(run: Run, entry: Entry, context: Context) -> list[dict[str, Any]]:
         if len(set(lengths.values())) > 1:
             told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
             raise Mistake("A404", tree.span, f"lists of different lengths: {told}", "make them equal")
-        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]  # type: ignore[arg-type]
+        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
     elif isinstance(value, list) and all(isinstance(row, dict) for row in value):
         rows = value
     else:

@@ -39,7 +39,7 @@ def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inpu
 
 def _again(run: Run, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
     facts = facts_of(run, first.op, tuple(value.shape for value in inputs), first.args)
-    for mine, theirs in zip(facts.weights, first.facts.weights, strict=False):
+    for mine, theirs in zip(facts.owned, first.facts.owned, strict=False):
         if mine.shape != theirs.shape:
             label = mine.name or "the weight"
             message = f"{label} would be {list(mine.shape)} here and is {list(theirs.shape)} in {first.name}"

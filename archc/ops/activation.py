@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new
+from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
@@ -251,7 +251,7 @@ def glu(x: Shape) -> Facts:
         raise Fault(None, f"glu halves the first axis; this has shape {list(x)}")
     out = Shape((x.channels // 2, *x.space))
     n = out.values
-    return Facts(out, macs=0, work=Work(multiply=n, add=n, special=2 * n), keeps=(INPUT,), reach=POINT,
+    return weightless(out, work=Work(multiply=n, add=n, special=2 * n), keeps=(INPUT,), reach=POINT,
                  torch=Module("nn.GLU", (1,)), classic="GLU")  # fmt: skip
 
 
@@ -281,9 +281,8 @@ def _softmax(x: Shape, axis: int, name: str, log: bool) -> Facts:
     # the largest of a row, its subtraction, exp, the sum; then a division a value, or a logarithm a row and a subtraction a value
     special = n + rows if log else 2 * n
     adds = n + n - rows + (n if log else 0)
-    return Facts(
+    return weightless(
         x,
-        macs=0,
         work=Work(add=adds, compare=n - rows, special=special),
         keeps=(OUTPUT,),
         reach=WHOLE if axis % len(x) else POINT,

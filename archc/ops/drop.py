@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Expression, Facts, Kept, Module, Weight, Work, new
+from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Expression, Facts, Kept, Module, Weight, Work, new, weightless
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape
@@ -59,9 +59,8 @@ def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
 
 def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: bool = False, source: str = "") -> Facts:
     """With p = 0, PyTorch hands the input on."""
-    return Facts(
+    return weightless(
         x,
-        macs=0,
         work=Work(),
         keeps=keeps if p > 0 else (),
         storage=INPLACE if inplace else NEW if p > 0 else VIEW,

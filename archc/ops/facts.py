@@ -53,7 +53,7 @@ class Kept(NamedTuple):
     """What autograd keeps until backward: an input's or output's storage, or a new tensor of `values` for one image."""
 
     what: str  # input, output or new
-    index: int = 0
+    which: int = 0
     values: int = 0
     dtype: str = "same"  # same, float32, int64, or mask: as wide as a value on the CPU, a byte on CUDA
     per_image: bool = True
@@ -143,7 +143,7 @@ class Facts:
     """
 
     out: Shape | tuple[Shape, ...]
-    weights: tuple[Weight, ...] = ()
+    weights: tuple[Weight, ...] | None = None
     macs: Known = None
     work: Work | Between | None = None
     keeps: tuple[Kept, ...] | None = None
@@ -157,3 +157,13 @@ class Facts:
     def __post_init__(self) -> None:
         out = (self.out,) if isinstance(self.out, Shape) else tuple(self.out)
         object.__setattr__(self, "outputs", out)
+
+    @property
+    def owned(self) -> tuple[Weight, ...]:
+        """The weights that are known."""
+        return self.weights or ()
+
+
+def weightless(out: Shape | tuple[Shape, ...], *, work: Work, keeps: tuple[Kept, ...], **rest: Any) -> Facts:
+    """The facts of a layer that owns no weights and has no MACs."""
+    return Facts(out, weights=(), macs=0, work=work, keeps=keeps, **rest)

@@ -61,6 +61,7 @@ def matmul(x: Shape, y: Shape) -> Facts:
     macs = out.values * x.features
     return Facts(
         out,
+        weights=(),
         macs=macs,
         work=Work(multiply=macs, add=macs - out.values),
         keeps=(Kept("input", 0), Kept("input", 1)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work
+from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Size
@@ -20,7 +20,7 @@ def add(*xs: Shape, broadcast: bool = False) -> Facts:
             if x != xs[0]:
                 raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal, or say `broadcast: true`")
     out = _broadcast(xs, "add")
-    return Facts(out, macs=0, work=Work(add=(len(xs) - 1) * out.values), keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+    return weightless(out, work=Work(add=(len(xs) - 1) * out.values), keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
 
 
 @op(merges=True)
@@ -30,7 +30,7 @@ def mul(*xs: Shape) -> Facts:
     out = _broadcast(xs, "mul")
     keeps = tuple(Kept("input", i) for i in range(len(xs)))
     work = Work(multiply=(len(xs) - 1) * out.values)
-    return Facts(out, macs=0, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
+    return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
 
 
 @op(merges=True)
@@ -42,7 +42,7 @@ def average(*xs: Shape) -> Facts:
             raise Fault(None, f"average of unequal shapes: {_listed(xs)}", "make them equal")
     n = xs[0].values
     total = _chained("+", len(xs)).text
-    return Facts(xs[0], macs=0, work=Work(add=(len(xs) - 1) * n, special=n), keeps=(), reach=POINT,
+    return weightless(xs[0], work=Work(add=(len(xs) - 1) * n, special=n), keeps=(), reach=POINT,
                  torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE")  # fmt: skip
 
 
@@ -65,7 +65,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
         size = size + x[at]
     out = Shape((*xs[0][:at], size, *xs[0][at + 1 :]))
     inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
-    return Facts(out, macs=0, work=Work(), keeps=(), reach=POINT, torch=Expression(f"torch.cat([{inputs}], {at + 1})"), classic="CONCAT")
+    return weightless(out, work=Work(), keeps=(), reach=POINT, torch=Expression(f"torch.cat([{inputs}], {at + 1})"), classic="CONCAT")
 
 
 @op
@@ -82,7 +82,7 @@ def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
     out = Shape((*x[:at], x[at] // parts, *x[at + 1 :]))
     torch = Expression(f"{{0}}.chunk({parts}, {at + 1})")
-    return Facts((out,) * parts, macs=0, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
+    return weightless((out,) * parts, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
 
 
 def _several(xs: tuple[Shape, ...], what: str) -> None:

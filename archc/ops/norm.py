@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Module, Weight, Work, given, new
+from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Module, Weight, Work, given, new, weightless
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -152,9 +152,8 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
     spatial(x, "lrn")
     n = x.values
     pixels = n // x.channels
-    return Facts(
+    return weightless(
         x,
-        macs=0,
         work=Work(multiply=2 * n, add=n * (size - 1) + n, special=3 * n),
         keeps=(INPUT, new(n + (size - 1) * pixels), new(n), new(n)),
         reach=POINT,

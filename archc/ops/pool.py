@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new
+from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new, weightless
 from archc.ops.registry import op
-from archc.ops.window import Window, axes, short, spatial
+from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
 from archc.signature import Fault, Padding, Sizes, real
+from archc.tracked import label
 
 Norm = Annotated[float, real(1)]
 
@@ -25,9 +26,8 @@ def maxpool(x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Pa
     """
     window = _window(x, "maxpool", kernel, stride, padding, dilation, ceil)
     out = Shape((x.channels, *window.out))
-    return Facts(
+    return weightless(
         out,
-        macs=0,
         work=Work(compare=out.values * (window.taps - 1)),
         keeps=(INPUT, new(out.values, "int64")),
         reach=window.reach,
@@ -53,9 +53,8 @@ def avgpool(
     torch = _pool_form("nn.AvgPool", window, ceil, "F.pad({{0}}, {pads})", count_include_pad=(count_padding, True))
     if not window.symmetric and not count_padding:
         torch = _uncounted(window, ceil)
-    return Facts(
+    return weightless(
         out,
-        macs=0,
         work=Work(add=out.values * (window.taps - 1), special=out.values),
         keeps=(INPUT,),
         reach=window.reach,
@@ -77,9 +76,8 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
     out = Shape((x.channels, *window.out))
     taps = out.values * window.taps
     form = _pool_form("nn.LPPool", window, ceil, "{{0}}")
-    return Facts(
+    return weightless(
         out,
-        macs=0,
         work=Work(special=taps + out.values, add=taps - out.values),
         # x and x^p, then (of the output's size) the mean, its sign, its magnitude and the sum that the root is taken of
         keeps=(INPUT, new(x.values), *[new(out.values)] * 4),
@@ -94,9 +92,8 @@ def global_avgpool(x: Shape) -> Facts:
     """[C, *S] -> [C, 1, …]. The mean of each channel: torch.nn.AdaptiveAvgPool1d(1), 2d, 3d."""
     rank = len(spatial(x, "global_avgpool"))
     out = Shape((x.channels, *(1,) * rank))
-    return Facts(
+    return weightless(
         out,
-        macs=0,
         work=Work(add=x.values - x.channels, special=x.channels),
         keeps=(),
         torch=Module(f"nn.AdaptiveAvgPool{rank}d", (1,)),
@@ -109,9 +106,8 @@ def global_maxpool(x: Shape) -> Facts:
     """[C, *S] -> [C, 1, …]. The largest value of each channel: torch.nn.AdaptiveMaxPool1d(1), 2d, 3d."""
     rank = len(spatial(x, "global_maxpool"))
     out = Shape((x.channels, *(1,) * rank))
-    return Facts(
+    return weightless(
         out,
-        macs=0,
         work=Work(compare=x.values - x.channels),
         keeps=(INPUT, new(out.values, "int64")),
         torch=Module(f"nn.AdaptiveMaxPool{rank}d", (1,)),
@@ -129,7 +125,7 @@ def adaptive_avgpool(x: Shape, *, size: Sizes) -> Facts:
     adds = taps - out.values
     keeps: tuple[Kept, ...] = () if out.values == x.channels else (INPUT,)
     form = Module(f"nn.AdaptiveAvgPool{len(out) - 1}d", (short(out.space),))
-    return Facts(out, macs=0, work=Work(add=adds, special=out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="AVGPOOL")
+    return weightless(out, work=Work(add=adds, special=out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="AVGPOOL")
 
 
 @op
@@ -141,7 +137,7 @@ def adaptive_maxpool(x: Shape, *, size: Sizes) -> Facts:
     out, taps = _bins(x, size, "adaptive_maxpool")
     form = Module(f"nn.AdaptiveMaxPool{len(out) - 1}d", (short(out.space),))
     keeps = (INPUT, new(out.values, "int64"))
-    return Facts(out, macs=0, work=Work(compare=taps - out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="POOL")
+    return weightless(out, work=Work(compare=taps - out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="POOL")
 
 
 def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
@@ -170,8 +166,16 @@ def _bins(x: Shape, size: int | tuple[int, ...], what: str) -> tuple[Shape, int]
     """The output's shape, and how many values all bins read together (bins overlap where sizes do not divide)."""
     space = spatial(x, what)
     sizes = axes(size, len(space), "size")
-    reads = [sum(-(-(i + 1) * n // m) - i * n // m for i in range(m)) for n, m in zip(space, sizes, strict=True)]
+    names = AXIS_NAMES[len(space)]
+    reads = [label(_reads(n, m), f"{name} read") for n, m, name in zip(space, sizes, names, strict=True)]
     return Shape((x.channels, *sizes)), x.channels * product(reads)
+
+
+def _reads(size: int, bins: int) -> int:
+    """How many positions of an axis all bins read together: `size`, unless bins overlap."""
+    if size % bins == 0:
+        return size
+    return sum(-(-(i + 1) * size // bins) - i * size // bins for i in range(bins))
 
 
 def _bin_reach(x: Shape, out: Shape) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from archc.ops.facts import WHOLE, Facts, Field, Module, Reach, Work, given
+from archc.ops.facts import WHOLE, Facts, Field, Module, Reach, Work, given, weightless
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
@@ -43,7 +43,7 @@ def upsample(x: Shape, like: Shape | None = None, *, scale: Sizes | None = None,
     named = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
-    return Facts(out, macs=0, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
+    return weightless(out, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
 
 
 def _reach(space: tuple[int, ...], sizes: tuple[int, ...], linear: bool) -> Field:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Expression, Facts, Field, Module, Reach, Work
+from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Expression, Facts, Field, Module, Reach, Work, weightless
 from archc.ops.registry import op
 from archc.ops.window import axes, spatial
 from archc.shape import Shape, product
@@ -17,7 +17,7 @@ PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 
 def _moved(x: Shape, out: Shape, text: str, storage: str = VIEW, reach: Field = POINT, name: str = "") -> Facts:
     """A layer that moves values and computes nothing."""
-    return Facts(out, macs=0, work=Work(), keeps=(), storage=storage, reach=reach, torch=Expression(text), classic=name)
+    return weightless(out, work=Work(), keeps=(), storage=storage, reach=reach, torch=Expression(text), classic=name)
 
 
 @op(transparent=True)
@@ -103,7 +103,7 @@ def mean(x: Shape, *, axis: Index = 0) -> Facts:
     at = axis % len(x)
     out = Shape((*x[:at], *x[at + 1 :]))
     work = Work(add=x.values - out.values, special=out.values)
-    return Facts(out, macs=0, work=work, keeps=(), reach=WHOLE, torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
+    return weightless(out, work=work, keeps=(), reach=WHOLE, torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
 
 
 @op
@@ -123,9 +123,8 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
         raise Fault("sides", f"a reflected border must be narrower than the map, {list(space)}")
     flat = tuple(int(side) for pair in reversed(pairs) for side in pair)
     how = {"zeros": f", value={float(value)}" if value else ""}.get(mode, f', mode="{mode}"')
-    return Facts(
+    return weightless(
         Shape((x.channels, *sizes)),
-        macs=0,
         work=Work(),
         keeps=(INPUT,) if mode in ("reflect", "replicate") else (),
         reach=tuple(Reach(1, -low, -low) for low, _ in pairs),
@@ -186,7 +185,7 @@ def channel_shuffle(x: Shape, *, groups: Size) -> Facts:
     spatial(x, "channel_shuffle")
     if x.channels % groups:
         raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
-    return Facts(x, macs=0, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE")
+    return weightless(x, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE")
 
 
 @op
@@ -200,4 +199,4 @@ def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
     channels, height, width = x
     out = Shape((channels // (factor * factor), height * factor, width * factor))
     reach = tuple(Reach(Fraction(1, int(factor)), Fraction(1 - int(factor), int(factor)), 0) for _ in range(2))
-    return Facts(out, macs=0, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE")
+    return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE")

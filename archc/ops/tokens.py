@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, Expression, Facts, Weight, Work
+from archc.ops.facts import POINT, VIEW, Expression, Facts, Weight, Work, weightless
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -13,7 +13,7 @@ from archc.signature import Fault
 def tokens(x: Shape) -> Facts:
     """[C, *S] -> [T, C]. Each position of the map as a token, T = product of S. A view."""
     out = Shape((product(spatial(x, "tokens")), x.channels))
-    return Facts(out, macs=0, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression("{0}.flatten(2).transpose(1, 2)"), classic="TOKENS")
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression("{0}.flatten(2).transpose(1, 2)"), classic="TOKENS")
 
 
 @op

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
 
 from archc.text.source import Span
 
@@ -139,10 +140,11 @@ def draw(found: Diagnostic, color: bool = False, most_uses: int = 8) -> str:
         f"{blue}{line} |{off} {text}",
         f"{gutter} {blue}|{off} {red}{marker}{hint}{off}",
     ]
-    for use in found.uses[:most_uses]:
-        out.append(f"{gutter} {blue}={off} in {printable(use.label)}, used at {printable(str(use.span))}")
-    if len(found.uses) > most_uses:
-        out.append(f"{gutter} {blue}={off} … and {len(found.uses) - most_uses} more")
+    ways = [f"in {printable(use.label)}, used at {printable(str(use.span))}" for use in found.uses]
+    counted = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
+    out += [f"{gutter} {blue}={off} {way}{f', {times} times over' if times > 1 else ''}" for way, times in counted[:most_uses]]
+    if len(counted) > most_uses:
+        out.append(f"{gutter} {blue}={off} … and {len(counted) - most_uses} more")
     if found.repeats:
         out.append(f"{gutter} {blue}={off} met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
     return "\n".join(line.rstrip() for line in out)

@@ -55,11 +55,11 @@ class Form:
     @property
     def weights(self) -> int:
         """The weights that it uses, its own or another layer's."""
-        return sum(int(weight.values) for weight in (self.node.facts.weights or ()) if weight.role != "buffer")
+        return sum(int(weight.values) for weight in (self.node.facts.owned) if weight.role != "buffer")
 
     @property
     def biases(self) -> int:
-        return sum(int(weight.values) for weight in (self.node.facts.weights or ()) if weight.role == "bias")
+        return sum(int(weight.values) for weight in (self.node.facts.owned) if weight.role == "bias")
 
     @property
     def owned(self) -> int:

@@ -39,4 +39,4 @@ def _reducing(form: Form, by_node: dict[Node, Form]) -> Form | None:
 
 
 def _kernel(form: Form) -> tuple[int, ...]:
-    return form.node.facts.weights[0].shape[2:]
+    return form.node.facts.owned[0].shape[2:]

@@ -191,7 +191,7 @@ def _calflops_transposed(form: Form) -> int:
 
 
 def _calflops_transposed_bias(form: Form) -> int:
-    kernel = form.node.facts.weights[0].shape[2:]
+    kernel = form.node.facts.owned[0].shape[2:]
     windows = zip(kernel, form.on_axes("stride", 1), form.on_axes("padding", 0), form.on_axes("dilation", 1), strict=True)
     sizes = [(int(n) + 2 * p - (d * (int(k) - 1) + 1)) // s + 1 for n, (k, s, p, d) in zip(form.inputs[0].space, windows, strict=True)]
     return int(form.out.channels) // form.groups * product(sizes)

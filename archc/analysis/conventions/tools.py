@@ -82,7 +82,7 @@ def _torchvision(forms: list[Form]) -> Iterable[str]:
 
 def _keras(form: Form) -> rules.Parts:
     if form.node.shared is None:
-        moving = sum(int(weight.values) for weight in form.node.facts.weights if weight.role == "buffer" and weight.dtype == "same")
+        moving = sum(int(weight.values) for weight in form.node.facts.owned if weight.role == "buffer" and weight.dtype == "same")
         yield f"{form.kind}: moving mean and variance, not trained", moving
 
 

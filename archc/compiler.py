@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.graph import Graph
+from archc.growing import growing
 from archc.language.loading import Loader, read_file, shipped
 from archc.language.spec import Spec
 from archc.text import tree as t
@@ -71,7 +72,8 @@ def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[st
 
     set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
     input_trees = {name: _shape(name, text, diagnostics) for name, text in inputs.items()}
-    graph = elaborate(spec, diagnostics, set_trees, input_trees)
+    with growing():
+        graph = elaborate(spec, diagnostics, set_trees, input_trees)
     return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in inputs.items()})
 
 

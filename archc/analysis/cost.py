@@ -10,6 +10,7 @@ from archc.analysis.count import Count, count, flops, total
 from archc.analysis.field import Field, fields
 from archc.analysis.memory import DTYPES, Memory, memory
 from archc.graph import Graph, Node
+from archc.growing import growing
 from archc.ops.facts import NEW
 from archc.shape import Shape
 
@@ -128,8 +129,9 @@ def analyze(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str
     """The cost of a network. Raises ValueError for a dtype or optimizer that it does not know."""
     if dtype not in DTYPES:
         raise ValueError(f"no dtype is called {dtype}; there are {', '.join(DTYPES)}")
-    seen = fields(graph)
-    layers = [_layer(node, seen[node]) for node in graph.nodes]
+    with growing():
+        seen = fields(graph)
+        layers = [_layer(node, seen[node]) for node in graph.nodes]
     return Report(graph, layers, totals(layers), memory(graph, batch, dtype, optimizer))
 
 

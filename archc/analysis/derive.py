@@ -30,7 +30,7 @@ class Step(NamedTuple):
 def derive(layer: Layer, before: Field | None = None) -> list[Step]:
     """The derivation of each figure of a layer. `before` is the receptive field of its first input."""
     facts = _tracked_facts(layer.node)
-    steps = _shape_steps(facts)
+    steps = _shape_steps(layer.node, facts)
     for role, what in (("weight", "weights"), ("bias", "biases"), ("buffer", "buffers")):
         sizes = [product(weight.shape) for weight in facts.owned if weight.role == role]
         if sizes:
@@ -48,13 +48,16 @@ def derive(layer: Layer, before: Field | None = None) -> list[Step]:
 
 def _tracked_facts(node: Node) -> Facts:
     """The operator, run on numbers that remember their formulas."""
-    shapes = []
-    for i, value in enumerate(node.inputs):
-        names = axis_names(node, value.shape)
-        suffix = str(i + 1) if len(node.inputs) > 1 else ""
-        shapes.append(Shape(track(value.shape, [name + suffix for name in names])))
+    shapes = _tracked_shapes(node)
     args = {name: _tracked_argument(name, value) for name, value in node.args.items()}
     return node.op.function(*shapes, **args)
+
+
+def _tracked_shapes(node: Node) -> list[Shape]:
+    """The inputs' shapes; with several inputs, their axes are numbered: C1, C2."""
+    several = len(node.inputs) > 1
+    pairs = [(value.shape, str(i + 1) if several else "") for i, value in enumerate(node.inputs)]
+    return [Shape(track(shape, [name + suffix for name in axis_names(node, shape)])) for shape, suffix in pairs]
 
 
 def axis_names(node: Node, shape: Shape) -> tuple[str, ...]:
@@ -87,14 +90,15 @@ def _sum(sizes: list[int]) -> int:
     return total
 
 
-def _shape_steps(facts: Facts) -> list[Step]:
+def _shape_steps(node: Node, facts: Facts) -> list[Step]:
     """A step for each size of the output that is worked out, not handed on."""
+    handed_on = {size.symbols for shape in _tracked_shapes(node) for size in shape if isinstance(size, Tracked)}
+    shape = facts.outputs[0]
+    names = axis_names(node, shape) if len(shape) < 5 else tuple(f"output {i}" for i in range(len(shape)))
     steps = []
-    for shape in facts.outputs[:1]:
-        for i, size in enumerate(shape):
-            if isinstance(size, Tracked) and (size.parent is not None or size.symbols != size.numbers):
-                name = size.symbols if size.parent is not None else f"output[{i}]"
-                steps.append(_step(name, size))
+    for name, size in zip(names, shape, strict=True):
+        if isinstance(size, Tracked) and size.symbols not in handed_on:
+            steps.append(_step(size.symbols if size.parent is not None else name + "'", size))
     return steps
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from archc.elaborate.blocks import apply_block, find_block
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
-from archc.elaborate.naming import check_name, enter, leave, next_number, suggest_kind
+from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number, suggest_kind
 from archc.elaborate.references import resolve_from
 from archc.elaborate.sharing import apply_share
-from archc.elaborate.state import UNKNOWN, Closure, Context, Ref, Run, Values
+from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Values
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_chain, read_entry
 from archc.language.expression import Unknown
@@ -218,6 +218,8 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
     block = find_block(run, kind, own=True)
     op = OPERATORS.get(kind) if block is None else None
     block = block if block is not None or op is not None else find_block(run, kind, own=False)
+    if block is None and op is None:
+        op = find_offered(kind, entry.kind_span)
     if block is not None:
         return apply_block(run, block, entry, name, context, inputs)
     if op is None:
@@ -284,7 +286,8 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
     if not isinstance(value, Closure):
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
     written = value.context
-    there = Context(context.space, written.lookup, written.env, context.place if written.place is None else _with_uses(written, context))
+    place = Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)  # its inputs, but the way of its use
+    there = Context(context.space, written.lookup, written.env, place)
     key = None
     if name is not None:
         key = t.Scalar(word.source, word.start, word.end, name)
@@ -295,15 +298,3 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
     finally:
         run.depth -= 1
 
-
-def _with_uses(written: Context, context: Context) -> Any:
-    """The inputs of where it was written, the way of where it is used."""
-    from archc.elaborate.state import Place
-
-    return Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)
-
-
-def check_depth(run: Run, span: Span, context: Context) -> None:
-    from archc.elaborate.naming import check_depth as check
-
-    check(run, span, context)

@@ -9,7 +9,7 @@ from archc.graph import Scope
 from archc.language import library
 from archc.language.entries import GROUPS
 from archc.language.values import Mistake
-from archc.ops import OPERATORS
+from archc.ops import OPERATORS, Op
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
@@ -62,6 +62,18 @@ def suggest_kind(run: Run, kind: str) -> str | None:
     """The nearest layer or block to a name that is none."""
     known = [*OPERATORS, *run.spec.blocks, *library.index(), *GROUPS]
     return _SYNONYMS.get(kind.lower()) or did_you_mean(kind, known)
+
+
+def find_offered(kind: str, span: Span) -> Op | None:
+    """An operator that an installed package offers under the name. Looked for last, since looking takes time."""
+    if not kind.isidentifier():
+        return None
+    from archc.ops.plugins import PluginError, find_installed
+
+    try:
+        return find_installed(kind)
+    except PluginError as error:
+        raise Mistake("A705", span, str(error)) from None
 
 
 _SYNONYMS = {

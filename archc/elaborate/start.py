@@ -161,12 +161,12 @@ def _check_defaults(run: Run) -> None:
     """`defaults` of what does not exist, and of what nothing used (its arguments have not been looked at yet)."""
     from archc.elaborate.binding import preset_of
     from archc.elaborate.blocks import find_block
-    from archc.elaborate.naming import suggest_kind
+    from archc.elaborate.naming import find_offered, suggest_kind
     from archc.ops import OPERATORS
 
     context = Context(space := Space(run.graph.root, None), space, run.graph.params, Place(None, {}, (), 0))
     for kind, (key, _) in run.spec.defaults.items():
-        found = find_block(run, kind, own=True) or OPERATORS.get(kind) or find_block(run, kind, own=False)
+        found = find_block(run, kind, own=True) or OPERATORS.get(kind) or find_block(run, kind, own=False) or find_offered(kind, key.span)
         if found is None:
             run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_kind(run, kind))
         else:

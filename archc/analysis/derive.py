@@ -66,7 +66,7 @@ def axis_names(node: Node, shape: Shape) -> tuple[str, ...]:
         return ("F",)
     if len(shape) == 2 and not node.op.summary.startswith("[C"):
         return ("T", "D")
-    return ("C", *AXIS_NAMES[len(shape) - 1])
+    return ("C", *AXIS_NAMES.get(len(shape) - 1, [f"axis{i}" for i in range(1, len(shape))]))
 
 
 def _tracked_argument(name: str, value: Any) -> Any:
@@ -94,7 +94,7 @@ def _shape_steps(node: Node, facts: Facts) -> list[Step]:
     """A step for each size of the output that is worked out, not handed on."""
     handed_on = {size.symbols for shape in _tracked_shapes(node) for size in shape if isinstance(size, Tracked)}
     shape = facts.outputs[0]
-    names = axis_names(node, shape) if len(shape) < 5 else tuple(f"output {i}" for i in range(len(shape)))
+    names = ("T", "D") if len(shape) == 2 and "-> [T" in node.op.summary else axis_names(node, shape)
     steps = []
     for name, size in zip(names, shape, strict=True):
         if isinstance(size, Tracked) and size.symbols not in handed_on:
@@ -115,9 +115,10 @@ def _work_steps(facts: Facts) -> list[Step]:
 
 
 def _activation_steps(facts: Facts) -> list[Step]:
-    step = _step("output values", _sum([shape.values for shape in facts.outputs]))
+    values = _sum([shape.values for shape in facts.outputs])
+    step = _step("output values", values)
     if facts.storage == NEW:
-        return [step]
+        return [step, Step("memory", "output values*4 bytes", f"{int(values):,}*4", f"{4 * int(values):,} bytes in float32")]
     why = "a view: it shares its input's memory" if facts.storage == "view" else "in place: written over its input"
     return [step._replace(value=f"{step.value} ({why}, so none is new)")]
 

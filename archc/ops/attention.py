@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPUT, Facts, Module, Weight, Work, given, new
+from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Probability, Size
@@ -61,6 +61,9 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
     )
 
 
-def _keeps(tokens: int, asked: int, features: int, heads: int, single: bool):  # type: ignore[no-untyped-def]
-    """The input, its queries, keys and values, their result before the projection, and a row of sums a head."""
-    return (INPUT, new((tokens + 2 * asked) * features), new(tokens * features), new(heads * tokens))
+def _keeps(tokens: int, asked: int, features: int, heads: int, single: bool) -> tuple[Kept, ...]:
+    """The inputs, their queries, keys and values, the result before its projection, and a sum for each row of scores."""
+    result = new(tokens * features), new(heads * tokens)
+    if single:
+        return (INPUT, new(3 * tokens * features), *result)
+    return (INPUT, Kept("input", 1), new(tokens * features), new(2 * asked * features), *result)

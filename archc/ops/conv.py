@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any
 
-from archc.ops.facts import INPUT, Facts, Module, Reach, Weight, Work, given
+from archc.ops.facts import INPUT, Facts, Kept, Module, Reach, Weight, Work, given, new
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
@@ -51,7 +51,7 @@ def conv(
         weights=(weight, *extra),
         macs=macs,
         work=Work(multiply=macs, add=adds),
-        keeps=(INPUT,),
+        keeps=_conv_keeps(x, window, padding_mode),
         reach=window.reach,
         torch=_conv_form(x, out, window, parts, bias, padding_mode),
         dense=x.values * out.values + (out.values if bias else 0),
@@ -125,9 +125,23 @@ def _divided(inputs: int, outputs: int, groups: int | str) -> int:
     for what, count, argument in (("input", inputs, "groups"), ("output", outputs, "channels" if isinstance(groups, str) else "groups")):
         if count % parts:
             near = [n for n in range(max(1, parts - 4), parts + 5) if inputs % n == 0 and outputs % n == 0]
-            hint = f"{near[0]} would" if near and argument == "groups" else "depthwise wants a multiple of the input's channels" if argument == "channels" else None
+            hint = (
+                f"{near[0]} would"
+                if near and argument == "groups"
+                else "depthwise wants a multiple of the input's channels"
+                if argument == "channels"
+                else None
+            )
             raise Fault(argument, f"{parts} groups do not divide {count} {what} channels", hint)
     return parts
+
+
+def _conv_keeps(x: Shape, window: Window, padding_mode: str) -> tuple[Kept, ...]:
+    """A padding that is not of zeros is a layer before: it makes a copy, and the mirrored ones keep their input."""
+    if padding_mode == "zeros" or not any(low or high for low, high in window.pads):
+        return window.keeps(x.channels)
+    copy = new(x.channels * window.padded)
+    return (copy,) if padding_mode == "circular" else (INPUT, copy)
 
 
 def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str) -> Module:

@@ -16,7 +16,9 @@ def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
     bias: whether a bias is added
     """
     if len(x) > 2:
-        raise Fault(None, f"linear works on the last axis, here the width of a map of shape {list(x)}", "`flatten` first, or `conv` with kernel 1")
+        raise Fault(
+            None, f"linear works on the last axis, here the width of a map of shape {list(x)}", "`flatten` first, or `conv` with kernel 1"
+        )
     out = Shape((*x[:-1], features))
     macs = out.values * x.features
     return Facts(
@@ -69,4 +71,3 @@ def matmul(x: Shape, y: Shape) -> Facts:
         torch=Expression("torch.matmul({0}, {1})"),
         classic="MATMUL",
     )
-

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work, weightless
+from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Size
@@ -28,7 +28,8 @@ def mul(*xs: Shape) -> Facts:
     """[*], [*], … -> [*]. The product of values; axes of size 1 are stretched, as in a squeeze-excite gate."""
     _several(xs, "mul")
     out = _broadcast(xs, "mul")
-    keeps = tuple(Kept("input", i) for i in range(len(xs)))
+    products = (new(out.values),) * (len(xs) - 2)  # those on the way
+    keeps = (*(Kept("input", i) for i in range(len(xs))), *products)
     work = Work(multiply=(len(xs) - 1) * out.values)
     return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
 
@@ -82,7 +83,7 @@ def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
     out = Shape((*x[:at], x[at] // parts, *x[at + 1 :]))
     torch = Expression(f"{{0}}.chunk({parts}, {at + 1})")
-    return weightless((out,) * parts, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
+    return weightless(tuple(out for _ in range(parts)), work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
 
 
 def _several(xs: tuple[Shape, ...], what: str) -> None:

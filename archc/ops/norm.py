@@ -88,7 +88,7 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         weights=_affine(size)[:1] if affine else (),
         macs=0,
         work=Work(multiply=(3 if affine else 2) * x.values, add=x.values, special=2 * rows),
-        keeps=(INPUT, new(rows), new(x.values)),
+        keeps=(INPUT, new(rows), *((new(x.values),) if affine else ())),
         reach=POINT,
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
         classic="RMSNORM",

@@ -15,7 +15,9 @@ Norm = Annotated[float, real(1)]
 
 
 @op
-def maxpool(x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, dilation: Sizes = 1, ceil: bool = False) -> Facts:
+def maxpool(
+    x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, dilation: Sizes = 1, ceil: bool = False
+) -> Facts:
     """[C, *S] -> [C, *S']. The largest value of each window: torch.nn.MaxPool1d, 2d, 3d.
 
     kernel: size of the window
@@ -29,7 +31,7 @@ def maxpool(x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Pa
     return weightless(
         out,
         work=Work(compare=out.values * (window.taps - 1)),
-        keeps=(INPUT, new(out.values, "int64")),
+        keeps=(*window.keeps(x.channels), new(out.values, "int64")),
         reach=window.reach,
         torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
         classic=f"POOL{short(window.kernel)}",
@@ -51,12 +53,14 @@ def avgpool(
     window = _window(x, "avgpool", kernel, stride, padding, 1, ceil)
     out = Shape((x.channels, *window.out))
     torch = _pool_form("nn.AvgPool", window, ceil, "F.pad({{0}}, {pads})", count_include_pad=(count_padding, True))
+    keeps = window.keeps(x.channels)
     if not window.symmetric and not count_padding:
         torch = _uncounted(window, ceil)
+        keeps += (new(out.values),)
     return weightless(
         out,
         work=Work(add=out.values * (window.taps - 1), special=out.values),
-        keeps=(INPUT,),
+        keeps=keeps,
         reach=window.reach,
         torch=torch,
         classic=f"AVGPOOL{short(window.kernel)}",
@@ -184,5 +188,3 @@ def _bin_reach(x: Shape, out: Shape) -> Any:
     if any(n % m for n, m in pairs) or out.values == out.channels:
         return WHOLE
     return tuple(Reach(n // m, 0, n // m - 1) for n, m in pairs)
-
-

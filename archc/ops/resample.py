@@ -16,8 +16,15 @@ Mode = Annotated[str, one_of("nearest", "linear")]
 
 
 @op
-def upsample(x: Shape, like: Shape | None = None, *, scale: Sizes | None = None, size: Sizes | None = None, mode: Mode = "nearest",
-             align_corners: bool = False) -> Facts:
+def upsample(
+    x: Shape,
+    like: Shape | None = None,
+    *,
+    scale: Sizes | None = None,
+    size: Sizes | None = None,
+    mode: Mode = "nearest",
+    align_corners: bool = False,
+) -> Facts:
     """[C, *S], or [C, *S] and a map to match -> [C, *S']. Interpolation: torch.nn.Upsample.
 
     scale: how much larger the map becomes
@@ -43,11 +50,15 @@ def upsample(x: Shape, like: Shape | None = None, *, scale: Sizes | None = None,
     named = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
-    return weightless(out, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
+    return weightless(
+        out, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE"
+    )
 
 
 def _reach(space: tuple[int, ...], sizes: tuple[int, ...], linear: bool) -> Field:
     if any(m < n for n, m in zip(space, sizes, strict=True)):
         return WHOLE
     steps = [Fraction(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
-    return tuple(Reach(step, step / 2 - Fraction(3, 2), step / 2 + Fraction(1, 2)) if linear else Reach(step, step - 1, 0) for step in steps)
+    return tuple(
+        Reach(step, step / 2 - Fraction(3, 2), step / 2 + Fraction(1, 2)) if linear else Reach(step, step - 1, 0) for step in steps
+    )

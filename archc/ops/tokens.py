@@ -13,7 +13,9 @@ from archc.signature import Fault
 def tokens(x: Shape) -> Facts:
     """[C, *S] -> [T, C]. Each position of the map as a token, T = product of S. A view."""
     out = Shape((product(spatial(x, "tokens")), x.channels))
-    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression("{0}.flatten(2).transpose(1, 2)"), classic="TOKENS")
+    return weightless(
+        out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression("{0}.flatten(2).transpose(1, 2)"), classic="TOKENS"
+    )
 
 
 @op

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.ops.facts import Reach
+from archc.ops.facts import INPUT, Kept, Reach, new
 from archc.shape import Shape, product
 from archc.signature import Fault
 from archc.tracked import label
@@ -74,9 +74,16 @@ class Window:
 
     @property
     def reach(self) -> tuple[Reach, ...]:
-        return tuple(
-            Reach(s, -low, extent - 1 - low) for s, extent, (low, _) in zip(self.stride, self.extent, self.pads, strict=True)
-        )
+        return tuple(Reach(s, -low, extent - 1 - low) for s, extent, (low, _) in zip(self.stride, self.extent, self.pads, strict=True))
+
+    @property
+    def padded(self) -> int:
+        """The positions of the map with its padding."""
+        return product(size + low + high for size, (low, high) in zip(self.space, self.pads, strict=True))
+
+    def keeps(self, channels: int) -> tuple[Kept, ...]:
+        """What backward needs of the input: itself, or the copy that one-sided padding makes."""
+        return (INPUT,) if self.symmetric else (new(channels * self.padded),)
 
     def torch_pads(self) -> tuple[int, ...]:
         """The paddings in the order of torch.nn.functional.pad: the last axis first."""

@@ -185,6 +185,7 @@ def _words_or(type_: Type, name: str, *words: str) -> Type:
                 {"anyOf": [{"enum": list(words)}, type_.schema]})  # fmt: skip
 
 
+BROKEN = Type("unknown", "anything", lambda value: value, {})  # of a parameter whose type could not be read
 ANY = Type("any", "anything", lambda value: value, {})
 FLAG = Type("bool", "true or false", lambda v: v if isinstance(v, bool) else MISSING, {"type": "boolean"})
 TEXT = Type("str", "a text", lambda v: v if isinstance(v, str) else MISSING, {"type": "string"})

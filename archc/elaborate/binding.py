@@ -28,7 +28,7 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
             return None
         return {main.name: tree}
     found: Trees = {}
-    good = True
+    good = not tree.broken
     for key, value in tree.items:
         if key.value in signature.params:
             found[str(key.value)] = value

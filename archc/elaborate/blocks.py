@@ -12,8 +12,8 @@ from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Values
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import Entry
-from archc.language.expression import Axes
-from archc.signature import MISSING
+from archc.language.expression import Axes, Unknown
+from archc.signature import BROKEN, MISSING
 from archc.text import tree as t
 from archc.text.diagnostics import Use
 from archc.text.source import Span
@@ -84,6 +84,7 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
     if args is None:
         return None
     env.update(args)
+    env.update({name: Unknown for name, param in block.signature.params.items() if param.type is BROKEN})
     return env
 
 

@@ -14,8 +14,8 @@ from archc.text.diagnostics import Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree
 
-MOST_LAYERS = 250_000
-MOST_STEPS = 2_000_000
+MOST_LAYERS = 150_000
+MOST_STEPS = 1_000_000
 DEEPEST = 64
 
 UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is passed over in silence

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from archc.language.entries import Chain, read_chain, read_entry
-from archc.signature import MISSING, NAMED, Param, Signature
+from archc.signature import BROKEN, MISSING, NAMED, Param, Signature
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Span
@@ -117,11 +117,9 @@ def _params(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[dict[str, Pa
         if not NAME.match(name) or name in RESERVED:
             diagnostics.error("A306", key.span, f'"{name}" cannot name a parameter', "letters, digits and _, and no word of the language")
             continue
-        read = _read_signature(name, signature, diagnostics)
-        if read is not None:
-            params[name], default = read
-            if default is not None:
-                defaults[name] = default
+        params[name], default = _read_signature(name, signature, diagnostics) or (Param(name, BROKEN, None), None)
+        if default is not None:
+            defaults[name] = default
     return params, defaults
 
 

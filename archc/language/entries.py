@@ -76,12 +76,16 @@ def _read(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
         return Entry(tree, tree.value, tree.span, None)
     if tree.value is None:
         return Entry(tree, "null", tree.span, None)
+    if tree.value is t.BROKEN:
+        return None
     diagnostics.error("A202", tree.span, "not a layer", "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`")
     return None
 
 
 def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
     kinds = [(key, value) for key, value in tree.items if key.value not in MODIFIERS]
+    if not kinds and tree.broken:
+        return None
     if not kinds:
         at = tree.items[0][0].span if tree.items else tree.span
         found = "modifiers alone" if tree.items else "an empty mapping"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archc.language.expression import Env, Expression, ExpressionError
+from archc.language.expression import Env, Expression, ExpressionError, Unknown
 from archc.text import tree as t
 from archc.text.source import Span
 
@@ -67,9 +67,15 @@ def _compile(tree: t.Tree) -> Written:
         return _joined([part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
     assert isinstance(tree, t.Scalar)
     value = tree.value
+    if value is t.BROKEN:
+        return Written(_unknown, frozenset(), False)
     if not isinstance(value, str) or "$" not in value:
         return Written(lambda env: value, frozenset(), True)
     return _compile_text(tree, value)
+
+
+def _unknown(env: Env) -> Any:
+    raise Unknown
 
 
 def _joined(parts: list[Written], work: Callable[[Env], Any]) -> Written:

@@ -38,7 +38,6 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
         weights.append(Weight("out_proj.bias", (features,), "bias"))
     macs = projections + products
     biases = 2 * tokens * features + 2 * asked * features if bias else 0
-    single = memory is None
     return Facts(
         x,
         weights=tuple(weights),
@@ -50,20 +49,32 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
             compare=scores - heads * tokens,
             special=2 * scores,
         ),
-        keeps=_keeps(tokens, asked, features, heads, single),
+        keeps=_keeps(x, memory, heads, dropout),
         torch=Module(
             "nn.MultiheadAttention",
             (features, heads),
             given(dropout=(float(dropout), 0.0), bias=(bias, True)) | {"batch_first": True},
-            "{self}({0}, {0}, {0}, need_weights=False)[0]" if single else "{self}({0}, {1}, {1}, need_weights=False)[0]",
+            "{self}({0}, {0}, {0}, need_weights=False)[0]" if memory is None else "{self}({0}, {1}, {1}, need_weights=False)[0]",
         ),
         classic=f"ATTENTION-{heads}",
     )
 
 
-def _keeps(tokens: int, asked: int, features: int, heads: int, single: bool) -> tuple[Kept, ...]:
-    """The inputs, their queries, keys and values, the result before its projection, and a sum for each row of scores."""
-    result = new(tokens * features), new(heads * tokens)
-    if single:
-        return (INPUT, new(3 * tokens * features), *result)
-    return (INPUT, Kept("input", 1), new(tokens * features), new(2 * asked * features), *result)
+def _keeps(x: Shape, memory: Shape | None, heads: int, dropout: float) -> tuple[Kept, ...]:
+    """The inputs, their queries, keys and values, the result before its projection, and a sum for each row of scores.
+
+    PyTorch puts the tokens before the batch, which copies them unless there is one. With dropout there is no fused kernel on
+    the CPU: scaled queries and keys, the scores, their mask and what it leaves are kept in the place of queries and sums.
+    """
+    tokens, features = x
+    asked = tokens if memory is None else memory[0]
+    inputs = [INPUT if tokens == 1 else new(x.values)]
+    if memory is not None:
+        inputs.append(Kept("input", 1) if asked == 1 else new(memory.values))
+    queries, scores = new(tokens * features), heads * tokens * asked
+    projected = [new(3 * tokens * features)] if memory is None else [new(2 * asked * features)]
+    if dropout:
+        parts = (queries, new(asked * features), new(scores), new(scores, "mask"), new(scores))
+    else:
+        parts = (*(() if memory is None else (queries,)), new(heads * tokens))
+    return (*inputs, *projected, *parts, new(tokens * features))

@@ -40,6 +40,7 @@ def conv(
     padding_mode: what the padding holds
     """
     window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
+    padding_mode = _filling(window, padding_mode)
     parts = _divided(x.channels, channels, groups)
     out = Shape((channels, *window.out))
     weight = Weight("weight", (channels, x.channels // parts, *window.kernel))
@@ -136,9 +137,20 @@ def _divided(inputs: int, outputs: int, groups: int | str) -> int:
     return parts
 
 
+def _filling(window: Window, padding_mode: str) -> str:
+    """What the padding holds: zeros where there is none. A border is made of the map, so it may not be wider."""
+    if not any(low or high for low, high in window.pads):
+        return "zeros"
+    for size, (low, high) in zip(window.space, window.pads, strict=True):
+        room = {"reflect": size - 1, "circular": size}.get(padding_mode, low + high)
+        if max(low, high) > room:
+            raise Fault("padding", f"a {padding_mode} padding of {max(low, high)} needs a wider map than {size}", f"at most {room}")
+    return padding_mode
+
+
 def _conv_keeps(x: Shape, window: Window, padding_mode: str) -> tuple[Kept, ...]:
     """A padding that is not of zeros is a layer before: it makes a copy, and the mirrored ones keep their input."""
-    if padding_mode == "zeros" or not any(low or high for low, high in window.pads):
+    if padding_mode == "zeros":
         return window.keeps(x.channels)
     copy = new(x.channels * window.padded)
     return (copy,) if padding_mode == "circular" else (INPUT, copy)

@@ -16,7 +16,7 @@ def dropout(x: Shape, *, p: Probability = 0.5, inplace: bool = False) -> Facts:
     p: the probability
     inplace: whether the result is written over the input
     """
-    return _dropping(x, p, "nn.Dropout", (new(x.values, "mask"),), inplace)
+    return _dropping(x, p, "nn.Dropout", _noise(p, new(x.values, "mask")), inplace)
 
 
 @op
@@ -26,7 +26,7 @@ def spatial_dropout(x: Shape, *, p: Probability = 0.5) -> Facts:
     p: the probability
     """
     rank = len(spatial(x, "spatial_dropout"))
-    return _dropping(x, p, f"nn.Dropout{rank}d", (new(x.channels),))
+    return _dropping(x, p, f"nn.Dropout{rank}d", _noise(p, new(x.channels)))
 
 
 @op
@@ -35,7 +35,7 @@ def drop_path(x: Shape, *, p: Probability = 0.0) -> Facts:
 
     p: the probability
     """
-    return _dropping(x, p, "DropPath", (new(1),), source=_DROP_PATH)
+    return _dropping(x, p, "DropPath", (new(1),) if p < 1 else (), source=_DROP_PATH)
 
 
 @op
@@ -57,13 +57,18 @@ def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
     )
 
 
+def _noise(p: float, mask: Kept) -> tuple[Kept, ...]:
+    """With p = 1, PyTorch multiplies by a single zero."""
+    return (mask,) if p < 1 else (new(1, per_image=False),)
+
+
 def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: bool = False, source: str = "") -> Facts:
     """With p = 0, PyTorch hands the input on."""
     return weightless(
         x,
         work=Work(),
         keeps=keeps if p > 0 else (),
-        storage=INPLACE if inplace else NEW if p > 0 else VIEW,
+        storage=VIEW if p == 0 else INPLACE if inplace else NEW,
         reach=POINT,
         torch=Module(name, (float(p),), {"inplace": True} if inplace else {}, source=source),
         classic="DROPOUT",

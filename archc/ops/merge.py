@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, Expression, Facts, Kept, Work, new, weightless
+from archc.ops.facts import POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Size
@@ -28,7 +28,7 @@ def mul(*xs: Shape) -> Facts:
     """[*], [*], … -> [*]. The product of values; axes of size 1 are stretched, as in a squeeze-excite gate."""
     _several(xs, "mul")
     out = _broadcast(xs, "mul")
-    products = (new(out.values),) * (len(xs) - 2)  # those on the way
+    products = (new(_broadcast(xs[:count], "mul").values) for count in range(2, len(xs)))  # those on the way
     keeps = (*(Kept("input", i) for i in range(len(xs))), *products)
     work = Work(multiply=(len(xs) - 1) * out.values)
     return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
@@ -66,7 +66,8 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
         size = size + x[at]
     out = Shape((*xs[0][:at], size, *xs[0][at + 1 :]))
     inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
-    return weightless(out, work=Work(), keeps=(), reach=POINT, torch=Expression(f"torch.cat([{inputs}], {at + 1})"), classic="CONCAT")
+    torch = Expression(f"torch.cat([{inputs}], {at + 1})")
+    return weightless(out, work=Work(), keeps=(), reach=_along(xs[0], at), torch=torch, classic="CONCAT")
 
 
 @op
@@ -83,7 +84,13 @@ def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
     out = Shape((*x[:at], x[at] // parts, *x[at + 1 :]))
     torch = Expression(f"{{0}}.chunk({parts}, {at + 1})")
-    return weightless(tuple(out for _ in range(parts)), work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="SPLIT")
+    outs = tuple(out for _ in range(parts))
+    return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT")
+
+
+def _along(x: Shape, axis: int) -> str:
+    """Joining or cutting a map along a spatial axis moves its positions."""
+    return WHOLE if len(x) > 2 and axis > 0 else POINT
 
 
 def _several(xs: tuple[Shape, ...], what: str) -> None:

@@ -68,7 +68,7 @@ def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bo
         macs=0,
         work=_normalizing(rows, size, scale=affine, shift=affine and bias),
         keeps=(INPUT, new(2 * rows, "float32")),
-        reach=POINT,
+        reach=POINT if axis == "channels" else _last_axis(x),
         torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
         classic="LAYERNORM",
     )
@@ -89,7 +89,7 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         macs=0,
         work=Work(multiply=(3 if affine else 2) * x.values, add=x.values, special=2 * rows),
         keeps=(INPUT, new(rows), *((new(x.values),) if affine else ())),
-        reach=POINT,
+        reach=_last_axis(x),
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
         classic="RMSNORM",
     )
@@ -160,6 +160,11 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
         torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(alpha, 1e-4), beta=(beta, 0.75), k=(k, 1.0))),
         classic="LRN",
     )
+
+
+def _last_axis(x: Shape) -> str:
+    """The last axis is the features of a token, but the width of a map."""
+    return POINT if len(x) <= 2 else WHOLE
 
 
 def _affine(size: int) -> tuple[Weight, ...]:

@@ -56,7 +56,7 @@ def avgpool(
     keeps = window.keeps(x.channels)
     if not window.symmetric and not count_padding:
         torch = _uncounted(window, ceil)
-        keeps += (new(out.values),)
+        keeps += (new(product(window.out), per_image=False),)
     return weightless(
         out,
         work=Work(add=out.values * (window.taps - 1), special=out.values),
@@ -146,9 +146,13 @@ def adaptive_maxpool(x: Shape, *, size: Sizes) -> Facts:
 
 def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
     window = Window(spatial(x, what), kernel, kernel if stride is None else stride, padding, dilation, ceil)
-    for (low, _), size, extent in zip(window.pads, window.kernel, window.extent, strict=True):
-        if low > extent // 2:
-            raise Fault("padding", f"padding {low} is more than half of the window, {size}", f"at most {extent // 2}")
+    if not window.symmetric:
+        if ceil:
+            raise Fault("ceil", "ceil needs the same padding before and after", "`same` with an even window, and `same_upper`, pad unequally")
+        return window
+    for low, size in zip(window.padding, window.kernel, strict=True):
+        if low > size // 2:
+            raise Fault("padding", f"padding {low} is more than half of the window, {size}", f"at most {size // 2}")
     return window
 
 
@@ -160,10 +164,10 @@ def _pool_form(name: str, window: Window, ceil: bool, padded: str, **more: tuple
 
 
 def _uncounted(window: Window, ceil: bool) -> Module:
-    """A mean that leaves out one-sided padding: the padded mean over the padded mean of ones."""
+    """A mean that leaves out one-sided padding: the padded mean over the padded mean of ones, made for one channel."""
     form = _pool_form("nn.AvgPool", window, ceil, "")
     pads = window.torch_pads()
-    return form._replace(call=f"{{self}}(F.pad({{0}}, {pads})) / {{self}}(F.pad(torch.ones_like({{0}}), {pads}))")
+    return form._replace(call=f"{{self}}(F.pad({{0}}, {pads})) / {{self}}(F.pad(torch.ones_like({{0}}[:1, :1]), {pads}))")
 
 
 def _bins(x: Shape, size: int | tuple[int, ...], what: str) -> tuple[Shape, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated
 
-from archc.ops.facts import WHOLE, Facts, Field, Module, Reach, Work, given, weightless
+from archc.ops.facts import Facts, Module, Reach, Work, given, weightless
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
@@ -50,15 +50,21 @@ def upsample(
     named = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
-    return weightless(
-        out, work=work, keeps=(), reach=_reach(space, sizes, linear), torch=Module("nn.Upsample", (), options), classic="UPSAMPLE"
-    )
+    reach = tuple(_reach(n, m, linear, align_corners) for n, m in zip(space, sizes, strict=True))
+    return weightless(out, work=work, keeps=(), reach=reach, torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
 
 
-def _reach(space: tuple[int, ...], sizes: tuple[int, ...], linear: bool) -> Field:
-    if any(m < n for n, m in zip(space, sizes, strict=True)):
-        return WHOLE
-    steps = [Fraction(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
-    return tuple(
-        Reach(step, step / 2 - Fraction(3, 2), step / 2 + Fraction(1, 2)) if linear else Reach(step, step - 1, 0) for step in steps
-    )
+def _reach(size: int, wanted: int, linear: bool, corners: bool) -> Reach:
+    """Output i lies at i*step + at; `nearest` takes the pixel before it, `linear` the pixels around it.
+
+    With q the step's denominator, all positions are multiples of 1/q beyond some rest, so neighbours are nearer than 1.
+    """
+    step = Fraction(int(size), int(wanted))
+    if not linear:
+        return Reach(step, Fraction(1 - step.denominator, step.denominator), 0)
+    at = (step - 1) / 2
+    if corners:
+        step, at = Fraction(int(size) - 1, int(wanted) - 1) if wanted > 1 else step, Fraction(0)
+    part = Fraction(1, step.denominator)
+    rest = at % part
+    return Reach(step, at - (1 - part + rest), at + 1 - (rest or part))

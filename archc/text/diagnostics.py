@@ -22,7 +22,6 @@ CODES = {
     "A202": "the wrong form",
     "A203": "an entry with no kind, or with several",
     "A204": "a missing key",
-    "A205": "a modifier that cannot stand here",
     "A206": "a bad signature",
     "A301": "unknown layer or block",
     "A302": "unknown argument",

@@ -21,12 +21,15 @@ MOST_NODES = 1_000_000
 DEEPEST = 64
 LARGEST = 2**53  # beyond this, sums and JSON readers lose digits
 
-_INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F_]+\Z|0o[0-7_]+\Z")
+_INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F][0-9a-fA-F_]*\Z|0o[0-7][0-7_]*\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())
 }
+
+
+BROKEN = object()  # the value of a scalar that was refused
 
 
 class Tree:
@@ -73,11 +76,14 @@ class Sequence(Tree):
 
 
 class Mapping(Tree):
-    __slots__ = ("items",)
+    """`broken` where a key was refused: what is missing then may be what was refused."""
 
-    def __init__(self, source: Source, start: int, end: int, items: list[tuple[Scalar, Tree]]) -> None:
+    __slots__ = ("broken", "items")
+
+    def __init__(self, source: Source, start: int, end: int, items: list[tuple[Scalar, Tree]], broken: bool = False) -> None:
         super().__init__(source, start, end)
         self.items = items
+        self.broken = broken
 
     def get(self, name: str) -> Tree | None:
         for key, value in self.items:
@@ -160,12 +166,13 @@ class _Reader:
         return next(self.events)
 
     def _node(self, event: Any, depth: int) -> Tree:
-        start, end = event.start_mark.index, event.end_mark.index
+        start = event.start_mark.index
         self._charge(1, start)
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
         if event.tag is not None:
-            raise _Refused("A105", start, start + len(event.tag), f"a tag, {event.tag}", "values have no tags: remove it")
+            tag = event.tag.replace("tag:yaml.org,2002:", "!!")
+            raise _Refused("A105", start, start + len(tag), f"a tag, {tag}", "values have no tags: remove it")
         if isinstance(event, yaml.ScalarEvent):
             tree: Tree = self._scalar(event)
             if event.anchor:
@@ -209,7 +216,7 @@ class _Reader:
             shown = text if len(text) <= 24 else text[:20] + "…"
             self.diagnostics.error("A107", Span(self.source, start, end), f"{shown} is too large or not finite",
                                    "numbers reach to 2**53")  # fmt: skip
-            return Scalar(self.source, start, end, 0)
+            return Scalar(self.source, start, end, BROKEN)
 
     def _sequence(self, start: int, depth: int) -> Sequence:
         items: list[Tree] = []
@@ -220,6 +227,7 @@ class _Reader:
     def _mapping(self, start: int, depth: int) -> Mapping:
         items: list[tuple[Scalar, Tree]] = []
         seen: dict[object, Scalar] = {}
+        broken = False
         while not isinstance(event := self._next(), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             value = self._node(self._next(), depth + 1)
@@ -227,7 +235,9 @@ class _Reader:
                 raise _Refused("A202", key.start, key.end, "a key that is no word", "keys are words, as in `conv:`")
             if self._accept(key, value, seen):
                 items.append((key, value))
-        return Mapping(self.source, start, self._closing(event), items)
+            else:
+                broken = True
+        return Mapping(self.source, start, self._closing(event), items, broken)
 
     def _accept(self, key: Scalar, value: Tree, seen: dict[object, Scalar]) -> bool:
         """Whether a key may stand here; says what is wrong where it may not."""
@@ -270,12 +280,12 @@ def plain_value(text: str) -> str | int | float | bool | None:
     if _INT.match(text):
         if len(text) > 40:
             raise OverflowError
-        value = int(text.lstrip("+"), 0 if text[:2] in ("0x", "0o") else 10)
+        value = int(text.replace("_", ""), {"0x": 16, "0o": 8}.get(text[:2], 10))
         if abs(value) > LARGEST:
             raise OverflowError
         return value
     if _FLOAT.match(text):
-        real = float(text)
+        real = float(text.replace("_", ""))
         if real in (float("inf"), float("-inf")):
             raise OverflowError
         return real
@@ -289,8 +299,8 @@ _SYNTAX = (
     ("found character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
     ("cannot start any token", "a character that cannot start a value", "put the value in quotes"),
     ("mapping values are not allowed", "a second colon on one line", "quote the text, or start a new line"),
-    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write , or } here"),
-    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write , or ] here"),
+    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write the , or } that is missing"),
+    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write the , or ] that is missing"),
     ("expected key", "a line that is indented wrongly, or has no key", "line it up with the keys above"),
     ("expected '-' indicator", "a line in a list without its dash", "start it with `- `, or indent it further"),
     ("could not find expected ':'", "a line without a colon", "write `key: value`"),
@@ -304,7 +314,11 @@ _SYNTAX = (
 def _syntax_error(error: yaml.MarkedYAMLError, source: Source, diagnostics: Diagnostics) -> None:
     problem = error.problem or ""
     mark: Any = error.problem_mark or error.context_mark
-    at = min(mark.index if mark else 0, len(source.text))
+    if error.context_mark is not None and mark.line != error.context_mark.line and not problem.startswith("did not find expected key"):
+        mark = error.context_mark  # where the bracket, quote or word began that has no end
+    at = min(mark.index if mark else 0, max(len(source.text) - 1, 0))
+    if source.text[at : at + 1] == "\t":
+        problem = "found character '\\t'"
     line_start = source.text.rfind("\n", 0, at) + 1
     if source.text[line_start:at].rstrip("{").endswith("$") or "${" in source.text[line_start : at + 2]:
         hint = 'inside { } or [ ] an expression needs quotes: "${…}"'

@@ -1,0 +1,79 @@
+"""Good specs, mutated: whatever comes out is a graph or a diagnostic inside the text, never an exception."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from archc.analysis.cost import analyze
+from archc.compiler import compile_text
+from archc.text.diagnostics import draw
+
+SPECS = [path.read_text() for path in sorted((Path(__file__).parent.parent / "specs").glob("*.yaml")) if "extends:" not in path.read_text()]
+FRAGMENTS = [
+    "$", "${", "}", "{", "[", "]", ":", ": ", "- ", "#", "'", '"', "&a ", "*a", "!", "|", ">", "\t", "\n", "  ", "\0", "\u2028", "é", "😀", "~", "null", "-1", "0",
+    "1e999", ".nan", "0x1F", "99999999999999999999", "true", "from: input", "repeat: 3", "when: false", "for: {i: [1, 2]}", "train_only: true", "share: 0", "split: 2",
+    "identity", "add:", "concat:", "${input.channels}", "${index}", "$classes", "${1/0}", "expect: {macs: 3}", "inline: [relu]", "layers: [relu]", "flatten", "tokens",
+]  # fmt: skip
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    text = draw(st.sampled_from(SPECS))
+    for _ in range(draw(st.integers(1, 6))):
+        lines = text.splitlines(keepends=True) or [""]
+        i, j = draw(st.integers(0, len(lines) - 1)), draw(st.integers(0, len(lines) - 1))
+        at = draw(st.integers(0, len(text)))
+        match draw(st.integers(0, 6)):
+            case 0:
+                text = "".join(lines[:i] + lines[i + 1 :])
+            case 1:
+                text = "".join(lines[:i] + [lines[j]] + lines[i:])
+            case 2:
+                lines[i], lines[j] = lines[j], lines[i]
+                text = "".join(lines)
+            case 3:
+                text = text[:at] + text[at + draw(st.integers(1, 4)) :]
+            case 4:
+                text = text[:at] + draw(st.sampled_from(FRAGMENTS)) + text[at:]
+            case 5:
+                words = sorted({word for word in text.replace(":", " ").split() if word.isidentifier()}) or ["relu"]
+                text = text.replace(draw(st.sampled_from(words)), draw(st.sampled_from([*words, *FRAGMENTS])), 1)
+            case _:
+                text = text[:at] + draw(st.text(max_size=3)) + text[at:]
+    return text
+
+
+def survives(text: str) -> None:
+    model = compile_text(text)
+    for one in model.diagnostics:
+        assert 0 <= one.span.start <= len(one.span.source.text)
+        assert draw(one).startswith(("error[A", "warning[A"))
+    if model.graph is None:
+        assert model.diagnostics.failed
+    else:
+        analyze(model.graph.deployed())
+
+
+@settings(max_examples=400, deadline=5000, suppress_health_check=list(HealthCheck))
+@given(mutated())
+def test_a_mutated_spec(text: str) -> None:
+    survives(text)
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(3000)
+@settings(max_examples=20_000, deadline=10_000, suppress_health_check=list(HealthCheck))
+@given(mutated())
+def test_a_mutated_spec_at_length(text: str) -> None:
+    survives(text)
+
+
+@settings(max_examples=300, deadline=5000)
+@given(st.text(alphabet=st.sampled_from(list("abxyz$0129.+-*/%<>=()[]{}!&| '\"_\\\n")), max_size=60))
+def test_any_expression(text: str) -> None:
+    quoted = "'" + text.replace("'", "''").replace("\n", " ") + "'"
+    survives("input: [3, 8, 8]\nparams: {a: 1, b: [1, 2]}\nlayers:\n  - conv: " + quoted.replace("'", "'${", 1)[:-1] + "}'\n")

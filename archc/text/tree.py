@@ -24,6 +24,7 @@ LARGEST = 2**53  # beyond this, sums and JSON readers lose digits
 _INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F][0-9a-fA-F_]*\Z|0o[0-7][0-7_]*\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9][0-9_]*|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?\Z")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)\Z|\.(nan|NaN|NAN)\Z")
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")  # YAML 1.2, 5.1
 _WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
     word: value for value in (True, False) for word in (str(value), str(value).lower(), str(value).upper())
 }
@@ -125,6 +126,10 @@ def parse(source: Source, diagnostics: Diagnostics) -> Tree | None:
         message = f"{len(source.text):,} characters, more than the {MOST_CHARACTERS:,} that are read"
         diagnostics.error("A108", Span(source, 0, 1), message)
         return None
+    if (forbidden := _FORBIDDEN.search(source.text)) is not None:
+        message = f"character U+{ord(forbidden[0]):04X}, which no YAML may hold"
+        diagnostics.error("A108", Span(source, *forbidden.span()), message, "remove it")
+        return None
     try:
         return _Reader(source, diagnostics).document()
     except _Refused as refused:
@@ -132,10 +137,6 @@ def parse(source: Source, diagnostics: Diagnostics) -> Tree | None:
         diagnostics.error(code, Span(source, start, end), message, hint)
     except yaml.MarkedYAMLError as error:
         _syntax_error(error, source, diagnostics)
-    except yaml.reader.ReaderError as error:
-        at = error.position if isinstance(error.position, int) else 0
-        character = f"character {error.character!r}" if isinstance(error.character, str) else "a character"
-        diagnostics.error("A108", Span(source, at, at + 1), f"{character} that no text may hold", "remove it")
     return None
 
 

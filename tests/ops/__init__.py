@@ -1,0 +1,1 @@
+"""Every operator against PyTorch and against brute force; the cases are data."""

@@ -1,0 +1,256 @@
+"""Cases of every operator: shapes without the batch axis, and arguments. An operator without a case fails the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archc.ops import OPERATORS, Facts, Shape
+
+Sizes = tuple[int, ...]
+
+V = (12,)  # a vector
+T = (6, 8)  # tokens
+L, M, D = (4, 9), (4, 7, 6), (4, 5, 4, 6)  # maps over one, two and three axes
+
+
+class Case(NamedTuple):
+    """An operator on inputs of some shapes. `macs_differ` and `reach_differs` say why PyTorch does not agree to the letter."""
+
+    op: str
+    shapes: tuple[Sizes, ...]
+    args: dict[str, Any]
+    macs_differ: str = ""
+    reach_differs: str = ""
+
+    @property
+    def id(self) -> str:
+        told = [f"{name}={value}" for name, value in self.args.items()]
+        return f"{self.op}({', '.join(['x'.join(map(str, shape)) for shape in self.shapes] + told)})"
+
+    def facts(self) -> Facts:
+        return OPERATORS[self.op](*map(Shape, self.shapes), **self.args)
+
+
+def case(op: str, *shapes: Sizes, **args: Any) -> Case:
+    return Case(op, shapes, args)
+
+
+def _activations() -> Iterator[Case]:
+    for op in ("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh"):
+        yield case(op, M)
+        yield case(op, M, inplace=True)
+    for op in ("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink"):
+        yield from (case(op, shape) for shape in (V, T, M))
+    yield case("leaky_relu", T, slope=0.2)
+    yield case("elu", V, alpha=0.5)
+    yield case("celu", V, alpha=0.5, inplace=True)
+    yield case("gelu", T, approximate="tanh")
+    yield case("hardtanh", V, low=-2.0, high=0.5)
+    yield case("softplus", V, beta=2.0, threshold=5.0)
+    yield case("hardshrink", V, threshold=0.25)
+    yield case("softshrink", V, threshold=0.25)
+    for inplace in (False, True):
+        yield case("threshold", M, threshold=0.1, value=2.0, inplace=inplace)
+    for shared in (True, False):
+        yield from (case("prelu", shape, shared=shared) for shape in (V, L, M, D))
+    yield case("prelu", M, start=0.1)
+    yield from (case("glu", shape) for shape in (V, T, L, M, D))
+    for op in ("softmax", "log_softmax"):
+        yield from (case(op, V), case(op, M), case(op, T, axis=-1), case(op, M, axis=2), case(op, (1, 5)))
+
+
+def _convolutions() -> Iterator[Case]:
+    for op in ("conv", "conv_transpose"):
+        for shape in (L, M, D):
+            yield case(op, shape, channels=6)
+            yield case(op, shape, channels=6, kernel=3, padding=1)
+            yield case(op, shape, channels=5, kernel=3, stride=2, bias=False)
+            yield case(op, shape, channels=8, kernel=2, stride=2, groups=2)
+            yield case(op, shape, channels=4, kernel=3, padding=1, groups="depthwise")
+            yield case(op, shape, channels=8, kernel=3, padding=1, groups="depthwise", bias=False)
+        yield case(op, M, channels=6, kernel=(3, 2), stride=(2, 1), padding=(1, 0))
+        yield case(op, M, channels=6, kernel=3, dilation=2, padding=2)
+        yield case(op, (3, 11, 11), channels=2, kernel=5, stride=3, padding=2)
+        yield case(op, (3, 1, 1), channels=2)
+    for shape in (L, M, D):
+        for padding in ("same", "same_upper"):
+            yield case("conv", shape, channels=3, kernel=3, padding=padding)
+            yield case("conv", shape, channels=3, kernel=2, padding=padding)
+            yield case("conv", shape, channels=3, kernel=4, stride=2, padding=padding)
+        for mode in ("reflect", "replicate", "circular"):
+            yield case("conv", shape, channels=3, kernel=3, padding=1, padding_mode=mode)
+            yield case("conv", shape, channels=3, kernel=4, padding="same", padding_mode=mode)
+            yield case("conv", shape, channels=3, kernel=3, padding_mode=mode)
+    yield case("conv", M, channels=3, kernel=(3, 5), padding=(0, 2), padding_mode="reflect")
+    yield case("conv", (3, 8, 8), channels=3, kernel=3, stride=2, padding="same_upper")
+    yield case("conv", (3, 7, 8), channels=3, kernel=3, stride=2, padding="same_upper")
+    yield case("conv", (3, 9, 9), channels=3, kernel=1, stride=2, padding="same_upper")
+    yield case("conv", M, channels=3, kernel=3, dilation=2, padding="same")
+    yield case("conv", M, channels=3, kernel=2, dilation=(1, 2), padding="same")
+    yield case("conv", (6, 9, 9), channels=9, kernel=3, stride=2, groups=3, dilation=2)
+    yield case("conv_transpose", M, channels=3, kernel=3, stride=2, padding=1, output_padding=1)
+    yield case("conv_transpose", M, channels=3, kernel=4, stride=(2, 3), padding=(1, 0), output_padding=(1, 2))
+    yield case("conv_transpose", M, channels=3, kernel=1, stride=3)
+    holes = "with dilation and stride, some of the window's positions are holes"
+    yield case("conv_transpose", M, channels=3, kernel=3, stride=2, dilation=2)._replace(reach_differs=holes)
+    yield case("conv_transpose", L, channels=3, kernel=2, stride=3, dilation=4, output_padding=3)._replace(reach_differs=holes)
+
+
+def _pools() -> Iterator[Case]:
+    for op, extra in (("maxpool", {}), ("avgpool", {}), ("lppool", {"norm": 2}), ("lppool", {"norm": 1}), ("lppool", {"norm": 3.0})):
+        for shape in (L, M, D):
+            yield case(op, shape, kernel=2, **extra)
+            yield case(op, shape, kernel=3, stride=2, **extra)
+            yield case(op, shape, kernel=3, stride=2, ceil=True, **extra)
+            yield case(op, shape, kernel=2, ceil=True, **extra)
+        yield case(op, M, kernel=(3, 2), stride=(1, 2), **extra)
+        yield case(op, M, kernel=1, **extra)
+    for op in ("maxpool", "avgpool"):
+        for shape in (L, M, D):
+            yield case(op, shape, kernel=3, stride=2, padding=1)
+            yield case(op, shape, kernel=3, stride=1, padding="same")
+            yield case(op, shape, kernel=2, stride=1, padding="same")
+            yield case(op, shape, kernel=3, stride=2, padding="same_upper")
+            yield case(op, shape, kernel=2, stride=2, padding=1, ceil=True)
+        yield case(op, (2, 5, 5), kernel=2, stride=2, padding=1, ceil=True)  # the last window would start in the padding
+        yield case(op, (2, 8, 8), kernel=3, stride=2, ceil=True)
+        yield case(op, (2, 7, 7), kernel=3, stride=3, padding=1, ceil=True)
+        yield case(op, (2, 6, 6), kernel=1, stride=2, ceil=True)
+        yield case(op, M, kernel=(3, 2), padding=(1, 0))
+        yield case(op, (2, 8, 9), kernel=3, stride=2, padding="same_upper")
+    yield case("maxpool", M, kernel=2, dilation=2, stride=1)
+    yield case("maxpool", M, kernel=3, dilation=2, stride=2, padding=1, ceil=True)
+    yield case("maxpool", M, kernel=2, dilation=5, stride=2, padding="same")
+    for shape in (L, M, D):
+        yield case("avgpool", shape, kernel=3, stride=2, padding=1, count_padding=False)
+        yield case("avgpool", shape, kernel=2, stride=1, padding="same", count_padding=False)
+        yield case("avgpool", shape, kernel=3, stride=2, padding="same_upper", count_padding=False)
+        yield case("global_avgpool", shape)
+        yield case("global_maxpool", shape)
+        for op in ("adaptive_avgpool", "adaptive_maxpool"):
+            yield from (case(op, shape, size=size) for size in (1, 2, 3, 4, 7))
+    yield case("adaptive_avgpool", (3, 1, 1), size=1)
+    yield case("adaptive_avgpool", M, size=(7, 6))
+    yield case("adaptive_avgpool", M, size=(1, 3))
+    yield case("adaptive_maxpool", M, size=(7, 1))
+    yield case("global_avgpool", (3, 1, 1))
+
+
+def _norms() -> Iterator[Case]:
+    for affine in (True, False):
+        yield from (case("batchnorm", shape, affine=affine) for shape in (V, L, M, D))
+        yield from (case("batchnorm", shape, affine=affine, track=False) for shape in (V, M))
+        yield from (case("instancenorm", shape, affine=affine) for shape in (L, M, D))
+        for groups in (1, 2, 4):
+            yield from (case("groupnorm", shape, groups=groups, affine=affine) for shape in (V, L, M, D))
+        yield from (case("layernorm", shape, affine=affine) for shape in (V, T, M))
+        yield from (case("layernorm", shape, affine=affine, axis="channels") for shape in (L, M, D))
+        yield from (case("rmsnorm", shape, affine=affine) for shape in (V, T, M))
+    yield case("batchnorm", M, eps=1e-3, momentum=0.01)
+    yield case("layernorm", T, bias=False)
+    yield case("layernorm", M, axis="channels", bias=False, eps=1e-6)
+    yield case("groupnorm", M, groups=2, eps=1e-3)
+    yield case("instancenorm", M, eps=1e-3)
+    yield case("rmsnorm", T, eps=1e-5)
+    yield from (case("lrn", shape, size=size) for shape in (L, M, D) for size in (1, 2, 3, 5))
+    yield case("lrn", M, size=5, alpha=1e-3, beta=0.5, k=2.0)
+
+
+def _merges() -> Iterator[Case]:
+    for op in ("add", "mul", "average", "concat"):
+        yield from (case(op, *[shape] * count) for shape in (V, T, M) for count in (2, 3))
+    yield case("add", M, M, M, M)
+    yield case("add", M, (4, 1, 1), broadcast=True)
+    yield case("add", (4, 1, 6), (4, 7, 1), (1, 1, 1), broadcast=True)
+    yield case("mul", M, (4, 1, 1))
+    yield case("mul", (4, 1, 1), M)
+    yield case("mul", (4, 7, 1), (4, 1, 6))
+    yield case("mul", (4, 1, 1), (1, 7, 1), M, (1, 1, 6))
+    yield case("concat", M, (2, 7, 6), (5, 7, 6))
+    yield case("concat", T, (6, 3), axis=1)
+    yield case("concat", M, (4, 7, 2), axis=-1)
+    yield case("split", M, parts=2)
+    yield case("split", T, parts=4, axis=-1)
+    yield case("split", D, parts=2, axis=2)
+    yield case("split", V, parts=1)
+
+
+def _matrices() -> Iterator[Case]:
+    for bias in (True, False):
+        yield from (case("linear", shape, features=5, bias=bias) for shape in (V, T, (1,)))
+        yield from (case("attention", T, heads=heads, bias=bias) for heads in (1, 2, 4))
+        yield from (case("attention", T, (5, 8), heads=heads, bias=bias) for heads in (1, 2))
+    yield case("attention", (1, 8), heads=2)
+    yield case("attention", (1, 8), T, heads=2)
+    yield case("attention", T, (1, 8), heads=2)
+    yield case("attention", T, heads=2, dropout=0.1)
+    yield case("attention", T, (3, 8), heads=2, dropout=0.5)
+    yield case("attention", T, T, heads=2)
+    yield case("embedding", (6,), entries=10, features=4)
+    yield case("embedding", (1,), entries=3, features=1)
+    yield case("matmul", (3, 4), (4, 5))
+    yield case("matmul", (2, 3, 4), (2, 4, 5))
+    yield case("matmul", (2, 2, 3, 4), (2, 2, 4, 3))
+
+
+def _moves() -> Iterator[Case]:
+    for op in ("identity", "flatten"):
+        yield from (case(op, shape) for shape in (V, T, M, D))
+    yield case("reshape", M, shape=(6, -1))
+    yield case("reshape", M, shape=(2, 2, 42))
+    yield case("reshape", V, shape=(12, 1, 1))
+    yield case("permute", M, order=(1, 2, 0))
+    yield case("permute", T, order=(1, 0))
+    yield from (case("transpose", shape) for shape in (T, M))
+    yield case("transpose", D, axes=(-1, 1))
+    yield from (case("select", T, index=index) for index in (0, -1, 3))
+    yield case("select", M, index=2, axis=-1)
+    yield from (case("mean", T, axis=axis) for axis in (0, 1, -1))
+    yield case("mean", M, axis=1)
+    for mode in ("zeros", "reflect", "replicate", "circular"):
+        yield case("pad", L, sides=(1, 2), mode=mode)
+        yield case("pad", M, sides=(1, 0, 2, 1), mode=mode)
+        yield case("pad", D, sides=(1, 1, 0, 2, 1, 0), mode=mode)
+        yield case("pad", M, sides=(-1, 0, 2, -2), mode=mode)
+        yield case("pad", M, sides=(-1, -1, 0, -2), mode=mode)
+    yield case("pad", M, sides=(0, 0, 0, 0))
+    yield case("pad", M, sides=(1, 1, 1, 1), value=1.5)
+    yield from (case("crop", L, sides=(1, 2)), case("crop", M, sides=(0, 1, 2, 0)), case("crop", D, sides=(1, 1, 0, 0, 2, 1)))
+    yield from (case("center_crop", M, size=size) for size in (3, 4, (7, 2)))
+    yield case("center_crop", D, (9, 3, 2, 5))
+    yield case("center_crop", L, size=5)
+    yield from (case("channel_shuffle", shape, groups=2) for shape in (L, M, D))
+    yield from (case("channel_shuffle", M, groups=groups) for groups in (1, 4))
+    yield case("pixel_shuffle", (8, 3, 4), factor=2)
+    yield case("pixel_shuffle", (9, 2, 2), factor=3)
+    yield case("pixel_shuffle", M, factor=1)
+    yield from (case("tokens", shape) for shape in (L, M, D))
+    yield case("class_token", T)
+    yield case("position_embedding", T)
+
+
+def _resamplings() -> Iterator[Case]:
+    for shape in (L, M, D):
+        for args in ({}, {"mode": "linear"}, {"mode": "linear", "align_corners": True}):
+            yield from (case("upsample", shape, scale=scale, **args) for scale in (1, 2, 3))
+            yield from (case("upsample", shape, size=size, **args) for size in (4, 10, 13))
+    yield case("upsample", M, scale=(2, 3))
+    yield case("upsample", M, (9, 14, 11), mode="linear")
+    yield case("upsample", M, (9, 14, 12))
+    yield case("upsample", M, size=1, mode="linear", align_corners=True)
+
+
+def _drops() -> Iterator[Case]:
+    for p in (0.0, 0.5, 1.0):
+        yield from (case("dropout", shape, p=p) for shape in (V, M))
+        yield case("dropout", M, p=p, inplace=True)
+        yield from (case("spatial_dropout", shape, p=p) for shape in (L, M, D))
+        yield from (case("drop_path", shape, p=p) for shape in (V, T, M))
+    yield from (case("layer_scale", shape) for shape in (V, T, M, D))
+    yield case("layer_scale", T, start=0.1)
+
+
+CASES: list[Case] = [
+    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_matrices(), *_moves(), *_resamplings(), *_drops(),
+]  # fmt: skip

@@ -1,0 +1,122 @@
+"""Each case run by PyTorch: shapes, weights, MACs, what autograd keeps, and whose storage the output is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from archc.ops import OPERATORS
+from archc.ops.facts import INPLACE, NEW, Kept
+from archc.shape import Shape
+from archc.tracked import Tracked, track
+
+torch = pytest.importorskip("torch")
+
+from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+
+from .cases import CASES, Case  # noqa: E402
+from .torch_form import Layer, outputs, tensors  # noqa: E402
+
+BATCH = 2
+BYTES = {"same": 4, "float32": 4, "int64": 8, "mask": 4}  # of a float32 network on the CPU
+every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+
+
+def made(case: Case, device: str = "cpu") -> tuple[Layer, list[Any]]:
+    """The layer and its inputs: each of its own storage, made by an operation, so that a layer may overwrite it."""
+    torch.manual_seed(0)
+    layer = Layer(case.facts()).to(device)
+    if case.op == "embedding":
+        return layer, [torch.zeros(BATCH, *shape, dtype=torch.int64, device=device) for shape in case.shapes]
+    return layer, [torch.randn(BATCH, *shape, device=device, requires_grad=True).clone() for shape in case.shapes]
+
+
+def storage(tensor: Any) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def test_every_operator_has_a_case() -> None:
+    shipped = [name for name in OPERATORS if OPERATORS[name].module.startswith("archc.ops.")]
+    assert [name for name in shipped if name not in {case.op for case in CASES}] == []
+
+
+@every_case
+def test_the_output_has_the_shape(case: Case) -> None:
+    layer, inputs = made(case, "meta")
+    assert [tuple(out.shape) for out in outputs(layer(*inputs))] == [(BATCH, *shape) for shape in case.facts().outputs]
+
+
+@every_case
+def test_the_weights_have_the_names_shapes_and_roles(case: Case) -> None:
+    layer, _ = made(case)
+    dtypes = {"same": torch.float32, "int64": torch.int64}
+    weights = case.facts().weights
+    assert weights is not None
+    assert tensors(layer) == [(w.name, tuple(w.shape), w.role == "buffer", dtypes[w.dtype]) for w in weights]
+    assert all((w.role == "bias") == w.name.endswith("bias") for w in weights)
+
+
+@every_case
+def test_the_macs_are_those_that_pytorch_counts(case: Case) -> None:
+    """On the meta device with gradients, where attention is not one opaque kernel."""
+    layer, inputs = made(case, "meta")
+    with FlopCounterMode(display=False) as counter:
+        layer(*inputs)
+    assert counter.get_total_flops() == 2 * BATCH * case.facts().macs  # type: ignore[operator]
+
+
+@every_case
+def test_autograd_keeps_what_is_declared(case: Case) -> None:
+    """The same inputs and outputs by the identity of their storage, and new tensors of the same bytes."""
+    layer, inputs = made(case)
+    kept: dict[int, Any] = {}
+
+    def pack(tensor: Any) -> Any:
+        kept.setdefault(storage(tensor), tensor.untyped_storage())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        results = outputs(layer(*inputs))
+    for owned in [*layer.parameters(), *layer.buffers()]:
+        kept.pop(storage(owned), None)
+    ours = [storage(tensor) for tensor in (*inputs, *results)]
+    found = {key for key in kept if key in ours}
+    facts = case.facts()
+    assert facts.keeps is not None
+    sides = {"input": inputs, "output": results}
+    assert found == {storage(sides[one.what][one.which]) for one in facts.keeps if one.what != "new"}
+    assert sum(held.nbytes() for key, held in kept.items() if key not in found) == _new_bytes(facts.keeps)
+
+
+def _new_bytes(keeps: Iterable[Kept]) -> int:
+    made = [one for one in keeps if one.what == "new"]
+    return sum(one.values * BYTES[one.dtype] * (BATCH if one.per_image else 1) for one in made)
+
+
+@every_case
+def test_the_output_is_new_or_a_view_or_in_place(case: Case) -> None:
+    layer, inputs = made(case)
+    versions = [one._version for one in inputs]
+    shares = [storage(out) in {storage(one) for one in inputs} for out in outputs(layer(*inputs))]
+    declared = case.facts().storage
+    assert shares == [declared != NEW] * len(shares)
+    assert [one._version for one in inputs[1:]] == versions[1:]
+    assert (inputs[0]._version != versions[0]) == (declared == INPLACE)
+
+
+@every_case
+def test_tracked_numbers_change_nothing(case: Case) -> None:
+    names = "abcd"
+    shapes = [Shape(track(shape, [f"{names[axis]}{i}" for axis in range(len(shape))])) for i, shape in enumerate(case.shapes)]
+    args = {name: _tracked(name, value) for name, value in case.args.items()}
+    tracked, plain = OPERATORS[case.op](*shapes, **args), case.facts()
+    assert tracked == plain
+    assert repr(tracked) == repr(plain)
+
+
+def _tracked(name: str, value: Any) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_tracked(name, one) for one in value)
+    return Tracked(value, name) if isinstance(value, int) and not isinstance(value, bool) else value

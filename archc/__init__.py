@@ -1,9 +1,9 @@
 """archc: a declarative compiler and analyzer for neural-network architectures.
 
-    import archc
-    net = archc.load("vgg16", classes=10)
-    report = archc.analyze(net)
-    report.parameters, report.macs, report["features.0"].output_shape
+import archc
+net = archc.load("vgg16", classes=10)
+report = archc.analyze(net)
+report.parameters, report.macs, report["features.0"].output_shape
 """
 
 from __future__ import annotations

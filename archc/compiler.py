@@ -43,7 +43,9 @@ def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: M
     return _elaborated(spec, diagnostics, changes or {}, inputs or {})
 
 
-def compile_text(text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None, name: str = "<text>") -> Model:
+def compile_text(
+    text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None, name: str = "<text>"
+) -> Model:
     """The model of a spec that is a text. It can extend specs that ship, and name no files."""
     diagnostics = Diagnostics()
     spec = Loader(None, diagnostics).load(Source(name, text.removeprefix("\ufeff")), None)

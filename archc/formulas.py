@@ -16,8 +16,17 @@ _Axes = tuple[tuple[str, ...], tuple[int, ...]]
 _MAP: _Axes = ("C", "H", "W"), (16, 12, 12)
 _TOKENS: _Axes = ("T", "D"), (6, 16)
 _VECTOR: _Axes = ("F",), (16,)
-_INPUTS: dict[str, _Axes] = {"[T, D]": _TOKENS, "[S, D]": (("S", "D"), (5, 16)), "[*, F]": _TOKENS, "[*, D]": _TOKENS, "[F]": _VECTOR, "[T]": (("T",), (6,)),
-           "[A, B]": _TOKENS, "[*, M, K]": (("M", "K"), (6, 8)), "[*, K, N]": (("K", "N"), (8, 4))}  # fmt: skip
+_INPUTS: dict[str, _Axes] = {
+    "[T, D]": _TOKENS,
+    "[S, D]": (("S", "D"), (5, 16)),
+    "[*, F]": _TOKENS,
+    "[*, D]": _TOKENS,
+    "[F]": _VECTOR,
+    "[T]": (("T",), (6,)),
+    "[A, B]": _TOKENS,
+    "[*, M, K]": (("M", "K"), (6, 8)),
+    "[*, K, N]": (("K", "N"), (8, 4)),
+}
 _SAMPLES = {"int": 4, "sizes": 2, "number": 2, "list": None}
 _NAMES = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
 
@@ -50,4 +59,3 @@ def _sample(op: Op) -> Facts | None:
         return op.function(*shapes, **args)
     except (Fault, TypeError, ValueError, AttributeError):
         return None
-

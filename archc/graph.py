@@ -104,7 +104,9 @@ class Promise:
 
     __slots__ = ("metric", "nodes", "span", "uses", "value", "wanted")
 
-    def __init__(self, metric: str, wanted: Any, span: Span, nodes: tuple[int, int] | None, value: Value | None, uses: tuple[Use, ...]) -> None:
+    def __init__(
+        self, metric: str, wanted: Any, span: Span, nodes: tuple[int, int] | None, value: Value | None, uses: tuple[Use, ...]
+    ) -> None:
         self.metric = metric
         self.wanted = wanted
         self.span = span

@@ -58,7 +58,11 @@ def _top() -> Schema:
 
 def _expect() -> Schema:
     figure = {"type": ["integer", "number", "string", "array"]}
-    return {"type": "object", "properties": {name: {**figure, "description": what} for name, what in METRICS.items()}, "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},
+        "additionalProperties": False,
+    }
 
 
 def _shape() -> Schema:
@@ -89,7 +93,12 @@ def _mapping(kinds: Schema) -> Schema:
         "train_only": _or_expression({"type": "boolean"}),
     }
     modifiers = {name: {**one, "description": MODIFIERS[name]} for name, one in modifiers.items()}
-    return {"type": ["object", "null"], "properties": {**kinds, **modifiers}, "patternProperties": {r"^\$": {}}, "additionalProperties": False}
+    return {
+        "type": ["object", "null"],
+        "properties": {**kinds, **modifiers},
+        "patternProperties": {r"^\$": {}},
+        "additionalProperties": False,
+    }
 
 
 def _operator(op: Op) -> Schema:
@@ -128,5 +137,10 @@ def _or_expression(one: Schema) -> Schema:
 
 
 def _block_definition() -> Schema:
-    properties = {"doc": {"type": "string"}, "params": {"type": "object"}, "inputs": {"type": "array", "items": {"type": "string"}}, "layers": CHAIN}
+    properties = {
+        "doc": {"type": "string"},
+        "params": {"type": "object"},
+        "inputs": {"type": "array", "items": {"type": "string"}},
+        "layers": CHAIN,
+    }
     return {"type": "object", "properties": properties, "required": ["layers"], "additionalProperties": False}

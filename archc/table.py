@@ -148,7 +148,7 @@ def _elided(texts: list[str], most: int, middle: bool) -> list[str]:
     if not middle:
         return [text if len(text) <= most else text[: most - 1] + "…" for text in texts]
     head = (most - 1) // 3
-    return [text if len(text) <= most else f"{text[:head]}…{text[-(most - 1 - head):]}" for text in texts]
+    return [text if len(text) <= most else f"{text[:head]}…{text[-(most - 1 - head) :]}" for text in texts]
 
 
 def _lines(table: Table, texts: dict[int, list[str]], keep: list[int], color: bool) -> list[str]:

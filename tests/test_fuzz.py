@@ -14,10 +14,22 @@ from archc.text.diagnostics import draw
 
 SPECS = [path.read_text() for path in sorted((Path(__file__).parent.parent / "specs").glob("*.yaml")) if "extends:" not in path.read_text()]
 FRAGMENTS = [
-    "$", "${", "}", "{", "[", "]", ":", ": ", "- ", "#", "'", '"', "&a ", "*a", "!", "|", ">", "\t", "\n", "  ", "\0", "\u2028", "é", "😀", "~", "null", "-1", "0",
-    "1e999", ".nan", "0x1F", "99999999999999999999", "true", "from: input", "repeat: 3", "when: false", "for: {i: [1, 2]}", "train_only: true", "share: 0", "split: 2",
-    "identity", "add:", "concat:", "${input.channels}", "${index}", "$classes", "${1/0}", "expect: {macs: 3}", "inline: [relu]", "layers: [relu]", "flatten", "tokens",
-]  # fmt: skip
+    *"$}{[]:#'\"|>~!&*\t\n\0\u2028é😀",
+    *("${", ": ", "- ", "&a ", "*a", "  ", "null", "-1", "0", "1e999", ".nan", "0x1F", "99999999999999999999", "true"),
+    *(
+        "from: input",
+        "repeat: 3",
+        "when: false",
+        "for: {i: [1, 2]}",
+        "train_only: true",
+        "share: 0",
+        "split: 2",
+        "identity",
+        "add:",
+        "concat:",
+    ),
+    *("${input.channels}", "${index}", "$classes", "${1/0}", "expect: {macs: 3}", "inline: [relu]", "layers: [relu]", "flatten", "tokens"),
+]
 
 
 @st.composite
@@ -31,7 +43,7 @@ def mutated(draw: st.DrawFn) -> str:
             case 0:
                 text = "".join(lines[:i] + lines[i + 1 :])
             case 1:
-                text = "".join(lines[:i] + [lines[j]] + lines[i:])
+                text = "".join([*lines[:i], lines[j], *lines[i:]])
             case 2:
                 lines[i], lines[j] = lines[j], lines[i]
                 text = "".join(lines)

@@ -11,7 +11,9 @@ import pytest
 from archc.compiler import compile_spec, compile_text
 
 HEAD = "archc: 1\ninput: [3, 32, 32]\n"
-BOMB = "\n".join(["params:", "  a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"] + [f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)])
+BOMB = "\n".join(
+    ["params:", "  a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]"] + [f"  a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 9)]
+)
 
 # what it is called -> its text, the code that it must give
 HOSTILE = {
@@ -25,7 +27,10 @@ HOSTILE = {
     "nested repeats": (HEAD + "layers: [" + "{repeat: 1000, inline: [" * 6 + "relu" + "]}" * 6 + "]\n", "A601"),
     "empty nested repeats": (HEAD + "layers: [" + "{repeat: 1000, inline: [" * 6 + "identity" + "]}" * 6 + "]\n", "A603"),
     "doubling blocks": (
-        HEAD + "blocks:\n" + "".join(f"  b{i}: {{layers: [b{i + 1}, b{i + 1}]}}\n" for i in range(40)) + "  b40: {layers: [relu]}\nlayers: [b0]\n",
+        HEAD
+        + "blocks:\n"
+        + "".join(f"  b{i}: {{layers: [b{i + 1}, b{i + 1}]}}\n" for i in range(40))
+        + "  b40: {layers: [relu]}\nlayers: [b0]\n",
         "A601",
     ),
     "power": (HEAD + "layers: [{conv: '${9**9**9}'}]\n", "A405"),
@@ -40,7 +45,7 @@ HOSTILE = {
     "huge shape": ("archc: 1\ninput: [2000000000, 2000000000, 2000000000]\nlayers: [relu]\n", "A501"),
     "huge pad": (HEAD + "layers: [{pad: [2000000000, 2000000000, 2000000000, 2000000000]}, flatten, {linear: 2000000000}]\n", "A501"),
     "NUL": ("archc: 1\nname: a\0b\n", "A108"),
-    "exec": (HEAD + "layers: [{conv: \"${().__class__.__bases__[0]}\"}]\n", "A401"),
+    "exec": (HEAD + 'layers: [{conv: "${().__class__.__bases__[0]}"}]\n', "A401"),
     "lambda": (HEAD + "layers: [{conv: '${(lambda: 1)()}'}]\n", "A401"),
     "walrus": (HEAD + "layers: [{conv: '${(x := 3)}'}]\n", "A401"),
     "python tag": (HEAD + "layers: [!!python/object/apply:os.system [id]]\n", "A105"),

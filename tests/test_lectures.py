@@ -323,10 +323,12 @@ def test_the_efficiency_of_a_convolution() -> None:
 @pytest.mark.parametrize("channels", [8, 64, 512])
 def test_three_small_kernels_against_a_large_one(channels: int) -> None:
     one = small(f"{channels},32,32 {{conv: {{channels: {channels}, kernel: 7, padding: 3, bias: false}}}}")
-    three = archc.analyze(archc.loads(f"""
+    three = archc.analyze(
+        archc.loads(f"""
 input: [{channels}, 32, 32]
 layers: [{{repeat: 3, conv: {{channels: {channels}, kernel: 3, padding: 1, bias: false}}}}]
-"""))
+""")
+    )
     assert one.weights.low == 49 * channels**2
     assert three.weights == 27 * channels**2
     assert [layer.field.size[0] for layer in three.layers] == [3, 5, 7]

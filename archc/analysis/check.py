@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from archc.analysis.count import Count
 from archc.analysis.cost import Layer, analyze, totals
+from archc.analysis.count import Count
 from archc.graph import Graph, Promise
 from archc.signature import shown
 from archc.text.diagnostics import Diagnostic
@@ -45,7 +45,9 @@ def _broken(graph: Graph, promise: Promise, layers: dict[int, Layer]) -> Diagnos
     if kept:
         return None
     where = "" if promise.nodes is None else " here"
-    return Diagnostic("A801", f"{promise.metric}{where}: promised {_figure(promise.wanted)}, but it is {told}", promise.span, None, promise.uses)
+    return Diagnostic(
+        "A801", f"{promise.metric}{where}: promised {_figure(promise.wanted)}, but it is {told}", promise.span, None, promise.uses
+    )
 
 
 def _of(graph: Graph, promise: Promise, layers: dict[int, Layer]) -> list[Layer]:
@@ -89,4 +91,10 @@ def _told(counted: Count, wanted: Any) -> str:
 
 
 def _figure(wanted: Any) -> str:
-    return f"{wanted:,}" if isinstance(wanted, int) and not isinstance(wanted, bool) else str(wanted) if isinstance(wanted, str) else shown(wanted)
+    return (
+        f"{wanted:,}"
+        if isinstance(wanted, int) and not isinstance(wanted, bool)
+        else str(wanted)
+        if isinstance(wanted, str)
+        else shown(wanted)
+    )

@@ -17,13 +17,17 @@ def lecture_lines(report: Report) -> list[str]:
     shown = [layer for layer in report.layers if _belongs(layer)]
     rows += [(_title(layer), _volume(layer.output_shape), _rounded(layer.values), _weights(layer)) for layer in shown]
     wide = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines = [f"{(title + ':').ljust(wide[0] + 1)} {volume.ljust(wide[1])} = {values.rjust(wide[2])}   {weights}" for title, volume, values, weights in rows]
+    lines = [
+        f"{(title + ':').ljust(wide[0] + 1)} {volume.ljust(wide[1])} = {values.rjust(wide[2])}   {weights}"
+        for title, volume, values, weights in rows
+    ]
     values = sum(v.shape.values for v in graph.inputs.values()) + sum(layer.values for layer in shown)
-    weights = report.weights
+    weights, sizes = report.weights, 4 * report.weights / 1e6
     lines += [
         "",
         f"TOTAL values:  {values:,} = {_rounded(values, 3)} x 4 bytes = {4 * values / 1e6:.1f} MB an image, forward alone",
-        f"TOTAL weights: {weights:,} = {_rounded(weights, 3)} x 4 bytes = {4 * weights / 1e6:.1f} MB; with {report.biases:,} biases {report.parameters:,}",
+        f"TOTAL weights: {weights:,} = {_rounded(weights, 3)} x 4 bytes = {sizes:.1f} MB;"
+        f" with {report.biases:,} biases {report.parameters:,}",
     ]
     return lines
 

@@ -10,7 +10,15 @@ from archc.ops.facts import NEW
 from archc.shape import product
 
 DTYPES = {"float32": 4, "float64": 8, "float16": 2, "bfloat16": 2, "int8": 1}
-_ALIASES = {"f32": "float32", "fp32": "float32", "f64": "float64", "f16": "float16", "fp16": "float16", "half": "float16", "bf16": "bfloat16"}
+_ALIASES = {
+    "f32": "float32",
+    "fp32": "float32",
+    "f64": "float64",
+    "f16": "float16",
+    "fp16": "float16",
+    "half": "float16",
+    "bf16": "bfloat16",
+}
 
 
 def dtype_name(text: str) -> str | None:

@@ -118,7 +118,11 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
         elif child in left:
             left.remove(child)
             writer.current = ()
-            item = list(_body(writer, child, indent + 1)) if isinstance(child, Node) else [(indent + 1, "layers:", ""), *_scope(writer, child, indent + 2)]
+            item = (
+                list(_body(writer, child, indent + 1))
+                if isinstance(child, Node)
+                else [(indent + 1, "layers:", ""), *_scope(writer, child, indent + 2)]
+            )
         else:
             continue  # a branch of several values, written already
         _, text, comment = item[0]
@@ -137,7 +141,9 @@ def _kind(writer: _Writer, node: Node, indent: int) -> Iterator[Line]:
         yield indent, f"share: {_path('.' + node.shared.name)}", where
         return
     params = node.op.signature.params
-    given = {name: value for name, value in node.args.items() if value != params[name].default or type(value) is not type(params[name].default)}
+    given = {
+        name: value for name, value in node.args.items() if value != params[name].default or type(value) is not type(params[name].default)
+    }
     if not given:
         yield indent, f"{node.kind}: {{}}", where
         return

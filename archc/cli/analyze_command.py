@@ -1,9 +1,9 @@
 """Every layer's output shape, parameters, MACs, FLOPs and memory, and the totals. Needs no torch.
 
-  archc analyze vgg16
-  archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32 --optimizer adam
-  archc analyze resnet50 --depth 1 --format markdown
-  archc analyze resnet50 --as thop
+archc analyze vgg16
+archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32 --optimizer adam
+archc analyze resnet50 --depth 1 --format markdown
+archc analyze resnet50 --as thop
 """
 
 from __future__ import annotations
@@ -120,12 +120,26 @@ def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
         columns.insert(1, Column("×", "count", 2))
     for row in rows:
         memory = size * row.activations if row.storage == "new" else row.storage
-        cells = [row.name, row.kind, str(row.shape), *(row.counts[key] for key in ("weights", "biases", "macs", "flops")), memory, row.field]
+        cells = [
+            row.name,
+            row.kind,
+            str(row.shape),
+            *(row.counts[key] for key in ("weights", "biases", "macs", "flops")),
+            memory,
+            row.field,
+        ]
         if folded:
             cells.insert(1, row.times if row.times > 1 else "")
         table.rows.append(cells)
     counts = report.counts
-    total = ["total", f"{len(report.layers)} layers", "", *(counts[key] for key in ("weights", "biases", "macs", "flops")), size * report.activations, ""]
+    total = [
+        "total",
+        f"{len(report.layers)} layers",
+        "",
+        *(counts[key] for key in ("weights", "biases", "macs", "flops")),
+        size * report.activations,
+        "",
+    ]
     if folded:
         total.insert(1, "")
     table.totals.append(total)
@@ -146,7 +160,8 @@ def _summary(report: Report, left_out: int) -> list[str]:
     lines = [
         f"parameters   {cell_text(counts['parameters'], 'count')}, {bytes_text(memory.parameters)} in {memory.dtype}"
         + (f" (and {counts['buffers'].low:,} values of buffers)" if counts["buffers"].low else ""),
-        f"MACs         {cell_text(counts['macs'], 'count')} ({cell_text(counts['macs'], 'count', True)}) an image; FLOPs {cell_text(counts['flops'], 'count', True)}",
+        f"MACs         {cell_text(counts['macs'], 'count')} ({cell_text(counts['macs'], 'count', True)}) an image;"
+        f" FLOPs {cell_text(counts['flops'], 'count', True)}",
         f"activations  {report.activations:,} values, {bytes_text(memory.activations_per_image)} an image"
         + (f", {bytes_text(memory.activations)} for {memory.batch}" if memory.batch > 1 else ""),
     ]
@@ -156,7 +171,8 @@ def _summary(report: Report, left_out: int) -> list[str]:
             f" {bytes_text(memory.parameters)}, gradients {bytes_text(memory.gradients)}, optimizer {bytes_text(memory.optimizer_state)}"
         )
     if left_out:
-        lines.append(f"left out     {left_out} layer{'s' * (left_out > 1)} that {'are' if left_out > 1 else 'is'} there in training alone (--training)")
+        layers = "1 layer that is" if left_out == 1 else f"{left_out} layers that are"
+        lines.append(f"left out     {layers} there in training alone (--training)")
     open_ended = [key for key, one in counts.items() if not one.exact and key != "activations"]
     if open_ended:
         lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
@@ -174,5 +190,3 @@ def _dtype(text: str) -> str:
     if name is None:
         raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(DTYPES)}")
     return name
-
-

@@ -1,7 +1,7 @@
 """Validate specs, and compare them with what their `expect` promises. Exit status 1 where a promise is not kept, 2 where a spec is wrong.
 
-  archc check specs/
-  archc check my.yaml --format github
+archc check specs/
+archc check my.yaml --format github
 """
 
 from __future__ import annotations

@@ -28,7 +28,10 @@ def convention_text(graph: Graph, tool: str) -> str:
     told = as_tool(graph, tool)
     lines = [f"{graph.name} as {told.tool} {told.version} counts it", ""]
     if told.counts != "parameters":
-        lines += [*_sum(f"archc's {told.counts.upper().replace('MACS', 'MACs')}", told.ours, _parts(told.lines), told.quantity, told.total), ""]
+        lines += [
+            *_sum(f"archc's {told.counts.upper().replace('MACS', 'MACs')}", told.ours, _parts(told.lines), told.quantity, told.total),
+            "",
+        ]
     if told.parameter_lines:
         lines += _sum("archc's parameters", told.own_parameters, _parts(told.parameter_lines), "parameters", told.parameters)
     else:

@@ -1,8 +1,8 @@
 """The layers and blocks that a spec can use, with their arguments.
 
-  archc docs               (all of them, a line each)
-  archc docs conv          (one, with its arguments and formulas)
-  archc docs --format markdown
+archc docs               (all of them, a line each)
+archc docs conv          (one, with its arguments and formulas)
+archc docs --format markdown
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How each number of a layer comes about: the formula, and the formula with the numbers in it.
 
-  archc explain alexnet conv1
-  archc explain resnet50 layer1.0
-  archc explain vgg16            (the definitions, and where the totals come from)
+archc explain alexnet conv1
+archc explain resnet50 layer1.0
+archc explain vgg16            (the definitions, and where the totals come from)
 """
 
 from __future__ import annotations

@@ -19,11 +19,11 @@ def write_whole(name: str, text: str) -> int:
                 file.write(text)
             mask = os.umask(0)
             os.umask(mask)
-            os.chmod(beside, 0o666 & ~mask)
-            os.replace(beside, path)
+            Path(beside).chmod(0o666 & ~mask)
+            Path(beside).replace(path)
         except BaseException:
             with contextlib.suppress(OSError):
-                os.unlink(beside)
+                Path(beside).unlink()
             raise
     except OSError as error:
         print(f"archc: cannot write {path}: {error.strerror}", file=sys.stderr)

@@ -54,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"archc: no command is called {command!r}{f'; {hint}' if hint else ''}\n  see `archc --help`", file=sys.stderr)
         return EXIT_USAGE
     module = import_module(f"archc.cli.{command}_command")
-    parser = Parser(prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(
+        prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
     module.add_arguments(parser)
     return _guarded(lambda: int(module.run(parser.parse_args(words[1:]))))
 

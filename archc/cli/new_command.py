@@ -1,7 +1,7 @@
 """Write a spec to start from. An existing file is left as it is.
 
-  archc new my.yaml
-  archc analyze my.yaml
+archc new my.yaml
+archc analyze my.yaml
 """
 
 from __future__ import annotations

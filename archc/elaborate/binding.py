@@ -55,7 +55,7 @@ def bound(
             known = False
         given[name] = value
     if not known:
-        preset = {name: None for name in signature.params} | preset
+        preset = dict.fromkeys(signature.params) | preset
         given = {name: value for name, value in given.items() if value is not MISSING}
         signature = Signature({name: param for name, param in signature.params.items() if name in given})
     args, faults = bind(signature, given, preset)

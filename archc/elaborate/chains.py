@@ -19,7 +19,6 @@ from archc.language.values import Mistake, evaluate, is_expression, names_in
 from archc.ops import OPERATORS
 from archc.signature import shown
 from archc.text import tree as t
-from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 COPY_NAMES = ("index", "first", "last")
@@ -297,4 +296,3 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
         return run_entry(run, value.tree, key, there, inputs)
     finally:
         run.depth -= 1
-

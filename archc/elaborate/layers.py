@@ -54,7 +54,11 @@ def check_inputs(op: Op, inputs: Values) -> None:
         return
     wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
     several = [value for value in inputs if value.node is not None and len(value.node.outputs) > 1]
-    hint = f"{several[0].node.label} has {len(several[0].node.outputs)} values: name one, as in `from: {several[0].node.label}.0`" if several and several[0].node else None
+    hint = (
+        f"{several[0].node.label} has {len(several[0].node.outputs)} values: name one, as in `from: {several[0].node.label}.0`"
+        if several and several[0].node
+        else None
+    )
     if most is not None and most < count and hint is None:
         hint = "merge them first with `add` or `concat`"
     raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}; this is given {count}", hint, "A502")
@@ -74,10 +78,8 @@ def facts_of(run: Run, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) 
 
 
 def _computed(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
-    if op.module.startswith("archc.ops."):
-        facts = op.function(*shapes, **args)
-    else:
-        facts = _of_plugin(op, shapes, args)
+    built_in = op.module.startswith("archc.ops.")
+    facts = op.function(*shapes, **args) if built_in else _of_plugin(op, shapes, args)
     for shape in facts.outputs:
         if any(size > 2**53 for size in shape) or shape.values > 2**53:
             raise Fault(None, f"an output of shape {list(shape)}, more values than can be counted")

@@ -77,5 +77,3 @@ def _level(run: Run, scope: Scope, levels: dict[str, Context], context: Context,
         above.space.names[scope.label] = Ref((UNKNOWN,), written.kind, inner.space, inner.space.scope)
         levels[scope.name] = inner
     return levels[scope.name]
-
-

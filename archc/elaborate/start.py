@@ -42,7 +42,9 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     except Stop:
         return None
     except RecursionError:
-        diagnostics.error("A602", spec.layers_span or spec.layers.entries[0][1].span if spec.layers else place.uses[0].span, "nested too deeply")
+        diagnostics.error(
+            "A602", spec.layers_span or spec.layers.entries[0][1].span if spec.layers else place.uses[0].span, "nested too deeply"
+        )
         return None
     _outputs(run, context, current)
     _promises(run, env)
@@ -83,7 +85,13 @@ def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
 def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
     """A value from outside, if it is of the default's kind."""
     value = _value(run, tree, {})
-    kinds = {bool: (bool, "true or false"), int: (int, "a whole number"), float: ((int, float), "a number"), str: (str, "a text"), list: (list, "a list")}
+    kinds = {
+        bool: (bool, "true or false"),
+        int: (int, "a whole number"),
+        float: ((int, float), "a number"),
+        str: (str, "a text"),
+        list: (list, "a list"),
+    }
     wanted, told = kinds.get(type(default), (object, ""))
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool and wanted is not object):  # type: ignore[arg-type]
         run.error("A402", tree.span, f"{name} is {shown(value)}, not {told}", f"as its default, {shown(default)}")
@@ -122,7 +130,9 @@ def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any]) -> Value:
     if value is Unknown:
         return UNKNOWN
     if not isinstance(value, list) or not 1 <= len(value) <= 4 or not all(is_int(size, 1) for size in value):
-        run.error("A402", tree.span, f"{shown(value)} is not a shape", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]")
+        run.error(
+            "A402", tree.span, f"{shown(value)} is not a shape", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"
+        )
         return UNKNOWN
     return Value(None, 0, Shape(value), name)
 

@@ -31,7 +31,9 @@ class Ref:
 
     __slots__ = ("made", "space", "span", "values", "weak")
 
-    def __init__(self, values: Values, span: Span, space: Space | None = None, made: Node | Scope | None = None, weak: bool = False) -> None:
+    def __init__(
+        self, values: Values, span: Span, space: Space | None = None, made: Node | Scope | None = None, weak: bool = False
+    ) -> None:
         self.values = values
         self.span = span
         self.space = space

@@ -128,7 +128,11 @@ def _read_signature(name: str, tree: t.Tree, diagnostics: Diagnostics) -> tuple[
     text = tree.value if isinstance(tree, t.Scalar) and isinstance(tree.value, str) else None
     match = _SIGNATURE.match(text) if text is not None else None
     if match is None or not isinstance(tree, t.Scalar):
-        hint = f"write `{name}: int = {getattr(tree, 'value', '…')}`" if isinstance(tree, t.Scalar) and text is None else "a type, as in `int` or `int = 1`"
+        hint = (
+            f"write `{name}: int = {getattr(tree, 'value', '…')}`"
+            if isinstance(tree, t.Scalar) and text is None
+            else "a type, as in `int` or `int = 1`"
+        )
         diagnostics.error("A206", tree.span, f"the type of {name} is missing", hint)
         return None
     if match[1] not in NAMED:
@@ -143,7 +147,13 @@ def _read_signature(name: str, tree: t.Tree, diagnostics: Diagnostics) -> tuple[
     if default is None:
         return None
     constant = isinstance(default, t.Scalar) and not (isinstance(default.value, str) and "$" in default.value)
-    if constant and match[1] != "layer" and isinstance(default, t.Scalar) and default.value is not None and type_.accept(default.value) is MISSING:
+    if (
+        constant
+        and match[1] != "layer"
+        and isinstance(default, t.Scalar)
+        and default.value is not None
+        and type_.accept(default.value) is MISSING
+    ):
         diagnostics.error("A206", span, f"the default of {name} is not {type_.expected}")
         return None
     return Param(name, type_, default.value if isinstance(default, t.Scalar) else match[2]), default

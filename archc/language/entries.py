@@ -108,5 +108,6 @@ def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostic
             diagnostics.error("A201", key.span, f'unknown modifier "{key.value}"', hint)
             return
     first, second = kinds[0][0], kinds[1][0]
-    hint = f"an argument of {first.value} goes inside it: {{{first.value}: {{…, {second.value}: …}}}}; a second layer needs an entry of its own"
+    inside = f"{{{first.value}: {{…, {second.value}: …}}}}"
+    hint = f"an argument of {first.value} goes inside it: {inside}; a second layer needs an entry of its own"
     diagnostics.error("A203", second.span, f'an entry is one layer; this is "{first.value}" and "{second.value}"', hint)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from archc.language.blocks import Block, read_blocks
@@ -25,7 +25,7 @@ def index() -> dict[str, Path]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def _file(path: Path) -> dict[str, Block]:
     diagnostics = Diagnostics()
     source = Source(f"archc/blocks/{path.name}", path.read_text(encoding="utf-8"))

@@ -149,7 +149,9 @@ def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> 
 def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     for name, default in _rows(value, key, "names to values", diagnostics):
         if not NAME.match(str(name.value)) or name.value in RESERVED:
-            diagnostics.error("A306", name.span, f'"{name.value}" cannot name a parameter', "letters, digits and _, and no word of the language")
+            diagnostics.error(
+                "A306", name.span, f'"{name.value}" cannot name a parameter', "letters, digits and _, and no word of the language"
+            )
         else:
             spec.params[str(name.value)] = name, default
 

@@ -20,7 +20,8 @@ def add(*xs: Shape, broadcast: bool = False) -> Facts:
             if x != xs[0]:
                 raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal, or say `broadcast: true`")
     out = _broadcast(xs, "add")
-    return weightless(out, work=Work(add=(len(xs) - 1) * out.values), keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+    work = Work(add=_total(_steps(xs, "add")))
+    return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
 
 
 @op(merges=True)
@@ -28,9 +29,9 @@ def mul(*xs: Shape) -> Facts:
     """[*], [*], … -> [*]. The product of values; axes of size 1 are stretched, as in a squeeze-excite gate."""
     _several(xs, "mul")
     out = _broadcast(xs, "mul")
-    products = (new(_broadcast(xs[:count], "mul").values) for count in range(2, len(xs)))  # those on the way
-    keeps = (*(Kept("input", i) for i in range(len(xs))), *products)
-    work = Work(multiply=(len(xs) - 1) * out.values)
+    products = _steps(xs, "mul")
+    keeps = (*(Kept("input", i) for i in range(len(xs))), *map(new, products[:-1]))
+    work = Work(multiply=_total(products))
     return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
 
 
@@ -109,6 +110,15 @@ def _broadcast(xs: tuple[Shape, ...], what: str) -> Shape:
             raise Fault(None, f"{what} of shapes that do not fit: {_listed(xs)}", "axes must be equal, or 1")
         sizes.append(next((size for size in axis if size != 1), axis[0]))
     return Shape(sizes)
+
+
+def _steps(xs: tuple[Shape, ...], what: str) -> list[int]:
+    """The values of the first two together, of the first three, and so on."""
+    return [_broadcast(xs[:count], what).values for count in range(2, len(xs) + 1)]
+
+
+def _total(steps: list[int]) -> int:
+    return len(steps) * steps[-1] if len(set(steps)) == 1 else sum(steps)
 
 
 def _chained(sign: str, count: int) -> Expression:

@@ -142,7 +142,9 @@ def instancenorm(x: Shape, *, eps: Positive = 1e-5, affine: bool = False) -> Fac
 
 @op
 def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real = 1.0) -> Facts:
-    """[C, *S] -> [C, *S]. x / (k + alpha/size * sum of squares over `size` channels)^beta (Krizhevsky et al., 2012): torch.nn.LocalResponseNorm.
+    """[C, *S] -> [C, *S]. x / (k + alpha/size * sum of squares over `size` channels)^beta: torch.nn.LocalResponseNorm.
+
+    Krizhevsky et al., AlexNet, 2012.
 
     size: how many neighbouring channels
     alpha: factor of the sum

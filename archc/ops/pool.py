@@ -82,7 +82,7 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
     form = _pool_form("nn.LPPool", window, ceil, "{{0}}")
     return weightless(
         out,
-        work=Work(special=taps + out.values, add=taps - out.values),
+        work=Work(special=taps + out.values if norm != 1 else 0, add=taps - out.values),
         # x and x^p, then (of the output's size) the mean, its sign, its magnitude and the sum that the root is taken of
         keeps=(INPUT, new(x.values), *[new(out.values)] * 4),
         reach=window.reach,
@@ -121,7 +121,9 @@ def global_maxpool(x: Shape) -> Facts:
 
 @op
 def adaptive_avgpool(x: Shape, *, size: Sizes) -> Facts:
-    """[C, *S] -> [C, *size]. Means over `size` bins an axis, from floor(i*S/size) to ceil((i+1)*S/size): torch.nn.AdaptiveAvgPool1d, 2d, 3d.
+    """[C, *S] -> [C, *size]. Means over `size` bins an axis: torch.nn.AdaptiveAvgPool1d, 2d, 3d.
+
+    Bin i reads from floor(i*S/size) to ceil((i+1)*S/size); bins overlap where size does not divide S.
 
     size: the output's size
     """
@@ -148,7 +150,9 @@ def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilatio
     window = Window(spatial(x, what), kernel, kernel if stride is None else stride, padding, dilation, ceil)
     if not window.symmetric:
         if ceil:
-            raise Fault("ceil", "ceil needs the same padding before and after", "`same` with an even window, and `same_upper`, pad unequally")
+            raise Fault(
+                "ceil", "ceil needs the same padding before and after", "`same` with an even window, and `same_upper`, pad unequally"
+            )
         return window
     for low, size in zip(window.padding, window.kernel, strict=True):
         if low > size // 2:

@@ -101,7 +101,7 @@ class Window:
     def _size(self, i: int) -> int:
         size, extent, stride, (low, high) = self.space[i], self.extent[i], self.stride[i], self.pads[i]
         room = size - extent + (2 * low if low is high or low == high else low + high)
-        if room < 0:
+        if room < (1 - stride if self.ceil else 0):  # a partial window may lack less than a stride
             raise Fault("kernel", self._too_large(), "use a smaller kernel, more padding, or fewer strides before")
         if not self.ceil:
             return room // stride + 1

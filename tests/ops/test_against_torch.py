@@ -14,10 +14,10 @@ from archc.tracked import Tracked, track
 
 torch = pytest.importorskip("torch")
 
-from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
+from torch.utils.flop_counter import FlopCounterMode
 
-from .cases import CASES, Case  # noqa: E402
-from .torch_form import Layer, outputs, tensors  # noqa: E402
+from .cases import CASES, Case
+from .torch_form import Layer, outputs, tensors
 
 BATCH = 2
 BYTES = {"same": 4, "float32": 4, "int64": 8, "mask": 4}  # of a float32 network on the CPU

@@ -1,0 +1,162 @@
+"""Window arithmetic: sizes against enumeration, reach against what an output depends on, refusals against PyTorch's."""
+
+from __future__ import annotations
+
+import random
+from itertools import product
+from math import ceil, floor
+from typing import Any
+
+import pytest
+
+from archc.ops import OPERATORS, Fault, Reach, Shape
+from archc.ops.facts import POINT
+
+torch = pytest.importorskip("torch")
+
+from .cases import CASES, Case, case  # noqa: E402
+from .torch_form import Layer, outputs  # noqa: E402
+
+
+def starts(size: int, extent: int, stride: int, low: int, high: int, partial: bool) -> list[int]:
+    """Where windows start, by trying each place: whole windows, or all that begin before the far padding and cover a new value."""
+    found = []
+    for start in range(-low, size + high, stride):
+        whole = start + extent <= size + high
+        if whole or (partial and start < size and (not found or found[-1] + extent < size + high)):
+            found.append(start)
+    return found
+
+
+@pytest.mark.parametrize("partial", [False, True])
+def test_output_sizes_are_those_of_enumeration(partial: bool) -> None:
+    for size, kernel, stride, dilation in product(range(1, 12), range(1, 6), range(1, 5), (1, 2, 3)):
+        extent = 1 + (kernel - 1) * dilation
+        for padding in range(kernel // 2 + 1):
+            if extent > size + 2 * padding + (stride - 1 if partial else 0):
+                continue
+            facts = OPERATORS["maxpool"](Shape((1, size)), kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=partial)
+            wanted = starts(size, extent, stride, padding, padding, partial)
+            assert facts.outputs[0][1] == len(wanted), (size, kernel, stride, dilation, padding)
+
+
+def test_same_paddings_give_the_sizes_that_they_promise() -> None:
+    for size, kernel, stride, dilation in product(range(1, 14), range(1, 6), range(1, 5), (1, 2)):
+        args = {"channels": 1, "kernel": kernel, "stride": stride, "dilation": dilation}
+        for padding in ("same", "same_upper"):
+            facts = OPERATORS["conv"](Shape((1, size)), padding=padding, **args)
+            assert facts.outputs[0][1] == ceil(size / stride)
+
+
+def test_transposed_convolution_inverts_the_size_of_convolution() -> None:
+    for size, kernel, stride, padding, dilation in product(range(1, 12), range(1, 5), range(1, 4), range(3), (1, 2)):
+        room = size + 2 * padding - (kernel - 1) * dilation - 1
+        if room < 0:
+            continue
+        args = {"channels": 1, "kernel": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        small = OPERATORS["conv"](Shape((1, size)), **args).outputs[0]
+        large = OPERATORS["conv_transpose"](small, output_padding=room % stride, **args).outputs[0]
+        assert large == (1, size)
+
+
+def test_what_archc_refuses_pytorch_refuses() -> None:
+    """Random windows: both give the same shape, or neither gives one."""
+    draw = random.Random(0)
+    counts = {True: 0, False: 0}
+    for _ in range(1500):
+        one = _random_window(draw)
+        try:
+            facts = one.facts()
+        except Fault:
+            facts = None
+        assert _torch_shape(one) == (facts.outputs[0] if facts else None), one.id
+        counts[facts is None] += 1
+    assert min(counts.values()) > 200
+
+
+def _random_window(draw: random.Random) -> Case:
+    op = draw.choice(["conv", "conv_transpose", "maxpool", "avgpool", "lppool"])
+    rank = draw.choice([1, 2, 3])
+    shape = (2, *(draw.randint(1, 7) for _ in range(rank)))
+    args: dict[str, Any] = {"kernel": draw.randint(1, 4), "stride": draw.randint(1, 3)}
+    if op != "lppool":
+        args["padding"] = draw.randint(0, 3)
+    if op in ("conv", "conv_transpose", "maxpool"):
+        args["dilation"] = draw.randint(1, 2)
+    if op in ("maxpool", "avgpool", "lppool"):
+        args["ceil"] = draw.random() < 0.5
+    if op == "conv":
+        args["padding_mode"] = draw.choice(["zeros", "reflect", "replicate", "circular"])
+    if op == "conv_transpose":
+        args["output_padding"] = draw.randint(0, 2)
+    if op.startswith("conv"):
+        args["channels"] = 2
+    return case(op, shape, **args | ({"norm": 2} if op == "lppool" else {}))
+
+
+def _torch_shape(one: Case) -> tuple[int, ...] | None:
+    """The shape that PyTorch gives with the same arguments, written in its own words."""
+    words = {"kernel": "kernel_size", "ceil": "ceil_mode", "norm": "norm_type"}
+    names = {"conv": "Conv", "conv_transpose": "ConvTranspose", "maxpool": "MaxPool", "avgpool": "AvgPool", "lppool": "LPPool"}
+    options = {words.get(name, name): value for name, value in one.args.items() if name != "channels"}
+    if one.op.startswith("conv"):
+        options |= {"in_channels": 2, "out_channels": 2}
+    layer = getattr(torch.nn, f"{names[one.op]}{len(one.shapes[0]) - 1}d")(**options)
+    try:
+        return tuple(layer(torch.zeros(1, *one.shapes[0])).shape[1:])
+    except RuntimeError:
+        return None
+
+
+def _seen(one: Case) -> Any:
+    """A mask [positions of the input, positions of the output]: whether the output changes with the input, in any channel."""
+    torch.manual_seed(0)
+    layer = Layer(one.facts()).eval()
+    space = one.shapes[0][1:]
+    places = list(product(*map(range, space)))
+    inputs = [0.5 + torch.rand(1, *shape).repeat(len(places) + 1, *(1 for _ in shape)) for shape in one.shapes]
+    for i, place in enumerate(places):
+        inputs[0][(i, slice(None), *place)] += 100
+    with torch.no_grad():
+        result = outputs(layer(*inputs))[0]
+    return ((result[:-1] - result[-1:]).abs().amax(1) > 1e-2).reshape(*space, *result.shape[2:])
+
+
+def _span(reach: Reach, i: int) -> tuple[int, int]:
+    return ceil(i * reach.step + reach.low), floor(i * reach.step + reach.high)
+
+
+def _agreement(one: Case) -> tuple[bool, bool]:
+    """Whether no output sees more than its reach, and whether those whose reach lies in the map see all of it."""
+    reach = one.facts().reach
+    assert not isinstance(reach, str)
+    seen, space = _seen(one), one.shapes[0][1:]
+    within = exact = True
+    wraps = one.args.get("padding_mode", one.args.get("mode", "zeros")) in ("reflect", "replicate", "circular")
+    for place in product(*map(range, seen.shape[len(space) :])):
+        spans = [_span(axis, i) for axis, i in zip(reach, place, strict=True)]
+        inside = all(low >= 0 and high < size for (low, high), size in zip(spans, space, strict=True))
+        if wraps and not inside:
+            continue  # the border is made of other positions
+        found = seen[(..., *place)].nonzero().tolist()
+        within &= all(low <= i <= high for position in found for i, (low, high) in zip(position, spans, strict=True))
+        if inside:
+            bounds = [(min(column), max(column)) for column in zip(*found, strict=True)]
+            exact &= bounds == (spans if all(low <= high for low, high in spans) else [])
+    return within, exact
+
+
+WINDOWED = [one for one in CASES if not isinstance(one.facts().reach, str)]
+MAPS = [one for one in CASES if len(one.shapes[0]) > 2 and one.facts().outputs[0][1:] == one.shapes[0][1:]]
+POINTS = [one for one in MAPS if one.facts().reach == POINT]
+
+
+@pytest.mark.parametrize("one", WINDOWED, ids=lambda one: one.id)
+def test_reach_is_what_an_output_depends_on(one: Case) -> None:
+    assert _agreement(one) == (True, not one.reach_differs)
+
+
+@pytest.mark.parametrize("one", POINTS, ids=lambda one: one.id)
+def test_a_point_sees_one_position(one: Case) -> None:
+    size = Shape(one.shapes[0][1:]).values
+    assert not (_seen(one).reshape(size, size) & ~torch.eye(size, dtype=torch.bool)).any()

@@ -1,0 +1,65 @@
+"""The floors of the house: a file imports only from floors below its own, or from its own room (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "archc"
+FLOORS = {
+    **dict.fromkeys(("text", "shape", "tracked", "growing"), 0),
+    **dict.fromkeys(("signature", "table"), 1),
+    **dict.fromkeys(("language", "ops"), 2),
+    "graph": 3,
+    "elaborate": 4,
+    "compiler": 5,
+    **dict.fromkeys(("analysis", "schema", "formulas"), 6),
+    "reference": 7,
+    **dict.fromkeys(("api", "cli"), 8),
+    "__init__": 9,
+}
+FILES = sorted(ROOT.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """The modules that a file imports, anywhere in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names if node.module == "archc"}
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_go_down(path: Path) -> None:
+    own = room(path)
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] == "archc" and len(parts) > 1 and parts[1] in FLOORS:
+            assert parts[1] == own or FLOORS[parts[1]] < FLOORS[own], f"{own} imports {name}"
+
+
+def test_every_room_has_a_floor() -> None:
+    assert {room(path) for path in FILES} == set(FLOORS)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_fit_in_the_head(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= 420
+
+
+def test_no_framework_is_imported() -> None:
+    for path in FILES:
+        assert not {name.split(".")[0] for name in imported(path)} & {"torch", "numpy", "pydantic", "rich", "click"}, path
+
+
+def test_only_the_tree_reads_yaml() -> None:
+    assert [path.name for path in FILES if "yaml" in imported(path)] == ["tree.py"]

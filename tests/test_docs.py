@@ -1,0 +1,88 @@
+"""The documents say what is so: their specs run, their commands run, their tables are complete, generated ones are current."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from archc.analysis.check import check
+from archc.analysis.definitions import DEFINITIONS
+from archc.cli.main import COMMANDS, main
+from archc.compiler import compile_text
+from archc.language.entries import GROUPS, MODIFIERS
+from archc.language.expression import FUNCTIONS
+from archc.language.spec import KEYS
+from archc.reference import definitions_markdown, markdown
+from archc.shape import AXES
+from archc.signature import NAMED
+from archc.text.diagnostics import CODES, draw
+
+ROOT = Path(__file__).parent.parent
+PAGES = {path.relative_to(ROOT).as_posix(): path.read_text() for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+LANGUAGE = PAGES["docs/language.md"]
+
+
+def fences(kind: str) -> list[tuple[str, str]]:
+    return [(page, body) for page, text in PAGES.items() for body in re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)]
+
+
+SPECS = [(page, body) for page, body in fences("yaml") if "layers:" in body or "extends:" in body]
+
+
+@pytest.mark.parametrize(("page", "text"), SPECS, ids=[f"{page}-{i}" for i, (page, _) in enumerate(SPECS)])
+def test_specs_in_the_documents_run(page: str, text: str) -> None:
+    model = compile_text(text)
+    assert model.graph is not None, "\n".join(draw(one) for one in model.diagnostics)
+    assert check(model.graph) == []
+
+
+COMMANDS_SHOWN = sorted(
+    {line.strip() for page, body in fences("(?:sh|console)") for line in body.splitlines() if line.strip().startswith("archc ")}
+)
+
+
+@pytest.mark.parametrize("line", COMMANDS_SHOWN)
+def test_commands_in_the_documents_run(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+
+
+def test_every_link_leads_somewhere() -> None:
+    for page, text in PAGES.items():
+        for target in re.findall(r"\]\(([^)#:]+)\)", text):
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("names", "mark"), [(KEYS, "`{}`"), (MODIFIERS, "`{}`"), (GROUPS, "{}:"), (FUNCTIONS, "`{}"), (AXES, ".{}"), (NAMED, "`{}`")]
+)
+def test_the_language_page_is_complete(names: dict[str, object], mark: str) -> None:
+    assert not [name for name in names if mark.format(name) not in LANGUAGE]
+
+
+def test_the_table_of_codes() -> None:
+    assert dict(re.findall(r"^\| (A\d{3}) \| (.*) \|$", LANGUAGE, re.MULTILINE)) == CODES
+
+
+def test_readme_names_every_command() -> None:
+    assert not [name for name in COMMANDS if f"archc {name}" not in PAGES["README.md"]]
+
+
+def test_generated_pages_are_current() -> None:
+    assert PAGES["docs/definitions.md"] == definitions_markdown() + "\n"
+    assert PAGES["docs/operators.md"] == markdown() + "\n"
+    assert all(text in PAGES["docs/definitions.md"] for text in DEFINITIONS.values())
+
+
+def test_the_operator_of_the_page_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/writing-an-operator.md: fifteen lines from the decorator to the end, loaded from a file."""
+    code = re.findall(r"```python\n(from archc.*?)```", PAGES["docs/writing-an-operator.md"], re.DOTALL)[0]
+    body = code[code.index("@op") :]
+    assert len([line for line in body.splitlines() if line.strip()]) <= 15
+    (tmp_path / "layer.py").write_text(code)
+    (tmp_path / "net.yaml").write_text("input: [3, 8, 8]\nlayers: [{conv: 4}, {scaled_tanh: {slope: 2.0, per_channel: true}}]\n")
+    assert main(["analyze", str(tmp_path / "net.yaml"), "--plugin", str(tmp_path / "layer.py"), "--format", "json"]) == 0
+    assert '"parameters": 4' in capsys.readouterr().out

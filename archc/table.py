@@ -171,14 +171,16 @@ def to_markdown(table: Table) -> str:
     """A table of GitHub's Markdown; what stands in cells cannot become markup."""
     titles = [column.title for column in table.columns]
     marks = ["---" if column.kind == "text" else "---:" for column in table.columns]
-    body = [[_escaped(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
-    ends = [[f"**{_escaped(t)}**" if (t := cell_text(cell, column.kind)) else "" for cell, column in zip(row, table.columns, strict=True)]
+    body = [[escaped(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    ends = [[f"**{escaped(t)}**" if (t := cell_text(cell, column.kind)) else "" for cell, column in zip(row, table.columns, strict=True)]
             for row in table.totals]  # fmt: skip
     lines = [f"| {' | '.join(row)} |" for row in [titles, marks, *body, *ends]]
-    return "\n".join([*lines, *(["", *map(_escaped, table.notes)] if table.notes else [])])
+    return "\n".join([*lines, *(["", *map(escaped, table.notes)] if table.notes else [])])
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is."""
+    text = printable(text)
     for character in "\\`*_{}[]<>|#":
         text = text.replace(character, "\\" + character)
     return text

@@ -18,7 +18,7 @@ from archc.analysis.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_r
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.compiler import Model
 from archc.graph import Graph
-from archc.table import Column, Table, bytes_text, cell_text, to_csv, to_markdown, to_terminal
+from archc.table import Column, Table, bytes_text, cell_text, escaped, to_csv, to_markdown, to_terminal
 from archc.text.diagnostics import printable
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
@@ -84,7 +84,7 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
     if args.format == "csv":
         print(to_csv(table))
     elif args.format == "markdown":
-        print("\n".join(["#" * 2 + " " + printable(report.name), "", to_markdown(table)]))
+        print("\n".join([f"## {escaped(report.name)}", "", to_markdown(table)]))
     else:
         print("\n".join([*_header(model, report.graph), "", to_terminal(table, width(), colored(sys.stdout)), ""]))
 

@@ -50,7 +50,7 @@ def avgpool(
     ceil: whether a last, partial window counts; it may not start in the padding
     count_padding: whether the zeros of the padding count in the mean, as PyTorch has it and TensorFlow has not
     """
-    window = _window(x, "avgpool", kernel, stride, padding, 1, ceil)
+    window = _mean_window(x, "avgpool", kernel, stride, padding, ceil)
     out = Shape((x.channels, *window.out))
     torch = _pool_form("nn.AvgPool", window, ceil, "F.pad({{0}}, {pads})", count_include_pad=(count_padding, True))
     keeps = window.keeps(x.channels)
@@ -76,7 +76,7 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
     stride: step of the window; the kernel's size unless given
     ceil: whether a last, partial window counts
     """
-    window = _window(x, "lppool", kernel, stride, 0, 1, ceil)
+    window = _mean_window(x, "lppool", kernel, stride, 0, ceil)
     out = Shape((x.channels, *window.out))
     taps = out.values * window.taps
     form = _pool_form("nn.LPPool", window, ceil, "{{0}}")
@@ -157,6 +157,14 @@ def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilatio
     for low, size in zip(window.padding, window.kernel, strict=True):
         if low > size // 2:
             raise Fault("padding", f"padding {low} is more than half of the window, {size}", f"at most {size // 2}")
+    return window
+
+
+def _mean_window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, ceil: bool) -> Window:
+    """PyTorch's means over three axes count no padding towards the size of the map."""
+    window = _window(x, what, kernel, stride, padding, 1, ceil)
+    if len(window.space) == 3 and window.symmetric and any(k > n for k, n in zip(window.kernel, window.space, strict=True)):
+        raise Fault("kernel", f"a {what} over three axes cannot be larger than the map, {list(window.space)}", "use a smaller kernel")
     return window
 
 

@@ -116,6 +116,7 @@ def _pools() -> Iterator[Case]:
         yield case(op, (2, 8, 8), kernel=3, stride=2, ceil=True)
         yield case(op, (2, 7, 7), kernel=3, stride=3, padding=1, ceil=True)
         yield case(op, (2, 6, 6), kernel=1, stride=2, ceil=True)
+        yield case(op, (2, 3, 3), kernel=4, stride=2, ceil=True)  # one partial window alone
         yield case(op, M, kernel=(3, 2), padding=(1, 0))
         yield case(op, (2, 8, 9), kernel=3, stride=2, padding="same_upper")
     yield case("maxpool", M, kernel=2, dilation=2, stride=1)

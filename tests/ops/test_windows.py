@@ -14,8 +14,8 @@ from archc.ops.facts import POINT
 
 torch = pytest.importorskip("torch")
 
-from .cases import CASES, Case, case  # noqa: E402
-from .torch_form import Layer, outputs  # noqa: E402
+from .cases import CASES, Case, case
+from .torch_form import Layer, outputs
 
 
 def starts(size: int, extent: int, stride: int, low: int, high: int, partial: bool) -> list[int]:
@@ -103,9 +103,10 @@ def _torch_shape(one: Case) -> tuple[int, ...] | None:
         options |= {"in_channels": 2, "out_channels": 2}
     layer = getattr(torch.nn, f"{names[one.op]}{len(one.shapes[0]) - 1}d")(**options)
     try:
-        return tuple(layer(torch.zeros(1, *one.shapes[0])).shape[1:])
+        shape = tuple(layer(torch.zeros(1, *one.shapes[0])).shape[1:])
     except RuntimeError:
         return None
+    return shape if min(shape) else None  # PyTorch lets some empty maps pass
 
 
 def _seen(one: Case) -> Any:
@@ -147,8 +148,7 @@ def _agreement(one: Case) -> tuple[bool, bool]:
 
 
 WINDOWED = [one for one in CASES if not isinstance(one.facts().reach, str)]
-MAPS = [one for one in CASES if len(one.shapes[0]) > 2 and one.facts().outputs[0][1:] == one.shapes[0][1:]]
-POINTS = [one for one in MAPS if one.facts().reach == POINT]
+POINTS = [one for one in CASES if one.facts().reach == POINT and len(one.shapes[0]) > 2 and len(one.facts().outputs[0]) > 2]
 
 
 @pytest.mark.parametrize("one", WINDOWED, ids=lambda one: one.id)
@@ -158,5 +158,9 @@ def test_reach_is_what_an_output_depends_on(one: Case) -> None:
 
 @pytest.mark.parametrize("one", POINTS, ids=lambda one: one.id)
 def test_a_point_sees_one_position(one: Case) -> None:
-    size = Shape(one.shapes[0][1:]).values
+    space = one.facts().outputs[0][1:]
+    assert all(n in (1, m) for shape in one.shapes for n, m in zip(shape[1:], space, strict=True))
+    if one.shapes[0][1:] != space:
+        return  # the first input is stretched
+    size = Shape(space).values
     assert not (_seen(one).reshape(size, size) & ~torch.eye(size, dtype=torch.bool)).any()

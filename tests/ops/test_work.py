@@ -1,0 +1,109 @@
+"""FLOPs against a count: each layer worked out in plain loops on numbers that count, and its values against PyTorch's.
+
+The loops are the definitions of the layers. That their values are PyTorch's shows that it is the layer that was counted.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import reduce
+
+import pytest
+
+from archc.ops import Work
+
+torch = pytest.importorskip("torch")
+np = pytest.importorskip("numpy")
+
+from . import loops
+from .activations import ACTIVATIONS, sigmoid
+from .cases import CASES, Case, case
+from .counting import COUNT, Number, array, largest, number, total
+from .torch_form import Layer
+
+
+def chained(function: Callable[[Number, Number], Number]) -> loops.Loop:
+    return lambda one, inputs, own: reduce(lambda a, b: loops.each(function, a, b), inputs)
+
+
+ACTIVATED = [(case(op, (2, 3, 2), **args), lambda one, inputs, own, f=f: loops.each(f, inputs[0])) for op, args, f in ACTIVATIONS]
+CONVOLUTIONS = [
+    case(op, (4, *space), channels=6, bias=bias, **args)
+    for op, space, bias, args in [
+        ("conv", (7,), True, {"kernel": 3, "stride": 2, "padding": 1}),
+        ("conv", (5, 4), False, {"kernel": (3, 2), "padding": (1, 0), "dilation": (1, 2)}),
+        ("conv", (5, 4), True, {"kernel": 3, "groups": 2}),
+        ("conv", (3, 4, 3), True, {"kernel": 2, "stride": 2}),
+        ("conv_transpose", (4,), True, {"kernel": 3, "stride": 2, "padding": 1}),
+        ("conv_transpose", (3, 2), False, {"kernel": 2, "stride": (2, 1), "dilation": 2}),
+        ("conv_transpose", (3, 2), True, {"kernel": 3, "groups": 2, "padding": 1}),
+        ("conv_transpose", (2, 2, 2), True, {"kernel": 2}),
+    ]
+]
+maxima = loops.pooled(lambda one, values, inside: largest(values), -math.inf)
+means = loops.pooled(lambda one, values, inside: total(values) / inside)
+powers = loops.pooled(loops.lp)
+
+LOOPS: list[tuple[Case, loops.Loop]] = [
+    *ACTIVATED,
+    *[(one, loops.conv if one.op == "conv" else loops.conv_transpose) for one in CONVOLUTIONS],
+    (case("glu", (4, 3)), lambda one, inputs, own: loops.each(lambda a, b: a * sigmoid(b), inputs[0][:2], inputs[0][2:])),
+    *[(case("maxpool", (2, 7), kernel=3, stride=2, padding=1, ceil=c), maxima) for c in (True, False)],
+    (case("maxpool", (2, 7, 6), kernel=2, dilation=2), maxima),
+    (case("maxpool", (2, 3, 4, 3), kernel=2), maxima),
+    *[(case("avgpool", (2, 7), kernel=3, stride=2, padding=1, ceil=c), means) for c in (True, False)],
+    (case("avgpool", (2, 6, 6), kernel=3, stride=2, ceil=True), means),
+    (case("avgpool", (2, 3, 4, 3), kernel=2), means),
+    *[(case("lppool", (2, 5, 4), kernel=2, norm=norm), powers) for norm in (1, 2, 3)],
+    *[(case("adaptive_avgpool", (2, 7, 5), size=size), loops.binned(loops.mean)) for size in (1, 3, (4, 2))],
+    *[(case("adaptive_maxpool", (2, 7, 5), size=size), loops.binned(largest)) for size in (1, 3, (4, 2))],
+    *[(case("global_avgpool", shape), loops.binned(loops.mean)) for shape in ((2, 5), (2, 3, 4))],
+    *[(case("global_maxpool", shape), loops.binned(largest)) for shape in ((2, 5), (2, 3, 4))],
+    *[(case("batchnorm", shape), loops.batchnorm) for shape in ((5,), (3, 4), (2, 3, 2))],
+    *[(case("layernorm", (3, 4), affine=a, bias=b), loops.rownorm(lambda one: 3)) for a, b in ((True, True), (True, False), (False, True))],
+    *[(case("groupnorm", (4, 3, 2), groups=2, affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
+    *[(case("instancenorm", (2, 3, 2), affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
+    *[(case("rmsnorm", (3, 4), affine=a), loops.rmsnorm) for a in (True, False)],
+    *[(case("lrn", (6, 2), size=size), loops.lrn) for size in (3, 4)],
+    *[
+        (case(op, shape, axis=axis), loops.softmaxes)
+        for op in ("softmax", "log_softmax")
+        for shape, axis in (((5,), 0), ((3, 4), -1), ((3, 2, 2), 0))
+    ],
+    *[(case("linear", shape, features=3, bias=b), loops.linear) for shape in ((5,), (2, 4)) for b in (True, False)],
+    (case("matmul", (3, 4), (4, 2)), lambda one, inputs, own: loops.matrix(*inputs)),
+    *[(case("attention", (3, 4), heads=2, bias=b), loops.attention) for b in (True, False)],
+    *[(case("attention", (3, 4), (2, 4), heads=h), loops.attention) for h in (1, 4)],
+    *[(case("upsample", shape, scale=2, mode="linear"), loops.bilinear) for shape in ((2, 3), (2, 3, 2), (1, 2, 2, 2))],
+    (case("add", (2, 3), (2, 3), (2, 3)), chained(lambda a, b: a + b)),
+    (case("add", (2, 1, 1), (2, 3, 1), (1, 3, 4), broadcast=True), chained(lambda a, b: a + b)),
+    (case("mul", (2, 3), (2, 3)), chained(lambda a, b: a * b)),
+    (case("mul", (2, 3, 4), (2, 1, 1)), chained(lambda a, b: a * b)),
+    (case("mul", (2, 1, 1), (1, 3, 1), (2, 3, 4)), chained(lambda a, b: a * b)),
+    (case("average", (2, 3), (2, 3), (2, 3)), lambda one, inputs, own: loops.each(lambda a, b, c: (a + b + c) / 3, *inputs)),
+    (case("mean", (3, 4)), lambda one, inputs, own: np.array([loops.mean(column) for column in inputs[0].T])),
+    (case("layer_scale", (3, 4), start=0.5), lambda one, inputs, own: loops.each(lambda a, b: a * b, inputs[0], own[""])),
+    (case("position_embedding", (3, 4)), lambda one, inputs, own: loops.each(lambda a, b: a + b, inputs[0], own[""][0])),
+]
+
+
+@pytest.mark.parametrize("one, loop", LOOPS, ids=lambda value: value.id if isinstance(value, Case) else "")
+def test_work_is_what_loops_count(one: Case, loop: loops.Loop) -> None:
+    torch.manual_seed(0)
+    layer = Layer(one.facts()).eval()
+    inputs = [torch.rand(1, *shape) * 4 - (0 if one.op == "lppool" else 2) for shape in one.shapes]
+    for name, tensor in layer.state_dict().items():
+        if name.endswith(("running_mean", "running_var")):
+            tensor.uniform_(0.5, 2)
+    own = {name.removeprefix("own").removeprefix("."): array(tensor) for name, tensor in layer.state_dict().items()}
+    COUNT.clear()
+    values = loop(one, [array(x[0]) for x in inputs], own)
+    assert Work(**COUNT) == one.facts().work
+    expected = layer(*inputs)[0].detach().numpy()
+    assert np.allclose(np.vectorize(number, otypes=[float])(values), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_every_operator_that_computes_is_counted() -> None:
+    counted = {one.op for one, _ in LOOPS}
+    assert sorted({one.op for one in CASES if one.facts().work != Work()} - counted) == []

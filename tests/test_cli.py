@@ -7,6 +7,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,11 @@ BROKEN = "input: [3, 8, 8]\nlayers: [cnov]\n"
 HOSTILE = 'name: "\\e[31m<script>alert(1)</script>|x"\ndoc: "=cmd|\' /C calc\'!A0 \\e]0;owned\\a"\ninput: [3, 8, 8]\nlayers: [{conv: 4}]\n'
 
 
+Run = Callable[..., tuple[int, str, str]]
+
+
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs a command in the checkout: (status, output, errors)."""
     monkeypatch.chdir(ROOT)
     monkeypatch.delenv("COLUMNS", raising=False)
@@ -38,20 +42,20 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  #
 
 @pytest.mark.parametrize("spec", SPECS)
 @pytest.mark.parametrize("options", [(), ("--depth", "1"), ("--full",)])
-def test_tables_fit_eighty_columns(run, monkeypatch: pytest.MonkeyPatch, spec: str, options: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_tables_fit_eighty_columns(run: Run, monkeypatch: pytest.MonkeyPatch, spec: str, options: tuple[str, ...]) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     status, out, _ = run("analyze", spec, *options)
     table = out.split("\nparameters ")[0].splitlines()
     assert status == 0 and max(len(line) for line in table[3:]) <= 80
 
 
-def test_every_figure_of_vgg16_is_there(run) -> None:  # type: ignore[no-untyped-def]
+def test_every_figure_of_vgg16_is_there(run: Run) -> None:
     _, out, _ = run("analyze", "specs/vgg16.yaml")
     assert "features.0    conv              64x224x224         1,728      64      86,704,128     173,408,256  12.2 MiB  3x3" in out
     assert "138,357,544" in out and "15,470,264,320" in out and "\x1b" not in out
 
 
-def test_json(run) -> None:  # type: ignore[no-untyped-def]
+def test_json(run: Run) -> None:
     status, out, _ = run("analyze", "vgg16", "--format", "json", "--batch", "4", "--optimizer", "adam", "--dtype", "bf16")
     found = json.loads(out)
     assert status == 0 and found["name"] == "vgg16" and found["input"] == {"input": [3, 224, 224]}
@@ -78,14 +82,14 @@ def test_json(run) -> None:  # type: ignore[no-untyped-def]
     assert set(found["completeness"].values()) == {"exact"}
 
 
-def test_csv_and_markdown(run) -> None:  # type: ignore[no-untyped-def]
+def test_csv_and_markdown(run: Run) -> None:
     rows = list(csv.reader(io.StringIO(run("analyze", "resnet50", "--format", "csv")[1])))
     assert rows[0][:4] == ["layer", "kind", "output", "weights"] and len(rows) == 176
     assert sum(int(row[5]) for row in rows[1:]) == 4_089_184_256
     assert "| conv1 |  | conv | 64x112x112 | 9,408 | 0 |" in run("analyze", "resnet50", "--format", "markdown")[1]
 
 
-def test_options(run) -> None:  # type: ignore[no-untyped-def]
+def test_options(run: Run) -> None:
     sorted_rows = run("analyze", "resnet50", "--sort", "weights", "--format", "csv")[1].splitlines()
     assert sorted_rows[1].split(",")[3] == "2359296"
     assert "23,528,522" in run("analyze", "resnet50", "--set", "classes=10")[1]
@@ -115,12 +119,12 @@ def test_options(run) -> None:  # type: ignore[no-untyped-def]
         (("resolve",), "required: SPEC"),
     ],
 )
-def test_wrong_words(run, words: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_words(run: Run, words: tuple[str, ...], said: str) -> None:
     status, _, err = run(*words)
     assert status == 2 and said in err and "Traceback" not in err
 
 
-def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_check(run: Run, tmp_path: Path) -> None:
     good, broken, wrong = (tmp_path / name for name in ("good.yaml", "broken.yaml", "wrong.yaml"))
     good.write_text("input: [3, 8, 8]\nexpect: {parameters: 16, macs: '<= 1K', shape: [4, 8, 8]}\nlayers: [{conv: 4}]\n")
     broken.write_text("input: [3, 8, 8]\nexpect: {parameters: 17}\nlayers: [{conv: 4, expect: {channels: 5}}]\n")
@@ -135,16 +139,19 @@ def test_check(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
 
 @pytest.mark.parametrize(
     ("wanted", "kept"),
-    [("16", True), ("'<= 16'", True), ("'< 16'", False), ("'>= 16'", True), ("'> 16'", False), ("'0.016K'", True), ("'0.02K'", True), ("'0.03K'", False),
-     ("'15 +- 1'", True), ("'14 +- 1'", False), ("'15 +- 10%'", True), ("'17 ± 5%'", False), ("15.5", False)],
-)  # fmt: skip
-def test_bounds(run, tmp_path: Path, wanted: str, kept: bool) -> None:  # type: ignore[no-untyped-def]
+    [
+        *(("16", True), ("'<= 16'", True), ("'< 16'", False), ("'>= 16'", True), ("'> 16'", False), ("15.5", False)),
+        *(("'0.016K'", True), ("'0.02K'", True), ("'0.03K'", False)),
+        *(("'15 +- 1'", True), ("'14 +- 1'", False), ("'15 +- 10%'", True), ("'17 ± 5%'", False)),
+    ],
+)
+def test_bounds(run: Run, tmp_path: Path, wanted: str, kept: bool) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(f"input: [3, 8, 8]\nexpect: {{parameters: {wanted}}}\nlayers: [{{conv: 4}}]\n")
     assert run("check", str(path))[0] == (0 if kept else 1)
 
 
-def test_check_for_programs(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_check_for_programs(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(BROKEN)
     (found,) = json.loads(run("check", str(path), "--format", "json")[1])
@@ -156,7 +163,7 @@ def test_check_for_programs(run, tmp_path: Path) -> None:  # type: ignore[no-unt
     assert result["locations"][0]["physicalLocation"]["region"] == {"startLine": 2, "startColumn": 10, "endLine": 2, "endColumn": 14}
 
 
-def test_hostile_names(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_hostile_names(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "net.yaml"
     path.write_text(HOSTILE)
     for form in ("table", "csv", "markdown"):
@@ -166,7 +173,7 @@ def test_hostile_names(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-
     assert json.loads(run("analyze", str(path), "--format", "json")[1])["name"].startswith("\x1b[31m")
 
 
-def test_explain(run) -> None:  # type: ignore[no-untyped-def]
+def test_explain(run: Run) -> None:
     assert "multiply-accumulates" in run("explain", "vgg16")[1]
     _, out, _ = run("explain", "alexnet", "conv1")
     assert "H' = (H - kernel + 2*padding)/stride + 1 = (227 - 11 + 2*0)/4 + 1 = 55" in out
@@ -177,7 +184,7 @@ def test_explain(run) -> None:  # type: ignore[no-untyped-def]
     assert {"what": "weights", "formula": "channels*C/groups*kernel*kernel", "numbers": "64*3/1*3*3", "value": "1,728"} in steps
 
 
-def test_new_and_schema_leave_files_whole(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_new_and_schema_leave_files_whole(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     assert run("new", str(path))[0] == 0 and run("check", str(path))[0] == 0
     path.write_text("kept")
@@ -187,13 +194,13 @@ def test_new_and_schema_leave_files_whole(run, tmp_path: Path) -> None:  # type:
     assert sorted(one.name for one in tmp_path.iterdir()) == ["mine.yaml", "s.json"]
 
 
-def test_conventions(run) -> None:  # type: ignore[no-untyped-def]
+def test_conventions(run: Run) -> None:
     _, out, _ = run("analyze", "resnet50", "--as", "thop")
     assert "batchnorm: 4 per value" in out and "4,133,742,592" in out and "44,455,936" in out
     assert json.loads(run("analyze", "resnet50", "--as", "torchinfo", "--format", "json")[1])["total"] == 4_089_238_376
 
 
-def test_help(run) -> None:  # type: ignore[no-untyped-def]
+def test_help(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0 and all(command in out for command in COMMANDS)
     for command in COMMANDS:

@@ -78,6 +78,8 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
     owned = [w for node in graph.nodes if node.shared is None for w in node.facts.owned]
     learned = [w for w in owned if w.role != "buffer"]
     parameters = size * sum(w.values for w in learned)
+    if optimizer is not None and optimizer not in OPTIMIZERS:
+        raise ValueError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
     state = OPTIMIZERS[optimizer] if optimizer else _copies(0)
     return Memory(
         batch=batch,

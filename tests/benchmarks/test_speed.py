@@ -1,0 +1,52 @@
+"""How fast the analyzer is. By hand: `pytest tests/benchmarks -o addopts= --benchmark-only`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from archc.analysis.cost import Report, analyze
+from archc.compiler import compile_spec, compile_text
+
+ROOT = Path(__file__).parent.parent.parent
+BODY = "{conv: {channels: 8, kernel: 3, padding: 1}}, relu"
+
+
+def analyzed(name: str) -> Report:
+    graph = compile_spec(name).graph
+    assert graph is not None
+    return analyze(graph.deployed())
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "resnet152", "efficientnet_b7"])
+def test_elaborated_and_analyzed(benchmark: BenchmarkFixture, name: str) -> None:
+    benchmark(analyzed, name)
+
+
+def chain(layers: int) -> Report:
+    graph = compile_text(f"input: [8, 16, 16]\nlayers: [{{repeat: {layers // 2}, layers: [{BODY}]}}]\n").graph
+    assert graph is not None
+    return analyze(graph)
+
+
+def test_cost_of_a_layer_in_long_networks(benchmark: BenchmarkFixture) -> None:
+    """Microseconds a layer at 1,000, 10,000 and 100,000 layers, and the ratio of the last to the first."""
+    costs = {}
+    for layers in (1_000, 10_000, 100_000):
+        start = time.perf_counter()
+        chain(layers)
+        costs[layers] = (time.perf_counter() - start) / layers * 1e6
+    benchmark.extra_info["us_a_layer"] = costs
+    benchmark.extra_info["ratio"] = costs[100_000] / costs[1_000]
+    print(f"\nmicroseconds a layer: {costs}")
+    benchmark.pedantic(chain, args=(10_000,), rounds=3)
+
+
+def test_whole_process(benchmark: BenchmarkFixture) -> None:
+    command = [sys.executable, "-m", "archc.cli.main", "analyze", "specs/vgg16.yaml"]
+    benchmark(subprocess.run, command, cwd=ROOT, capture_output=True, check=True)

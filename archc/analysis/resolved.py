@@ -69,6 +69,7 @@ class _Writer:
         self.spec = spec
         self.changes = changes
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
+        self.training = False  # inside an entry that is there in training alone
 
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
@@ -89,50 +90,56 @@ def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
 
 def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
     """The modifiers and the kind of an entry."""
-    if node.train_only:
+    aside = node.train_only and not writer.training
+    if aside:
         yield indent, "train_only: true", ""
-    if branches is not None:
+    taken = node.inputs if branches is None else branches.inputs
+    if taken != writer.current:
+        names = [reference(value) for value in taken]
+        yield indent, f"from: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}", ""
+    before = writer.current
+    if branches is None:
+        yield from _kind(writer, node, indent)
+    else:
         yield indent, f"{node.kind}:", _where(node)
         yield from _branches(writer, node, branches, indent + 1)
-    else:
-        if node.inputs != writer.current:
-            names = [reference(value) for value in node.inputs]
-            yield indent, f"from: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}", ""
-        yield from _kind(writer, node, indent)
-    if not node.train_only:
-        writer.current = node.outputs
+    writer.current = before if aside else node.outputs
 
 
 def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iterator[Line]:
-    """The branches of a merge in the order of its inputs; an input that none of them made is an identity."""
-    left = list(branches.children)
-    made = {value: child for child in left for value in _values(child)}
-    for value in node.inputs:
-        child = made.get(value)
-        if child is None:
-            empty = left and isinstance(left[0], Scope) and not _values(left[0])
-            item: list[Line] = [(indent + 1, f"{{from: {reference(value)}, identity: }}", "")]
-            if empty:
-                left.pop(0)
-                item = [(indent + 1, f"[{{from: {reference(value)}, identity: }}]", "")]
-        elif child in left:
-            left.remove(child)
-            writer.current = ()
-            item = (
-                list(_body(writer, child, indent + 1))
-                if isinstance(child, Node)
-                else [(indent + 1, "layers:", ""), *_scope(writer, child, indent + 2)]
-            )
-        else:
-            continue  # a branch of several values, written already
-        _, text, comment = item[0]
+    """The listed branches of a merge, in the order of its inputs; what no branch made is the merge's own input."""
+    left, at, own = list(branches.children), 0, branches.inputs
+    outer, writer.training = writer.training, writer.training or node.train_only
+    while at < len(node.inputs):
+        values = _value(left[0], own, writer) if left else ()
+        writer.current = own
+        if not values or node.inputs[at : at + len(values)] != values:
+            yield indent, "- identity", ""
+            at += len(own)
+            continue
+        child = left.pop(0)
+        at += len(values)
+        _, text, comment = (item := list(_branch(writer, child, indent + 1)))[0]
         yield indent, f"- {text}", comment
         yield from item[1:]
+    writer.training = outer
 
 
-def _values(child: Scope | Node) -> tuple[Value, ...]:
-    nodes = [child] if isinstance(child, Node) else list(child.walk())
-    return tuple(value for node in nodes for value in node.outputs)
+def _value(child: Scope | Node, own: tuple[Value, ...], writer: _Writer) -> tuple[Value, ...]:
+    """What a branch gives: a layer for training alone passes on what it was given."""
+    if isinstance(child, Scope):
+        return child.outputs
+    return own if child.train_only and not writer.training else child.outputs
+
+
+def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]:
+    if isinstance(child, Node):
+        yield from _body(writer, child, indent)
+    elif any(True for _ in child.walk()):
+        yield indent, "layers:", ""
+        yield from _scope(writer, child, indent + 1)
+    else:
+        yield indent, "[identity]", ""
 
 
 def _kind(writer: _Writer, node: Node, indent: int) -> Iterator[Line]:

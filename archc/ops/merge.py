@@ -73,7 +73,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
 
 @op
 def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
-    """[C, *S] -> `parts` values of [C/parts, *S]. Equal parts, named `split.0`, `split.1` and so on: torch.chunk.
+    """[C, *S] -> [C/parts, *S], [C/parts, *S]. Equal parts, named `split.0`, `split.1` and so on: torch.chunk.
 
     parts: how many values
     axis: the axis that is cut; 0 is the channels

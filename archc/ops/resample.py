@@ -12,7 +12,8 @@ from archc.shape import Shape
 from archc.signature import Fault, Sizes, one_of
 from archc.tracked import label
 
-Mode = Annotated[str, one_of("nearest", "linear")]
+Mode = Annotated[str, one_of("nearest", "linear", "bilinear", "trilinear")]
+_LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 @op
@@ -29,7 +30,7 @@ def upsample(
 
     scale: how much larger the map becomes
     size: the output's size
-    mode: `nearest` copies; `linear` is linear, bilinear or trilinear, by the input's rank
+    mode: `nearest` copies; `linear` is bilinear or trilinear where the map has two or three axes, and may be called so
     align_corners: whether the corner pixels of both maps lie on each other (linear alone)
     """  # fmt: skip
     space = spatial(x, "upsample")
@@ -44,10 +45,12 @@ def upsample(
         raise Fault(None, f"upsample of {list(x)} cannot match {list(like or ())}")
     out = Shape((x.channels, *(label(n, AXIS_NAMES[rank][i] + "'") for i, n in enumerate(sizes))))
     corners = 2**rank
-    linear = mode == "linear"
+    linear = mode != "nearest"
+    if mode not in ("nearest", "linear", _LINEAR[rank]):
+        raise Fault("mode", f"{mode} is not for {rank} spatial {'axis' if rank == 1 else 'axes'}", f"{_LINEAR[rank]} is")
     # each output value of linear interpolation is a sum of 2^rank products with weights
     work = Work(multiply=corners * out.values, add=(corners - 1) * out.values) if linear else Work()
-    named = {1: "linear", 2: "bilinear", 3: "trilinear"}[rank] if linear else "nearest"
+    named = _LINEAR[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
     reach = tuple(_reach(n, m, linear, align_corners) for n, m in zip(space, sizes, strict=True))

@@ -15,6 +15,7 @@ import yaml
 
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
+from archc.text.syntax import report
 
 MOST_CHARACTERS = 4_000_000
 MOST_NODES = 1_000_000
@@ -65,7 +66,15 @@ class Scalar(Tree):
         shift = self.start + self.quoted
         if isinstance(self.value, str) and self.source.text.startswith(self.value, shift):
             return Span(self.source, shift + start, shift + end)
-        return self.span
+        return self._found(self.value[start:end]) if isinstance(self.value, str) else self.span
+
+    def _found(self, words: str) -> Span:
+        """Where some words of a value stand that the source spells differently (with escapes, on several lines)."""
+        text = self.source.text
+        at = text.find(words, self.start, self.end)
+        if at < 0 or not words or text.find(words, at + 1, self.end) >= 0:
+            return self.span
+        return Span(self.source, at, at + len(words))
 
 
 class Sequence(Tree):
@@ -95,7 +104,10 @@ class Mapping(Tree):
 
 def parse_part(source: Source, start: int, end: int, diagnostics: Diagnostics) -> Tree | None:
     """The tree of a part of a source, with its positions in the whole."""
-    tree = parse(Source(source.name, " " * start + source.text[start:end]), diagnostics)
+    found = Diagnostics()
+    tree = parse(Source(source.name, " " * start + source.text[start:end]), found)
+    for one in found:
+        diagnostics.error(one.code, Span(source, one.span.start, one.span.end), one.message, one.hint)
     for part in walk(tree) if tree is not None else ():
         part.source = source
     return tree
@@ -136,7 +148,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> Tree | None:
         code, start, end, message, hint = refused.finding
         diagnostics.error(code, Span(source, start, end), message, hint)
     except yaml.MarkedYAMLError as error:
-        _syntax_error(error, source, diagnostics)
+        report(error, source, diagnostics)
     return None
 
 
@@ -215,8 +227,8 @@ class _Reader:
             return Scalar(self.source, start, end, plain_value(text))
         except OverflowError:
             shown = text if len(text) <= 24 else text[:20] + "…"
-            self.diagnostics.error("A107", Span(self.source, start, end), f"{shown} is too large or not finite",
-                                   "numbers reach to 2**53")  # fmt: skip
+            hint = "write a finite number" if _NOT_FINITE.match(text) else "numbers reach to 2**53"
+            self.diagnostics.error("A107", Span(self.source, start, end), f"{shown} is too large or not finite", hint)
             return Scalar(self.source, start, end, BROKEN)
 
     def _sequence(self, start: int, depth: int) -> Sequence:
@@ -233,7 +245,9 @@ class _Reader:
             key = self._node(event, depth + 1)
             value = self._node(self._next(), depth + 1)
             if not isinstance(key, Scalar):
-                raise _Refused("A202", key.start, key.end, "a key that is no word", "keys are words, as in `conv:`")
+                braces = isinstance(key, Mapping) and key.start == start + 1
+                hint = 'an expression is written "${…}", in quotes' if braces else "keys are words, as in `conv:`"
+                raise _Refused("A202", key.start, key.end, "a key that is no word", hint)
             if self._accept(key, value, seen):
                 items.append((key, value))
             else:
@@ -293,40 +307,3 @@ def plain_value(text: str) -> str | int | float | bool | None:
     if _NOT_FINITE.match(text):
         raise OverflowError
     return text
-
-
-# What the parser says, and what a person needs to hear.
-_SYNTAX = (
-    ("found character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
-    ("cannot start any token", "a character that cannot start a value", "put the value in quotes"),
-    ("mapping values are not allowed", "a second colon on one line", "quote the text, or start a new line"),
-    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write the , or } that is missing"),
-    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write the , or ] that is missing"),
-    ("expected key", "a line that is indented wrongly, or has no key", "line it up with the keys above"),
-    ("expected '-' indicator", "a line in a list without its dash", "start it with `- `, or indent it further"),
-    ("could not find expected ':'", "a line without a colon", "write `key: value`"),
-    ("unexpected end of stream", "a quote or bracket that is never closed", "close it"),
-    ("expected the node content", "a value that is missing", "write one"),
-    ("found undefined tag handle", "a tag", "values have no tags: remove it"),
-    ("duplicate anchor", "an anchor that stands twice", "give it another name"),
-)
-
-
-def _syntax_error(error: yaml.MarkedYAMLError, source: Source, diagnostics: Diagnostics) -> None:
-    problem = error.problem or ""
-    mark: Any = error.problem_mark or error.context_mark
-    if error.context_mark is not None and mark.line != error.context_mark.line and not problem.startswith("did not find expected key"):
-        mark = error.context_mark  # where the bracket, quote or word began that has no end
-    at = min(mark.index if mark else 0, max(len(source.text) - 1, 0))
-    if source.text[at : at + 1] == "\t":
-        problem = "found character '\\t'"
-    line_start = source.text.rfind("\n", 0, at) + 1
-    if source.text[line_start:at].rstrip("{").endswith("$") or "${" in source.text[line_start : at + 2]:
-        hint = 'inside { } or [ ] an expression needs quotes: "${…}"'
-        diagnostics.error("A101", Span(source, at, at + 1), "an expression without quotes", hint)
-        return
-    for words, message, hint in _SYNTAX:
-        if words in problem:
-            diagnostics.error("A101", Span(source, at, at + 1), message, hint)
-            return
-    diagnostics.error("A101", Span(source, at, at + 1), f"not YAML: {problem or 'the text cannot be read'}")

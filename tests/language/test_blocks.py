@@ -164,7 +164,13 @@ def test_one_two_and_three_dimensions(shape: list[int], out: tuple[int, ...]) ->
 def test_sequences() -> None:
     text = """
     input: [12]
-    layers: [{embedding: {entries: 50, features: 16}}, position_embedding, {add: {a: {attention: 4}, s: identity}}, layernorm, mean, {linear: 3}]
+    layers:
+      - embedding: {entries: 50, features: 16}
+      - position_embedding
+      - add: {a: {attention: 4}, s: identity}
+      - layernorm
+      - mean
+      - linear: 3
     """
     shapes = [
         "0 embedding 12x16",

@@ -235,6 +235,7 @@ def _resamplings() -> Iterator[Case]:
         for args in ({}, {"mode": "linear"}, {"mode": "linear", "align_corners": True}):
             yield from (case("upsample", shape, scale=scale, **args) for scale in (1, 2, 3))
             yield from (case("upsample", shape, size=size, **args) for size in (4, 10, 13))
+    yield case("upsample", M, scale=2, mode="bilinear")
     yield case("upsample", M, scale=(2, 3))
     yield case("upsample", M, (9, 14, 11), mode="linear")
     yield case("upsample", M, (9, 14, 12))

@@ -1,0 +1,75 @@
+"""What a YAML parser says, in the words of the person who wrote the text."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+
+# What the parser says, and what a person needs to hear.
+_SAID = (
+    ("found character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
+    ("cannot start any token", "a character that cannot start a value", "put the value in quotes"),
+    ("mapping values are not allowed", "a second colon on one line", "quote the text, or start a new line"),
+    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write the , or } that is missing"),
+    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write the , or ] that is missing"),
+    ("expected key", "a line that is indented wrongly, or has no key", "line it up with the keys above"),
+    ("expected '-' indicator", "a line in a list without its dash", "start it with `- `, or indent it further"),
+    ("could not find expected ':'", "a line without a colon", "write `key: value`, or `- entry` in a list"),
+    ("unexpected end of stream", "a quote or bracket that is never closed", "close it"),
+    ("expected the node content", "a value that is missing", "write one"),
+    ("expected node content", "a value that is missing", "write one"),
+    ("expected alphabetic or numeric", "an * or & with no name after it", "put the value in quotes"),
+    ("unknown escape character", "a backslash before a character that needs none", "use single quotes, or write \\\\"),
+    ("expected <document start>", "text after the end of the document", "remove the line before it"),
+    ("incompatible YAML document", "a version of YAML that is not read", "remove the line"),
+    ("found undefined tag handle", "a tag", "values have no tags: remove it"),
+)
+# Slips that the parser notices late, or one line further down: pattern, code, message, hint.
+_SLIPS = (
+    (re.compile(r"[ \t]*(?:- +)?([A-Za-z_]\w*):(?=[\[{\w$\"'])"), "A106", "no space after the colon", "write `{0}: …`"),
+    (re.compile(r"[ \t]*-(?=[A-Za-z{\[])(\w*)"), "A101", "no space after the dash", "write `- {0}`"),
+)
+
+
+def report(error: Any, source: Source, diagnostics: Diagnostics) -> None:
+    """A parser's error as a diagnostic."""
+    problem = error.problem or ""
+    mark: Any = error.problem_mark or error.context_mark
+    if error.context_mark is not None and mark.line != error.context_mark.line and not problem.startswith("did not find expected key"):
+        mark = error.context_mark  # where the bracket, quote or word began that has no end
+    at = min(mark.index if mark else 0, max(len(source.text) - 1, 0))
+    code, start, end, message, hint = _slip(source, at) or ("A101", at, at + 1, *_explained(problem, source.text, at))
+    diagnostics.error(code, Span(source, start, end), message, hint)
+
+
+def _slip(source: Source, at: int) -> tuple[str, int, int, str, str] | None:
+    """A known slip on the line where the parser stopped, or on the one before."""
+    text = source.text
+    here = text.rfind("\n", 0, at) + 1
+    before = text.rfind("\n", 0, max(here - 1, 0)) + 1
+    for start in (here, before):
+        for pattern, code, message, hint in _SLIPS:
+            if found := pattern.match(text, start):
+                first = found.start(1) if code == "A106" else found.end() - len(found[1]) - 1
+                return code, first, found.end(), message, hint.format(found[1])
+    return None
+
+
+def _explained(problem: str, text: str, at: int) -> tuple[str, str | None]:
+    """Message and hint."""
+    line_start = text.rfind("\n", 0, at) + 1
+    if text[at : at + 1] == "\t":
+        problem = "found character '\\t'"
+    elif text[line_start:at].rstrip("{").endswith("$") or "${" in text[line_start : at + 2]:
+        return "an expression without quotes", 'inside { } or [ ] an expression needs quotes: "${…}"'
+    elif text[at : at + 1] in ("}", "]"):
+        return f"a {text[at]} that closes nothing here", "remove it, or open it"
+    elif at and text[at - 1] in "'\"" and text[at].isalnum():
+        return "text after a closing quote", "write a quote inside quotes twice, or use the other kind around it"
+    for words, message, hint in _SAID:
+        if words in problem:
+            return message, hint
+    return f"not YAML: {problem or 'the text cannot be read'}", None

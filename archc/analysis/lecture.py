@@ -22,14 +22,18 @@ def lecture_lines(report: Report) -> list[str]:
         for title, volume, values, weights in rows
     ]
     values = sum(v.shape.values for v in graph.inputs.values()) + sum(layer.values for layer in shown)
-    weights, sizes = report.weights, 4 * report.weights / 1e6
+    weights = report.weights
     lines += [
         "",
-        f"TOTAL values:  {values:,} = {_rounded(values, 3)} x 4 bytes = {4 * values / 1e6:.1f} MB an image, forward alone",
-        f"TOTAL weights: {weights:,} = {_rounded(weights, 3)} x 4 bytes = {sizes:.1f} MB;"
+        f"TOTAL values:  {values:,} = {_rounded(values, 3)} x 4 bytes = {_bytes(4 * values)} an image, forward alone",
+        f"TOTAL weights: {weights:,} = {_rounded(weights, 3)} x 4 bytes = {_bytes(4 * weights)};"
         f" with {report.biases:,} biases {report.parameters:,}",
     ]
     return lines
+
+
+def _bytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB" if size >= 10**6 else f"{size / 1e3:.1f} KB"
 
 
 def _belongs(layer: Layer) -> bool:

@@ -6,9 +6,12 @@ the documentation and in an editor.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
+
+from archc.text.suggest import did_you_mean
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 LARGEST_SIZE = 2**31 - 1
@@ -102,13 +105,33 @@ def shown(value: Any, most: int = 40) -> str:
 
 
 def _remedy(value: Any, wanted: Type) -> str | None:
-    if isinstance(value, float) and wanted.name in ("int", "sizes", "padding", "groups"):
-        return "round it: int(…), round(…) or round_to(…, 8)"
-    if isinstance(value, str) and wanted.name in ("int", "number") and value.replace(".", "", 1).isdigit():
+    """What to write instead of a value that is nearly right."""
+    sizes = wanted.name in ("int", "sizes", "padding", "groups")
+    if isinstance(value, float) and sizes:
+        return f"write {int(value)}, or int(…) in an expression" if value.is_integer() else "round it: int(…), round(…) or round_to(…, 8)"
+    if not isinstance(value, str):
+        return None
+    text = value.strip("\u201c\u201d\u2018\u2019")
+    if text != value:
+        return "these quotation marks belong to the text; YAML's are \" and '"
+    if wanted.name == "bool" and text.lower() in ("yes", "no", "on", "off"):
+        return f"write {'true' if text.lower() in ('yes', 'on') else 'false'}"
+    if (sizes or wanted.name == "number") and re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
         return "write it without quotes"
-    if isinstance(value, str) and wanted.name == "bool" and value.lower() in ("yes", "no", "on", "off"):
-        return f"write {'true' if value.lower() in ('yes', 'on') else 'false'}"
-    return None
+    if sizes and re.fullmatch(r"\d{1,3}(,\d{3})+", text):
+        return f"write {text.replace(',', '_')}"
+    if wanted.name in ("sizes", "padding") and re.fullmatch(r"\(?\d+([x,]\s*\d+)*\)?", text):
+        return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
+    if wanted.name == "number" and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
+        return f"write {float(text.rstrip('% ')) / 100:g}"
+    if wanted.name == "padding" and text == "valid":
+        return "write 0"
+    return did_you_mean(text, _words(wanted.schema))
+
+
+def _words(schema: Mapping[str, Any]) -> list[str]:
+    """The words that a schema allows."""
+    return [*schema.get("enum", ()), *(word for one in schema.get("anyOf", ()) for word in _words(one))]
 
 
 def is_int(value: Any, least: int = -LARGEST_SIZE) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from archc.elaborate.hints import beside, explained, meant
 from archc.elaborate.state import Closure, Context, Run
 from archc.language.entries import Entry
-from archc.language.expression import Unknown
+from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate, is_expression, written
-from archc.signature import ANY, MISSING, Param, Signature, bind
+from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
@@ -35,7 +36,8 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
         else:
             good = False
             known = list(signature.params)
-            hint = did_you_mean(str(key.value), known) or (f"it takes {', '.join(known)}" if known else "it takes none")
+            hint = beside(str(key.value), entry.kind) or did_you_mean(str(key.value), known)
+            hint = hint or (f"it takes {', '.join(known)}" if known else "it takes none")
             run.error("A302", key.span, f'{what} has no argument "{key.value}"', hint, context.place)
     if not good:  # the others are checked all the same
         bound(run, entry, Signature({name: signature.params[name] for name in found}), found, {}, what, context)
@@ -59,12 +61,23 @@ def bound(
         given = {name: value for name, value in given.items() if value is not MISSING}
         signature = Signature({name: param for name, param in signature.params.items() if name in given})
     args, faults = bind(signature, given, preset)
+    missing = [fault for fault in faults if fault.code == "A403"]
+    if missing:
+        names = " and ".join(f'"{fault.argument}"' for fault in missing)
+        message = missing[0].message if len(missing) == 1 else f"needs {names}"
+        run.error("A403", entry.kind_span, f"{what} {message}", _example(entry, missing), context.place)
     for fault in faults:
         tree_of = trees.get(fault.argument or "")
-        span = tree_of.span if tree_of is not None and tree_of.end > tree_of.start else entry.kind_span
-        message = f"{what} {fault.message}" if fault.code == "A403" else fault.message
-        run.error(fault.code, span, message, fault.hint, context.place)
+        if fault.code != "A403":
+            hint = meant(tree_of, given.get(fault.argument or ""), context) or fault.hint
+            run.error(fault.code, tree_of.span if tree_of is not None else entry.kind_span, fault.message, hint, context.place)
     return None if faults or not known else args
+
+
+def _example(entry: Entry, missing: list[Fault]) -> str:
+    """What to write where arguments are missing."""
+    alone = len(missing) == 1 and not isinstance(entry.argument, t.Mapping)
+    return f"{{{entry.kind}: …}}" if alone else f"{{{entry.kind}: {{{', '.join(f'{fault.argument}: …' for fault in missing)}}}}}"
 
 
 def argument(run: Run, tree: t.Tree, param: Param, context: Context) -> Any:
@@ -76,7 +89,7 @@ def argument(run: Run, tree: t.Tree, param: Param, context: Context) -> Any:
             return Closure(tree, context)
         return evaluate(tree, context.env)
     except Mistake as mistake:
-        run.mistake(mistake, context.place)
+        run.mistake(explained(mistake, context), context.place)
     except Unknown:
         pass
     return MISSING
@@ -90,6 +103,8 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
         value = written(tree).work(context.env)
         if value is None or isinstance(value, Closure):
             return value
+        if not isinstance(value, str):
+            raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "give it one, as in `relu`")
     return Closure(tree, context)
 
 
@@ -112,14 +127,16 @@ def preset_of(run: Run, kind: str, signature: Signature, context: Context) -> di
         for key, tree in run.spec.defaults[kind][1].items:
             name = str(key.value)
             if name not in signature.params:
-                hint = did_you_mean(name, signature.params) or f"it takes {', '.join(signature.params) or 'none'}"
+                hint = beside(name, kind) or did_you_mean(name, signature.params)
+                hint = hint or f"it takes {', '.join(signature.params) or 'none'}"
                 run.error("A302", key.span, f'{kind} has no argument "{name}"', hint)
                 continue
             value = argument(run, tree, signature.params[name], context)
             if value is not MISSING:
                 accepted = signature.params[name].type.accept(value)
                 if accepted is MISSING:
-                    run.error("A402", tree.span, f"{name} is not {signature.params[name].type.expected}")
+                    hint = meant(tree, value, context)
+                    run.error("A402", tree.span, f"{name} is {shown(value)}, not {signature.params[name].type.expected}", hint)
                 else:
                     found[name] = value
     return found

@@ -12,8 +12,9 @@ from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Values
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import Entry
-from archc.language.expression import Axes, Unknown
-from archc.signature import BROKEN, MISSING
+from archc.language.functions import Axes, Unknown
+from archc.language.values import names_in
+from archc.signature import BROKEN, MISSING, Param
 from archc.text import tree as t
 from archc.text.diagnostics import Use
 from archc.text.source import Span
@@ -27,6 +28,9 @@ def find_block(run: Run, name: str, own: bool) -> Block | None:
 def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """The values at the end of a block's chain."""
     what = f"the block {block.name}"
+    if block.broken:
+        register(run, context, name if name is not None else next_number(context), Ref((UNKNOWN,), entry.kind_span, weak=True))
+        return (UNKNOWN,)
     taken = name if name is not None else next_number(context)
     place = _place(run, block, entry, context, inputs)
     env = _environment(run, block, entry, what, context, place)
@@ -76,7 +80,7 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
     body = Context(context.space, context.space, env, place or context.place)
     for name, tree in block.defaults.items():  # a default may use the inputs
         if name not in trees and name not in preset:
-            value = argument(run, tree, block.signature.params[name], body)
+            value = _default(run, block, tree, block.signature.params[name], body)
             if value is MISSING:
                 return None
             preset[name] = value
@@ -86,6 +90,15 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
     env.update(args)
     env.update({name: Unknown for name, param in block.signature.params.items() if param.type is BROKEN})
     return env
+
+
+def _default(run: Run, block: Block, tree: t.Tree, param: Param, body: Context) -> Any:
+    """The value of a default, which reads the block's inputs but none of its other parameters."""
+    if wrong := names_in(tree) & block.signature.params.keys() - body.env.keys():
+        message = f'the default of {param.name} reads the parameter "{min(wrong)}"'
+        run.error("A303", tree.span, message, "a default may read the inputs alone", body.place)
+        return MISSING
+    return argument(run, tree, param, body)
 
 
 def axes_of(inputs: dict[str, Values]) -> dict[str, Axes]:

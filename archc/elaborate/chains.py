@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from archc.elaborate.blocks import apply_block, find_block
+from archc.elaborate.hints import explained, meant, misplaced
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
 from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number, suggest_kind
 from archc.elaborate.references import resolve_from
+from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
 from archc.elaborate.sharing import apply_share
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Values
 from archc.graph import Promise
-from archc.language.entries import Chain, Entry, read_chain, read_entry
-from archc.language.expression import Unknown
+from archc.language.entries import Chain, Entry, read_entry
+from archc.language.functions import Unknown
 from archc.language.spec import METRICS
 from archc.language.values import Mistake, evaluate, is_expression, names_in
 from archc.ops import OPERATORS
@@ -21,11 +21,13 @@ from archc.signature import shown
 from archc.text import tree as t
 from archc.text.suggest import did_you_mean
 
-COPY_NAMES = ("index", "first", "last")
-
 
 def run_chain(run: Run, chain: Chain, context: Context, current: Values) -> Values:
     """The values at the end of a chain."""
+    if chain not in context.space.chains[-1:]:
+        context.space.chains.append(chain)
+    if chain.broken:  # the entry that was refused is missing somewhere
+        current = (UNKNOWN,)
     for key, tree in chain.entries:
         current = run_entry(run, tree, key, context, current)
     return current
@@ -35,20 +37,29 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     """The values of an entry, with all its copies. Where it cannot be read, unknown."""
     entry = read_entry(tree, run.diagnostics)
     if entry is None:
+        _unknown(key, context)
         return (UNKNOWN,)
+    run.met.add(entry)
     run.step(entry.kind_span, context.place)
+    depth = run.depth
     try:
         if entry.modifiers and ("for" in entry.modifiers or "repeat" in entry.modifiers):
             return _copies(run, entry, key, context, current)
         name = None if key is None else _name(run, key, context)
         return _copy(run, entry, name, key, context, current)
     except Mistake as mistake:
-        run.mistake(mistake, context.place)
+        run.mistake(explained(mistake, context), context.place)
     except Unknown:
         pass
+    run.depth = depth
+    _unknown(key, context)
+    return (UNKNOWN,)
+
+
+def _unknown(key: t.Scalar | None, context: Context) -> None:
+    """The name of what failed: to use it is no mistake of its own."""
     if key is not None and not is_expression(key):
         context.space.names.setdefault(str(key.value), Ref((UNKNOWN,), key.span, weak=True))
-    return (UNKNOWN,)
 
 
 def _name(run: Run, key: t.Scalar, context: Context) -> str:
@@ -58,7 +69,7 @@ def _name(run: Run, key: t.Scalar, context: Context) -> str:
 
 def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Values:
     """One copy for each row of `for`, times `repeat`."""
-    rows = _rows(run, entry, context)
+    rows = rows_of(entry, context)
     of_rows = {name for row in rows for name in row}
     read = names_in(key)
     names_rows, names_copies = bool(read & of_rows), bool(read & set(COPY_NAMES)) and "repeat" in entry.modifiers
@@ -70,7 +81,7 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
     started = False
     for row in rows:
         in_row = context.bound(row) if row else context
-        count = _count(run, entry, in_row)
+        count = count_of(entry, in_row)
         if grouped and names_rows:
             if "repeat" not in entry.modifiers:
                 assert key is not None
@@ -108,52 +119,6 @@ def _close_group(run: Run, group: Context, key: t.Scalar | None, context: Contex
     register(run, context, scope.label, Ref(current, key.span, group.space, scope))
 
 
-def _rows(run: Run, entry: Entry, context: Context) -> list[dict[str, Any]]:
-    """The rows of `for`: names to values, one for each copy."""
-    tree = entry.modifiers.get("for")
-    if tree is None:
-        return [{}]
-    value = evaluate(tree, context.env)
-    if isinstance(value, dict):
-        lists = {name: list(column) if isinstance(column, list | tuple) else None for name, column in value.items()}
-        if None in lists.values() or not lists:
-            raise Mistake("A402", tree.span, "`for` with names needs a list for each", "for: {n: [2, 2], c: [64, 128]}")
-        lengths = {name: len(column) for name, column in lists.items() if column is not None}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise Mistake("A404", tree.span, f"lists of different lengths: {told}", "make them equal")
-        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    elif isinstance(value, list) and all(isinstance(row, dict) for row in value):
-        rows = value
-    else:
-        raise Mistake("A402", tree.span, f"`for` is {shown(value)}, not rows", "for: [{c: 16}, {c: 24}], or for: {c: [16, 24]}")
-    for row in rows:
-        if set(row) != set(rows[0]):
-            odd = sorted(set(row) ^ set(rows[0]))[0]
-            raise Mistake("A404", tree.span, f'not every row of `for` has "{odd}"', "rows bind the same names")
-    _check_rebinding(rows, tree, context)
-    return rows
-
-
-def _check_rebinding(rows: list[dict[str, Any]], tree: t.Tree, context: Context) -> None:
-    """A `for` may not change what a name means: never a silent shadow."""
-    for name in rows[0] if rows else ():
-        if not name.isidentifier() or name in COPY_NAMES or name == "input":
-            raise Mistake("A306", tree.span, f'"{name}" cannot be a name of `for`', "letters, digits and _, and no word of the language")
-        if name in context.env:
-            raise Mistake("A305", tree.span, f'"{name}" means something here already', "choose another name")
-
-
-def _count(run: Run, entry: Entry, context: Context) -> int:
-    tree = entry.modifiers.get("repeat")
-    if tree is None:
-        return 1
-    count = evaluate(tree, context.env)
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise Mistake("A402", tree.span, f"repeat is {shown(count)}, not a whole number from 0 up")
-    return count
-
-
 def _copy(
     run: Run, entry: Entry, name: str | None, key: t.Scalar | None, context: Context, current: Values, chained: bool = False
 ) -> Values:
@@ -165,7 +130,8 @@ def _copy(
     when = modifiers.get("when")
     there = True if when is None else evaluate(when, context.env)
     if not isinstance(there, bool):
-        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false")
+        hint = meant(when, there, context) or 'true, false, or an expression, as in "${width > 64}"'
+        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false", hint)
     training = _flag(modifiers.get("train_only"), context)
     run.training += training
     try:
@@ -187,7 +153,7 @@ def _flag(tree: t.Tree | None, context: Context) -> bool:
     value = evaluate(tree, context.env) if tree is not None else False
     if not isinstance(value, bool):
         assert tree is not None
-        raise Mistake("A402", tree.span, f"train_only is {shown(value)}, not true or false")
+        raise Mistake("A402", tree.span, f"train_only is {shown(value)}, not true or false", "write true, or remove it")
     return value
 
 
@@ -196,7 +162,8 @@ def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], con
         raise Mistake("A202", tree.span, "expect is a mapping", "expect: {shape: [64, 56, 56]}")
     for key, wanted in tree.items:
         if key.value not in METRICS:
-            run.error("A201", key.span, f'"{key.value}" is no figure', did_you_mean(str(key.value), METRICS), context.place)
+            hint = did_you_mean(str(key.value), METRICS) or f"there are {', '.join(METRICS)}"
+            run.error("A201", key.span, f'"{key.value}" is no figure', hint, context.place)
             continue
         metric = "parameters" if key.value == "params" else str(key.value)
         try:
@@ -222,7 +189,9 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
     if block is not None:
         return apply_block(run, block, entry, name, context, inputs)
     if op is None:
-        run.error("A301", entry.kind_span, f'no layer or block is called "{kind}"', suggest_kind(run, kind), context.place)
+        if not run.spec.no_blocks:
+            hint = misplaced(run, entry, context) or suggest_kind(run, kind)
+            run.error("A301", entry.kind_span, f'no layer or block is called "{kind}"', hint, context.place)
         if name is not None:
             register(run, context, name, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
@@ -240,12 +209,10 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
 
 def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`layers:`, or a nested list: a chain one level down."""
-    chain = read_chain(entry.argument, run.diagnostics, entry.kind_span)
-    if chain is None:
-        return (UNKNOWN,)
+    assert entry.chain is not None
     taken = name if name is not None else next_number(context)
     inner = enter(run, taken, "", context, inputs, entry.kind_span)
-    values = run_chain(run, chain, inner, inputs)
+    values = run_chain(run, entry.chain, inner, inputs)
     leave(run, inner, values)
     register(run, context, taken, Ref(values, entry.kind_span, inner.space, inner.space.scope))
     return values
@@ -253,10 +220,8 @@ def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
 
 def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`inline:`: a chain on this level."""
-    chain = read_chain(entry.argument, run.diagnostics, entry.kind_span)
-    if chain is None:
-        return (UNKNOWN,)
-    values = run_chain(run, chain, context, inputs)
+    assert entry.chain is not None
+    values = run_chain(run, entry.chain, context, inputs)
     if name is not None and name not in context.space.names:
         register(run, context, name, Ref(values, entry.kind_span, weak=True))
     return values

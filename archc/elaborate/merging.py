@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from archc.elaborate import chains
+from archc.elaborate.hints import beside
 from archc.elaborate.layers import apply, register
 from archc.elaborate.naming import check_name, enter, leave
-from archc.elaborate.state import Context, Ref, Run, Values
+from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
 from archc.language.entries import Entry
-from archc.language.values import evaluate
+from archc.language.values import Mistake, evaluate
 from archc.ops.registry import Op
 from archc.text import tree as t
+from archc.text.suggest import did_you_mean
 
 
 def has_branches(op: Op, argument: t.Tree | None) -> bool:
@@ -24,10 +26,12 @@ def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inp
     merged: list[object] = []
     trees: dict[str, t.Tree] = {}
     if isinstance(entry.argument, t.Mapping):
+        merged.extend([UNKNOWN] if entry.argument.broken else [])  # the branch that was refused
         for key, tree in entry.argument.items:
             if key.value in op.signature.params:
                 trees[str(key.value)] = tree
                 continue
+            _check_branch(op, key, tree)
             branch = check_name(str(evaluate(key, context.env)), key.span)
             key = t.Scalar(key.source, key.start, key.end, branch)
             merged.extend(chains.run_entry(run, tree, key, context, inputs))
@@ -40,3 +44,12 @@ def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inp
     values, node = apply(run, op, entry, context.space.prefix + name, context, tuple(merged), trees)  # type: ignore[arg-type]
     register(run, context, name, Ref(values, entry.kind_span, made=node))
     return values
+
+
+def _check_branch(op: Op, key: t.Scalar, tree: t.Tree) -> None:
+    """What is no branch by its form is a misspelled argument, or a modifier a level too low."""
+    name = str(key.value)
+    plain = isinstance(tree, t.Scalar) and isinstance(tree.value, bool | int | float)
+    hint = beside(name, op.name) or (did_you_mean(name, op.signature.params) if plain else None)
+    if hint is not None:
+        raise Mistake("A302", key.span, f'{op.name} has no argument "{name}"', hint)

@@ -58,6 +58,11 @@ def check_depth(run: Run, span: Span, context: Context) -> None:
         raise Stop
 
 
+def is_kind(run: Run, kind: str) -> bool:
+    """Whether a layer or block has this name."""
+    return kind in GROUPS or kind in run.spec.blocks or OPERATORS.get(kind) is not None or kind in library.index()
+
+
 def suggest_kind(run: Run, kind: str) -> str | None:
     """The nearest layer or block to a name that is none."""
     known = [*OPERATORS, *run.spec.blocks, *library.index(), *GROUPS]
@@ -87,6 +92,8 @@ _SYNONYMS = {
         "`concat`": ("cat", "concatenate", "route"),
         "`conv_transpose`": ("deconv", "deconvolution", "convtranspose"),
         "`conv` with `groups: depthwise`": ("depthwise_conv", "dwconv", "depthwiseconv2d"),
+        "a list of entries, or `layers:`": ("sequential", "seq", "stage", "chain"),
+        "by its own name, as in `relu`": ("activation", "act", "nonlinearity"),
         "`add` with a `skip: identity` branch": ("shortcut", "eltwise"),
     }.items()
     for name in names

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from archc.elaborate.hints import is_visible, near_names
 from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
 from archc.graph import Value
-from archc.language.expression import Unknown
+from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
+from archc.signature import shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostic
 from archc.text.source import Source, Span
@@ -58,12 +60,9 @@ def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
     if isinstance(name, int) and not isinstance(name, bool):
         name = str(name)
     if not isinstance(name, str) or not name:
-        run.error("A202", span, "not a name", "from: name, or from: [a, b]", context.place)
+        run.error("A202", span, f"{shown(name)} is not a name", "from: name, or from: [a, b]", context.place)
         return None
     top = name.startswith(".")
-    if not top and name.partition(".")[0].isdigit():
-        hint = "give the layer a name, so that inserting one does not rewire"
-        run.diagnostics.add(Diagnostic("A901", f'"{name}" names a layer by its number', span, hint, context.place.uses, "warning"))
     first, *rest = name.removeprefix(".").split(".")
     ref = _first(first, context, top)
     seen = first
@@ -72,11 +71,19 @@ def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
             break
         below = _below(ref, part)
         if below is None:
-            _unknown(run, f'"{seen}" has no "{part}"', part, _inside(ref), span, context)
+            beside = f'"{part}" stands beside it: `{part}`' if is_visible(part, context) else "it is one value, with nothing inside"
+            known = _inside(ref)
+            if known:
+                _unknown(run, f'"{seen}" has no "{part}"', part, known, span, context)
+            else:
+                run.error("A304", span, f'"{seen}" has no "{part}"', beside, context.place)
             return None
         ref, seen = below, f"{seen}.{part}"
     if ref is None:
         _unknown(run, f'nothing before this is called "{first}"', first, _visible(context), span, context)
+    elif first.isdigit() and not top:
+        hint = "give the layer a name, so that inserting one does not rewire"
+        run.diagnostics.add(Diagnostic("A901", f'"{name}" names a layer by its number', span, hint, context.place.uses, "warning"))
     return ref
 
 
@@ -133,7 +140,10 @@ def _visible(context: Context) -> list[str]:
 
 
 def _unknown(run: Run, message: str, wrong: str, known: list[str], span: Span, context: Context) -> None:
-    hint = did_you_mean(wrong, known)
+    if context.lookup.broken:
+        return
+    hint = near_names(wrong, context) or did_you_mean(wrong, known)
     if hint is None and known:
-        hint = "there are " + ", ".join(known[-6:]) if len(known) > 1 else f"there is {known[0]}"
+        listed = "there are " + ", ".join(known[-6:]) if len(known) > 1 else f"there is {known[0]}"
+        hint = f"a block sees its own layers alone: {listed}" if context.place.block is not None and wrong not in known else listed
     run.error("A304", span, message, hint, context.place)

@@ -9,15 +9,17 @@ from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
 from archc.graph import Node, Scope, Value, Written
 from archc.language.entries import Entry
 from archc.language.values import Mistake, evaluate
-from archc.signature import Fault
+from archc.signature import Fault, shown
 
 
 def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """The layer that `share` names, on other inputs."""
     tree = entry.argument
-    if tree is None:
-        raise Mistake("A403", entry.kind_span, "share names a layer", "share: name")
-    ref = find(run, evaluate(tree, context.env), tree.span, context)
+    named = evaluate(tree, context.env) if tree is not None else None
+    if tree is None or not isinstance(named, str | int) or isinstance(named, bool):
+        span = tree.span if tree is not None else entry.kind_span
+        raise Mistake("A403", span, f"share is {shown(named)}, not the name of a layer", "share: name")
+    ref = find(run, named, tree.span, context)
     taken = name if name is not None else next_number(context)
     if ref is None or UNKNOWN in inputs or UNKNOWN in ref.values or ref.made is None:
         if ref is not None and ref.made is None and UNKNOWN not in ref.values:

@@ -9,11 +9,14 @@ from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
 from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
+from archc.elaborate.unmet import check_unmet
 from archc.graph import Graph, Promise, Value
-from archc.language.blocks import NAME
-from archc.language.expression import Unknown
+from archc.language.blocks import RULE, is_name
+from archc.language.entries import GROUPS
+from archc.language.expression import INCOMPLETE
+from archc.language.functions import Unknown
 from archc.language.spec import Spec
-from archc.language.values import Mistake, evaluate
+from archc.language.values import Mistake, evaluate, names_in
 from archc.shape import Shape
 from archc.signature import is_int, shown
 from archc.text import tree as t
@@ -27,16 +30,16 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     None where something is wrong; `diagnostics` then says what, all that could be found.
     """
     run = Run(spec, diagnostics)
-    env = _params(run, changes)
-    run.graph.params = env
+    env = run.graph.params = _params(run, changes)
     place = Place(None, {}, (), 0)
-    context = Context(space := Space(run.graph.root, None), space, env, place)
     shapes = _inputs(run, env, inputs)
     place.inputs = {name: (value,) for name, value in shapes.items()}
-    env |= {name: axes for name, axes in axes_of(place.inputs).items() if name not in env}
+    names: dict[str, Any] = dict(axes_of(place.inputs))
+    context = Context(space := Space(run.graph.root, None), space, names, place)
+    _closures(run.graph.params, context)
+    names.update(run.graph.params)
     current: Values = tuple(shapes.values())
     try:
-        _closures(context)
         if spec.layers is not None:
             current = chains.run_chain(run, spec.layers, context, current)
     except Stop:
@@ -49,6 +52,7 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     _outputs(run, context, current)
     _promises(run, env)
     _check_defaults(run)
+    check_unmet(run)
     run.graph.inputs = shapes
     run.graph.root.stop = len(run.graph.nodes)
     return None if diagnostics.failed else run.graph
@@ -61,7 +65,7 @@ def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
         if isinstance(tree, t.Mapping):
             env[name] = tree
             continue
-        value = _value(run, tree, env)
+        value = _param(run, tree, env)
         if name in changes:
             value = _changed(run, name, value, changes[name])
         env[name] = value
@@ -69,7 +73,17 @@ def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
         if name not in run.spec.params:
             hint = did_you_mean(name, run.spec.params) or f"it has {', '.join(run.spec.params) or 'none'}"
             run.error("A307", tree.span, f'{run.spec.name} has no parameter "{name}"', hint)
+    if run.spec.no_params:
+        env[INCOMPLETE] = Unknown
     return env
+
+
+def _param(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
+    later = names_in(tree) & run.spec.params.keys() - env.keys()
+    if not later:
+        return _value(run, tree, env | ({INCOMPLETE: Unknown} if run.spec.no_params else {}))
+    run.error("A303", tree.span, f'"{min(later)}" is not known here', "a parameter reads only those that stand before it")
+    return Unknown
 
 
 def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
@@ -98,11 +112,11 @@ def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
     return value
 
 
-def _closures(context: Context) -> None:
+def _closures(params: dict[str, Any], context: Context) -> None:
     """Parameters that are mappings are layers, as in `act: {leaky_relu: 0.1}`, or rows of values."""
-    for name, value in context.env.items():
+    for name, value in params.items():
         if isinstance(value, t.Mapping):
-            context.env[name] = Closure(value, context)  # type: ignore[index]
+            params[name] = Closure(value, context)
 
 
 def _inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
@@ -111,9 +125,13 @@ def _inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dic
         found = {}
         for key, shape in tree.items:
             name = str(key.value)
-            if not NAME.match(name) or name == "input":
-                run.error("A306", key.span, f'"{name}" cannot name an input', "letters, digits and _, and not `input`")
+            if not is_name(name):
+                run.error("A306", key.span, f'"{name}" cannot name an input', RULE)
             found[name] = _shape(run, name, changes.get(name, shape), env)
+        if not found and not tree.broken:
+            run.error("A202", tree.span, "no inputs", "input: [3, 224, 224], or input: {image: [3, 224, 224]}")
+        if not found or tree.broken:
+            found["input"] = UNKNOWN
         wrong = [name for name in changes if name not in found]
     else:
         wrong = [name for name in changes if name not in ("", "input")]
@@ -129,10 +147,15 @@ def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any]) -> Value:
     value = _value(run, tree, env)
     if value is Unknown:
         return UNKNOWN
-    if not isinstance(value, list) or not 1 <= len(value) <= 4 or not all(is_int(size, 1) for size in value):
-        run.error(
-            "A402", tree.span, f"{shown(value)} is not a shape", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"
-        )
+    hint = "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"
+    if not isinstance(value, list) or not 1 <= len(value) <= 4:
+        run.error("A402", tree.span, f"{shown(value)} is not a shape", hint)
+        return UNKNOWN
+    wrong = [at for at, size in enumerate(value) if not is_int(size, 1)]
+    for at in wrong:
+        item = tree.items[at] if isinstance(tree, t.Sequence) else tree
+        run.error("A402", item.span, f"{shown(value[at])} is not a size", hint)
+    if wrong:
         return UNKNOWN
     return Value(None, 0, Shape(value), name)
 
@@ -149,6 +172,8 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
     else:
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
         pairs = [(str(item.value) if isinstance(item, t.Scalar) else "", item) for item in items]
+    if not pairs:
+        run.error("A202", tree.span, "outputs names nothing", "remove it: the last layer comes out unless told")
     run.training += 1  # an output may be there in training alone
     for name, item in pairs:
         found = _value(run, item, dict(context.env))
@@ -176,7 +201,12 @@ def _check_defaults(run: Run) -> None:
 
     context = Context(space := Space(run.graph.root, None), space, run.graph.params, Place(None, {}, (), 0))
     for kind, (key, _) in run.spec.defaults.items():
+        if kind in GROUPS:
+            run.error("A301", key.span, f'"{kind}" takes no arguments', "defaults are of layers and blocks")
+            continue
         found = find_block(run, kind, own=True) or OPERATORS.get(kind) or find_block(run, kind, own=False) or find_offered(kind, key.span)
+        if found is None and run.spec.no_blocks:
+            continue
         if found is None:
             run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_kind(run, kind))
         else:

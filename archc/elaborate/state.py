@@ -7,6 +7,7 @@ from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.blocks import Block
+from archc.language.entries import Chain, Entry
 from archc.language.spec import Spec
 from archc.language.values import Mistake
 from archc.shape import Shape
@@ -44,7 +45,7 @@ class Ref:
 class Space:
     """The names of one level. `outer` is where a name is looked for next; None at a block's edge."""
 
-    __slots__ = ("count", "names", "open", "outer", "prefix", "scope")
+    __slots__ = ("chains", "count", "names", "open", "outer", "prefix", "scope")
 
     def __init__(self, scope: Scope, outer: Space | None) -> None:
         self.scope = scope
@@ -52,7 +53,13 @@ class Space:
         self.outer = outer
         self.names: dict[str, Ref] = {}
         self.open: dict[str, Space] = {}  # the level below that is being made: its names are known, its value is not
+        self.chains: list[Chain] = []  # those that give names to this level
         self.count = 0
+
+    @property
+    def broken(self) -> bool:
+        """Whether an entry of this level was refused: its name may be the one that is missed."""
+        return any(chain.broken for chain in self.chains) or (self.outer is not None and self.outer.broken)
 
 
 class Place:
@@ -96,6 +103,9 @@ class Closure:
         self.tree = tree
         self.context = context
 
+    def __str__(self) -> str:
+        return "a layer"
+
 
 class Run:
     """One elaboration: its spec, its graph in the making, its budget of work."""
@@ -106,6 +116,7 @@ class Run:
         self.graph = Graph(spec.name, spec.doc, {})
         self.facts: dict[Any, Any] = {}
         self.presets: dict[str, dict[str, Any]] = {}
+        self.met: set[Entry] = set()  # the entries that were elaborated at least once
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
         self.steps = 0

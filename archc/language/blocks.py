@@ -4,23 +4,34 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from keyword import iskeyword
 
 from archc.language.entries import Chain, read_chain, read_entry
-from archc.signature import BROKEN, MISSING, NAMED, Param, Signature
+from archc.language.values import Mistake, written
+from archc.signature import BROKEN, MISSING, NAMED, Param, Signature, Type
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
+RULE = "letters, digits and _, not a digit first, and no word of the language"
 _KEYS = ("doc", "params", "inputs", "layers")
 _SIGNATURE = re.compile(r"\s*([A-Za-z]+)\s*(?:=\s*(.*\S))?\s*\Z", re.DOTALL)
 RESERVED = ("input", "index", "first", "last", "true", "false", "null")
 
 
+def is_name(name: object) -> bool:
+    """Whether an expression can read a value of this name."""
+    return isinstance(name, str) and NAME.match(name) is not None and name not in RESERVED and not iskeyword(name)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Block:
-    """A block: its parameters, its inputs' names (none: one input, `input`), its chain. `in_spec`: it sees the spec's params."""
+    """A block: its parameters, its inputs' names (none: one input, `input`), its chain. `in_spec`: it sees the spec's params.
+
+    `broken`: a mistake in it was reported, and its uses are passed over in silence.
+    """
 
     name: str
     doc: str
@@ -30,6 +41,7 @@ class Block:
     layers: Chain
     span: Span
     in_spec: bool
+    broken: bool = False
 
 
 def read_blocks(tree: t.Tree, diagnostics: Diagnostics, in_spec: bool) -> dict[str, Block]:
@@ -41,38 +53,46 @@ def read_blocks(tree: t.Tree, diagnostics: Diagnostics, in_spec: bool) -> dict[s
     for key, body in tree.items:
         if not NAME.match(str(key.value)):
             diagnostics.error("A306", key.span, f'"{key.value}" cannot name a block', "letters, digits and _, not a digit first")
-        elif (block := read_block(key, body, diagnostics, in_spec)) is not None:
-            found[block.name] = block
+        else:
+            found[str(key.value)] = read_block(key, body, diagnostics, in_spec)
     return found
 
 
-def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: bool) -> Block | None:
+def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: bool) -> Block:
     """One block: `{doc: …, params: {name: type = default}, inputs: [x, y], layers: …}`."""
+    name = str(key.value)
     if not isinstance(body, t.Mapping):
-        diagnostics.error("A202", body.span if body.end > body.start else key.span, "a block is a mapping", "with `params` and `layers`")
-        return None
+        hint = "{layers: …}, and `params` if it takes any"
+        diagnostics.error("A202", body.span if body.end > body.start else key.span, "a block is a mapping", hint)
+        return Block(name, "", Signature({}), {}, (), Chain([]), key.span, in_spec, broken=True)
     unknown_keys(body, _KEYS, diagnostics, "a block")
-    layers = body.get("layers")
-    if layers is None:
-        diagnostics.error("A204", key.span, f'the block "{key.value}" has no layers', "add `layers:`")
-        return None
-    chain = read_chain(layers, diagnostics, key.span)
     inputs = _inputs(body.get("inputs"), diagnostics)
-    params, defaults = _params(body.get("params"), diagnostics)
-    if chain is None:
-        return None
-    check_chain(chain, diagnostics)
+    params, defaults = _params(body.get("params"), inputs or (), diagnostics)
+    chain = _layers(key, body, diagnostics)
     doc = body.get("doc")
     return Block(
-        name=str(key.value),
+        name=name,
         doc=str(doc.value).strip() if isinstance(doc, t.Scalar) and doc.value is not None else "",
-        signature=Signature(params),
+        signature=Signature(params or {}),
         defaults=defaults,
-        inputs=inputs,
-        layers=chain,
+        inputs=inputs or (),
+        layers=chain or Chain([]),
         span=key.span,
         in_spec=in_spec,
+        broken=chain is None or inputs is None or params is None or body.broken,
     )
+
+
+def _layers(key: t.Scalar, body: t.Mapping, diagnostics: Diagnostics) -> Chain | None:
+    layers = body.get("layers")
+    if layers is None:
+        if not any(did_you_mean(str(other.value), ("layers",)) for other, _ in body.items) and not body.broken:
+            diagnostics.error("A204", key.span, f'the block "{key.value}" has no layers', "add `layers:`")
+        return None
+    chain = read_chain(layers, diagnostics, key.span)
+    if chain is not None:
+        check_chain(chain, diagnostics)
+    return chain
 
 
 def unknown_keys(tree: t.Mapping, known: tuple[str, ...], diagnostics: Diagnostics, what: str) -> None:
@@ -87,57 +107,70 @@ def check_chain(chain: Chain, diagnostics: Diagnostics) -> None:
     todo = [value for _, value in chain.entries]
     while todo:
         entry = read_entry(todo.pop(), diagnostics)
-        if entry is None or entry.kind not in ("layers", "inline"):
-            continue
-        inner = read_chain(entry.argument, diagnostics, entry.kind_span)
-        todo.extend(value for _, value in inner.entries) if inner is not None else None
+        if entry is not None and entry.chain is not None:
+            todo.extend(value for _, value in entry.chain.entries)
 
 
-def _inputs(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[str, ...]:
+def _inputs(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[str, ...] | None:
+    """The names of a block's inputs; None after a mistake."""
     if tree is None:
         return ()
-    if isinstance(tree, t.Sequence) and all(isinstance(item, t.Scalar) and NAME.match(str(item.value)) for item in tree.items):
-        names = tuple(str(item.value) for item in tree.items if isinstance(item, t.Scalar))
-        if len(set(names)) == len(names) and not set(names) & set(RESERVED):
-            return names
-    diagnostics.error("A202", tree.span, "the inputs of a block are a list of names", "inputs: [x, skip]")
-    return ()
+    names: list[str] = []
+    for item in tree.items if isinstance(tree, t.Sequence) else [tree]:
+        if not isinstance(item, t.Scalar) or not isinstance(tree, t.Sequence):
+            diagnostics.error("A202", item.span, "the inputs of a block are a list of names", "inputs: [x, skip]")
+        elif not is_name(item.value):
+            diagnostics.error("A306", item.span, f'"{item.value}" cannot name an input of a block', RULE)
+        elif item.value in names:
+            diagnostics.error("A305", item.span, f'the input "{item.value}" stands twice', "inputs: [x, skip]")
+        else:
+            names.append(item.value)
+            continue
+        return None
+    return tuple(names)
 
 
-def _params(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[dict[str, Param], dict[str, t.Tree]]:
+def _params(tree: t.Tree | None, inputs: tuple[str, ...], diagnostics: Diagnostics) -> tuple[dict[str, Param] | None, dict[str, t.Tree]]:
+    """The parameters of a block (None where there is no telling) and the defaults among them."""
     params: dict[str, Param] = {}
     defaults: dict[str, t.Tree] = {}
     if tree is None or (isinstance(tree, t.Scalar) and tree.value is None):
         return params, defaults
     if not isinstance(tree, t.Mapping):
         diagnostics.error("A202", tree.span, "params are a mapping of names to types", "params: {channels: int, stride: int = 1}")
-        return params, defaults
+        return None, defaults
+    good = not tree.broken
     for key, signature in tree.items:
         name = str(key.value)
-        if not NAME.match(name) or name in RESERVED:
-            diagnostics.error("A306", key.span, f'"{name}" cannot name a parameter', "letters, digits and _, and no word of the language")
+        if not is_name(name):
+            diagnostics.error("A306", key.span, f'"{name}" cannot name a parameter', RULE)
+            good = False
+            continue
+        if name in inputs:
+            diagnostics.error("A305", key.span, f'"{name}" is an input of the block already', "choose another name")
+            good = False
             continue
         params[name], default = _read_signature(name, signature, diagnostics) or (Param(name, BROKEN, None), None)
         if default is not None:
             defaults[name] = default
-    return params, defaults
+    return (params if good else None), defaults
 
 
 def _read_signature(name: str, tree: t.Tree, diagnostics: Diagnostics) -> tuple[Param, t.Tree | None] | None:
     """`type` or `type = default`."""
-    text = tree.value if isinstance(tree, t.Scalar) and isinstance(tree.value, str) else None
-    match = _SIGNATURE.match(text) if text is not None else None
-    if match is None or not isinstance(tree, t.Scalar):
-        hint = (
-            f"write `{name}: int = {getattr(tree, 'value', '…')}`"
-            if isinstance(tree, t.Scalar) and text is None
-            else "a type, as in `int` or `int = 1`"
-        )
+    if not isinstance(tree, t.Scalar) or not isinstance(tree.value, str):
+        value = getattr(tree, "value", None)
+        hint = f"write `{name}: int = {value}`" if isinstance(value, int | float) else "a type, as in `int` or `int = 1`"
         diagnostics.error("A206", tree.span, f"the type of {name} is missing", hint)
         return None
-    if match[1] not in NAMED:
-        hint = did_you_mean(match[1], NAMED) or f"types are {', '.join(NAMED)}"
-        diagnostics.error("A206", tree.inner(*match.span(1)), f'no type is called "{match[1]}"', hint)
+    match = _SIGNATURE.match(tree.value)
+    if match is None or match[1] not in NAMED:
+        wrong = match[1] if match is not None else tree.value
+        span = tree.inner(*match.span(1)) if match is not None else tree.span
+        hint = did_you_mean(re.split(r"\W", wrong)[0], NAMED) or "a type is " + ", ".join(NAMED)
+        if match is None:
+            hint = f"write `type` or `type = default`; {hint}"
+        diagnostics.error("A206", span, f'no type is called "{wrong}"', hint)
         return None
     type_ = NAMED[match[1]]
     if match[2] is None:
@@ -146,14 +179,17 @@ def _read_signature(name: str, tree: t.Tree, diagnostics: Diagnostics) -> tuple[
     default = t.parse_part(span.source, span.start, span.end, diagnostics)
     if default is None:
         return None
-    constant = isinstance(default, t.Scalar) and not (isinstance(default.value, str) and "$" in default.value)
-    if (
-        constant
-        and match[1] != "layer"
-        and isinstance(default, t.Scalar)
-        and default.value is not None
-        and type_.accept(default.value) is MISSING
-    ):
+    if match[1] != "layer" and not _fits(default, type_):
         diagnostics.error("A206", span, f"the default of {name} is not {type_.expected}")
         return None
     return Param(name, type_, default.value if isinstance(default, t.Scalar) else match[2]), default
+
+
+def _fits(default: t.Tree, type_: Type) -> bool:
+    """Whether a default is of its type, or null; true of what only an environment can tell."""
+    try:
+        form = written(default)
+    except Mistake:
+        return True  # said where it is used
+    value = form.work({}) if form.constant else None
+    return value is None or type_.accept(value) is not MISSING

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Span
@@ -22,16 +24,33 @@ GROUPS = {
 }
 
 
-class Entry:
-    """One entry: its kind, the kind's argument, its modifiers."""
+# What modifiers, and the layer's own name, are called elsewhere.
+_ELSEWHERE = {
+    "if": "the modifier is called `when`",
+    "name": "an entry is named by its key in a mapping: {name: {conv: 64}}",
+    "id": "an entry is named by its key in a mapping: {name: {conv: 64}}",
+} | {
+    word: hint
+    for hint, words in {
+        "the modifier is called `repeat`": ("times", "count", "n", "num", "number", "copies"),
+        "the modifier is called `from`": ("input", "inputs", "bottom", "in", "source"),
+        "the layer's name is the key: {conv: {channels: 64}}": ("type", "op", "layer", "kind", "class", "module"),
+    }.items()
+    for word in words
+}
 
-    __slots__ = ("argument", "kind", "kind_span", "modifiers", "tree")
+
+class Entry:
+    """One entry: its kind, the kind's argument, its modifiers; for `layers` and `inline`, the chain inside it."""
+
+    __slots__ = ("argument", "chain", "kind", "kind_span", "modifiers", "tree")
 
     def __init__(self, tree: t.Tree, kind: str, kind_span: Span, argument: t.Tree | None) -> None:
         self.tree = tree
         self.kind = kind
         self.kind_span = kind_span
         self.argument = argument
+        self.chain: Chain | None = None
         self.modifiers: dict[str, t.Tree] = {}
 
     @property
@@ -40,12 +59,13 @@ class Entry:
 
 
 class Chain:
-    """Entries in order. A mapping names them by key, a list numbers them (the keys are None)."""
+    """Entries in order. A mapping names them by key, a list numbers them (the keys are None). `broken`: one was refused."""
 
-    __slots__ = ("entries",)
+    __slots__ = ("broken", "entries")
 
-    def __init__(self, entries: list[tuple[t.Scalar | None, t.Tree]]) -> None:
+    def __init__(self, entries: list[tuple[t.Scalar | None, t.Tree]], broken: bool = False) -> None:
         self.entries = entries
+        self.broken = broken
 
 
 def read_chain(tree: t.Tree | None, diagnostics: Diagnostics, where: Span) -> Chain | None:
@@ -53,9 +73,12 @@ def read_chain(tree: t.Tree | None, diagnostics: Diagnostics, where: Span) -> Ch
     if isinstance(tree, t.Sequence):
         return Chain([(None, item) for item in tree.items])
     if isinstance(tree, t.Mapping):
-        return Chain([(key, value) for key, value in tree.items])
+        return Chain([(key, value) for key, value in tree.items], tree.broken)
     span = tree.span if tree is not None and tree.end > tree.start else where
-    diagnostics.error("A202", span, "not a chain of layers", "a list of entries, or a mapping of names to entries")
+    hint = "a list of entries, or a mapping of names to entries"
+    if isinstance(tree, t.Scalar) and isinstance(tree.value, str) and tree.value.startswith("-"):
+        hint = "a list has a space after each dash: - relu"
+    diagnostics.error("A202", span, "not a chain of layers", hint)
     return None
 
 
@@ -68,18 +91,39 @@ def read_entry(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
 
 def _read(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
     if isinstance(tree, t.Sequence):
-        return Entry(tree, "layers", tree.span, tree)
-    if isinstance(tree, t.Mapping):
-        return _read_mapping(tree, diagnostics)
-    assert isinstance(tree, t.Scalar)
-    if isinstance(tree.value, str):
-        return Entry(tree, tree.value, tree.span, None)
-    if tree.value is None:
-        return Entry(tree, "null", tree.span, None)
-    if tree.value is t.BROKEN:
+        entry: Entry | None = Entry(tree, "layers", tree.span, tree)
+    elif isinstance(tree, t.Mapping):
+        entry = _read_mapping(tree, diagnostics)
+    else:
+        assert isinstance(tree, t.Scalar)
+        return _read_word(tree, diagnostics)
+    if entry is not None and entry.kind in ("layers", "inline"):
+        entry.chain = read_chain(entry.argument, diagnostics, entry.kind_span)
+        return entry if entry.chain is not None else None
+    return entry
+
+
+def _read_word(tree: t.Scalar, diagnostics: Diagnostics) -> Entry | None:
+    value = tree.value
+    if value is t.BROKEN:
         return None
-    diagnostics.error("A202", tree.span, "not a layer", "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`")
+    if value is None and tree.end > tree.start:
+        return Entry(tree, "null", tree.span, None)
+    if value is None:
+        diagnostics.error("A203", tree.span, "an empty entry", "name a layer; `identity` passes the value on")
+    elif not isinstance(value, str):
+        diagnostics.error("A202", tree.span, "not a layer", "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`")
+    elif not tree.quoted and re.match(r"[A-Za-z_]\w*:\S", value):
+        name, _, rest = value.partition(":")
+        diagnostics.error("A106", tree.span, f'"{value}" reads as one word', f"a space after the colon: {name}: {rest}")
+    else:
+        return Entry(tree, value, tree.span, None)
     return None
+
+
+def looks_like_entry(tree: t.Tree) -> bool:
+    """Whether a value is written as an entry would be, and not as an argument."""
+    return isinstance(tree, t.Mapping) or (isinstance(tree, t.Scalar) and isinstance(tree.value, str) and not tree.value.startswith("$"))
 
 
 def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
@@ -87,9 +131,12 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
     if not kinds and tree.broken:
         return None
     if not kinds:
-        at = tree.items[0][0].span if tree.items else tree.span
-        found = "modifiers alone" if tree.items else "an empty mapping"
-        diagnostics.error("A203", at, f"{found}, and no layer", "add one, as in `conv: {channels: 64}`")
+        first = tree.items[0][0] if tree.items else None
+        found = "modifiers alone" if first else "an empty mapping"
+        hint = (
+            f"`{first.value}` stands beside a layer: {{{first.value}: …, conv: 64}}" if first else "add one, as in `conv: {channels: 64}`"
+        )
+        diagnostics.error("A203", first.span if first else tree.span, f"{found}, and no layer", hint)
         return None
     if len(kinds) > 1:
         _several_kinds(kinds, diagnostics)
@@ -101,13 +148,18 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
 
 
 def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostics) -> None:
-    """Two keys that are no modifiers: one is misspelled, or an argument stands a level too high."""
+    """Two keys that are no modifiers: one is misspelled, or an argument stands a level too high, or it is a chain."""
     for key, _ in kinds:
-        hint = did_you_mean(str(key.value), MODIFIERS)
+        hint = _ELSEWHERE.get(str(key.value)) or did_you_mean(str(key.value), MODIFIERS)
         if hint:
             diagnostics.error("A201", key.span, f'unknown modifier "{key.value}"', hint)
             return
-    first, second = kinds[0][0], kinds[1][0]
-    inside = f"{{{first.value}: {{…, {second.value}: …}}}}"
-    hint = f"an argument of {first.value} goes inside it: {inside}; a second layer needs an entry of its own"
-    diagnostics.error("A203", second.span, f'an entry is one layer; this is "{first.value}" and "{second.value}"', hint)
+    first, second = str(kinds[0][0].value), str(kinds[1][0].value)
+    value = kinds[1][1]
+    if all(looks_like_entry(one) for _, one in kinds):
+        hint = f"a chain of named layers is {{layers: {{{first}: …, {second}: …}}}}; two layers are two entries"
+    elif isinstance(value, t.Scalar) and value.value is None:
+        hint = "a second layer needs an entry of its own"
+    else:
+        hint = f"an argument of {first} goes inside it: {{{first}: {{…, {second}: …}}}}; a second layer needs an entry of its own"
+    diagnostics.error("A203", kinds[1][0].span, f'an entry is one layer; this is "{first}" and "{second}"', hint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archc.language.blocks import Block, read_blocks
+from archc.language.entries import Chain
 from archc.language.spec import Spec, read_spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
@@ -45,6 +46,11 @@ def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostic
     return None
 
 
+def _anything(source: Source) -> Spec:
+    """In place of a spec that cannot be read: what builds on it is not held against it."""
+    return Spec(source, "", input=t.Scalar(source, 0, 0, t.BROKEN), layers=Chain([]), no_params=True, no_blocks=True)
+
+
 class Loader:
     """Loads one spec; `root` is the folder that no path in it may leave (None: it may name no files)."""
 
@@ -57,16 +63,18 @@ class Loader:
         tree = t.parse(source, self.diagnostics)
         if tree is None:
             return None
-        base, used = None, {}
-        if isinstance(tree, t.Mapping):
-            extends, use = tree.get("extends"), tree.get("use")
-            if extends is not None:
-                base = self._extended(extends, path, line)
-                if base is None:
-                    return None
-            if use is not None:
-                used = self._used(use, path)
-        return read_spec(tree, source, base, used, self.diagnostics)
+        if not isinstance(tree, t.Mapping):
+            return read_spec(tree, source, None, {}, self.diagnostics)
+        extends, use = tree.get("extends"), tree.get("use")
+        base = self._extended(extends, path, line) if extends is not None else None
+        used = self._used(use, path) if use is not None else {}
+        if extends is not None and base is None:  # what the spec says itself is read all the same
+            read_spec(tree, source, _anything(source), used or {}, self.diagnostics)
+            return None
+        spec = read_spec(tree, source, base, used or {}, self.diagnostics)
+        if spec is not None and used is None:
+            spec.no_blocks = True
+        return spec
 
     def _extended(self, tree: t.Tree, path: Path | None, line: tuple[Path, ...]) -> Spec | None:
         if not isinstance(tree, t.Scalar) or not isinstance(tree.value, str):
@@ -113,24 +121,29 @@ class Loader:
         except ValueError:
             return str(path)
 
-    def _used(self, tree: t.Tree, path: Path | None) -> dict[str, Block]:
+    def _used(self, tree: t.Tree, path: Path | None) -> dict[str, Block] | None:
+        """The blocks of all files that a spec uses; None where one of them could not be read."""
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
         found: dict[str, Block] = {}
+        whole = True
         for item in items:
             if not isinstance(item, t.Scalar) or not isinstance(item.value, str):
                 self.diagnostics.error("A202", item.span, "use names files of blocks", "use: [my_blocks.yaml]")
+                whole = False
                 continue
             target = self._packaged(item) if ":" in item.value else self._path(item, path)
             source = read_file(target, self._shown(target), item.span, self.diagnostics) if target is not None else None
-            if source is not None:
-                found.update(self._blocks(source))
-        return found
+            tree_of = t.parse(source, self.diagnostics) if source is not None else None
+            whole = whole and isinstance(tree_of, t.Mapping) and not tree_of.broken
+            if tree_of is not None:
+                found.update(self._blocks(tree_of))
+        return found if whole else None
 
-    def _blocks(self, source: Source) -> dict[str, Block]:
-        tree = t.parse(source, self.diagnostics)
-        if isinstance(tree, t.Mapping) and tree.get("layers") is not None and isinstance(tree.get("blocks"), t.Mapping):
-            tree = tree.get("blocks")  # the blocks of another spec
-        return read_blocks(tree, self.diagnostics, in_spec=False) if tree is not None else {}
+    def _blocks(self, tree: t.Tree) -> dict[str, Block]:
+        blocks = tree.get("blocks") if isinstance(tree, t.Mapping) and tree.get("layers") is not None else None
+        if isinstance(blocks, t.Mapping):
+            tree = blocks  # the blocks of another spec
+        return read_blocks(tree, self.diagnostics, in_spec=False)
 
     def _packaged(self, tree: t.Scalar) -> Path | None:
         """`package:file.yaml`: a file of an installed package that offers blocks (entry point group `archc.blocks`).

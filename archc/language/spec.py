@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from archc.language.blocks import NAME, RESERVED, Block, check_chain, read_blocks, unknown_keys
+from archc.language.blocks import RULE, Block, check_chain, is_name, read_blocks, unknown_keys
 from archc.language.entries import Chain, read_chain
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
+from archc.text.suggest import did_you_mean, nearest
 
 KEYS = {
     "archc": "the version of the language, 1",
@@ -40,9 +42,15 @@ METRICS = {
 }
 
 
+Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
+
+
 @dataclass(slots=True)
 class Spec:
-    """A spec with all that it inherits. Trees know the file in which they stand."""
+    """A spec with all that it inherits. Trees know the file in which they stand.
+
+    `no_params`, `no_blocks`: some were refused, so that an unknown one may be among them.
+    """
 
     source: Source
     name: str
@@ -56,6 +64,8 @@ class Spec:
     layers_span: Span | None = None
     outputs: t.Tree | None = None
     train: t.Tree | None = None
+    no_params: bool = False
+    no_blocks: bool = False
 
 
 def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, Block], diagnostics: Diagnostics) -> Spec | None:
@@ -74,11 +84,19 @@ def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, B
             read(spec, key, value, diagnostics)
     if base is not None:
         _check_params(tree, base, diagnostics)
-    for wanted in ("input", "layers"):
-        if getattr(spec, wanted) is None and tree.get(wanted) is None:
-            hint = "input: [3, 224, 224]" if wanted == "input" else "layers: [{conv: 64}, relu]"
-            diagnostics.error("A204", tree.items[0][0].span if tree.items else tree.span, f"the spec has no `{wanted}`", f"add `{hint}`")
+    _check_missing(spec, tree, diagnostics)
     return spec
+
+
+def _check_missing(spec: Spec, tree: t.Mapping, diagnostics: Diagnostics) -> None:
+    """`input` and `layers` must be there, unless a misspelled or refused key may be what is missing."""
+    examples = {"input": "`input: [3, 224, 224]`", "layers": "`layers: [{conv: 64}, relu]`"}
+    misspelled = [name for key, _ in tree.items if key.value not in KEYS for name in nearest(str(key.value), KEYS)]
+    missing = [name for name in examples if getattr(spec, name) is None and tree.get(name) is None and name not in misspelled]
+    if missing and not tree.broken:
+        message = f"the spec has no {' and no '.join(f'`{name}`' for name in missing)}"
+        span = tree.items[0][0].span if tree.items else tree.span
+        diagnostics.error("A204", span, message, "add " + " and ".join(examples[name] for name in missing))
 
 
 def _check_keys(tree: t.Mapping, diagnostics: Diagnostics) -> None:
@@ -105,33 +123,35 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         base.layers_span,
         base.outputs,
         base.train,
+        base.no_params,
+        base.no_blocks,
     )
 
 
 def _check_params(tree: t.Mapping, base: Spec, diagnostics: Diagnostics) -> None:
     """A parameter that the base has not, in a spec that adds nothing that could read it, is misspelled."""
-    from archc.text.suggest import did_you_mean
-
     params = tree.get("params")
     if not isinstance(params, t.Mapping) or any(tree.get(key) is not None for key in ("layers", "blocks", "input", "defaults")):
         return
     for key, _ in params.items:
-        if key.value not in base.params:
+        if key.value not in base.params and not base.no_params:
             hint = did_you_mean(str(key.value), base.params) or f"it has {', '.join(base.params) or 'none'}"
             diagnostics.error("A307", key.span, f'{base.name}, which this extends, has no parameter "{key.value}"', hint)
 
 
-def _text(attribute: str):  # type: ignore[no-untyped-def]
+def _text(attribute: str) -> Reader:
     def read(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
         if not isinstance(value, t.Scalar) or isinstance(value.value, bool) or value.value is None:
-            diagnostics.error("A202", value.span if value.end > value.start else key.span, f"{attribute} is a text")
+            diagnostics.error(
+                "A202", value.span if value.end > value.start else key.span, f"{attribute} is a text", "write one, or remove the key"
+            )
         else:
             setattr(spec, attribute, str(value.value).strip())
 
     return read
 
 
-def _tree(attribute: str):  # type: ignore[no-untyped-def]
+def _tree(attribute: str) -> Reader:
     def read(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
         setattr(spec, attribute, value)
 
@@ -142,23 +162,29 @@ def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> 
     if isinstance(value, t.Mapping):
         return value.items
     if not (isinstance(value, t.Scalar) and value.value is None):
-        diagnostics.error("A202", value.span, f"{key.value} is a mapping of {what}")
+        diagnostics.error("A202", value.span, f"{key.value} is a mapping of {what}", _EXAMPLES[str(key.value)])
     return []
 
 
+_EXAMPLES = {
+    "params": "params: {classes: 1000}",
+    "expect": "expect: {parameters: 25.6M}",
+    "defaults": "defaults: {batchnorm: {eps: 0.001}}",
+}
+
+
 def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
-    for name, default in _rows(value, key, "names to values", diagnostics):
-        if not NAME.match(str(name.value)) or name.value in RESERVED:
-            diagnostics.error(
-                "A306", name.span, f'"{name.value}" cannot name a parameter', "letters, digits and _, and no word of the language"
-            )
-        else:
+    rows = _rows(value, key, "names to values", diagnostics)
+    spec.no_params |= value.broken if isinstance(value, t.Mapping) else not rows
+    for name, default in rows:
+        if is_name(name.value):
             spec.params[str(name.value)] = name, default
+        else:
+            spec.no_params = True
+            diagnostics.error("A306", name.span, f'"{name.value}" cannot name a parameter', RULE)
 
 
 def _read_expect(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
-    from archc.text.suggest import did_you_mean
-
     for name, wanted in _rows(value, key, "figures", diagnostics):
         if name.value not in METRICS:
             hint = did_you_mean(str(name.value), METRICS) or f"there are {', '.join(METRICS)}"
@@ -176,6 +202,7 @@ def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagno
 
 
 def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.no_blocks |= not isinstance(value, t.Mapping) or value.broken
     if not (isinstance(value, t.Scalar) and value.value is None):
         spec.blocks.update(read_blocks(value, diagnostics, in_spec=True))
 
@@ -184,12 +211,12 @@ def _read_layers(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
     spec.layers = read_chain(value, diagnostics, key.span)
     spec.layers_span = key.span
     if spec.layers is not None:
-        if not spec.layers.entries:
+        if not spec.layers.entries and not spec.layers.broken:
             diagnostics.error("A204", key.span, "no layers", "add one, as in `- {conv: 64}`")
         check_chain(spec.layers, diagnostics)
 
 
-_READERS = {
+_READERS: dict[str, Reader] = {
     "name": _text("name"),
     "doc": _text("doc"),
     "input": _tree("input"),

@@ -6,7 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archc.language.expression import Env, Expression, ExpressionError, Unknown
+from archc.language.expression import Env, Expression
+from archc.language.functions import Axes, ExpressionError, Unknown, instead
+from archc.signature import shown
 from archc.text import tree as t
 from archc.text.source import Span
 
@@ -62,6 +64,8 @@ def _compile(tree: t.Tree) -> Written:
     if isinstance(tree, t.Sequence):
         parts = [written(item) for item in tree.items]
         return _joined(parts, lambda env: [part.work(env) for part in parts])
+    if isinstance(tree, t.Mapping) and tree.broken:
+        return Written(_unknown, frozenset(), False)
     if isinstance(tree, t.Mapping):
         rows = [(key.value, written(value)) for key, value in tree.items]
         return _joined([part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
@@ -92,14 +96,16 @@ def _compile_text(tree: t.Scalar, text: str) -> Written:
         return Written(lambda env: _run(tree, expression, start, env), names, False)
 
     def interpolate(env: Env) -> str:
-        return "".join(piece if isinstance(piece, str) else _text(_run(tree, *piece, env)) for piece in pieces)
+        return "".join(piece if isinstance(piece, str) else _text(_run(tree, *piece, env), tree) for piece in pieces)
 
     return Written(interpolate, names, not names and all(isinstance(piece, str) for piece in pieces))
 
 
-def _text(value: Any) -> str:
+def _text(value: Any, tree: t.Scalar) -> str:
     if isinstance(value, bool) or value is None:
         return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, Axes):
+        raise Mistake("A402", tree.span, f"{shown(value)} is no text", instead(value))
     return str(value)
 
 
@@ -107,13 +113,14 @@ def _run(tree: t.Scalar, expression: Expression, start: int, env: Env) -> Any:
     try:
         return expression.value(env)
     except ExpressionError as error:
-        raise _mistake(tree, error, start) from None
+        raise _mistake(tree, error, expression.text, start) from None
     except RecursionError:
         raise Mistake("A401", tree.span, "an expression that is too deep") from None
 
 
-def _mistake(tree: t.Scalar, error: ExpressionError, start: int) -> Mistake:
-    return Mistake(error.code, tree.inner(start + error.start, start + max(error.end, error.start + 1)), error.message, error.hint)
+def _mistake(tree: t.Scalar, error: ExpressionError, text: str, start: int) -> Mistake:
+    first, last = (len(text.encode()[:offset].decode(errors="ignore")) for offset in (error.start, error.end))
+    return Mistake(error.code, tree.inner(start + first, start + max(last, first + 1)), error.message, error.hint)
 
 
 def _pieces(tree: t.Scalar, text: str) -> list[str | tuple[Expression, int]]:
@@ -134,7 +141,7 @@ def _pieces(tree: t.Scalar, text: str) -> list[str | tuple[Expression, int]]:
         try:
             pieces.append((Expression(text[start:end]), start))
         except ExpressionError as error:
-            raise _mistake(tree, error, start) from None
+            raise _mistake(tree, error, text[start:end], start) from None
     return pieces
 
 
@@ -147,7 +154,8 @@ def _bounds(tree: t.Scalar, text: str, dollar: int) -> tuple[int, int, int]:
         return dollar + 2, close, close + 1
     name = _NAME.match(text, dollar + 1)
     if name is None:
-        raise Mistake("A401", tree.inner(dollar, dollar + 1), "a $ with no name after it", "write $name, ${…}, or $$ for a dollar sign")
+        hint = "write $name (letters a to z, digits, _), ${…}, or $$ for a dollar sign"
+        raise Mistake("A401", tree.inner(dollar, dollar + 1), "a $ with no name after it", hint)
     return name.start(), name.end(), name.end()
 
 

@@ -1,0 +1,64 @@
+"""What elaboration did not come by: entries of blocks that nothing uses, and of what `when` leaves out."""
+
+from __future__ import annotations
+
+from archc.elaborate.blocks import find_block
+from archc.elaborate.hints import beside
+from archc.elaborate.naming import suggest_kind
+from archc.elaborate.state import Run
+from archc.language.entries import GROUPS, Chain, Entry, read_entry
+from archc.ops import OPERATORS
+from archc.signature import Signature
+from archc.text import tree as t
+from archc.text.suggest import did_you_mean
+
+
+def check_unmet(run: Run) -> None:
+    """Their kinds, and the names of their arguments; values need shapes, which are not there."""
+    chains = [block.layers for block in run.spec.blocks.values() if block.in_spec and not block.broken]
+    for chain in [*chains, *([run.spec.layers] if run.spec.layers is not None else [])]:
+        _check_chain(run, chain)
+
+
+def _check_chain(run: Run, chain: Chain) -> None:
+    todo = [tree for _, tree in chain.entries]
+    while todo:
+        entry = read_entry(todo.pop(), run.diagnostics)
+        if entry is None:
+            continue
+        if entry.chain is not None:
+            todo.extend(tree for _, tree in entry.chain.entries)
+        elif entry not in run.met and entry.kind not in GROUPS and entry.kind != "null" and not entry.kind.startswith("$"):
+            todo.extend(_check_entry(run, entry))
+
+
+def _check_entry(run: Run, entry: Entry) -> list[t.Tree]:
+    """The branches of an entry, to be checked in their turn."""
+    block = find_block(run, entry.kind, own=True)
+    op = OPERATORS.get(entry.kind) if block is None else None
+    block = block or (find_block(run, entry.kind, own=False) if op is None else None)
+    found = op or block
+    if found is None and not run.spec.no_blocks:
+        run.error("A301", entry.kind_span, f'no layer or block is called "{entry.kind}"', suggest_kind(run, entry.kind))
+    if found is None or (block is not None and block.broken):
+        return []
+    if op is not None and op.merges:
+        return _branches(op.signature, entry.argument)
+    if isinstance(entry.argument, t.Mapping):
+        _check_arguments(run, entry, entry.argument, found.signature)
+    return []
+
+
+def _branches(signature: Signature, argument: t.Tree | None) -> list[t.Tree]:
+    if isinstance(argument, t.Sequence):
+        return argument.items
+    return [tree for key, tree in argument.items if key.value not in signature.params] if isinstance(argument, t.Mapping) else []
+
+
+def _check_arguments(run: Run, entry: Entry, argument: t.Mapping, signature: Signature) -> None:
+    for key, _ in argument.items:
+        name = str(key.value)
+        if name not in signature.params:
+            known = ", ".join(signature.params) or "none"
+            hint = beside(name, entry.kind) or did_you_mean(name, signature.params) or f"it takes {known}"
+            run.error("A302", key.span, f'{entry.kind} has no argument "{name}"', hint)

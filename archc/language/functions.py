@@ -1,0 +1,257 @@
+"""What expressions compute with: operators and functions, each of bounded work, each saying what it cannot take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from archc.shape import AXES
+from archc.signature import shown
+from archc.text.suggest import did_you_mean
+
+LONGEST_LIST = 100_000
+LARGEST = 2**53
+
+
+class ExpressionError(Exception):
+    """What is wrong in an expression; `start` and `end` are offsets in its text, in bytes of UTF-8."""
+
+    def __init__(self, message: str, hint: str | None = None, code: str = "A401") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+        self.start, self.end = 0, 0
+        self.placed = False
+
+    def at(self, node: Any) -> ExpressionError:
+        if not self.placed:
+            self.start, self.end, self.placed = node.col_offset - 1, node.end_col_offset - 1, True
+        return self
+
+
+class Unknown(Exception):
+    """A value that follows from a mistake reported elsewhere."""
+
+
+class Axes:
+    """What an expression sees of a value in the network: its shape, or nothing where that is unknown."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: Any) -> None:
+        self.shape = shape
+
+    def __str__(self) -> str:
+        return "the input" if self.shape is None else f"an input of shape {list(self.shape)}"
+
+    def read(self, name: str) -> Any:
+        if name not in AXES:
+            raise ExpressionError(f'an input has no "{name}"', did_you_mean(name, AXES) or "it has " + ", ".join(AXES))
+        if self.shape is None:
+            raise Unknown
+        wanted, get = AXES[name]
+        value = get(self.shape)
+        if value is None:
+            raise impossible(f"{self} has no {name}", f"only {wanted} has")
+        return value
+
+
+def impossible(message: str, hint: str | None = None) -> ExpressionError:
+    """A value that cannot be worked out."""
+    return ExpressionError(message, hint, "A405")
+
+
+def instead(value: Any) -> str | None:
+    """What to write in place of a whole input."""
+    return "read one of its sizes, as in ${input.channels}" if isinstance(value, Axes) else None
+
+
+def number(value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise impossible(f"{shown(value)} is not a number", instead(value))
+    return value
+
+
+def whole(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        hint = "// divides to a whole number; int(…) and round(…) make one" if isinstance(value, float) else None
+        raise impossible(f"{shown(value)} is not a whole number", hint)
+    return value
+
+
+def checked(value: Any) -> Any:
+    """A result, if it is finite and of bounded size."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise impossible("the result is not finite")
+    if isinstance(value, int | float) and abs(value) > LARGEST:
+        raise impossible("the result is larger than 2**53")
+    if isinstance(value, list | str):
+        _bounded(len(value))
+    return value
+
+
+def _bounded(count: int) -> int:
+    if count > LONGEST_LIST:
+        raise impossible(f"a list longer than {LONGEST_LIST:,}")
+    return count
+
+
+def item(values: Any, at: Any) -> Any:
+    """`values[at]`."""
+    if isinstance(values, dict):
+        return member(values, str(at))
+    if not isinstance(values, list | str):
+        raise impossible(f"{shown(values)} has no items", instead(values))
+    try:
+        return values[at if isinstance(at, slice) else whole(at)]
+    except IndexError:
+        raise impossible(f"index {at} of a list of {len(values)}", f"the last is {len(values) - 1}" if values else None) from None
+    except ValueError:
+        raise impossible("a slice with a step of 0") from None
+
+
+def member(values: dict[str, Any], name: str) -> Any:
+    """`values.name`, or `values["name"]`."""
+    if name not in values:
+        raise impossible(f'no "{name}" in the mapping', "it has " + ", ".join(map(str, list(values)[:8])))
+    return values[name]
+
+
+def _add(left: Any, right: Any) -> Any:
+    if type(left) is type(right) and isinstance(left, list | str):
+        return left + right
+    return number(left) + number(right)
+
+
+def _multiply(left: Any, right: Any) -> Any:
+    if isinstance(left, list) and isinstance(right, int):
+        _bounded(len(left) * max(right, 0))
+        return left * right
+    return number(left) * number(right)
+
+
+def _divided(how: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    def divide(left: Any, right: Any) -> Any:
+        if number(right) == 0:
+            raise impossible("a division by zero")
+        return how(number(left), right)
+
+    return divide
+
+
+def _power(left: Any, right: Any) -> Any:
+    if abs(number(right)) > 64:
+        raise impossible(f"an exponent of {right}, beyond 64")
+    if number(left) == 0 and right < 0:
+        raise impossible("a division by zero")
+    if abs(left) > LARGEST or (left < 0 and isinstance(right, float)):
+        raise impossible("a power that is no real number")
+    try:
+        return left**right
+    except OverflowError:
+        raise impossible("the result is larger than 2**53") from None
+
+
+def _least_or_most(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
+    def function(*values: Any) -> Any:
+        several = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
+        if not several:
+            raise impossible(f"{choose.__name__} of nothing")
+        return choose([number(value) for value in several])
+
+    return function
+
+
+def _round(value: float, digits: int = 0) -> Any:
+    return round(number(value), whole(digits)) if digits else round(number(value))
+
+
+def _len(value: Any) -> int:
+    if not isinstance(value, list | str | dict):
+        raise impossible(f"{shown(value)} has no length")
+    return len(value)
+
+
+def _sum(values: Any) -> Any:
+    if not isinstance(values, list):
+        raise impossible(f"{shown(values)} is not a list")
+    return sum(map(number, values))
+
+
+def _range(*ends: int) -> list[int]:
+    if len(ends) == 3 and whole(ends[2]) == 0:
+        raise impossible("a range with a step of 0")
+    span = range(*map(whole, ends))
+    _bounded(len(span))
+    return list(span)
+
+
+def _zip(*lists: Any) -> list[list[Any]]:
+    lengths = {_len(one) for one in lists}
+    if len(lengths) > 1:
+        raise impossible(f"lists of different lengths: {', '.join(str(len(one)) for one in lists)}", "make them equal")
+    return [list(row) for row in zip(*lists, strict=True)]
+
+
+def _linspace(start: float, stop: float, count: int) -> list[float]:
+    """`count` numbers from `start` to `stop`, both included."""
+    if whole(count) < 0:
+        raise impossible(f"a count of {count}")
+    _bounded(count)
+    if count == 1:
+        return [float(number(start))]
+    return [number(start) + (number(stop) - start) * i / (count - 1) for i in range(count)]
+
+
+def round_to(value: float, divisor: int = 8) -> int:
+    """The nearest multiple of `divisor`, at least one, never below 90% of `value` (Sandler et al., MobileNetV2)."""
+    if whole(divisor) < 1:
+        raise impossible("round_to wants a divisor from 1 up")
+    near = max(divisor, int(number(value) + divisor / 2) // divisor * divisor)
+    return near + divisor if near < 0.9 * value else near
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "min": _least_or_most(min),
+    "max": _least_or_most(max),
+    "abs": lambda x: abs(number(x)),
+    "round": _round,
+    "floor": lambda x: math.floor(number(x)),
+    "ceil": lambda x: math.ceil(number(x)),
+    "int": lambda x: int(number(x)),
+    "float": lambda x: float(number(x)),
+    "len": _len,
+    "sum": _sum,
+    "range": _range,
+    "zip": _zip,
+    "linspace": _linspace,
+    "round_to": round_to,
+}
+USAGE = {
+    "round": "round(x) or round(x, digits)",
+    "range": "range(stop), range(start, stop) or range(start, stop, step)",
+    "zip": "zip([1, 2], [3, 4])",
+    "linspace": "linspace(start, stop, count)",
+    "round_to": "round_to(x) or round_to(x, divisor)",
+}
+BINARY: dict[str, Callable[[Any, Any], Any]] = {
+    "Add": _add,
+    "Sub": lambda a, b: number(a) - number(b),
+    "Mult": _multiply,
+    "Div": _divided(lambda a, b: a / b),
+    "FloorDiv": _divided(lambda a, b: a // b),
+    "Mod": _divided(lambda a, b: a % b),
+    "Pow": _power,
+}
+COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "Eq": lambda a, b: a == b,
+    "NotEq": lambda a, b: a != b,
+    "Lt": lambda a, b: a < b,
+    "LtE": lambda a, b: a <= b,
+    "Gt": lambda a, b: a > b,
+    "GtE": lambda a, b: a >= b,
+    "In": lambda a, b: a in b,
+    "NotIn": lambda a, b: a not in b,
+}

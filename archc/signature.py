@@ -120,7 +120,9 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return "write it without quotes"
     if sizes and re.fullmatch(r"\d{1,3}(,\d{3})+", text):
         return f"write {text.replace(',', '_')}"
-    if wanted.name in ("sizes", "padding") and re.fullmatch(r"\(?\d+([x,]\s*\d+)*\)?", text):
+    if text.startswith("("):
+        return "a list is written [3, 3]"
+    if wanted.name in ("sizes", "padding") and re.fullmatch(r"\d+([x,]\s*\d+)*", text):
         return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
     if wanted.name == "number" and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"

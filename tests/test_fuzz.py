@@ -12,7 +12,11 @@ from archc.analysis.cost import analyze
 from archc.compiler import compile_text
 from archc.text.diagnostics import draw
 
-SPECS = [path.read_text() for path in sorted((Path(__file__).parent.parent / "specs").glob("*.yaml")) if "extends:" not in path.read_text()]
+ROOT = Path(__file__).parent.parent
+SPECS = [path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))]
+BLOCKS = [path.read_text().replace("\n", "\n  ").replace("\n  \n", "\n\n") for path in sorted((ROOT / "archc" / "blocks").glob("*.yaml"))]
+NETWORK = "layers: [{conv: 8}, {basic_block: 8}, {mbconv: 8}, {conv_bn_act: 8}, {dense_layer: 4}, {squeeze_excite: 2}]\n"
+SPECS += [f"archc: 1\ninput: [3, 32, 32]\nblocks:\n  {text}\n{NETWORK}" for text in BLOCKS]
 FRAGMENTS = [
     *"$}{[]:#'\"|>~!&*\t\n\0\u2028é😀",
     *("${", ": ", "- ", "&a ", "*a", "  ", "null", "-1", "0", "1e999", ".nan", "0x1F", "99999999999999999999", "true"),
@@ -29,6 +33,8 @@ FRAGMENTS = [
         "concat:",
     ),
     *("${input.channels}", "${index}", "$classes", "${1/0}", "expect: {macs: 3}", "inline: [relu]", "layers: [relu]", "flatten", "tokens"),
+    *("extends: vgg16", "use: [a.yaml]", "input: [x, skip]", "inputs: [x, y]", "params: {a: int = 3}", "$act", "${", "}}", "{{a}}", "a:b"),
+    *("${a if b else}", "${[1, 2][3]}", "${max(1,)}", "${input}", "${2 ** 99}", "${'a' * 3}", "${round_to(3, 0)}", "${x for x in y}", "=="),
 ]
 
 
@@ -62,7 +68,8 @@ def mutated(draw: st.DrawFn) -> str:
 def survives(text: str) -> None:
     model = compile_text(text)
     for one in model.diagnostics:
-        assert 0 <= one.span.start <= len(one.span.source.text)
+        assert 0 <= one.span.start <= one.span.end <= len(one.span.source.text), one
+        assert "object at 0x" not in one.message + str(one.hint), one
         assert draw(one).startswith(("error[A", "warning[A"))
     if model.graph is None:
         assert model.diagnostics.failed

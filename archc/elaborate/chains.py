@@ -39,7 +39,6 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     if entry is None:
         _unknown(key, context)
         return (UNKNOWN,)
-    run.met.add(entry)
     run.step(entry.kind_span, context.place)
     depth = run.depth
     try:
@@ -175,6 +174,7 @@ def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], con
 
 def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """An entry by its kind: a group, a layer argument, an operator, a block."""
+    run.met.add(entry)
     kind = entry.kind
     group = _GROUPS.get(kind)
     if group is not None:

@@ -61,7 +61,11 @@ def explained(mistake: Mistake, context: Context) -> Mistake:
 
 
 def beside(name: str, kind: str) -> str | None:
-    """A modifier among the arguments stands a level too low."""
+    """A modifier among the arguments stands a level too low; a number is cut off by a comma."""
+    if name.endswith(")"):
+        return "a list is written [3, 3]"
+    if name.isdigit():
+        return "digits are grouped by _, as in 1_024"
     return f"`{name}` stands beside {kind}: {{{name}: …, {kind}: …}}" if name in MODIFIERS else None
 
 

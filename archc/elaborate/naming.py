@@ -65,6 +65,10 @@ def is_kind(run: Run, kind: str) -> bool:
 
 def suggest_kind(run: Run, kind: str) -> str | None:
     """The nearest layer or block to a name that is none."""
+    if "\xa0" in kind:
+        return "it holds a character that only looks like a space"
+    if called := re.match(r"(\w+)\(", kind):
+        return f"arguments follow a colon: {{{called[1]}: …}}"
     known = [*OPERATORS, *run.spec.blocks, *library.index(), *GROUPS]
     return _SYNONYMS.get(kind.lower()) or did_you_mean(kind, known)
 
@@ -92,9 +96,10 @@ _SYNONYMS = {
         "`concat`": ("cat", "concatenate", "route"),
         "`conv_transpose`": ("deconv", "deconvolution", "convtranspose"),
         "`conv` with `groups: depthwise`": ("depthwise_conv", "dwconv", "depthwiseconv2d"),
-        "a list of entries, or `layers:`": ("sequential", "seq", "stage", "chain"),
-        "by its own name, as in `relu`": ("activation", "act", "nonlinearity"),
         "`add` with a `skip: identity` branch": ("shortcut", "eltwise"),
     }.items()
     for name in names
+} | {
+    "sequential": "a chain is a list of entries, or `layers:`",
+    "activation": "an activation has its own name, as in `relu`",
 }

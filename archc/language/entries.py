@@ -96,7 +96,7 @@ def _read(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
         entry = _read_mapping(tree, diagnostics)
     else:
         assert isinstance(tree, t.Scalar)
-        return _read_word(tree, diagnostics)
+        entry = _read_word(tree, diagnostics)
     if entry is not None and entry.kind in ("layers", "inline"):
         entry.chain = read_chain(entry.argument, diagnostics, entry.kind_span)
         return entry if entry.chain is not None else None

@@ -49,6 +49,8 @@ def _slip(source: Source, at: int) -> tuple[str, int, int, str, str] | None:
     """A known slip on the line where the parser stopped, or on the one before."""
     text = source.text
     here = text.rfind("\n", 0, at) + 1
+    if text[at] == ":" and not text[at + 1 : at + 2].isspace() and (word := re.search(r"\w+\Z", text[here:at])):
+        return "A106", here + word.start(), at + 1, "no space after the colon", f"write `{word[0]}: …`"
     before = text.rfind("\n", 0, max(here - 1, 0)) + 1
     for start in (here, before):
         for pattern, code, message, hint in _SLIPS:

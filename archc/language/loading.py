@@ -30,12 +30,16 @@ def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostic
     """A file's text as a source; where it cannot be read, a diagnostic at the place that named it."""
     problem = None
     try:
-        if path.stat().st_size > 4 * t.MOST_CHARACTERS:
-            problem = "too large for a spec"
-        elif path.is_dir():
+        if path.is_dir():
             problem = "a folder"
+        elif where is not None and path.exists() and not path.is_file():  # a pipe may be read where a person names it
+            problem = "not a file"
         else:
-            return Source(name, path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+            with path.open("rb") as file:
+                data = file.read(4 * t.MOST_CHARACTERS + 1)
+            if len(data) <= 4 * t.MOST_CHARACTERS:
+                return Source(name, data.decode("utf-8-sig").replace("\r\n", "\n"))
+            problem = "too large for a spec"
     except FileNotFoundError:
         problem = "no such file"
     except (OSError, ValueError) as error:

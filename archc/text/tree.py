@@ -259,6 +259,8 @@ class _Reader:
         if key.value is None:
             self.diagnostics.error("A202", key.span, "an empty key", "write a name before the colon")
             return False
+        if key.value is BROKEN:
+            return False
         key.value = text = str(key.value) if not isinstance(key.value, bool) else str(key.value).lower()
         if text == "<<" and not key.quoted:
             self.diagnostics.error("A105", key.span, "merge keys are not read", "use `extends`, `defaults` or a block")

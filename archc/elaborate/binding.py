@@ -8,7 +8,7 @@ from archc.elaborate.hints import beside, explained, meant
 from archc.elaborate.state import Closure, Context, Run
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
-from archc.language.values import Mistake, evaluate, is_expression, written
+from archc.language.values import Mistake, evaluate, is_entry, is_expression, written
 from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
@@ -103,7 +103,7 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
         value = written(tree).work(context.env)
         if value is None or isinstance(value, Closure):
             return value
-        if not isinstance(value, str):
+        if not is_entry(value):
             raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "give it one, as in `relu`")
     return Closure(tree, context)
 
@@ -117,12 +117,14 @@ def origins(run: Run, kind: str, signature: Signature, trees: Trees) -> dict[str
     return found
 
 
-def preset_of(run: Run, kind: str, signature: Signature, context: Context) -> dict[str, Any]:
+def preset_of(run: Run, kind: str, signature: Signature) -> dict[str, Any]:
     """What `defaults` says of a layer or block, evaluated in the spec's own names, once."""
     if kind in run.presets:
         return run.presets[kind]
     found: dict[str, Any] = {}
     run.presets[kind] = found
+    context = run.top
+    assert context is not None
     if kind in run.spec.defaults:
         for key, tree in run.spec.defaults[kind][1].items:
             name = str(key.value)

@@ -76,7 +76,7 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
         return None
     env: dict[str, Any] = dict(run.graph.params) if block.in_spec else {}
     env.update(axes_of(place.inputs) if place is not None else {})
-    preset = dict(preset_of(run, block.name, block.signature, context))
+    preset = dict(preset_of(run, block.name, block.signature))
     body = Context(context.space, context.space, env, place or context.place)
     for name, tree in block.defaults.items():  # a default may use the inputs
         if name not in trees and name not in preset:
@@ -94,7 +94,7 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
 
 def _default(run: Run, block: Block, tree: t.Tree, param: Param, body: Context) -> Any:
     """The value of a default, which reads the block's inputs but none of its other parameters."""
-    if wrong := names_in(tree) & block.signature.params.keys() - body.env.keys():
+    if wrong := [name for name in names_in(tree) if name in block.signature.params and name not in body.env]:
         message = f'the default of {param.name} reads the parameter "{min(wrong)}"'
         run.error("A303", tree.span, message, "a default may read the inputs alone", body.place)
         return MISSING

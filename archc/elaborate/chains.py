@@ -10,12 +10,12 @@ from archc.elaborate.naming import check_depth, check_name, enter, find_offered,
 from archc.elaborate.references import resolve_from
 from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
 from archc.elaborate.sharing import apply_share
-from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Values
+from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
 from archc.language.spec import METRICS
-from archc.language.values import Mistake, evaluate, is_expression, names_in
+from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, names_in
 from archc.ops import OPERATORS
 from archc.signature import shown
 from archc.text import tree as t
@@ -71,11 +71,12 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
     rows = rows_of(entry, context)
     of_rows = {name for row in rows for name in row}
     read = names_in(key)
-    names_rows, names_copies = bool(read & of_rows), bool(read & set(COPY_NAMES)) and "repeat" in entry.modifiers
-    own_from = bool(names_in(entry.modifiers.get("from")) & (of_rows | set(COPY_NAMES)))
+    of_copies = set(COPY_NAMES) if "repeat" in entry.modifiers else set()
+    names_rows, names_copies = bool(read & of_rows), bool(read & of_copies)
+    own_from = bool(names_in(entry.modifiers.get("from")) & (of_rows | of_copies))
     grouped = key is not None and entry.kind != "inline" and not names_copies
     group: Context | None = None
-    if grouped and not names_rows and rows:
+    if grouped and not names_rows and (rows or read <= context.env.keys()):
         group = _open_group(run, entry, key, context, current)
     started = False
     for row in rows:
@@ -101,9 +102,20 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
             started = True
         if group is not None and names_rows:
             _close_group(run, group, key, context, current)
+        elif names_rows and not names_copies and key is not None:
+            _name_inline(run, key, in_row, current)
     if group is not None and not names_rows:
         _close_group(run, group, key, context, current)
+    elif key is not None and not names_rows and not names_copies and read <= context.env.keys():
+        _name_inline(run, key, context, current)
     return current
+
+
+def _name_inline(run: Run, key: t.Scalar, context: Context, values: Values) -> None:
+    """What the key of copies that stand on this level means: the value after them."""
+    name = _name(run, key, context)
+    if name not in context.space.names:
+        register(run, context, name, Ref(values, key.span, weak=True))
 
 
 def _open_group(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Context:
@@ -138,7 +150,7 @@ def _copy(
         if not there:
             if name is not None:
                 register(run, context, name, Ref(inputs[:1], key.span if key else entry.span, weak=True))
-            return inputs[:1] if source is not None else current
+            return inputs[:1] if source is not None and not training else current
         start = len(run.graph.nodes)
         values = _dispatch(run, entry, name, context, inputs)
         if "expect" in modifiers:
@@ -221,10 +233,23 @@ def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
 def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`inline:`: a chain on this level."""
     assert entry.chain is not None
-    values = run_chain(run, entry.chain, context, inputs)
+    values = _run_elsewhere(run, entry.chain, context, inputs)
     if name is not None and name not in context.space.names:
         register(run, context, name, Ref(values, entry.kind_span, weak=True))
     return values
+
+
+def _run_elsewhere(run: Run, chain: Chain, context: Context, current: Values) -> Values:
+    """A chain that may stand in another place than it was written: its entries see each other, and what was seen there."""
+    if context.lookup is context.space or chain.broken:
+        return run_chain(run, chain, context, current)
+    seen = Space(context.space.scope, context.lookup)
+    there = Context(context.space, seen, context.env, context.place)
+    for key, tree in chain.entries:
+        before = dict(context.space.names)
+        current = run_entry(run, tree, key, there, current)
+        seen.names.update({name: ref for name, ref in context.space.names.items() if before.get(name) is not ref})
+    return current
 
 
 def _null(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
@@ -245,8 +270,8 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
     value = evaluate(word, context.env)
     if value is None:
         return _null(run, entry, name, context, inputs)
-    if isinstance(value, str):
-        value = Closure(t.Scalar(word.source, word.start, word.end, value), context)
+    if is_entry(value):
+        value = Closure(as_tree(value, word), context)
     if not isinstance(value, Closure):
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
     written = value.context

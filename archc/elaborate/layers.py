@@ -20,7 +20,7 @@ def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: V
     trees = arguments_of(run, entry, op.signature, op.name, context) if trees is None else trees
     if trees is None:
         return (UNKNOWN,), None
-    preset = preset_of(run, op.name, op.signature, context)
+    preset = preset_of(run, op.name, op.signature)
     args = bound(run, entry, op.signature, trees, preset, op.name, context)
     if args is None or UNKNOWN in inputs:
         return (UNKNOWN,), None

@@ -13,6 +13,7 @@ from archc.text.diagnostics import Diagnostic
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
 
+MOST_NAMES = 100  # of a level that are considered when one is unknown, the nearest before it
 _NOWHERE = Span(Source("", ""), 0, 0)
 
 
@@ -45,11 +46,16 @@ def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
     if not ref.values:
         run.error("A304", span, f'"{name}" is not finished here', "name a layer inside it", context.place)
         return (UNKNOWN,)
-    if not run.training and any(value.node is not None and value.node.train_only for value in ref.values):
+    if not run.training and is_for_training(ref):
         hint = "the deployed network has no such value; `outputs` may name it"
         run.error("A308", span, f'"{name}" is there in training alone', hint, context.place)
         return (UNKNOWN,)
     return ref.values
+
+
+def is_for_training(ref: Ref) -> bool:
+    """Whether what a name means is there in training alone."""
+    return any(value.node is not None and value.node.train_only for value in ref.values)
 
 
 def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
@@ -134,7 +140,7 @@ def _visible(context: Context) -> list[str]:
     names = ["input", *context.place.inputs]
     space: Space | None = context.lookup
     while space is not None:
-        names.extend(space.names)
+        names.extend(list(space.names)[-MOST_NAMES:])
         space = space.outer
     return list(dict.fromkeys(names))
 

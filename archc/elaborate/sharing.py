@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from archc.elaborate.layers import facts_of, make, register
 from archc.elaborate.naming import enter, leave, next_number
-from archc.elaborate.references import find
-from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
+from archc.elaborate.references import find, is_for_training
+from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
 from archc.graph import Node, Scope, Value, Written
 from archc.language.entries import Entry
 from archc.language.values import Mistake, evaluate
@@ -26,14 +26,21 @@ def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inpu
             run.error("A503", tree.span, "this is no layer with weights to share", "name a layer, a chain or a block", context.place)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
+    if not run.training and is_for_training(ref):
+        hint = "the deployed network has no such weights"
+        run.error("A308", tree.span, f'"{named}" is there in training alone', hint, context.place)
+        register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
+        return (UNKNOWN,)
     written = Written(entry.kind_span, {}, context.place.uses)
     try:
         if isinstance(ref.made, Node):
             node = _again(run, ref.made, taken, context, inputs, written)
             register(run, context, taken, Ref(node.outputs, entry.kind_span, made=node))
             return node.outputs
-        return _scope_again(run, ref.made, taken, context, inputs, written)
+        return _scope_again(run, ref.made, ref, taken, context, inputs, written)
     except Fault as fault:
+        if isinstance(ref.made, Node) and ref.made.op.merges:
+            fault.hint = "to share a merge with its branches, share a chain around it"
         run.error(fault.code, tree.span, f"{fault.message} (in sharing {ref.made.name})", fault.hint, context.place)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
@@ -48,34 +55,59 @@ def _again(run: Run, first: Node, name: str, context: Context, inputs: Values, w
             raise Fault(None, message, "give it an input of the same channels", "A503")
     node = make(run, first.op, context.space.prefix + name, first.args, inputs, context, written)
     node.shared = first.shared or first
+    node.train_only = node.train_only or first.train_only
     return node
 
 
-def _scope_again(run: Run, first: Scope, name: str, context: Context, inputs: Values, written: Written) -> Values:
+def _scope_again(run: Run, first: Scope, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
     """Every layer of a part once more, with what came into the part exchanged."""
     if len(inputs) != len(first.inputs):
         raise Fault(None, f"{first.name} takes {len(first.inputs)} inputs; this is given {len(inputs)}", code="A502")
-    moved: dict[Value, Value] = dict(zip(first.inputs, inputs, strict=True))
+    copy = _Copy(dict(zip(first.inputs, inputs, strict=True)))
     inner = enter(run, name, first.block, context, inputs, written.kind)
-    levels: dict[str, Context] = {first.name: inner}
+    copy.levels[first] = inner
+    offset = len(run.graph.nodes) - first.start
     for node in run.graph.nodes[first.start : first.stop]:
-        where = _level(run, node.scope, levels, context, written)
-        again = _again(run, node, node.label, where, tuple(moved.get(value, value) for value in node.inputs), written)
-        moved.update(zip(node.outputs, again.outputs, strict=True))
-        where.space.names[node.label] = Ref(again.outputs, written.kind, made=again)
-    values = tuple(moved.get(value, value) for value in first.outputs)
-    for level in reversed(levels.values()):
-        leave(run, level, values)
+        where = _level(run, node.scope, copy, written)
+        again = _again(run, node, node.label, where, copy.of(node.inputs), written)
+        copy.moved.update(zip(node.outputs, again.outputs, strict=True))
+        copy.made[node] = again
+    for scope, level in reversed(copy.levels.items()):
+        mine = copy.made[scope] = level.space.scope
+        leave(run, level, copy.of(scope.outputs))
+        mine.inputs, mine.start, mine.stop = copy.of(scope.inputs), scope.start + offset, scope.stop + offset
+    _names_again(ref.space, inner.space, copy)
+    values = copy.of(first.outputs)
     register(run, context, name, Ref(values, written.kind, inner.space, inner.space.scope))
     return values
 
 
-def _level(run: Run, scope: Scope, levels: dict[str, Context], context: Context, written: Written) -> Context:
+class _Copy:
+    """What stands for what in a part that is applied again: values, layers and levels, the levels' contexts."""
+
+    def __init__(self, moved: dict[Value, Value]) -> None:
+        self.moved = moved
+        self.made: dict[Node | Scope, Node | Scope] = {}
+        self.levels: dict[Scope, Context] = {}
+
+    def of(self, values: Values) -> Values:
+        return tuple([self.moved.get(value, value) for value in values])
+
+
+def _level(run: Run, scope: Scope, copy: _Copy, written: Written) -> Context:
     """The copy of a level of names."""
-    if scope.name not in levels:
+    if scope not in copy.levels:
         assert scope.parent is not None
-        above = _level(run, scope.parent, levels, context, written)
-        inner = enter(run, scope.label, scope.block, above, scope.inputs, written.kind)
-        above.space.names[scope.label] = Ref((UNKNOWN,), written.kind, inner.space, inner.space.scope)
-        levels[scope.name] = inner
-    return levels[scope.name]
+        above = _level(run, scope.parent, copy, written)
+        copy.levels[scope] = enter(run, scope.label, scope.block, above, (), written.kind)
+    return copy.levels[scope]
+
+
+def _names_again(first: Space | None, again: Space, copy: _Copy) -> None:
+    """The names in a part, for its copy."""
+    for name, ref in first.names.items() if first is not None else ():
+        below = Space(again.scope, again) if ref.space is not None else None
+        if below is not None:
+            _names_again(ref.space, below, copy)
+        made = copy.made.get(ref.made, ref.made) if ref.made is not None else None
+        again.names[name] = Ref(copy.of(ref.values), ref.span, below, made, ref.weak)

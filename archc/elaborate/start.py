@@ -7,12 +7,13 @@ from typing import Any
 
 from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
+from archc.elaborate.naming import is_kind
 from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
 from archc.elaborate.unmet import check_unmet
 from archc.graph import Graph, Promise, Value
 from archc.language.blocks import RULE, is_name
-from archc.language.entries import GROUPS
+from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
 from archc.language.functions import Unknown
 from archc.language.spec import Spec
@@ -21,6 +22,7 @@ from archc.shape import Shape
 from archc.signature import is_int, shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
+from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 
@@ -30,42 +32,43 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     None where something is wrong; `diagnostics` then says what, all that could be found.
     """
     run = Run(spec, diagnostics)
+    try:
+        _elaborate(run, changes, inputs)
+    except Stop:
+        return None
+    except RecursionError:
+        diagnostics.error("A602", spec.layers_span or Span(spec.source, 0, 1), "nested too deeply")
+    return None if diagnostics.failed else run.graph
+
+
+def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> None:
     env = run.graph.params = _params(run, changes)
     place = Place(None, {}, (), 0)
     shapes = _inputs(run, env, inputs)
     place.inputs = {name: (value,) for name, value in shapes.items()}
     names: dict[str, Any] = dict(axes_of(place.inputs))
     context = Context(space := Space(run.graph.root, None), space, names, place)
-    _closures(run.graph.params, context)
-    names.update(run.graph.params)
+    run.top = context
+    _closures(env, context)
+    for name in env.keys() & shapes.keys():
+        run.error("A305", run.spec.params[name][0].span, f'"{name}" is an input already', "choose another name")
+    names.update(env)
     current: Values = tuple(shapes.values())
-    try:
-        if spec.layers is not None:
-            current = chains.run_chain(run, spec.layers, context, current)
-    except Stop:
-        return None
-    except RecursionError:
-        diagnostics.error(
-            "A602", spec.layers_span or spec.layers.entries[0][1].span if spec.layers else place.uses[0].span, "nested too deeply"
-        )
-        return None
+    if run.spec.layers is not None:
+        current = chains.run_chain(run, run.spec.layers, context, current)
     _outputs(run, context, current)
     _promises(run, env)
     _check_defaults(run)
     check_unmet(run)
     run.graph.inputs = shapes
     run.graph.root.stop = len(run.graph.nodes)
-    return None if diagnostics.failed else run.graph
 
 
 def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
     """The spec's parameters in their order; each may use those before it."""
-    env: dict[str, Any] = {}
+    env: dict[str, Any] = {INCOMPLETE: Unknown} if run.spec.no_params else {}
     for name, (_, tree) in run.spec.params.items():
-        if isinstance(tree, t.Mapping):
-            env[name] = tree
-            continue
-        value = _param(run, tree, env)
+        value = tree if _is_layer(run, tree) else _param(run, tree, env)
         if name in changes:
             value = _changed(run, name, value, changes[name])
         env[name] = value
@@ -73,15 +76,19 @@ def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
         if name not in run.spec.params:
             hint = did_you_mean(name, run.spec.params) or f"it has {', '.join(run.spec.params) or 'none'}"
             run.error("A307", tree.span, f'{run.spec.name} has no parameter "{name}"', hint)
-    if run.spec.no_params:
-        env[INCOMPLETE] = Unknown
     return env
 
 
+def _is_layer(run: Run, tree: t.Tree) -> bool:
+    """Whether a parameter is a layer, as in `act: {leaky_relu: 0.1}`, and not a mapping of values."""
+    kinds = [str(key.value) for key, _ in tree.items if key.value not in MODIFIERS] if isinstance(tree, t.Mapping) else []
+    return len(kinds) == 1 and is_kind(run, kinds[0])
+
+
 def _param(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
-    later = names_in(tree) & run.spec.params.keys() - env.keys()
+    later = [name for name in names_in(tree) if name in run.spec.params and name not in env]
     if not later:
-        return _value(run, tree, env | ({INCOMPLETE: Unknown} if run.spec.no_params else {}))
+        return _value(run, tree, env)
     run.error("A303", tree.span, f'"{min(later)}" is not known here', "a parameter reads only those that stand before it")
     return Unknown
 
@@ -98,8 +105,11 @@ def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
 
 def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
     """A value from outside, if it is of the default's kind."""
+    if _is_layer(run, tree) and isinstance(default, str | t.Mapping | None):
+        return tree
     value = _value(run, tree, {})
     kinds = {
+        t.Mapping: (str | None, "a layer"),
         bool: (bool, "true or false"),
         int: (int, "a whole number"),
         float: ((int, float), "a number"),
@@ -107,13 +117,18 @@ def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
         list: (list, "a list"),
     }
     wanted, told = kinds.get(type(default), (object, ""))
-    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool and wanted is not object):  # type: ignore[arg-type]
-        run.error("A402", tree.span, f"{name} is {shown(value)}, not {told}", f"as its default, {shown(default)}")
+    if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool and wanted is not object):
+        run.error(
+            "A402",
+            tree.span,
+            f"{name} is {shown(value)}, not {told}",
+            f"as its default, {default.span.text if isinstance(default, t.Mapping) else shown(default)}",
+        )
     return value
 
 
 def _closures(params: dict[str, Any], context: Context) -> None:
-    """Parameters that are mappings are layers, as in `act: {leaky_relu: 0.1}`, or rows of values."""
+    """Parameters that are layers wait for the place where they are used."""
     for name, value in params.items():
         if isinstance(value, t.Mapping):
             params[name] = Closure(value, context)
@@ -199,7 +214,6 @@ def _check_defaults(run: Run) -> None:
     from archc.elaborate.naming import find_offered, suggest_kind
     from archc.ops import OPERATORS
 
-    context = Context(space := Space(run.graph.root, None), space, run.graph.params, Place(None, {}, (), 0))
     for kind, (key, _) in run.spec.defaults.items():
         if kind in GROUPS:
             run.error("A301", key.span, f'"{kind}" takes no arguments', "defaults are of layers and blocks")
@@ -210,4 +224,4 @@ def _check_defaults(run: Run) -> None:
         if found is None:
             run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_kind(run, kind))
         else:
-            preset_of(run, kind, found.signature, context)
+            preset_of(run, kind, found.signature)

@@ -17,6 +17,7 @@ from archc.text.tree import Tree
 
 MOST_LAYERS = 150_000
 MOST_STEPS = 1_000_000
+MOST_MISTAKES = 500
 DEEPEST = 64
 
 UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is passed over in silence
@@ -117,12 +118,16 @@ class Run:
         self.facts: dict[Any, Any] = {}
         self.presets: dict[str, dict[str, Any]] = {}
         self.met: set[Entry] = set()  # the entries that were elaborated at least once
+        self.top: Context | None = None  # the spec's own place and names
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
         self.steps = 0
 
     def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
         self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())
+        if len(self.diagnostics) > MOST_MISTAKES:
+            self.diagnostics.error("A603", span, f"more than {MOST_MISTAKES} mistakes", "those after this one are not looked for")
+            raise Stop
 
     def mistake(self, found: Mistake, at: Place | None = None) -> None:
         self.error(found.code, found.span, found.message, found.hint, at)

@@ -159,6 +159,21 @@ def _bounds(tree: t.Scalar, text: str, dollar: int) -> tuple[int, int, int]:
     return name.start(), name.end(), name.end()
 
 
+def is_entry(value: Any) -> bool:
+    """Whether a value has the form of an entry: a name, a mapping, a list of these."""
+    return isinstance(value, str | dict) or (isinstance(value, list) and bool(value) and all(map(is_entry, value)))
+
+
+def as_tree(value: Any, where: t.Tree) -> t.Tree:
+    """A value as if it were written in a place."""
+    source, start, end = where.source, where.start, where.end
+    if isinstance(value, dict):
+        return t.Mapping(source, start, end, [(t.Scalar(source, start, end, key), as_tree(one, where)) for key, one in value.items()])
+    if isinstance(value, list):
+        return t.Sequence(source, start, end, [as_tree(one, where) for one in value])
+    return t.Scalar(source, start, end, value.replace("$", "$$") if isinstance(value, str) else value)
+
+
 def plain(value: Any) -> Any:
     """A value of expressions as YAML and JSON know it."""
     if isinstance(value, Mapping):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
+
+MOST_NAMES = 500  # that are compared; comparing takes time
 
 
 def nearest(wrong: str, right: Iterable[str], most: int = 3) -> list[str]:
     """At most three names near to `wrong`, the nearest first; none when nothing is near."""
     from difflib import get_close_matches
 
-    names = sorted({name for name in right if name})
+    names = sorted({name for name in islice(right, MOST_NAMES) if name})
     wrong = wrong[:80]
     folded = {_fold(name): name for name in reversed(names)}
     if _fold(wrong) in folded:

@@ -15,7 +15,7 @@ from archc.graph import Graph, Promise, Value
 from archc.language.blocks import RULE, is_name
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
-from archc.language.functions import Unknown
+from archc.language.functions import Unknown, budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake, evaluate, names_in
 from archc.shape import Shape
@@ -32,6 +32,7 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     None where something is wrong; `diagnostics` then says what, all that could be found.
     """
     run = Run(spec, diagnostics)
+    budget.fill()
     try:
         _elaborate(run, changes, inputs)
     except Stop:

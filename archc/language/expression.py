@@ -8,6 +8,7 @@ lists, numbers that stay below 2**53.
 from __future__ import annotations
 
 import _ast as ast  # the node classes without the `ast` module, which costs start-up time
+from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -20,9 +21,11 @@ from archc.language.functions import (
     Axes,
     ExpressionError,
     Unknown,
+    budget,
     checked,
     impossible,
     item,
+    items,
     member,
     number,
     whole,
@@ -31,6 +34,7 @@ from archc.signature import shown
 from archc.text.suggest import did_you_mean
 
 LONGEST = 400
+ITEM_WORK = 10  # an item of a comprehension costs as much as ten of a list
 Env = Mapping[str, Any]
 Work = Callable[[Env], Any]
 
@@ -59,7 +63,7 @@ class Expression:
             except ExpressionError as error:
                 raise error.at(node) from None
 
-        return run if isinstance(node, ast.BinOp | ast.Call | ast.Attribute | ast.Subscript | ast.Name | ast.Compare) else work
+        return run if isinstance(node, _FALLIBLE) else work
 
     def _constant(self, node: Any) -> Work:
         value = node.value
@@ -151,6 +155,31 @@ class Expression:
         parts = [self._compile(part) for part in node.elts]
         return lambda env: [part(env) for part in parts]
 
+    def _comprehension(self, node: Any) -> Work:
+        """`[f(x) for x in xs if c]`, with one `for`."""
+        loop = node.generators[0]
+        if len(node.generators) > 1 or loop.is_async:
+            raise ExpressionError("a list has one `for`", "name the inner list in `params`").at(node)
+        names = _targets(loop.target)
+        values = self._compile(loop.iter)
+        before = set(self.names)
+        part, tests = self._compile(node.elt), [self._compile(test) for test in loop.ifs]
+        self.names -= set(names) - before
+
+        def run(env: Env) -> list[Any]:
+            try:
+                made, rows = [], items(values(env))
+            except ExpressionError as error:
+                raise error.at(loop.iter) from None
+            budget.spend(ITEM_WORK * len(rows))
+            for value in rows:
+                here = ChainMap(_bound(names, value), env)  # type: ignore[arg-type]
+                if all(test(here) for test in tests):
+                    made.append(part(here))
+            return made
+
+        return run
+
     def _index(self, node: Any) -> Work:
         value, index = self._compile(node.value), self._compile(node.slice)
 
@@ -190,6 +219,22 @@ class Expression:
             raise ExpressionError(f'only a block\'s inputs have parts like ".{name}"')
 
         return run
+
+
+def _targets(target: Any) -> list[str]:
+    """The names that a `for` binds: one, or one for each part of a row."""
+    parts: list[Any] = target.elts if isinstance(target, ast.Tuple | ast.List) else [target]
+    if not all(isinstance(part, ast.Name) for part in parts):
+        raise ExpressionError("`for` binds names", "[x + 1 for x in list]").at(target)
+    return [part.id for part in parts]
+
+
+def _bound(names: list[str], value: Any) -> dict[str, Any]:
+    if len(names) == 1:
+        return {names[0]: value}
+    if not isinstance(value, list) or len(value) != len(names):
+        raise impossible(f"{shown(value)} has no {len(names)} parts", f"`for` binds {', '.join(names)}")
+    return dict(zip(names, value, strict=True))
 
 
 def _parse(text: str) -> Any:
@@ -255,6 +300,7 @@ def _instead(name: str, env: Env) -> str | None:
 
 INCOMPLETE = ""  # a name in environments that lack what a mistake kept out of them
 _WORDS = {"true": True, "false": False, "null": None}
+_FALLIBLE = ast.BinOp | ast.Call | ast.Attribute | ast.Subscript | ast.Name | ast.Compare | ast.ListComp
 _FOREIGN = {"BitXor": "write ** for a power", "BitAnd": "write `and`", "BitOr": "write `or`"}
 _BUILDERS: dict[type, Callable[[Expression, Any], Work]] = {
     ast.Constant: Expression._constant,
@@ -266,6 +312,7 @@ _BUILDERS: dict[type, Callable[[Expression, Any], Work]] = {
     ast.IfExp: Expression._choice,
     ast.List: Expression._list,
     ast.Tuple: Expression._list,
+    ast.ListComp: Expression._comprehension,
     ast.Subscript: Expression._index,
     ast.Slice: Expression._slice,
     ast.Call: Expression._call,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,24 @@ from archc.text.suggest import did_you_mean
 
 LONGEST_LIST = 100_000
 LARGEST = 2**53
+MOST_WORK = 20_000_000  # items of lists that the expressions of one spec may handle
+
+
+class Budget(threading.local):
+    """What is left of that work; filled where a spec begins."""
+
+    left = MOST_WORK
+
+    def fill(self) -> None:
+        self.left = MOST_WORK
+
+    def spend(self, items: int) -> None:
+        self.left -= items
+        if self.left < 0:
+            raise ExpressionError("too much work in expressions", "lists are long, or made many times: name them once in `params`", "A603")
+
+
+budget = Budget()
 
 
 class ExpressionError(Exception):
@@ -88,7 +107,7 @@ def checked(value: Any) -> Any:
     if isinstance(value, int | float) and abs(value) > LARGEST:
         raise impossible("the result is larger than 2**53")
     if isinstance(value, list | str):
-        _bounded(len(value))
+        budget.spend(_bounded(len(value)))
     return value
 
 
@@ -105,7 +124,7 @@ def item(values: Any, at: Any) -> Any:
     if not isinstance(values, list | str):
         raise impossible(f"{shown(values)} has no items", instead(values))
     try:
-        return values[at if isinstance(at, slice) else whole(at)]
+        return checked(values[at]) if isinstance(at, slice) else values[whole(at)]
     except IndexError:
         raise impossible(f"index {at} of a list of {len(values)}", f"the last is {len(values) - 1}" if values else None) from None
     except ValueError:
@@ -159,7 +178,7 @@ def _least_or_most(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
         several = values[0] if len(values) == 1 and isinstance(values[0], list) else list(values)
         if not several:
             raise impossible(f"{choose.__name__} of nothing")
-        return choose([number(value) for value in several])
+        return choose([number(value) for value in items(several)])
 
     return function
 
@@ -174,10 +193,16 @@ def _len(value: Any) -> int:
     return len(value)
 
 
-def _sum(values: Any) -> Any:
+def items(values: Any) -> list[Any]:
+    """What can be gone through."""
     if not isinstance(values, list):
         raise impossible(f"{shown(values)} is not a list")
-    return sum(map(number, values))
+    budget.spend(len(values))
+    return values
+
+
+def _sum(values: Any) -> Any:
+    return sum(map(number, items(values)))
 
 
 def _range(*ends: int) -> list[int]:
@@ -252,6 +277,6 @@ COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "LtE": lambda a, b: a <= b,
     "Gt": lambda a, b: a > b,
     "GtE": lambda a, b: a >= b,
-    "In": lambda a, b: a in b,
-    "NotIn": lambda a, b: a not in b,
+    "In": lambda a, b: a in (items(b) if isinstance(b, list) else b),
+    "NotIn": lambda a, b: a not in (items(b) if isinstance(b, list) else b),
 }

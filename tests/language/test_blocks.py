@@ -86,6 +86,8 @@ def test_params_use_those_before_them_and_are_changed_from_outside() -> None:
     [
         *(("2 ** 3 + 1", 9), ("7 // 2 * 2", 6), ("round_to(30)", 32), ("round_to(100, 24)", 96), ("round(2.5) + round(3.5)", 6)),
         *(("len(range(5)) + sum([1, 2])", 8), ("zip([1, 2], [3, 4])[1][0]", 2), ("int(linspace(0, 8, 3)[1])", 4), ("[1, 2, 3][-1]", 3)),
+        *(("sum([ceil(1.5 * x) for x in [1, 2, 3]])", 10), ("len([x for x in range(10) if x % 3 == 0])", 4)),
+        *(("[a * b for a, b in zip([2, 3], [4, 5])][1]", 15), ("sum([sum([y for y in range(x)]) for x in range(4)])", 4)),
         *(("max(1, 4) if 1 < 2 <= 2 else 9", 4), ("4 if not (1 in [2]) and true else 5", 4), ("ceil(2.1) + floor(2.9) + abs(-1)", 6)),
         ("input.channels + input.height + input.shape[2] + input.rank", 39),
     ],

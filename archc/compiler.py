@@ -52,6 +52,15 @@ def compile_text(
     return _elaborated(spec, diagnostics, changes or {}, inputs or {})
 
 
+def variant(spec: Spec, changes: Mapping[str, t.Tree]) -> Model:
+    """The model of a spec that was loaded, with other values for some parameters."""
+    from archc.elaborate import elaborate
+
+    diagnostics = Diagnostics()
+    with growing():
+        return Model(spec, elaborate(spec, diagnostics, changes, {}), diagnostics)
+
+
 def locate(named: str) -> Path | None:
     """The file of a spec: as named, with .yaml, or the spec that ships under the name."""
     try:

@@ -7,6 +7,7 @@ from typing import Any
 
 from archc.language import library
 from archc.language.blocks import Block
+from archc.language.citation import ACCURACY, CLAIM, COUNTED, PAPER
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.spec import KEYS, METRICS
 from archc.ops import OPERATORS
@@ -42,6 +43,8 @@ def _top() -> Schema:
         "archc": {"const": 1},
         "name": {"type": "string"},
         "doc": {"type": "string"},
+        "paper": _paper(),
+        "published": {"type": "array", "items": _claim()},
         "extends": {"type": "string"},
         "use": texts,
         "input": shapes,
@@ -63,6 +66,22 @@ def _expect() -> Schema:
         "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},
         "additionalProperties": False,
     }
+
+
+def _paper() -> Schema:
+    types = {"year": {"type": "integer", "minimum": 1900}}
+    properties = {name: {**types.get(name, {"type": "string"}), "description": what} for name, what in PAPER.items()}
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _claim() -> Schema:
+    figure: Schema = {"type": ["number", "string"]}
+    types: Schema = dict.fromkeys((*COUNTED, *ACCURACY), figure) | {
+        "of": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
+        "set": {"type": "object"},
+    }
+    properties = {name: {**types.get(name, {"type": "string"}), "description": what} for name, what in CLAIM.items()}
+    return {"type": "object", "properties": properties, "required": ["by"], "additionalProperties": False}
 
 
 def _shape() -> Schema:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
+from archc.language.citation import PAPER
 from archc.language.spec import Spec
 from archc.text.diagnostics import Use, printable
 from archc.text.source import Span
@@ -41,6 +42,8 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
     yield 0, f"name: {text_of(graph.name)}", ""
     if graph.doc:
         yield 0, f"doc: {text_of(graph.doc)}", ""
+    if cited := {name: value for name in PAPER if (value := getattr(spec.paper, name))}:
+        yield 0, "paper: {" + ", ".join(f"{name}: {text_of(value)}" for name, value in cited.items()) + "}", ""
     shapes = {name: text_of(list(value.shape)) for name, value in graph.inputs.items()}
     where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input"
     if list(shapes) == ["input"]:

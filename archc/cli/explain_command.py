@@ -3,6 +3,7 @@
 archc explain alexnet conv1
 archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
+archc explain vgg16 --paper    (what the paper and others print, beside what comes out)
 """
 
 from __future__ import annotations
@@ -28,13 +29,22 @@ from archc.text.suggest import did_you_mean
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("layer", nargs="*", metavar="LAYER", help="a layer, a part of the network, or a pattern as layer*.conv1")
+    parser.add_argument("--paper", action="store_true", help="the published figures of the network beside ours, with reasons")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
-    graph = usable(compiled(args, args.spec))
-    if graph is None:
+    if args.paper and (args.layer or args.set or args.input):
+        print("archc: --paper is about the spec as it stands: it goes with no layer, no --set and no --input", file=sys.stderr)
         return 2
+    model = compiled(args, args.spec)
+    graph = usable(model)
+    if graph is None or model.spec is None:
+        return 2
+    if args.paper:
+        from archc.cli.paper import explain_paper
+
+        return explain_paper(args, model.spec)
     report = analyze(graph)
     if not args.layer:
         print(_totals(report))

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from archc.language import citation
 from archc.language.blocks import RULE, Block, check_chain, is_name, read_blocks, unknown_keys
 from archc.language.entries import Chain, read_chain
 from archc.text import tree as t
@@ -16,12 +17,14 @@ from archc.text.suggest import did_you_mean, nearest
 KEYS = {
     "archc": "the version of the language, 1",
     "name": "the network's name; the file's name unless given",
-    "doc": "what it is, and its source",
+    "doc": "what it is",
+    "paper": "where it was published: title, authors, venue, year, url",
     "extends": "a spec to inherit from: a file, or the name of one that ships",
     "use": "files of blocks, or `package:file.yaml`",
     "input": "the shape of the input without a batch axis, or a mapping of names to shapes",
     "params": "named values, changed by `--set name=value`",
     "expect": "what `archc check` compares: parameters, macs, …",
+    "published": "figures that others print of it, for `archc explain --paper`",
     "defaults": "default arguments of layers and blocks, for the whole spec",
     "blocks": "blocks of the spec's own",
     "layers": "the network",
@@ -30,13 +33,8 @@ KEYS = {
 }
 BY_KEY = ("params", "defaults", "blocks", "expect")  # inherited key by key; anything else whole
 METRICS = {
-    "parameters": "learned values",
+    **citation.COUNTED,
     "params": "learned values",
-    "weights": "learned values without biases",
-    "biases": "biases",
-    "macs": "multiply-accumulates",
-    "flops": "floating-point operations",
-    "activations": "values of all outputs, views not counted",
     "shape": "the output's shape",
     "channels": "the output's channels",
 }
@@ -55,6 +53,8 @@ class Spec:
     source: Source
     name: str
     doc: str = ""
+    paper: citation.Paper = field(default_factory=citation.Paper)
+    published: list[citation.Claim] = field(default_factory=list)
     input: t.Tree | None = None
     params: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     expect: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
@@ -114,6 +114,8 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         source,
         base.name,
         base.doc,
+        base.paper,
+        [],  # what was printed of the base was not printed of this
         base.input,
         dict(base.params),
         dict(base.expect),
@@ -156,6 +158,14 @@ def _tree(attribute: str) -> Reader:
         setattr(spec, attribute, value)
 
     return read
+
+
+def _read_paper(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.paper = citation.read_paper(value, diagnostics)
+
+
+def _read_published(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.published = citation.read_published(value, diagnostics)
 
 
 def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> list[tuple[t.Scalar, t.Tree]]:
@@ -219,6 +229,8 @@ def _read_layers(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
 _READERS: dict[str, Reader] = {
     "name": _text("name"),
     "doc": _text("doc"),
+    "paper": _read_paper,
+    "published": _read_published,
     "input": _tree("input"),
     "outputs": _tree("outputs"),
     "train": _tree("train"),

@@ -1,0 +1,76 @@
+"""`archc explain SPEC --paper`: what others print of a network beside what comes out of the spec."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from textwrap import fill
+
+from archc.analysis.published import DIFFERS, QUOTED, Comparison, compare
+from archc.cli.common import colored, show, width
+from archc.language.citation import PAPER
+from archc.language.spec import Spec
+from archc.table import Column, Table, to_terminal
+from archc.text.diagnostics import printable
+
+NAMES = {"macs": "MACs", "flops": "FLOPs", "top1": "top-1 %", "top5": "top-5 %"}
+
+
+def explain_paper(args: argparse.Namespace, spec: Spec) -> int:
+    """Prints the table; 2 where a claim speaks of what is not there."""
+    rows, wrong = compare(spec)
+    show(wrong)
+    if args.format == "json":
+        paper = {name: value for name in PAPER if (value := getattr(spec.paper, name))}
+        print(json.dumps({"spec": spec.name, "paper": paper, "published": [_record(row) for row in rows]}, indent=2))
+    else:
+        print("\n".join(_text(spec, rows)))
+    return 2 if wrong else 0
+
+
+def _record(row: Comparison) -> dict[str, object]:
+    claim = row.claim
+    told = {"metric": row.metric, "printed": row.printed, "ours": row.ours, "verdict": row.verdict, "by": claim.by}
+    more = {"of": list(claim.of), "only": claim.only, "set": _settings(row), "note": claim.note, "why": claim.why}
+    return {**told, **{key: value for key, value in more.items() if value}}
+
+
+def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
+    paper = spec.paper
+    cited = [part for part in (paper.title, paper.authors, paper.venue or str(paper.year or ""), paper.url) if part]
+    head = [fill(printable(f"{spec.name}: {'. '.join(cited) or 'the spec names no paper'}"), width() or 100)]
+    if not rows:
+        return [*head, "", "the spec says of no figure that it was published; add them under `published`"]
+    notes: dict[tuple[str, str], int] = {}
+    table = Table([Column("figure"), Column("of", "text", 3), Column("printed", "number"), Column("ours", "count"),
+                   Column("difference", "number"), Column("by")])  # fmt: skip
+    for row in rows:
+        claim = row.claim
+        told = [notes.setdefault(("", text), len(notes) + 1) for text in (claim.why, claim.note) if text]
+        marks = "".join(f" [{number}]" for number in told)
+        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), row.ours, _difference(row), claim.by + marks])
+    if not any(row[1] for row in table.rows):
+        table.columns.pop(1)
+        for cells in table.rows:
+            cells.pop(1)
+    table.notes = ["", *(f"[{number}] {text}" for (_, text), number in notes.items())] if notes else []
+    return [*head, "", to_terminal(table, width(), colored(sys.stdout))]
+
+
+def _printed(row: Comparison) -> str:
+    return f"{row.printed:,}" if isinstance(row.printed, int) else str(row.printed)
+
+
+def _what(row: Comparison) -> str:
+    return ", ".join([*row.claim.of, *([f"{row.claim.only} alone"] if row.claim.only else []), *_settings(row)])
+
+
+def _settings(row: Comparison) -> list[str]:
+    return [f"{name}={tree.source.text[tree.start : tree.end]}" for name, tree in row.claim.set.items()]
+
+
+def _difference(row: Comparison) -> str:
+    if row.verdict == QUOTED:
+        return ""
+    return f"{row.off:+.1%}" if row.verdict == DIFFERS else row.verdict

@@ -1,0 +1,164 @@
+"""`paper` and `published`: where a network comes from, and the figures that others print of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from archc.language.blocks import unknown_keys
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Span
+
+PAPER = {
+    "title": "its title",
+    "authors": "who wrote it",
+    "venue": "where it was published",
+    "year": "the year of first publication",
+    "url": "where it can be read",
+}
+COUNTED = {  # worked out from the network
+    "parameters": "learned values",
+    "weights": "learned values without biases",
+    "biases": "biases",
+    "macs": "multiply-accumulates",
+    "flops": "floating-point operations",
+    "activations": "values of all outputs, views not counted",
+}
+ACCURACY = {"top1": "accuracy of the first guess, %", "top5": "how often the class is among five guesses, %"}
+CLAIM = {
+    **COUNTED,
+    **ACCURACY,
+    "by": "who printed it, and where",
+    "of": "the layer or part, or several, that it is about; the whole network unless given",
+    "only": "a kind of layer, if no other is counted",
+    "set": "values of parameters that it is about",
+    "note": "what a reader should know",
+    "why": "why our figure does not round to the printed one",
+}
+_EXAMPLE = 'published: [{macs: 3.8G, by: "paper, table 1"}]'
+FIGURE = re.compile(r"(?P<digits>[0-9][0-9,_]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?)\s*\Z")
+
+
+@dataclass(slots=True)
+class Paper:
+    """Where a network was published. What is not known is empty, or 0."""
+
+    title: str = ""
+    authors: str = ""
+    venue: str = ""
+    year: int = 0
+    url: str = ""
+
+    @property
+    def short(self) -> str:
+        """`He et al., CVPR 2016`."""
+        names = [name.strip() for name in self.authors.replace(" and ", ", ").split(",") if name.strip()]
+        who = names[0] if len(names) == 1 else " & ".join(names) if len(names) == 2 else f"{names[0]} et al." if names else ""
+        return ", ".join(part for part in (who, self.venue or (str(self.year) if self.year else "")) if part)
+
+
+@dataclass(slots=True)
+class Claim:
+    """What was printed of a network: figures as they stand, by whom, and of what."""
+
+    span: Span
+    figures: dict[str, int | float | str] = field(default_factory=dict)
+    by: str = ""
+    of: tuple[str, ...] = ()
+    only: str = ""
+    set: dict[str, t.Tree] = field(default_factory=dict)
+    note: str = ""
+    why: str = ""
+
+
+def read_paper(tree: t.Tree, diagnostics: Diagnostics) -> Paper:
+    paper = Paper()
+    if not isinstance(tree, t.Mapping):
+        diagnostics.error("A202", tree.span, "paper is a mapping", 'paper: {title: "…", authors: "…", venue: CVPR 2016, year: 2016}')
+        return paper
+    unknown_keys(tree, tuple(PAPER), diagnostics, "paper")
+    for key, value in tree.items:
+        name = str(key.value)
+        if name == "year":
+            year = _number(value)
+            if isinstance(year, int) and 1900 <= year < 2200:
+                paper.year = year
+            else:
+                diagnostics.error("A402", value.span, "not a year", "year: 2016")
+        elif name in PAPER:
+            setattr(paper, name, _text(name, value, diagnostics))
+    return paper
+
+
+def read_published(tree: t.Tree, diagnostics: Diagnostics) -> list[Claim]:
+    if not isinstance(tree, t.Sequence):
+        diagnostics.error("A202", tree.span, "published is a list of what was printed", _EXAMPLE)
+        return []
+    return [claim for item in tree.items if (claim := _claim(item, diagnostics)) is not None]
+
+
+def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
+    if not isinstance(tree, t.Mapping):
+        diagnostics.error("A202", tree.span, "what was printed is a mapping", _EXAMPLE)
+        return None
+    unknown_keys(tree, tuple(CLAIM), diagnostics, "published")
+    claim = Claim(tree.span)
+    for key, value in tree.items:
+        name = str(key.value)
+        if name in COUNTED or name in ACCURACY:
+            _read_figure(claim, name, value, diagnostics)
+        elif name == "of":
+            parts = value.items if isinstance(value, t.Sequence) else [value]
+            claim.of = tuple(_text(name, part, diagnostics) for part in parts)
+        elif name == "set":
+            if isinstance(value, t.Mapping):
+                claim.set = {str(one.value): tree for one, tree in value.items}
+            else:
+                diagnostics.error("A202", value.span, "set is a mapping of names to values", "set: {classes: 10}")
+        elif name in CLAIM:
+            setattr(claim, name, _text(name, value, diagnostics))
+    keys = {str(key.value) for key, _ in tree.items}
+    if keys <= {"by", "of", "only", "set", "note", "why"} and not tree.broken:
+        diagnostics.error("A204", tree.span, "no figure", f"there are {', '.join((*COUNTED, *ACCURACY))}")
+    if "by" not in keys and not tree.broken:
+        diagnostics.error("A204", tree.span, "nobody printed it", 'add by: "paper, table 1"')
+    return claim
+
+
+def _read_figure(claim: Claim, name: str, value: t.Tree, diagnostics: Diagnostics) -> None:
+    number = _number(value)
+    if number is not None:
+        claim.figures[name] = number
+    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and FIGURE.match(value.value):
+        claim.figures[name] = value.value
+    else:
+        hint = "76.13" if name in ACCURACY else "a number, or a text such as 3.8G"
+        diagnostics.error("A402", value.span, f"{name} is no figure", hint)
+
+
+def _number(value: t.Tree) -> int | float | None:
+    """A scalar's number that is not negative."""
+    if not isinstance(value, t.Scalar) or isinstance(value.value, bool) or not isinstance(value.value, int | float):
+        return None
+    return value.value if value.value >= 0 else None
+
+
+def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
+    if isinstance(value, t.Scalar) and isinstance(value.value, str | int | float) and not isinstance(value.value, bool):
+        return " ".join(str(value.value).split())
+    diagnostics.error("A202", value.span, f"{name} is a text", "write one, or remove the key")
+    return ""
+
+
+def leading(figure: int | float | str) -> tuple[float, float]:
+    """What a printed figure stands for: its value, and half of a unit of its last digit (0 where it is exact)."""
+    if isinstance(figure, int):
+        return figure, 0
+    match = FIGURE.match(figure if isinstance(figure, str) else repr(figure))
+    assert match is not None
+    digits = match["digits"].replace(",", "").replace("_", "")
+    scale = 10 ** {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}[match["unit"].lower()]
+    places = len(digits.partition(".")[2])
+    exact = scale == 1 and not places
+    return float(digits) * scale, 0 if exact else scale * 10.0**-places / 2

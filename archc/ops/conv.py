@@ -9,7 +9,7 @@ from archc.ops.facts import INPUT, Facts, Kept, Module, Reach, Weight, Work, giv
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
-from archc.signature import Counts, Fault, Groups, Padding, Size, Sizes, one_of
+from archc.signature import Counts, Fault, Groups, Padding, Positive, Size, Sizes, one_of
 from archc.tracked import label
 
 PaddingMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
@@ -27,8 +27,11 @@ def conv(
     groups: Groups = 1,
     bias: bool = True,
     padding_mode: PaddingMode = "zeros",
+    standardize: Positive = 0.0,
 ) -> Facts:
     """[C, *S] -> [channels, *S']. Convolution over 1, 2 or 3 axes, by the input's rank: torch.nn.Conv1d, Conv2d, Conv3d.
+
+    Standardized filters are those of Qiao et al. (Weight Standardization, 2019); that is work for a batch, and not counted.
 
     channels: how many filters, the channels of the output
     kernel: size of the window
@@ -38,6 +41,7 @@ def conv(
     groups: parts that are convolved apart; `depthwise` is one for each channel
     bias: whether a bias is added
     padding_mode: what the padding holds
+    standardize: above 0, filters are first brought to mean 0 and variance 1, with this added to the variance
     """
     window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
     padding_mode = _filling(window, padding_mode)
@@ -52,9 +56,9 @@ def conv(
         weights=(weight, *extra),
         macs=macs,
         work=Work(multiply=macs, add=adds),
-        keeps=_conv_keeps(x, window, padding_mode),
+        keeps=_conv_keeps(x, window, padding_mode) + (_standardized_keeps(weight) if standardize else ()),
         reach=window.reach,
-        torch=_conv_form(x, out, window, parts, bias, padding_mode),
+        torch=_conv_form(x, out, window, parts, bias, padding_mode, standardize),
         dense=x.values * out.values + (out.values if bias else 0),
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
     )
@@ -156,7 +160,7 @@ def _conv_keeps(x: Shape, window: Window, padding_mode: str) -> tuple[Kept, ...]
     return (copy,) if padding_mode == "circular" else (INPUT, copy)
 
 
-def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str) -> Module:
+def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str, eps: float) -> Module:
     rank = len(window.space)
     padding: Any = short(window.padding) if window.symmetric else 0
     call = "{self}({0})"
@@ -166,8 +170,32 @@ def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, pa
         padding_mode = "zeros"
     options = given(stride=(short(window.stride), 1), padding=(padding, 0), dilation=(short(window.dilation), 1),
                      groups=(groups, 1), bias=(bias, True), padding_mode=(padding_mode, "zeros"))  # fmt: skip
-    return Module(f"nn.Conv{rank}d", (x.channels, out.channels, short(window.kernel)), options, call)
+    args = (x.channels, out.channels, short(window.kernel))
+    if eps:
+        return Module(f"StandardizedConv{rank}d", args, {**options, "eps": eps}, call, _STANDARDIZED.format(rank=rank))
+    return Module(f"nn.Conv{rank}d", args, options, call)
+
+
+def _standardized_keeps(weight: Weight) -> tuple[Kept, ...]:
+    """The weights as they are used, and each filter's mean and spread."""
+    filters = weight.shape[0]
+    return (new(weight.values, per_image=False), new(2 * filters, "float32", per_image=False))
 
 
 def _square(kernel: tuple[int, ...]) -> str:
     return str(short(kernel)) if len(set(kernel)) == 1 else "x".join(map(str, kernel))
+
+
+_STANDARDIZED = '''
+class StandardizedConv{rank}d(nn.Conv{rank}d):
+    """A convolution whose filters are brought to mean 0 and variance 1."""
+
+    def __init__(self, *args, eps, **options):
+        super().__init__(*args, **options)
+        self.eps = eps
+
+    def forward(self, x):
+        filters = self.weight.reshape(1, self.out_channels, -1)
+        filters = F.batch_norm(filters, None, None, training=True, momentum=0.0, eps=self.eps)
+        return self._conv_forward(x, filters.reshape_as(self.weight), self.bias)
+'''

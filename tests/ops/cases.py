@@ -81,6 +81,8 @@ def _convolutions() -> Iterator[Case]:
             yield case("conv", shape, channels=3, kernel=3, padding=1, padding_mode=mode)
             yield case("conv", shape, channels=3, kernel=4, padding="same", padding_mode=mode)
             yield case("conv", shape, channels=3, kernel=3, padding_mode=mode)
+        yield case("conv", shape, channels=6, kernel=3, padding=1, standardize=1e-6)
+        yield case("conv", shape, channels=6, kernel=2, groups=2, padding="same", bias=False, standardize=1e-8)
     yield case("conv", M, channels=3, kernel=(3, 5), padding=(0, 2), padding_mode="reflect")
     yield case("conv", (3, 8, 8), channels=3, kernel=3, stride=2, padding="same_upper")
     yield case("conv", (3, 7, 8), channels=3, kernel=3, stride=2, padding="same_upper")

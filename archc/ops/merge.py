@@ -5,7 +5,7 @@ from __future__ import annotations
 from archc.ops.facts import POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
-from archc.signature import Fault, Index, Size
+from archc.signature import Fault, Index, Indices, Size
 
 
 @op(merges=True)
@@ -72,20 +72,23 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
 
 
 @op
-def split(x: Shape, *, parts: Size, axis: Index = 0) -> Facts:
-    """[C, *S] -> [C/parts, *S], [C/parts, *S]. Equal parts, named `split.0`, `split.1` and so on: torch.chunk.
+def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) -> Facts:
+    """[C, *S] -> [C/parts, *S], [C/parts, *S]. Parts of a value, named `split.0`, `split.1` and so on: torch.chunk, torch.split.
 
-    parts: how many values
+    parts: how many values of one size
     axis: the axis that is cut; 0 is the channels
+    sizes: the size of each part, where they differ
     """
     if not -len(x) <= axis < len(x):
         raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes")
     at = axis % len(x)
-    if x[at] % parts:
+    if sizes and (min(sizes) < 1 or sum(sizes) != x[at]):
+        raise Fault("sizes", f"{' + '.join(map(str, sizes))} is not the {x[at]} of the axis")
+    if not sizes and x[at] % parts:
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
-    out = Shape((*x[:at], x[at] // parts, *x[at + 1 :]))
-    torch = Expression(f"{{0}}.chunk({parts}, {at + 1})")
-    outs = tuple(out for _ in range(parts))
+    outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
+    cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
+    torch = Expression(f"{{0}}.{cut}")
     return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT")
 
 

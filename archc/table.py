@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,6 +85,38 @@ def to_terminal(table: Table, width: int | None, color: bool = False) -> str:
     if dropped:
         lines.append(f"({', '.join(dropped)} left out for want of room)")
     return "\n".join([*lines, *(printable(note) for note in table.notes)])
+
+
+def wrapped(table: Table, width: int | None) -> Table:
+    """The table with its long texts broken over several rows, where it would not fit."""
+    columns = range(len(table.columns))
+    widths = [_widest(_column(table, i, False)) for i in columns]
+    excess = sum(widths) + 2 * (len(widths) - 1) - (width or 10**9)
+    elastic = sorted((i for i in columns if table.columns[i].kind == "text"), key=lambda i: widths[i])
+    while excess > 0 and elastic and widths[elastic[-1]] > SHORTEST_TEXT:
+        second = widths[elastic[-2]] if len(elastic) > 1 else 0
+        cut = min(excess, max(widths[elastic[-1]] - max(second, SHORTEST_NAME), 1))
+        widths[elastic[-1]] -= cut
+        excess -= cut
+        elastic.sort(key=lambda i: widths[i])
+    made = Table(table.columns, [], table.totals, table.notes)
+    for row in table.rows:
+        cells = [_broken(cell_text(row[i], "text"), widths[i]) if table.columns[i].kind == "text" else [row[i]] for i in columns]
+        for line in range(max(map(len, cells))):
+            made.rows.append([cell[line] if line < len(cell) else "" for cell in cells])
+    return made
+
+
+def _broken(text: str, width: int) -> list[str]:
+    """A text in lines: broken after a space, a comma or a dot where it can be."""
+    lines = [""]
+    for word in re.findall(r"[^ ,.]*[ ,.]+|[^ ,.]+", text):
+        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > width:
+            lines.append("")
+        lines[-1] += word
+        while len(lines[-1].rstrip()) > width:
+            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+    return [line.rstrip() for line in lines]
 
 
 SHORTEST_NAME, SHORTEST_TEXT = 16, 10

@@ -23,43 +23,7 @@ from archc.ops import Module
 
 REFERENCE = Path(__file__).parent / "reference"
 SPECS = {path.stem: path for path in shipped()}
-OTHER_NAMES = {"vit_h14": "vit_h_14"}  # torchvision's own name
-
-MOBILENET_V1 = """
-input: [3, 224, 224]
-blocks:
-  separable:
-    params: {channels: int, stride: int}
-    layers:
-      - {conv: {channels: "${input.channels}", kernel: 3, stride: $stride, padding: 1, groups: depthwise, bias: false}}
-      - batchnorm
-      - relu
-      - {conv: {channels: $channels, bias: false}}
-      - batchnorm
-      - relu
-layers:
-  stem: {conv_bn_act: {channels: 32, kernel: 3, stride: 2}}
-  blocks:
-    for:
-      c: [64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
-      s: [1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1]
-    separable: {channels: $c, stride: $s}
-  pool: global_avgpool
-  flatten: flatten
-  classifier: {linear: 1000}
-"""
-ZFNET = """
-input: [3, 224, 224]
-layers:
-  - {conv: {channels: 96, kernel: 7, stride: 2, padding: 1}}
-  - {maxpool: {kernel: 3, stride: 2, ceil: true}}
-  - {conv: {channels: 256, kernel: 5, stride: 2}}
-  - {maxpool: {kernel: 3, stride: 2, ceil: true}}
-  - {for: {c: [384, 384, 256]}, conv: {channels: $c, kernel: 3, padding: 1}}
-  - {maxpool: {kernel: 3, stride: 2}}
-  - flatten
-  - {for: {f: [4096, 4096, 1000]}, linear: $f}
-"""
+CELLS = ("nasnet", "pnasnet", "amoebanet")  # whose cells are tables of their own
 
 
 def table(name: str) -> list[dict[str, str]]:
@@ -72,8 +36,6 @@ def table(name: str) -> list[dict[str, str]]:
 def network(words: str) -> Graph:
     """`resnet50 stride_first=true`: a spec that ships, changed."""
     name, *changes = words.split()
-    if name == "mobilenet_v1":
-        return archc.loads(MOBILENET_V1)
     return archc.load(name, **{key: value == "true" for key, value in (change.split("=") for change in changes)})
 
 
@@ -92,7 +54,7 @@ def test_a_spec_is_documented_and_short(name: str) -> None:
     assert lines[0] == "archc: 1"
     assert sum(line.startswith("doc: ") for line in lines) == 1
     assert network(name).doc.endswith(".")
-    assert len(lines) < 60
+    assert len(lines) < (120 if name.startswith(CELLS) else 80)
     assert max(map(len, lines)) <= 140
 
 
@@ -105,7 +67,7 @@ def test_a_spec_keeps_its_promises(name: str) -> None:
 
 @pytest.mark.parametrize("name", SPECS)
 def test_a_spec_is_called_as_its_file(name: str) -> None:
-    assert network(name).name == OTHER_NAMES.get(name, name) or name == "resnext50"
+    assert network(name).name == name or name == "resnext50"
 
 
 @pytest.mark.parametrize("name", library.index())
@@ -137,23 +99,15 @@ def test_the_figures_of_torchvision(row: dict[str, str]) -> None:
 def test_totals_of_activations(row: dict[str, str]) -> None:
     """Values of convolutions and dense layers; with batch normalization; of all torch.nn modules.
 
-    `also`: a kind of layer after which torchvision has a module that is not in the spec (stochastic depth).
     `not_modules`: layers that torchvision calls as functions.
     """
     layers = report(row["spec"]).layers
     dense = sum(layer.values for layer in layers if layer.kind in ("conv", "linear"))
     normalized = sum(layer.values for layer in layers if layer.kind == "batchnorm")
     modules = [layer for layer in layers if isinstance(layer.node.facts.torch, Module) and layer.name not in row["not_modules"].split()]
-    more = [layer for layer in layers if layer.kind in row["also"].split()]
     assert dense == int(row["conv_and_dense"])
     assert dense + normalized == int(row["with_batchnorm"])
-    assert sum(layer.values for layer in [*modules, *more]) == int(row["modules"])
-
-
-@pytest.mark.parametrize(("text", "parameters", "macs"), [(MOBILENET_V1, 4_231_976, 568_740_352), (ZFNET, 62_357_608, 1_168_032_896)])
-def test_networks_that_do_not_ship(text: str, parameters: int, macs: int) -> None:
-    found = archc.analyze(archc.loads(text))
-    assert (found.parameters, found.macs) == (parameters, macs)
+    assert sum(layer.values for layer in modules) == int(row["modules"])
 
 
 @pytest.mark.parametrize(
@@ -162,23 +116,6 @@ def test_networks_that_do_not_ship(text: str, parameters: int, macs: int) -> Non
 )
 def test_the_widths_of_mobilenet_v2(width: float, parameters: int, macs: int) -> None:
     found = archc.analyze(archc.load("mobilenet_v2", width=width))
-    assert (found.parameters, found.macs) == (parameters, macs)
-
-
-@pytest.mark.parametrize(
-    ("width", "depth", "resolution", "parameters", "macs"),
-    [
-        (1.0, 1.1, 240, 7_794_184, 686_802_832),
-        (1.1, 1.2, 260, 9_109_994, 993_561_872),
-        (1.2, 1.4, 300, 12_233_232, 1_827_141_392),
-        (1.4, 1.8, 380, 19_341_616, 4_393_771_024),
-        (1.6, 2.2, 456, 30_389_784, 10_266_384_752),
-        (1.8, 2.6, 528, 43_040_704, 19_067_593_536),
-    ],
-    ids=["B1", "B2", "B3", "B4", "B5", "B6"],
-)
-def test_the_sizes_of_efficientnet(width: float, depth: float, resolution: int, parameters: int, macs: int) -> None:
-    found = archc.analyze(archc.load("efficientnet_b0", width=width, depth=depth, resolution=resolution))
     assert (found.parameters, found.macs) == (parameters, macs)
 
 
@@ -282,14 +219,15 @@ def weights_of(node: Node) -> int:
     channels, args = node.inputs[0].shape[0], node.args
     features = node.inputs[0].shape[-1]
     taps = 1
-    for _ in node.inputs[0].shape[1:]:
+    for axis in range(len(node.inputs[0].shape) - 1):
         kernel = args.get("kernel", 1)
-        taps *= kernel if isinstance(kernel, int) else kernel[0]
+        taps *= kernel if isinstance(kernel, int) else kernel[axis]
     formulas: dict[str, Callable[[], int]] = {
         "conv": lambda: (channels // groups_of(node) * taps + args["bias"]) * args["channels"],
         "conv_transpose": lambda: channels * taps * args["channels"] + args["channels"],
         "linear": lambda: (features + 1) * args["features"],
         "batchnorm": lambda: 2 * channels,
+        "groupnorm": lambda: 2 * channels,
         "layernorm": lambda: 2 * features,
         "attention": lambda: 4 * (features + 1) * features,
         "class_token": lambda: features,
@@ -307,8 +245,8 @@ def groups_of(node: Node) -> int:
 def test_parameters_by_the_textbook(name: str) -> None:
     found = report(name)
     for layer in found.layers:
-        assert layer.parameters.low == weights_of(layer.node), layer.name
-    assert found.parameters == sum(weights_of(layer.node) for layer in found.layers)
+        assert layer.parameters.low == (0 if layer.node.shared else weights_of(layer.node)), layer.name
+    assert found.parameters == sum(weights_of(layer.node) for layer in found.layers if not layer.node.shared)
 
 
 # Receptive fields

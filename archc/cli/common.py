@@ -12,10 +12,11 @@ from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, draw
 
 
-def spec_options(parser: argparse.ArgumentParser, several: bool = True) -> None:
+def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar: str = "SPEC", optional: bool = False) -> None:
     """SPEC…, --set, --input, --plugin."""
     what = "a file, or the name of a spec that ships (see `archc list`)"
-    parser.add_argument("specs" if several else "spec", nargs="+" if several else None, metavar="SPEC", help=what)
+    count = "+" if several else "?" if optional else None
+    parser.add_argument("specs" if several else "spec", nargs=count, metavar=metavar, help=what)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter of the spec")
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help="change the shape of an input")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")

@@ -187,6 +187,10 @@ def _round(value: float, digits: int = 0) -> Any:
     return round(number(value), whole(digits)) if digits else round(number(value))
 
 
+def _str(value: Any) -> str:
+    return value if isinstance(value, str) else str(number(value))
+
+
 def _len(value: Any) -> int:
     if not isinstance(value, list | str | dict):
         raise impossible(f"{shown(value)} has no length")
@@ -247,6 +251,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ceil": lambda x: math.ceil(number(x)),
     "int": lambda x: int(number(x)),
     "float": lambda x: float(number(x)),
+    "str": _str,
     "len": _len,
     "sum": _sum,
     "range": _range,

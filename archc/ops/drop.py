@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Expression, Facts, Kept, Module, Weight, Work, new, weightless
+from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, new, weightless
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape
-from archc.signature import Probability, Real
+from archc.signature import Probability
 
 
 @op
@@ -36,25 +36,6 @@ def drop_path(x: Shape, *, p: Probability = 0.0) -> Facts:
     p: the probability
     """
     return _dropping(x, p, "DropPath", (new(1),) if p < 1 else (), source=_DROP_PATH)
-
-
-@op
-def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
-    """[*, D] -> [*, D] or [C, H, W] -> [C, H, W]. A learned factor for each feature or channel (Touvron et al., 2021).
-
-    start: the factor at the start
-    """
-    shape = (x.channels, *(1,) * (len(x) - 1)) if len(x) > 2 else (x.features,)
-    return Facts(
-        x,
-        weights=(Weight("", shape),),
-        macs=0,
-        work=Work(multiply=x.values),
-        keeps=(Kept("input"),),
-        reach=POINT,
-        torch=Expression("{0} * {self}", f"torch.full({tuple(int(n) for n in shape)}, {float(start)!r})"),
-        classic="SCALE",
-    )
 
 
 def _noise(p: float, mask: Kept) -> tuple[Kept, ...]:

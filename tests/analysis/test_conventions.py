@@ -188,6 +188,18 @@ layers:
   wide: {pad: {sides: [2, 2, 2, 2], mode: reflect}}
   last: {conv: {channels: 4, kernel: 3}}
 """,
+    "damped": """
+input: [3, 8, 8]
+layers:
+  - {conv: {channels: 6, kernel: 3, padding: 1}}
+  - {scale: 0.17}
+  - {conv: {channels: 4, kernel: 1}}
+  - {split: {sizes: [1, 3]}}
+  - {from: ["3.0"], scale: 2}
+  - flatten
+  - {linear: 5}
+  - {scale: 0.5}
+""",
     "turned": """
 input: [6, 8, 5]
 layers:

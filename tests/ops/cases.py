@@ -176,6 +176,7 @@ def _merges() -> Iterator[Case]:
     yield case("split", T, parts=4, axis=-1)
     yield case("split", D, parts=2, axis=2)
     yield case("split", M, sizes=(1, 3))
+    yield from (case("scale", shape, factor=0.17) for shape in (V, T, M))
     yield case("split", T, sizes=(2, 1, 5), axis=-1)
     yield case("split", V, parts=1)
 

@@ -83,6 +83,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     (case("mul", (2, 1, 1), (1, 3, 1), (2, 3, 4)), chained(lambda a, b: a * b)),
     (case("average", (2, 3), (2, 3), (2, 3)), lambda one, inputs, own: loops.each(lambda a, b, c: (a + b + c) / 3, *inputs)),
     (case("mean", (3, 4)), lambda one, inputs, own: np.array([loops.mean(column) for column in inputs[0].T])),
+    (case("scale", (3, 4), factor=0.5), lambda one, inputs, own: loops.each(lambda a: a * 0.5, inputs[0])),
     (case("layer_scale", (3, 4), start=0.5), lambda one, inputs, own: loops.each(lambda a, b: a * b, inputs[0], own[""])),
     (case("position_embedding", (3, 4)), lambda one, inputs, own: loops.each(lambda a, b: a + b, inputs[0], own[""][0])),
 ]

@@ -206,7 +206,7 @@ def _attention_biases(form: Form) -> int:
 
 
 TURNING = ("tokens", "transpose")  # and permute, by its order
-KEEPING = ("position_embedding", "layer_scale", "dropout", "spatial_dropout", "drop_path", "add", "mul", "average")
+KEEPING = ("position_embedding", "layer_scale", "scale", "dropout", "spatial_dropout", "drop_path", "add", "mul", "average")
 
 
 def apart(value: Value) -> bool:

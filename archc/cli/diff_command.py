@@ -1,0 +1,185 @@
+"""What changed between two specs, layer by layer, and what it costs.
+
+archc diff resnet50 resnext50_32x4d
+archc diff vgg16 --set batchnorm=true     (a spec and itself, changed)
+archc diff old.yaml new.yaml --format markdown
+
+Layers are paired by what they are and where they stand, so that one more layer in a numbered list is one change, and new
+numbers for those after it are told in a line.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from archc.analysis.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
+from archc.analysis.names import folded
+from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.compiler import compile_spec
+from archc.graph import Node, Scope
+from archc.table import Column, Table, escaped, to_markdown, to_terminal, wrapped
+from archc.text.diagnostics import printable
+
+SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~", MOVED: ">", RENAMED: "="}
+TITLES = {"parameters": "parameters", "macs": "MACs", "flops": "FLOPs", "activations": "activations"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", metavar="OLD", help="a file, or the name of a spec that ships")
+    spec_options(parser, several=False, metavar="NEW", optional=True)
+    parser.add_argument("--format", choices=("table", "markdown", "json"), default="table", help="the form of the output")
+    parser.add_argument("--exit-code", action="store_true", help="exit with 1 where more than names changed")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.spec is None and not (args.set or args.input):
+        print("archc: what should it be compared with? name a second spec, or change this one with --set", file=sys.stderr)
+        return 2
+    old = usable(compile_spec(args.old))
+    new = usable(compiled(args, args.spec or args.old))
+    if old is None or new is None:
+        return 2
+    found = compare(old, new)
+    settings = ", ".join([*args.set, *args.input])
+    if args.format == "json":
+        print(json.dumps(_record(found), indent=2))
+    elif args.format == "markdown":
+        print("\n".join(_markdown(found, settings)))
+    else:
+        print("\n".join(_text(found, settings)))
+    return int(args.exit_code and found.structural)
+
+
+def _text(found: Difference, settings: str) -> list[str]:
+    lines = [printable(_title(found, settings)), ""]
+    if found.changes:
+        lines += [to_terminal(wrapped(_changes(found), width()), width(), colored(sys.stdout)), ""]
+    return [*lines, _rest(found), "", to_terminal(_totals(found), width(), colored(sys.stdout))]
+
+
+def _markdown(found: Difference, settings: str) -> list[str]:
+    lines = [f"**{escaped(_title(found, settings))}**", "", to_markdown(_totals(found)), ""]
+    if found.changes:
+        lines += ["<details><summary>Changes, layer by layer</summary>", "", to_markdown(_changes(found)), "", "</details>", ""]
+    return [*lines, _rest(found)]
+
+
+def _title(found: Difference, settings: str) -> str:
+    return f"{found.old.name} → {found.new.name}" + (f" with {settings}" if settings else "")
+
+
+def _rest(found: Difference) -> str:
+    if not found.structural:
+        names = "other names, nothing else" if found.changes else "the same network"
+        return f"{names}: all {found.same} layers are as they were{_reshaped(found)}"
+    return f"{found.same} layers are as they were{_reshaped(found)}"
+
+
+def _reshaped(found: Difference) -> str:
+    return f", {found.reshaped} of them with other shapes" if found.reshaped else ""
+
+
+def _changes(found: Difference) -> Table:
+    """A row for each kind of change, with all the layers that it befell."""
+    table = Table([Column(""), Column("layer"), Column("kind", "text", 3), Column("change"), Column("parameters", "number"),
+                   Column("MACs", "number")])  # fmt: skip
+    for group in _grouped(found.changes):
+        first = group[0]
+        names = _where(group)
+        costs = [sum(change.costs[name] for change in group) for name in ("parameters", "macs")]
+        table.rows.append([SIGNS[first.what], names, _kind(first), _told(group), *map(_signed, costs)])
+    if any(found.more.values()):
+        others = f"{found.reshaped} others"
+        table.rows.append(
+            ["", others, "", "as written, with other shapes", *(_signed(found.more[name]) for name in ("parameters", "macs"))]
+        )
+    return table
+
+
+def _where(group: list[Change]) -> str:
+    """The layers that a change befell; of new numbers, the part that holds them."""
+    if not _renumbered(group[0]):
+        return ", ".join(folded(change.part.name for change in group))
+    return group[0].part.name.rpartition(".")[0] or "the top"
+
+
+def _renumbered(change: Change) -> bool:
+    return change.what == RENAMED and change.old is not None and change.old.label.isdigit() and change.part.label.isdigit()
+
+
+def _grouped(changes: list[Change]) -> list[list[Change]]:
+    groups: dict[tuple[object, ...], list[Change]] = {}
+    for change in changes:
+        parent = change.part.scope if isinstance(change.part, Node) else change.part.parent
+        where = parent.name if change.what == RENAMED and parent is not None else ""
+        groups.setdefault((change.what, _kind(change), tuple(change.details), where, _from(change)), []).append(change)
+    return list(groups.values())
+
+
+def _from(change: Change) -> str:
+    """Moves are told one by one; so are names, unless they are numbers."""
+    if change.what == MOVED or (change.what == RENAMED and not _renumbered(change)):
+        return change.part.name
+    return ""
+
+
+def _kind(change: Change) -> str:
+    part = change.part
+    if change.what == RENAMED:
+        return ""
+    return part.kind if isinstance(part, Node) else part.block or "layers"
+
+
+def _told(group: list[Change]) -> str:
+    change = group[0]
+    if _renumbered(change):
+        return f"{len(group)} renumbered, as {change.old.name if change.old else ''} → {change.part.name}"
+    if change.what in (RENAMED, MOVED):
+        return f"was {', '.join(folded(one.old.name for one in group if one.old is not None))}"
+    if change.what == CHANGED:
+        return ", ".join(change.details)
+    layers = sum(one.layers for one in group)
+    words = [change.what] + ([f"{len(group)} times"] if len(group) > 1 else [])
+    if isinstance(change.part, Scope):
+        words.append(f"({layers} layer{'s' if layers != 1 else ''})")
+    else:
+        arguments = ", ".join(
+            f"{name} {value}" for name, value in change.part.args.items() if isinstance(value, int) and value not in (0, 1)
+        )
+        words.append(f"({arguments})" if arguments else "")
+    return " ".join(word for word in words if word)
+
+
+def _signed(value: int) -> str:
+    return f"{value:+,}" if value else ""
+
+
+def _totals(found: Difference) -> Table:
+    table = Table([Column(""), Column(found.old.name, "count"), Column(found.new.name, "count"), Column("change", "number"),
+                   Column("%", "number")])  # fmt: skip
+    for name, title in TITLES.items():
+        old, new = found.old.counts[name], found.new.counts[name]
+        percent = f"{new.low / old.low - 1:+.1%}" if old.low and new.low != old.low else ""
+        table.rows.append([title, old, new, _signed(new.low - old.low) or "same", percent])
+    old_layers, new_layers = len(found.old.layers), len(found.new.layers)
+    table.rows.append(["layers", old_layers, new_layers, _signed(new_layers - old_layers) or "same", ""])
+    return table
+
+
+def _record(found: Difference) -> dict[str, object]:
+    def one(change: Change) -> dict[str, object]:
+        names = {"old": change.old.name if change.old else None, "new": change.new.name if change.new else None}
+        return {
+            "what": change.what,
+            **names,
+            "kind": _kind(change),
+            "layers": change.layers,
+            "details": change.details,
+            "costs": change.costs,
+        }
+
+    totals = {name: {"old": found.old.counts[name].low, "new": found.new.counts[name].low} for name in COSTS}
+    head = {"old": found.old.name, "new": found.new.name, "structural": found.structural, "same": found.same, "reshaped": found.reshaped}
+    return {**head, "totals": totals, "changes": [one(change) for change in found.changes]}

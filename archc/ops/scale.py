@@ -1,0 +1,38 @@
+"""Values times factors, learned or given."""
+
+from __future__ import annotations
+
+from archc.ops.facts import POINT, Expression, Facts, Kept, Weight, Work, weightless
+from archc.ops.registry import op
+from archc.shape import Shape
+from archc.signature import Real
+
+
+@op
+def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
+    """[*, D] -> [*, D] or [C, H, W] -> [C, H, W]. A learned factor for each feature or channel (Touvron et al., 2021).
+
+    start: the factor at the start
+    """
+    shape = (x.channels, *(1,) * (len(x) - 1)) if len(x) > 2 else (x.features,)
+    return Facts(
+        x,
+        weights=(Weight("", shape),),
+        macs=0,
+        work=Work(multiply=x.values),
+        keeps=(Kept("input"),),
+        reach=POINT,
+        torch=Expression("{0} * {self}", f"torch.full({tuple(int(n) for n in shape)}, {float(start)!r})"),
+        classic="SCALE",
+    )
+
+
+@op
+def scale(x: Shape, *, factor: Real) -> Facts:
+    """[*] -> [*]. The value times a constant, as Inception-ResNet damps its residuals.
+
+    factor: what the value is multiplied by
+    """
+    return weightless(
+        x, work=Work(multiply=x.values), keeps=(), reach=POINT, torch=Expression(f"{{0}} * {float(factor)!r}"), classic="SCALE"
+    )

@@ -15,8 +15,8 @@ FLOORS = {
     "graph": 3,
     "elaborate": 4,
     "compiler": 5,
-    **dict.fromkeys(("analysis", "schema", "formulas"), 6),
-    "reference": 7,
+    **dict.fromkeys(("analysis", "schema", "formulas", "draw"), 6),
+    **dict.fromkeys(("reference", "zoo"), 7),
     **dict.fromkeys(("api", "cli"), 8),
     "__init__": 9,
 }

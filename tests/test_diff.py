@@ -48,7 +48,15 @@ def test_costs_add_up(old: str, new: str) -> None:
         adds_up(compare(*graphs))
 
 
-CHAIN = ["{conv: {channels: 8, kernel: 3}}", "relu", "{maxpool: 2}", "batchnorm", "{conv: 16}", "tanh", "{conv: {channels: 4, padding: 1}}"]
+CHAIN = [
+    "{conv: {channels: 8, kernel: 3}}",
+    "relu",
+    "{maxpool: {kernel: 3, stride: 1, padding: 1}}",
+    "batchnorm",
+    "{conv: 16}",
+    "tanh",
+    "{conv: {channels: 4, padding: 1}}",
+]
 
 
 @settings(max_examples=60, deadline=None)

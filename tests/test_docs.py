@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from archc import zoo
 from archc.analysis.check import check
 from archc.analysis.definitions import DEFINITIONS
 from archc.cli.main import COMMANDS, main
@@ -74,6 +75,7 @@ def test_readme_names_every_command() -> None:
 def test_generated_pages_are_current() -> None:
     assert PAGES["docs/definitions.md"] == definitions_markdown() + "\n"
     assert PAGES["docs/operators.md"] == markdown() + "\n"
+    assert PAGES["docs/zoo.md"] == zoo.markdown() + "\n"
     assert all(text in PAGES["docs/definitions.md"] for text in DEFINITIONS.values())
 
 

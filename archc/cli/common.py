@@ -15,7 +15,7 @@ from archc.text.diagnostics import Diagnostic, draw
 def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar: str = "SPEC", optional: bool = False) -> None:
     """SPEC…, --set, --input, --plugin."""
     what = "a file, or the name of a spec that ships (see `archc list`)"
-    count = "+" if several else "?" if optional else None
+    count = ("*" if optional else "+") if several else "?" if optional else None
     parser.add_argument("specs" if several else "spec", nargs=count, metavar=metavar, help=what)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter of the spec")
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help="change the shape of an input")

@@ -3,12 +3,14 @@
 archc docs               (all of them, a line each)
 archc docs conv          (one, with its arguments and formulas)
 archc docs --format markdown
+archc docs --zoo --pictures docs    (the specs that ship, with their papers and figures; the pictures of that page)
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from archc.cli.common import load_plugins, width
 from archc.language import library
@@ -22,12 +24,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="layers or blocks")
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="the form of the output")
     parser.add_argument("--definitions", action="store_true", help="what each figure means, with every layer's formulas, as Markdown")
+    parser.add_argument("--zoo", action="store_true", help="the specs that ship, with their papers and published figures, as Markdown")
+    parser.add_argument("--pictures", metavar="DIR", help="with --zoo: write zoo.svg and ilsvrc.svg there, in place of the page")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
     load_installed()
+    if args.pictures and not args.zoo:
+        print("archc: --pictures goes with --zoo", file=sys.stderr)
+        return 2
+    if args.zoo:
+        return _pictures(Path(args.pictures)) if args.pictures else _zoo()
     if args.definitions:
         print(definitions_markdown())
         return 0
@@ -47,3 +56,26 @@ def run(args: argparse.Namespace) -> int:
         texts.append(operator_text(op) if op is not None else block_text(block) if block is not None else "")
     print("\n\n".join(texts))
     return 0
+
+
+def _zoo() -> int:
+    from archc.zoo import markdown
+
+    print(markdown())
+    return 0
+
+
+def _pictures(folder: Path) -> int:
+    from archc.cli.files import write_whole
+    from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
+    from archc.zoo import accurate, challenge, history
+
+    known = accurate(history())
+    points = [Bubble(entry.name, entry.report.macs, entry.report.parameters, top1, entry.paper.title) for entry, top1 in known]
+    bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]
+    try:
+        pictures = {"zoo.svg": bubbles(points, "svg"), "ilsvrc.svg": timeline(bars, "svg")}
+    except ChartError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    return max(write_whole(str(folder / name), picture) for name, picture in pictures.items())

@@ -9,14 +9,14 @@ import tempfile
 from pathlib import Path
 
 
-def write_whole(name: str, text: str) -> int:
-    """Writes a text beside its place and moves it there; an exit status."""
+def write_whole(name: str, content: str | bytes) -> int:
+    """Writes a text or picture beside its place and moves it there; an exit status."""
     path = Path(name)
     try:
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content.encode() if isinstance(content, str) else content)
             mask = os.umask(0)
             os.umask(mask)
             Path(beside).chmod(0o666 & ~mask)

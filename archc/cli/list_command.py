@@ -1,4 +1,8 @@
-"""The specs that ship: found by name from anywhere, as in `archc analyze vgg16`."""
+"""The specs that ship, as a history: found by name from anywhere, as in `archc analyze vgg16`.
+
+archc list
+archc list resnet 2015        (those whose name, paper or description has a word)
+"""
 
 from __future__ import annotations
 
@@ -6,33 +10,28 @@ import argparse
 import json
 import sys
 
-from archc.analysis.cost import analyze
 from archc.cli.common import colored, width
-from archc.compiler import compile_spec
-from archc.language.loading import shipped
-from archc.table import Column, Table, to_csv, to_markdown, to_terminal
+from archc.table import to_csv, to_markdown, to_terminal
+from archc.zoo import Entry, history, listing, summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only those whose name or description has the word")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only those whose name, paper or description has the words")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
-    table = Table([Column("spec"), Column("input"), Column("parameters", "count"), Column("MACs", "count"), Column("what", "text")])
-    records = []
-    for path in shipped():
-        graph = compile_spec(str(path)).graph
-        if graph is None or not all(word.lower() in f"{path.stem} {graph.doc}".lower() for word in args.words):
-            continue
-        report = analyze(graph.deployed())
-        shapes = ", ".join(str(value.shape) for value in graph.inputs.values())
-        table.rows.append([path.stem, shapes, report.counts["parameters"], report.counts["macs"], " ".join(graph.doc.split())])
-        records.append({"spec": path.stem, "input": shapes, "parameters": report.parameters, "macs": report.macs, "doc": graph.doc})
+    entries = [entry for entry in history() if all(word.lower() in _text(entry) for word in args.words)]
     if args.format == "json":
-        print(json.dumps(records, indent=2))
+        print(json.dumps([summary(entry) for entry in entries], indent=2))
     elif args.format == "csv":
-        print(to_csv(table))
+        print(to_csv(listing(entries)))
     else:
+        table = listing(entries)
         print(to_markdown(table) if args.format == "markdown" else to_terminal(table, width(), colored(sys.stdout)))
-    return 0 if records or not args.words else 1
+    return 0 if entries or not args.words else 1
+
+
+def _text(entry: Entry) -> str:
+    paper = entry.paper
+    return f"{entry.name} {entry.doc} {paper.title} {paper.authors} {paper.venue} {paper.year}".lower()

@@ -1,0 +1,80 @@
+"""Networks side by side, with their ratios to the first.
+
+archc compare resnet50 vgg16 mobilenet_v2
+archc compare resnet50 mine.yaml --plot chart.svg
+archc compare --all --plot zoo.svg
+
+The chart has accuracy against MACs; the area of a bubble is the network's parameters. Accuracies are those that a spec
+quotes under `published`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from archc.analysis.cost import analyze
+from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.files import write_whole
+from archc.table import to_csv, to_markdown, to_terminal
+from archc.zoo import Entry, accurate, comparison, history, summary
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=True, optional=True)
+    parser.add_argument("--all", action="store_true", help="all specs that ship, too")
+    parser.add_argument("--plot", metavar="FILE", help="draw accuracy against MACs and parameters: .svg, .png or .pdf")
+    parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    entries = _entries(args)
+    if entries is None:
+        return 2
+    if args.format == "json":
+        print(json.dumps([summary(entry) for entry in entries], indent=2))
+    elif args.format == "csv":
+        print(to_csv(comparison(entries)))
+    elif args.format == "markdown":
+        print(to_markdown(comparison(entries)))
+    elif not (args.all and args.plot):
+        print(to_terminal(comparison(entries), width(), colored(sys.stdout)))
+    return _plot(entries, args.plot) if args.plot else 0
+
+
+def _entries(args: argparse.Namespace) -> list[Entry] | None:
+    entries = []
+    for named in args.specs:
+        model = compiled(args, named)
+        graph = usable(model)
+        if graph is None or model.spec is None:
+            return None
+        entries.append(Entry(graph.name, model.spec, analyze(graph.deployed())))
+    if args.all:
+        entries += [entry for entry in history() if entry.name not in {one.name for one in entries}]
+    if not entries:
+        print("archc: which networks? name some, or say --all", file=sys.stderr)
+        return None
+    return entries
+
+
+def _plot(entries: list[Entry], name: str) -> int:
+    from archc.draw.charts import Bubble, ChartError, bubbles
+
+    known = accurate(entries)
+    others = [entry.name for entry in entries if entry.name not in {entry.name for entry, _ in known}]
+    if not known:
+        print("archc: none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec", file=sys.stderr)
+        return 2
+    points = [Bubble(entry.name, entry.report.macs, entry.report.parameters, top1, entry.paper.title) for entry, top1 in known]
+    try:
+        picture = bubbles(points, Path(name).suffix[1:].lower())
+    except ChartError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    if others:
+        left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
+        print(f"left out, since no accuracy is quoted: {left_out}", file=sys.stderr)
+    return write_whole(name, picture)

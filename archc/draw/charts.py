@@ -1,0 +1,137 @@
+"""Charts, drawn by matplotlib: accuracy against cost as bubbles, and the challenge's errors over the years."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FORMATS = ("svg", "png", "pdf")
+BLUE, GREY = "#3b6ea8", "#8a8a8a"
+
+
+class ChartError(Exception):
+    """What stands in the way of a chart, for the user."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """One network: MACs and parameters of one image, accuracy in %. Bubbles of one `group` have one color."""
+
+    name: str
+    macs: int
+    parameters: int
+    accuracy: float
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One entry of a challenge: its year (empty for what is of no year) and its error in %."""
+
+    name: str
+    year: str
+    error: float
+
+
+def bubbles(points: Sequence[Bubble], form: str) -> bytes:
+    """Accuracy against MACs, the area of a bubble its parameters (Canziani et al., 2016). Raises ChartError."""
+    figure, axes = _axes(form, (10, 7))
+    largest = max(point.parameters for point in points)
+    groups = list(dict.fromkeys(point.group for point in points))
+    colors = _colors(len(groups))
+    for point in sorted(points, key=lambda point: -point.parameters):
+        size = 12 + 1800 * point.parameters / largest
+        color = colors[groups.index(point.group)]
+        axes.scatter(point.macs / 1e9, point.accuracy, s=size, color=color, alpha=0.55, edgecolors="white", linewidths=0.8, zorder=2)
+    axes.set_xscale("log")
+    axes.margins(0.12, 0.1)
+    axes.set_xlabel("MACs of one image, billions")
+    axes.set_ylabel("top-1 accuracy on ImageNet, %")
+    axes.set_title(f"area: parameters (the largest {largest / 1e6:,.0f} million)", fontsize=9, color=GREY, loc="right")
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    axes.grid(True, which="major", color="#e5e5e5", linewidth=0.8, zorder=0)
+    _label(figure, axes, [(point.name, point.macs / 1e9, point.accuracy) for point in points])
+    return _saved(figure, form)
+
+
+def timeline(bars: Sequence[Bar], form: str) -> bytes:
+    """Errors as bars, in their order; what is of no year is a line across. Raises ChartError."""
+    figure, axes = _axes(form, (9, 4.5))
+    dated = [bar for bar in bars if bar.year]
+    axes.bar(range(len(dated)), [bar.error for bar in dated], color=BLUE, width=0.65, zorder=2)
+    for i, bar in enumerate(dated):
+        axes.annotate(f"{bar.error:g}", (i, bar.error), (0, 3), textcoords="offset points", ha="center", fontsize=9)
+    for bar in bars:
+        if not bar.year:
+            axes.axhline(bar.error, color=GREY, linewidth=1, linestyle="--", zorder=1)
+            axes.annotate(f"{bar.name} {bar.error:g}", (len(dated) - 0.55, bar.error), (0, 3), textcoords="offset points", ha="right",
+                          fontsize=9, color=GREY)  # fmt: skip
+    axes.set_xticks(range(len(dated)), [f"{bar.name}\n{bar.year}" for bar in dated], fontsize=9)
+    axes.set_ylabel("top-5 error, %")
+    axes.margins(y=0.12)
+    axes.grid(True, axis="y", color="#e5e5e5", linewidth=0.8, zorder=0)
+    return _saved(figure, form)
+
+
+def _axes(form: str, size: tuple[float, float]) -> tuple[Any, Any]:
+    if form not in FORMATS:
+        raise ChartError(f"a chart is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {form or 'a file with no ending'}")
+    try:
+        import matplotlib
+    except ImportError:
+        raise ChartError("charts need matplotlib: pip install 'archc[charts]'") from None
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    matplotlib.rcParams["svg.hashsalt"] = "archc"  # the same picture, the same bytes
+    matplotlib.rcParams["svg.fonttype"] = "none"
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)  # which measures the texts
+    axes = figure.add_subplot()
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    return figure, axes
+
+
+def _colors(count: int) -> list[Any]:
+    from matplotlib import colormaps
+
+    return [colormaps["tab20"](i % 20) for i in range(count)]
+
+
+def _label(figure: Any, axes: Any, points: list[tuple[str, float, float]]) -> None:
+    """Names beside their bubbles, each at the first place around its own that no other name has taken."""
+    figure.draw_without_rendering()
+    renderer = figure.canvas.get_renderer()
+    taken: list[Any] = []
+    for name, x, y in sorted(points, key=lambda point: (-point[2], point[1])):
+        text = axes.annotate(_plain(name), (x, y), (0, 0), textcoords="offset points", fontsize=7, va="center", zorder=3)
+        for dx, dy in _PLACES:
+            text.set_position((dx, dy))
+            text.set_horizontalalignment("center" if dx == 0 else "left" if dx > 0 else "right")
+            box = text.get_window_extent(renderer)
+            if not any(box.overlaps(other) for other in taken):
+                break
+        if max(abs(dx), abs(dy)) > 12:
+            axes.annotate(
+                "", (x, y), (dx, dy), textcoords="offset points", arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5}, zorder=2
+            )
+        taken.append(box)
+
+
+_PLACES = [(dx, dy) for far in (1, 2, 3, 4, 6) for dx, dy in ((6 * far, 0), (6 * far, 8 * far), (6 * far, -8 * far), (0, 9 * far),
+           (0, -9 * far), (-6 * far, 8 * far), (-6 * far, -8 * far), (-6 * far, 0))]  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    """A name in which matplotlib reads no mathematics."""
+    return "".join(c if c.isprintable() else "?" for c in name).replace("$", r"\$")
+
+
+def _saved(figure: Any, form: str) -> bytes:
+    import io
+
+    out = io.BytesIO()
+    figure.savefig(out, format=form, dpi=150, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {}))
+    return out.getvalue()

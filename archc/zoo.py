@@ -1,0 +1,194 @@
+"""The specs that ship as a history: each with its paper, its figures, its published accuracy; the tables of docs/zoo.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from archc.analysis.cost import Report, analyze
+from archc.analysis.published import CUT, DIFFERS, Comparison, compare
+from archc.compiler import compile_spec
+from archc.language.citation import Claim, Paper
+from archc.language.loading import shipped, shipped_folder
+from archc.language.spec import Spec
+from archc.table import Column, Table, bytes_text, escaped
+
+
+@dataclass(slots=True)
+class Accuracy:
+    """Published accuracy on ImageNet's validation set, in %; `by` says who published it."""
+
+    top1: float | None
+    top5: float | None
+    by: str
+    note: str
+
+
+@dataclass(slots=True)
+class Entry:
+    """One network of the zoo, deployed, at its own input."""
+
+    name: str
+    spec: Spec
+    report: Report
+
+    @property
+    def paper(self) -> Paper:
+        return self.spec.paper
+
+    @property
+    def doc(self) -> str:
+        return " ".join(self.spec.doc.split())
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return accuracy(self.spec.published)
+
+    @property
+    def inputs(self) -> str:
+        return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
+
+
+def accuracy(claims: Iterable[Claim]) -> Accuracy | None:
+    """The first accuracy that a spec quotes."""
+    for claim in claims:
+        if not claim.set and ("top1" in claim.figures or "top5" in claim.figures):
+            return Accuracy(_percent(claim, "top1"), _percent(claim, "top5"), claim.by, claim.note)
+    return None
+
+
+def _percent(claim: Claim, name: str) -> float | None:
+    return float(claim.figures[name]) if name in claim.figures else None
+
+
+def history(paths: Iterable[Path] | None = None) -> list[Entry]:
+    """All networks that ship, the oldest first; those of no paper stand before."""
+    entries = []
+    for path in shipped() if paths is None else paths:
+        model = compile_spec(str(path))
+        if model.graph is not None and model.spec is not None:
+            entries.append(Entry(path.stem, model.spec, analyze(model.graph.deployed())))
+    return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.report.parameters, entry.name))
+
+
+def markdown() -> str:
+    """docs/zoo.md."""
+    entries = history()
+    parts = [
+        "# The zoo",
+        "",
+        "Written by `archc docs --zoo`. Every network is a spec in `specs/`; `archc analyze NAME` takes it apart,",
+        "",
+    ]
+    parts[-2] += " `archc explain NAME --paper`\nsets what others print of it beside what comes out."
+    parts += ["![Accuracy, MACs and parameters](zoo.svg)", "", "## Networks", "", _INTRODUCTION, "", *_networks(entries)]
+    parts += ["", "## Where printed figures differ", "", _DIFFERENCES, "", *_differences(entries)]
+    return "\n".join([*parts, "", "## ILSVRC", "", _ILSVRC, "", "![Top-5 errors of ILSVRC](ilsvrc.svg)", "", *_challenge()])
+
+
+_HEAD = (
+    "Written by `archc docs --zoo`. Every network is a spec in `specs/`; `archc analyze NAME` takes it apart, and\n"
+    "`archc explain NAME --paper` sets what others print of it beside what comes out."
+)
+_INTRODUCTION = (
+    "Figures are for one image at the network's own input, deployed: learned parameters, MACs, values of all outputs, and the bytes of\n"
+    "these values and the parameters in float32. Accuracies are quoted, in % on ImageNet's validation set, with their source."
+)
+_DIFFERENCES = "All other published figures round to ours, or equal them."
+_ILSVRC = "The least top-5 error of each year's classification challenge, on its test set, in %."
+
+
+def _networks(entries: list[Entry]) -> list[str]:
+    table = ["| year | spec | paper | input | parameters | MACs | activations | memory | top-1 | top-5 | source |",
+             "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---|"]  # fmt: skip
+    for entry in entries:
+        paper, report, found = entry.paper, entry.report, entry.accuracy
+        cited = f"[{escaped(paper.short)}]({paper.url})" if paper.url else escaped(paper.short)
+        memory = bytes_text(4 * (report.activations + report.parameters))
+        cells = [str(paper.year or ""), f"[{entry.name}](../specs/{entry.name}.yaml)", cited, entry.inputs]
+        cells += [f"{report.parameters:,}", f"{report.macs:,}", f"{report.activations:,}", memory, *_shown(found)]
+        table.append(f"| {' | '.join(cells)} |")
+    return table
+
+
+def _shown(found: Accuracy | None) -> list[str]:
+    if found is None:
+        return ["", "", ""]
+    source = found.by + (f" ({found.note})" if found.note else "")
+    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(source)]
+
+
+def _differences(entries: list[Entry]) -> list[str]:
+    lines = ["| spec | of | figure | printed | ours | by | why |", "|---|---|---|---:|---:|---|---|"]
+    for entry in entries:
+        for row in compare(entry.spec)[0]:
+            if row.verdict in (DIFFERS, CUT):
+                cells = [entry.name, _what(row), row.metric, str(row.printed), f"{row.ours:,}", row.claim.by, row.claim.why]
+                lines.append(f"| {' | '.join(map(escaped, cells))} |")
+    return lines
+
+
+def _what(row: Comparison) -> str:
+    settings = (f"{name}={tree.source.text[tree.start : tree.end]}" for name, tree in row.claim.set.items())
+    return ", ".join([*row.claim.of, *([f"{row.claim.only} alone"] if row.claim.only else []), *settings])
+
+
+def challenge() -> list[dict[str, str]]:
+    """The results of ILSVRC, by year: year, entry, spec, top5_error, source."""
+    with (shipped_folder() / "ilsvrc.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _challenge() -> list[str]:
+    lines = ["| year | entry | spec | top-5 error | source |", "|---:|---|---|---:|---|"]
+    for row in challenge():
+        spec = f"[{row['spec']}](../specs/{row['spec']}.yaml)" if row["spec"] else ""
+        lines.append(f"| {row['year']} | {row['entry']} | {spec} | {row['top5_error']} | {row['source']} |")
+    return lines
+
+
+def listing(entries: list[Entry]) -> Table:
+    """The history as a table."""
+    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), Column("top-1", "number", 3),
+               Column("paper", "text", 1), Column("what", "text")]  # fmt: skip
+    table = Table(columns)
+    for entry in entries:
+        found, counts = entry.accuracy, entry.report.counts
+        top1 = f"{found.top1:g}" if found is not None and found.top1 is not None else ""
+        cells = [str(entry.paper.year or ""), entry.name, counts["parameters"], counts["macs"], top1]
+        table.rows.append([*cells, entry.paper.short, entry.doc])
+    return table
+
+
+def accurate(entries: Iterable[Entry]) -> list[tuple[Entry, float]]:
+    """The networks of which a top-1 accuracy is quoted, with it."""
+    return [(entry, found.top1) for entry in entries if (found := entry.accuracy) is not None and found.top1 is not None]
+
+
+def comparison(entries: list[Entry]) -> Table:
+    """Networks side by side, with their ratios to the first."""
+    columns = [Column("network"), Column("input", "text", 1), Column("layers", "number", 2)]
+    for title in ("parameters", "MACs", "FLOPs", "activations"):
+        rank = 3 if title in ("FLOPs", "activations") else 5
+        columns += [Column(title, "count", rank), Column("×", "number", rank - 1 if rank < 5 else 5)]
+    table = Table([*columns, Column("top-1", "number", 4)])
+    base = entries[0].report.counts
+    for entry in entries:
+        counts = entry.report.counts
+        cells: list[object] = [entry.name, entry.inputs, str(len(entry.report.layers))]
+        for name in ("parameters", "macs", "flops", "activations"):
+            cells += [counts[name], f"{counts[name].low / base[name].low:.2f}" if base[name].low else ""]
+        found = entry.accuracy
+        table.rows.append([*cells, f"{found.top1:g}" if found is not None and found.top1 is not None else ""])
+    return table
+
+
+def summary(entry: Entry) -> dict[str, object]:
+    """One network for programs."""
+    report, found, paper = entry.report, entry.accuracy, entry.paper
+    told: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}
+    told |= {name: report.counts[name].low for name in ("parameters", "macs", "flops", "activations")}
+    told |= {"top1": found.top1 if found else None, "top5": found.top5 if found else None, "accuracy_by": found.by if found else None}
+    return {**told, "doc": entry.doc}

@@ -1,0 +1,98 @@
+"""The zoo as a whole: its history, comparisons, charts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from archc.cli.main import main
+from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
+from archc.language.loading import shipped
+from archc.zoo import Entry, challenge, history
+
+ENTRIES = {entry.name: entry for entry in history()}
+NO_PAPER = {"mlp", "convnet", "autoencoder"}
+
+
+def test_every_spec_names_its_paper() -> None:
+    assert set(ENTRIES) == {path.stem for path in shipped()}
+    for entry in ENTRIES.values():
+        paper = entry.paper
+        if entry.name not in NO_PAPER:
+            assert paper.title and paper.authors and paper.venue and 1998 <= paper.year <= 2021, entry.name
+            assert paper.url.startswith("https://"), entry.name
+
+
+def test_history_goes_forward() -> None:
+    years = [entry.paper.year for entry in history()]
+    assert years == sorted(years) and years[-1] > 2019
+
+
+def test_the_state_of_the_art_rose_with_the_years() -> None:
+    """Accuracies are quoted, not computed; these four are landmarks that every lecture has."""
+    found = [ENTRIES[name].accuracy for name in ("alexnet_torchvision", "resnet50", "nasnet_a_large", "efficientnet_l2")]
+    assert [one.top1 for one in found if one is not None] == [56.522, 76.0, 82.7, 85.5]
+
+
+def test_the_challenge_names_specs_that_ship() -> None:
+    rows = challenge()
+    assert {row["spec"] for row in rows if row["spec"]} <= set(ENTRIES)
+    errors = [float(row["top5_error"]) for row in rows if row["year"]]
+    assert errors == sorted(errors, reverse=True)
+
+
+def test_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    assert all(name in out for name in ENTRIES)
+    assert main(["list", "densely", "--format", "json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {one["year"] for one in found} == {2016} and {one["spec"] for one in found} >= {"densenet121", "densenet_bc_190_40"}
+    assert main(["list", "nothing like this"]) == 1
+
+
+def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compare", "resnet50", "vgg16", "--format", "csv"]) == 0
+    head, first, second = capsys.readouterr().out.splitlines()
+    assert head.startswith("network,input,layers,parameters,×,MACs,×")
+    assert first.split(",")[3:5] == ["25557032", "1.00"]
+    assert second.split(",")[3:5] == ["138357544", "5.41"]
+    assert main(["compare"]) == 2
+    assert "--all" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "googlenet_caffe"])
+def test_explain_paper(name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    assert main(["explain", name, "--paper"]) == 0
+    out = capsys.readouterr().out
+    entry: Entry = ENTRIES[name]
+    assert entry.paper.url in out.replace("\n", "") and "printed" in out
+    assert main(["explain", name, "--paper", "--set", "classes=10"]) == 2
+
+
+def test_charts_are_whole_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")
+    chart = tmp_path / "chart.svg"
+    assert main(["compare", "resnet50", "vgg16", "mlp", "--plot", str(chart)]) == 0
+    text = chart.read_text()
+    assert text.startswith("<?xml") and "resnet50" in text and "vgg16" in text
+    assert "left out, since no accuracy is quoted: mlp" in capsys.readouterr().err
+    assert main(["compare", "resnet50", "vgg16", "mlp", "--plot", str(chart)]) == 0
+    assert chart.read_text() == text
+    assert main(["compare", "mlp", "--plot", str(chart)]) == 2
+    assert main(["compare", "resnet50", "--plot", str(tmp_path / "chart.xyz")]) == 2
+    assert "svg" in capsys.readouterr().err
+    assert main(["docs", "--zoo", "--pictures", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"chart.svg", "zoo.svg", "ilsvrc.svg"}
+
+
+def test_names_in_charts_are_text() -> None:
+    pytest.importorskip("matplotlib")
+    point = Bubble("<script>alert(1)</script> $x^2$ $", 10**9, 10**6, 76.0)
+    assert b"<script>" not in bubbles([point], "svg")
+    assert timeline([Bar("a", "2012", 16.4), Bar("human", "", 5.1)], "png").startswith(b"\x89PNG")
+    with pytest.raises(ChartError, match="svg"):
+        bubbles([point], "exe")

@@ -25,6 +25,11 @@ def find_block(run: Run, name: str, own: bool) -> Block | None:
     return run.spec.blocks.get(name) if own else library.find(name)
 
 
+def ships(block: Block | None) -> bool:
+    """Whether a block is one of those that ship: no block of a spec takes the place of what it uses."""
+    return block is not None and not block.in_spec and library.find(block.name) is block
+
+
 def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """The values at the end of a block's chain."""
     what = f"the block {block.name}"

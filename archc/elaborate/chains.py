@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.elaborate.blocks import apply_block, find_block
+from archc.elaborate.blocks import apply_block, find_block, ships
 from archc.elaborate.hints import explained, meant, misplaced
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
@@ -193,7 +193,7 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
         return group(run, entry, name, context, inputs)
     if kind.startswith("$"):
         return _apply_closure(run, entry, name, context, inputs)
-    block = find_block(run, kind, own=True)
+    block = find_block(run, kind, own=True) if not ships(context.place.block) else None
     op = OPERATORS.get(kind) if block is None else None
     block = block if block is not None or op is not None else find_block(run, kind, own=False)
     if block is None and op is None:

@@ -184,3 +184,12 @@ def test_sequences() -> None:
         "5 linear 3",
     ]
     assert [line.split(" < ")[0] for line in wired(text)] == shapes
+
+
+def test_a_block_of_the_spec_changes_no_block_that_ships() -> None:
+    """`bottleneck` uses the library's `conv_bn`, whatever the spec calls so."""
+    own = "blocks: {conv_bn: {params: {channels: int}, layers: [relu]}}\n"
+    layers = "layers: [{bottleneck: {mid: 4, channels: 8}}, {conv_bn: 3}]"
+    kinds = [node.kind for node in graph_of("input: [3, 8, 8]\n" + own + layers).nodes]
+    plain = [node.kind for node in graph_of("input: [3, 8, 8]\n" + layers).nodes]
+    assert kinds == [*plain[:-2], "relu"]

@@ -85,6 +85,7 @@ def markdown() -> str:
     parts[-2] += " `archc explain NAME --paper`\nsets what others print of it beside what comes out."
     parts += ["![Accuracy, MACs and parameters](zoo.svg)", "", "## Networks", "", _INTRODUCTION, "", *_networks(entries)]
     parts += ["", "## Where printed figures differ", "", _DIFFERENCES, "", *_differences(entries)]
+    parts += ["", "## Not here", "", _MISSING]
     return "\n".join([*parts, "", "## ILSVRC", "", _ILSVRC, "", "![Top-5 errors of ILSVRC](ilsvrc.svg)", "", *_challenge()])
 
 
@@ -95,6 +96,13 @@ _HEAD = (
 _INTRODUCTION = (
     "Figures are for one image at the network's own input, deployed: learned parameters, MACs, values of all outputs, and the bytes of\n"
     "these values and the parameters in float32. Accuracies are quoted, in % on ImageNet's validation set, with their source."
+)
+_MISSING = (
+    "- **EfficientNet-B6-Wide** (Meta Pseudo Labels, 390M parameters in the lectures' table) was not published in enough detail to\n"
+    "  be built again: its width is not stated. `archc analyze efficientnet_b6 --set width=5.56` has about as many.\n"
+    "- **KarNet** (16M in a lecture): no public network of that name and size was found.\n"
+    "- FixRes, SAM, Noisy Student, AutoAugment and semi-supervised training change no network: their rows are those of\n"
+    "  `resnext101_32x48d`, `efficientnet_b7`, `efficientnet_l2`, `resnet50`."
 )
 _DIFFERENCES = "All other published figures round to ours, or equal them."
 _ILSVRC = "The least top-5 error of each year's classification challenge, on its test set, in %."

@@ -49,7 +49,7 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
         claim = row.claim
         told = [notes.setdefault(("", text), len(notes) + 1) for text in (claim.why, claim.note) if text]
         marks = "".join(f" [{number}]" for number in told)
-        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), row.ours, _difference(row), claim.by + marks])
+        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), row.ours, _difference(row) + marks, claim.by])
     if not any(row[1] for row in table.rows):
         table.columns.pop(1)
         for cells in table.rows:

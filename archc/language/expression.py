@@ -239,6 +239,8 @@ def _bound(names: list[str], value: Any) -> dict[str, Any]:
 
 def _parse(text: str) -> Any:
     line = text.replace("\n", " ")
+    if "\\" in line:
+        raise ExpressionError("a character that no expression may hold", "there are no backslashes in expressions")
     try:  # in brackets, so that leading spaces are none; offsets are one too far
         tree: Any = compile(f"({line})", "<expression>", "eval", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:

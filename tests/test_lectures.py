@@ -396,3 +396,20 @@ def test_the_page_has_all_its_figures() -> None:
     page = PAGE.read_text(encoding="utf-8")
     assert len(commands()) == page.count("```console") == 5
     assert len(rows_of_figures()) == sum(line.startswith("|") and "`" in line for line in page.splitlines()) == 24
+
+
+# The state of the art
+
+
+@pytest.mark.parametrize("row", table("state_of_the_art"), ids=lambda row: row["method"])
+def test_the_table_of_the_state_of_the_art(row: dict[str, str]) -> None:
+    """Every row comes out of a spec in the printed digits, or the table here and the spec say why it cannot."""
+    if not row["spec"]:
+        assert row["why"]
+        return
+    parameters = archc.analyze(archc.load(row["spec"]).deployed()).parameters
+    assert (f"{parameters / 1e6:.0f}M" == row["printed"]) == (not row["why"]), parameters
+    spec = compile_spec(row["spec"]).spec
+    assert spec is not None
+    claimed = [claim for claim in spec.published if claim.figures.get("parameters") == row["printed"]]
+    assert claimed and bool(row["why"]) == all(claim.why or claim.of for claim in claimed)  # `of`: without the classifier

@@ -6,6 +6,7 @@ The figures stand in tests/reference; torchvision's are those of version 0.28.0.
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Callable
 from functools import cache
 from itertools import product
@@ -162,6 +163,14 @@ def test_tensors_are_called_as_in_torchvision(file: Path) -> None:
         assert list(found) == list(wanted)
 
 
+@pytest.mark.parametrize("row", table("names"), ids=lambda row: row["spec"])
+def test_tensors_are_called_as_in_the_public_model(row: dict[str, str]) -> None:
+    """Names and shapes of all tensors, as a digest of `name shape` lines; where it fails, compare with the model that is named."""
+    lines = sorted(f"{name} {shape}" for name, shape in tensors(network(row["spec"])).items())
+    digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    assert (len(lines), digest) == (int(row["tensors"]), row["digest"]), row["model"]
+
+
 # Pyramids
 
 
@@ -226,7 +235,7 @@ def weights_of(node: Node) -> int:
         "conv": lambda: (channels // groups_of(node) * taps + args["bias"]) * args["channels"],
         "conv_transpose": lambda: channels * taps * args["channels"] + args["channels"],
         "linear": lambda: (features + 1) * args["features"],
-        "batchnorm": lambda: 2 * channels,
+        "batchnorm": lambda: 2 * channels * args["affine"],
         "groupnorm": lambda: 2 * channels,
         "layernorm": lambda: 2 * features,
         "attention": lambda: 4 * (features + 1) * features,

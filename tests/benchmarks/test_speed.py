@@ -12,6 +12,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from archc.analysis.cost import Report, analyze
 from archc.compiler import compile_spec, compile_text
+from archc.language.loading import shipped
 
 ROOT = Path(__file__).parent.parent.parent
 BODY = "{conv: {channels: 8, kernel: 3, padding: 1}}, relu"
@@ -50,3 +51,8 @@ def test_cost_of_a_layer_in_long_networks(benchmark: BenchmarkFixture) -> None:
 def test_whole_process(benchmark: BenchmarkFixture) -> None:
     command = [sys.executable, "-m", "archc.cli.main", "analyze", "specs/vgg16.yaml"]
     benchmark(subprocess.run, command, cwd=ROOT, capture_output=True, check=True)
+
+
+def test_the_whole_zoo(benchmark: BenchmarkFixture) -> None:
+    """Every spec that ships, in one process."""
+    benchmark.pedantic(lambda: [analyzed(path.stem) for path in shipped()], rounds=3)

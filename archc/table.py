@@ -165,7 +165,7 @@ def _elide(table: Table, texts: dict[int, list[str]], keep: list[int], excess: i
 def _column(table: Table, i: int, brief: bool) -> list[str]:
     kind = table.columns[i].kind
     cells = [row[i] for row in [*table.rows, *table.totals]]
-    return [table.columns[i].title, *(cell_text(cell, kind, brief) for cell in cells)]
+    return [printable(table.columns[i].title), *(cell_text(cell, kind, brief) for cell in cells)]
 
 
 def _widest(texts: Sequence[str]) -> int:
@@ -202,7 +202,7 @@ def _lines(table: Table, texts: dict[int, list[str]], keep: list[int], color: bo
 
 def to_markdown(table: Table) -> str:
     """A table of GitHub's Markdown; what stands in cells cannot become markup."""
-    titles = [column.title for column in table.columns]
+    titles = [escaped(column.title) for column in table.columns]
     marks = ["---" if column.kind == "text" else "---:" for column in table.columns]
     body = [[escaped(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
     ends = [[f"**{escaped(t)}**" if (t := cell_text(cell, column.kind)) else "" for cell, column in zip(row, table.columns, strict=True)]

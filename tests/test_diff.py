@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -190,3 +191,14 @@ def test_it_fits_the_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: p
     for old, new in (("resnet50", "resnext50_32x4d"), ("densenet121", "densenet169"), ("efficientnet_b0", "efficientnet_b7")):
         assert main(["diff", old, new]) == 0
         assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_names_are_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        text = f'name: "{name}\\x1b[31m|<b>"\ninput: [3, 8, 8]\nlayers: [{{conv: {4 + (name == "b")}}}]\n'
+        (tmp_path / f"{name}.yaml").write_text(text)
+    for form in ("table", "markdown", "json"):
+        assert main(["diff", str(tmp_path / "a.yaml"), str(tmp_path / "b.yaml"), "--format", form]) == 0
+        out = capsys.readouterr().out
+        assert "\x1b" not in out
+        assert form != "markdown" or ("<b>" not in out.replace("\\<b\\>", "") and "\\|" in out)

@@ -72,15 +72,37 @@ class Written:
 
 
 class Scope:
-    """A level of the names: a block, a nested chain, or the copies of a repeat. `block` is the block's name, or empty."""
+    """A level of the names: a block, a nested chain, or the copies of a repeat.
 
-    __slots__ = ("block", "children", "inputs", "label", "name", "outputs", "parent", "start", "stop")
+    `block` is the block's name, or empty; then `doc`, `arguments` and `names`, those of its inputs, are the block's.
+    `shared` is the part that it applies again, with its weights.
+    """
+
+    __slots__ = (
+        "arguments",
+        "block",
+        "children",
+        "doc",
+        "inputs",
+        "label",
+        "name",
+        "names",
+        "outputs",
+        "parent",
+        "shared",
+        "start",
+        "stop",
+    )
 
     def __init__(self, name: str, parent: Scope | None, block: str = "") -> None:
         self.name = name
         self.label = name.rpartition(".")[2]
         self.parent = parent
         self.block = block
+        self.doc = ""
+        self.arguments: dict[str, Any] = {}
+        self.names: tuple[str, ...] = ()
+        self.shared: Scope | None = None
         self.children: list[Scope | Node] = []
         self.inputs: tuple[Value, ...] = ()
         self.outputs: tuple[Value, ...] = ()
@@ -116,9 +138,12 @@ class Promise:
 
 
 class Graph:
-    """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved."""
+    """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
 
-    __slots__ = ("doc", "inputs", "name", "nodes", "outputs", "params", "promises", "root")
+    `heads` are what comes out of the parts that are there in training alone, by name.
+    """
+
+    __slots__ = ("doc", "heads", "inputs", "name", "nodes", "outputs", "params", "promises", "root")
 
     def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
         self.name = name
@@ -126,6 +151,7 @@ class Graph:
         self.params = params
         self.inputs: dict[str, Value] = {}
         self.outputs: dict[str, Value] = {}
+        self.heads: dict[str, Value] = {}
         self.nodes: list[Node] = []
         self.root = Scope("", None)
         self.promises: list[Promise] = []

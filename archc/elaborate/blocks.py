@@ -44,6 +44,9 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
         return (UNKNOWN,)
     inner = enter(run, taken, block.name, context, inputs, entry.kind_span)
     inner.space.outer = None  # the block's edge
+    scope = inner.space.scope
+    scope.doc, scope.names = block.doc, tuple(place.inputs)
+    scope.arguments = {param: env[param] for param in block.signature.params}
     body = Context(inner.space, inner.space, env, place)
     values = chains.run_chain(run, block.layers, body, inputs)
     leave(run, inner, values)

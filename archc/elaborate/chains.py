@@ -44,7 +44,7 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     try:
         if entry.modifiers and ("for" in entry.modifiers or "repeat" in entry.modifiers):
             return _copies(run, entry, key, context, current)
-        name = None if key is None else _name(run, key, context)
+        name = None if key is None else _name(run, key, context, entry)
         return _copy(run, entry, name, key, context, current)
     except Mistake as mistake:
         run.mistake(explained(mistake, context), context.place)
@@ -61,9 +61,9 @@ def _unknown(key: t.Scalar | None, context: Context) -> None:
         context.space.names.setdefault(str(key.value), Ref((UNKNOWN,), key.span, weak=True))
 
 
-def _name(run: Run, key: t.Scalar, context: Context) -> str:
+def _name(run: Run, key: t.Scalar, context: Context, entry: Entry) -> str:
     """The name that a key gives, with its expressions worked out."""
-    return check_name(str(evaluate(key, context.env)), key.span)
+    return check_name(str(evaluate(key, context.env)), key.span, of_layer=entry.kind not in ("inline", "null"))
 
 
 def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Values:
@@ -85,7 +85,7 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
         if grouped and names_rows:
             if "repeat" not in entry.modifiers:
                 assert key is not None
-                current = _copy(run, entry, _name(run, key, in_row), key, in_row, current, started and not own_from)
+                current = _copy(run, entry, _name(run, key, in_row, entry), key, in_row, current, started and not own_from)
                 started = True
                 continue
             group = _open_group(run, entry, key, in_row, current)
@@ -94,7 +94,7 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
             in_copy = in_row
             if "repeat" in entry.modifiers:
                 in_copy = in_row.bound({"index": index, "first": index == 0, "last": index == count - 1})
-            name = _name(run, key, in_copy) if names_copies and key is not None else None
+            name = _name(run, key, in_copy, entry) if names_copies and key is not None else None
             where = in_copy
             if group is not None:
                 where = Context(group.space, in_copy.lookup, in_copy.env, in_copy.place)
@@ -103,24 +103,24 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
         if group is not None and names_rows:
             _close_group(run, group, key, context, current)
         elif names_rows and not names_copies and key is not None:
-            _name_inline(run, key, in_row, current)
+            _name_inline(run, entry, key, in_row, current)
     if group is not None and not names_rows:
         _close_group(run, group, key, context, current)
     elif key is not None and not names_rows and not names_copies and read <= context.env.keys():
-        _name_inline(run, key, context, current)
+        _name_inline(run, entry, key, context, current)
     return current
 
 
-def _name_inline(run: Run, key: t.Scalar, context: Context, values: Values) -> None:
+def _name_inline(run: Run, entry: Entry, key: t.Scalar, context: Context, values: Values) -> None:
     """What the key of copies that stand on this level means: the value after them."""
-    name = _name(run, key, context)
+    name = _name(run, key, context, entry)
     if name not in context.space.names:
         register(run, context, name, Ref(values, key.span, weak=True))
 
 
 def _open_group(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Context:
     assert key is not None
-    return enter(run, _name(run, key, context), "", context, current, entry.kind_span)
+    return enter(run, _name(run, key, context, entry), "", context, current, entry.kind_span)
 
 
 def _close_group(run: Run, group: Context, key: t.Scalar | None, context: Context, current: Values) -> None:
@@ -153,11 +153,21 @@ def _copy(
             return inputs[:1] if source is not None and not training else current
         start = len(run.graph.nodes)
         values = _dispatch(run, entry, name, context, inputs)
+        if training and run.training == 1:
+            _heads(run, name, values, start, context)
         if "expect" in modifiers:
             _promise(run, modifiers["expect"], values, (start, len(run.graph.nodes)), context)
     finally:
         run.training -= training
     return current if training else values
+
+
+def _heads(run: Run, name: str | None, values: Values, start: int, context: Context) -> None:
+    """What a part that is there in training alone gives, under its name."""
+    for index, value in enumerate(values):
+        if value.node is not None and value.node in run.graph.nodes[start:]:
+            label = name or value.node.name.removeprefix(context.space.prefix).partition(".")[0]
+            run.graph.heads[context.space.prefix + label + (f".{index}" if len(values) > 1 else "")] = value
 
 
 def _flag(tree: t.Tree | None, context: Context) -> bool:

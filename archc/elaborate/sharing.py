@@ -65,6 +65,7 @@ def _scope_again(run: Run, first: Scope, ref: Ref, name: str, context: Context, 
         raise Fault(None, f"{first.name} takes {len(first.inputs)} inputs; this is given {len(inputs)}", code="A502")
     copy = _Copy(dict(zip(first.inputs, inputs, strict=True)))
     inner = enter(run, name, first.block, context, inputs, written.kind)
+    inner.space.scope.shared = first.shared or first
     copy.levels[first] = inner
     offset = len(run.graph.nodes) - first.start
     for node in run.graph.nodes[first.start : first.stop]:

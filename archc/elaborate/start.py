@@ -62,6 +62,8 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
     _check_defaults(run)
     check_unmet(run)
     run.graph.inputs = shapes
+    used = {value for node in run.graph.nodes for value in node.inputs} | set(run.graph.outputs.values())
+    run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}
     run.graph.root.stop = len(run.graph.nodes)
 
 

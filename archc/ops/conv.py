@@ -172,7 +172,7 @@ def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, pa
                      groups=(groups, 1), bias=(bias, True), padding_mode=(padding_mode, "zeros"))  # fmt: skip
     args = (x.channels, out.channels, short(window.kernel))
     if eps:
-        return Module(f"StandardizedConv{rank}d", args, {**options, "eps": eps}, call, _STANDARDIZED.format(rank=rank))
+        return Module(f"StandardizedConv{rank}d", args, options | {"eps": eps}, call, _STANDARDIZED.format(rank=rank))
     return Module(f"nn.Conv{rank}d", args, options, call)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, new, weightless
+from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, given, new, weightless
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape
@@ -51,7 +51,7 @@ def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: b
         keeps=keeps if p > 0 else (),
         storage=VIEW if p == 0 else INPLACE if inplace else NEW,
         reach=POINT,
-        torch=Module(name, (float(p),), {"inplace": True} if inplace else {}, source=source),
+        torch=Module(name, (float(p),), given(inplace=(inplace, False)), source=source),
         classic="DROPOUT",
     )
 

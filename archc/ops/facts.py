@@ -89,9 +89,28 @@ class Expression(NamedTuple):
     start: str = ""
 
 
-def given(**options: tuple[Any, Any]) -> dict[str, Any]:
+class Options(dict[str, Any]):
+    """The options that are written, and the defaults of those that are not: another layer of the class may differ there."""
+
+    __slots__ = ("defaults",)
+
+    def __init__(self, written: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+        super().__init__(written)
+        self.defaults = defaults
+
+    def __or__(self, more: Mapping[str, Any]) -> Options:  # type: ignore[override]
+        return Options({**self, **more}, self.defaults)
+
+    def __ror__(self, more: Mapping[str, Any]) -> Options:  # type: ignore[override]
+        return Options({**more, **self}, self.defaults)
+
+
+def given(**options: tuple[Any, Any]) -> Options:
     """The options that differ from PyTorch's defaults, each written as (value, default)."""
-    return {name: value for name, (value, default) in options.items() if value != default}
+    return Options(
+        {name: value for name, (value, default) in options.items() if value != default},
+        {name: default for name, (_, default) in options.items()},
+    )
 
 
 def literal(value: Any) -> str:

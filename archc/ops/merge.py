@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
+from archc.ops.facts import INPLACE, POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Indices, Size
 
 
 @op(merges=True)
-def add(*xs: Shape, broadcast: bool = False) -> Facts:
+def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
     """[*], [*], … -> [*]. The sum of values of one shape.
 
     broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    inplace: whether the sum is written over the first value
     """
     _several(xs, "add")
     if not broadcast:
@@ -21,7 +22,11 @@ def add(*xs: Shape, broadcast: bool = False) -> Facts:
                 raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal, or say `broadcast: true`")
     out = _broadcast(xs, "add")
     work = Work(add=_total(_steps(xs, "add")))
-    return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+    if not inplace:
+        return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+    _holds(xs[0], out)
+    text = "{0}" + "".join(f".add_({{{i}}})" for i in range(1, len(xs)))
+    return weightless(out, work=work, keeps=(), storage=INPLACE, reach=POINT, torch=Expression(text), classic="ADD")
 
 
 @op(merges=True)
@@ -95,6 +100,12 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
 def _along(x: Shape, axis: int) -> str:
     """Joining or cutting a map along a spatial axis moves its positions."""
     return WHOLE if len(x) > 2 and axis > 0 else POINT
+
+
+def _holds(first: Shape, out: Shape) -> None:
+    """A result in place is as large as the value that it is written over."""
+    if first != out:
+        raise Fault("inplace", f"{list(out)} cannot be written over {list(first)}", "let the largest value be the first")
 
 
 def _several(xs: tuple[Shape, ...], what: str) -> None:

@@ -29,7 +29,8 @@ def identity(x: Shape) -> Facts:
 @op
 def flatten(x: Shape) -> Facts:
     """[*] -> [F]. All axes as one."""
-    return _moved(x, Shape((x.values,)), "torch.flatten({0}, 1)", reach=WHOLE, name="FLATTEN")
+    out = Shape((x.values,))
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=WHOLE, torch=Module("nn.Flatten"), classic="FLATTEN")
 
 
 @op

@@ -165,6 +165,8 @@ def _merges() -> Iterator[Case]:
     yield case("add", M, M, M, M)
     yield case("add", M, (4, 1, 1), broadcast=True)
     yield case("add", (4, 1, 6), (4, 7, 1), (1, 1, 1), broadcast=True)
+    yield from (case("add", *[shape] * count, inplace=True) for shape in (V, M) for count in (2, 3))
+    yield case("add", M, (4, 1, 1), broadcast=True, inplace=True)
     yield case("mul", M, (4, 1, 1))
     yield case("mul", (4, 1, 1), M)
     yield case("mul", (4, 7, 1), (4, 1, 6))

@@ -120,3 +120,10 @@ def _tracked(name: str, value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_tracked(name, one) for one in value)
     return Tracked(value, name) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def test_no_layer_hides_what_a_module_is() -> None:
+    """The names that are refused for layers are those that torch.nn.Module has; others may come with newer versions."""
+    from archc.elaborate.naming import _OF_MODULES
+
+    assert {name for name in dir(torch.nn.Module()) if not name.startswith("__")} <= _OF_MODULES

@@ -17,7 +17,7 @@ FAMILIES = frozenset((
     *NORMS, *POOLS, *MULTIPLYING, "RMSNorm", "LocalResponseNorm", "LPPool", "Embedding", "Upsample", "ChannelShuffle", "PixelShuffle",
     "Dropout", "DropPath", "ReLU", "ReLU6", "LeakyReLU", "PReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh",
     "Hardswish", "Hardsigmoid", "Hardtanh", "Softplus", "Softsign", "LogSigmoid", "Tanhshrink", "Hardshrink", "Softshrink", "Threshold",
-    "GLU", "Softmax", "LogSoftmax",
+    "GLU", "Softmax", "LogSoftmax", "Flatten",
 ))  # fmt: skip
 MATMUL = "torch.matmul("
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from os import PathLike, fspath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.analysis import check as checks
 from archc.analysis import cost
 from archc.compiler import Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 Input = Sequence[int] | dict[str, Sequence[int]] | None
 
@@ -36,6 +39,20 @@ def analyze(net: Graph | str | PathLike[str], *, batch: int = 1, dtype: str = "f
     """
     graph = net if isinstance(net, Graph) else load(net)
     return cost.analyze(graph.deployed(), batch, dtype, optimizer)
+
+
+def source(net: Graph | str | PathLike[str]) -> str:
+    """The PyTorch source of a network: a Python module that needs torch alone."""
+    from archc.lowering import lower
+
+    return lower(net if isinstance(net, Graph) else load(net)).source.text
+
+
+def build(net: Graph | str | PathLike[str], *, device: str = "cpu") -> nn.Module:
+    """The network as a torch.nn.Module, made from its source."""
+    from archc.runtime.building import build
+
+    return build(net if isinstance(net, Graph) else load(net), device)
 
 
 def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from archc.ops.facts import Facts
+from archc.initial import InitRule
+from archc.language.citation import Paper
+from archc.ops.facts import Facts, Weight
 from archc.shape import Shape
 from archc.text.diagnostics import Use
 from archc.text.source import Span
@@ -140,15 +143,18 @@ class Promise:
 class Graph:
     """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
 
-    `heads` are what comes out of the parts that are there in training alone, by name.
+    `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
+    weights begin, in order.
     """
 
-    __slots__ = ("doc", "heads", "inputs", "name", "nodes", "outputs", "params", "promises", "root")
+    __slots__ = ("doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
 
     def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
         self.name = name
         self.doc = doc
         self.params = params
+        self.paper = Paper()
+        self.init: list[InitRule[tuple[Node, Weight]]] = []
         self.inputs: dict[str, Value] = {}
         self.outputs: dict[str, Value] = {}
         self.heads: dict[str, Value] = {}
@@ -162,6 +168,8 @@ class Graph:
             return self
         kept = Graph(self.name, self.doc, self.params)
         kept.inputs = self.inputs
+        kept.paper = self.paper
+        kept.init = [replace(rule, targets=tuple(one for one in rule.targets if not one[0].train_only)) for rule in self.init]
         kept.nodes = [node for node in self.nodes if not node.train_only]
         kept.outputs = {name: v for name, v in self.outputs.items() if v.node is None or not v.node.train_only}
         kept.root = self.root

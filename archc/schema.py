@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from archc.initial import INITIALIZERS
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.citation import ACCURACY, CLAIM, COUNTED, PAPER
@@ -51,6 +52,7 @@ def _top() -> Schema:
         "params": {"type": "object"},
         "expect": _expect(),
         "defaults": {"type": "object", "additionalProperties": {"type": "object"}},
+        "init": {"type": "object", "additionalProperties": _initializer()},
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
         "layers": CHAIN,
         "outputs": {"anyOf": [*texts["anyOf"], {"type": "object"}]},
@@ -66,6 +68,14 @@ def _expect() -> Schema:
         "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},
         "additionalProperties": False,
     }
+
+
+def _initializer() -> Schema:
+    """A number, a name, or one name with its arguments."""
+    named = {name: _arguments(one.signature, one.doc) for name, one in INITIALIZERS.items()}
+    alone = {"anyOf": [{"type": "number"}, {"enum": sorted(named)}, EXPRESSION]}
+    mapping = {"properties": named, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    return {"if": {"type": "object"}, "then": mapping, "else": alone}
 
 
 def _paper() -> Schema:

@@ -156,8 +156,8 @@ def real(least: float | None = None, most: float | None = None) -> Type:
         fits = (least is None or value >= least) and (most is None or value <= most)
         return value if fits else MISSING
 
-    bounds = {None: {None: "a number", most: f"a number up to {most:g}" if most is not None else ""}}
-    expected = bounds[None].get(most, "") if least is None else f"a number from {least:g} " + ("up" if most is None else f"to {most:g}")
+    upper = "a number" if most is None else f"a number up to {most:g}"
+    expected = upper if least is None else f"a number from {least:g} " + ("up" if most is None else f"to {most:g}")
     schema: dict[str, Any] = {"type": "number"}
     schema |= {"minimum": least} if least is not None else {}
     schema |= {"maximum": most} if most is not None else {}

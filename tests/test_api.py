@@ -104,3 +104,8 @@ def test_optimizer_state_is_torchs(name: str) -> None:
 def test_lion_keeps_one_momentum() -> None:
     memory = archc.analyze("vgg16", optimizer="lion").memory
     assert memory.optimizer_state == memory.parameters == memory.gradients
+
+
+def test_a_text_may_extend_what_extends_a_file() -> None:
+    """vit_b16 that ships extends vit_h14.yaml beside it."""
+    assert archc.loads("extends: vit_b16\n").params == archc.load("vit_b16").params

@@ -57,6 +57,16 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
         yield 0, "params:", ""
     for name, value in shown.items():
         yield 1, f"{name}: {text_of(value)}", f"--set {name}={changes[name]}" if name in changes else str(spec.params[name][1].span)
+    yield from _init(graph, spec)
+
+
+def _init(graph: Graph, spec: Spec) -> Iterator[Line]:
+    """The rules that decide something; the others would name nothing here."""
+    rules = [rule for rule in graph.init if rule.targets]
+    if rules:
+        yield 0, "init:", ""
+    for rule in rules:
+        yield 1, f"{_key(rule.key)}: {text_of(rule.how)}", str(spec.init[rule.key][1].span)
 
 
 def _outputs(graph: Graph) -> Iterator[Line]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
+from archc.elaborate.initial import initialize
 from archc.elaborate.naming import is_kind
 from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
@@ -61,6 +62,7 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
     _promises(run, env)
     _check_defaults(run)
     check_unmet(run)
+    initialize(run, lenient=bool(changes or inputs))
     run.graph.inputs = shapes
     used = {value for node in run.graph.nodes for value in node.inputs} | set(run.graph.outputs.values())
     run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}

@@ -115,6 +115,7 @@ class Run:
         self.spec = spec
         self.diagnostics = diagnostics
         self.graph = Graph(spec.name, spec.doc, {})
+        self.graph.paper = spec.paper
         self.facts: dict[Any, Any] = {}
         self.presets: dict[str, dict[str, Any]] = {}
         self.met: set[Entry] = set()  # the entries that were elaborated at least once

@@ -108,11 +108,11 @@ class Loader:
     def _path(self, tree: t.Scalar, path: Path | None) -> Path | None:
         """The file that a spec names, if it lies below the root (or among the specs that ship)."""
         named = Path(str(tree.value))
-        if self.root is None or path is None:
+        if path is None:
             self.diagnostics.error("A702", tree.span, "a spec that is no file can name no files", "name a spec that ships")
             return None
         target = path.parent / named
-        roots = (self.root.resolve(), shipped_folder().resolve())
+        roots = [folder.resolve() for folder in (self.root, shipped_folder()) if folder is not None]
         inside = not named.is_absolute() and any(target.resolve().is_relative_to(root) for root in roots)
         if not inside or "\0" in str(named):
             self.diagnostics.error("A702", tree.span, f"{tree.value} lies outside the spec's folder", "copy the file there")

@@ -26,12 +26,13 @@ KEYS = {
     "expect": "what `archc check` compares: parameters, macs, …",
     "published": "figures that others print of it, for `archc explain --paper`",
     "defaults": "default arguments of layers and blocks, for the whole spec",
+    "init": "how weights begin: layers and names of tensors to initializers",
     "blocks": "blocks of the spec's own",
     "layers": "the network",
     "outputs": "the values that come out; the last layer unless given",
     "train": "a training recipe",
 }
-BY_KEY = ("params", "defaults", "blocks", "expect")  # inherited key by key; anything else whole
+BY_KEY = ("params", "defaults", "init", "blocks", "expect")  # inherited key by key; anything else whole
 METRICS = {
     **citation.COUNTED,
     "params": "learned values",
@@ -59,6 +60,7 @@ class Spec:
     params: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     expect: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     defaults: dict[str, tuple[t.Scalar, t.Mapping]] = field(default_factory=dict)
+    init: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     blocks: dict[str, Block] = field(default_factory=dict)
     layers: Chain | None = None
     layers_span: Span | None = None
@@ -120,6 +122,7 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         dict(base.params),
         dict(base.expect),
         dict(base.defaults),
+        dict(base.init),
         dict(base.blocks),
         base.layers,
         base.layers_span,
@@ -133,7 +136,7 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
 def _check_params(tree: t.Mapping, base: Spec, diagnostics: Diagnostics) -> None:
     """A parameter that the base has not, in a spec that adds nothing that could read it, is misspelled."""
     params = tree.get("params")
-    if not isinstance(params, t.Mapping) or any(tree.get(key) is not None for key in ("layers", "blocks", "input", "defaults")):
+    if not isinstance(params, t.Mapping) or any(tree.get(key) is not None for key in ("layers", "blocks", "input", "defaults", "init")):
         return
     for key, _ in params.items:
         if key.value not in base.params and not base.no_params:
@@ -180,6 +183,7 @@ _EXAMPLES = {
     "params": "params: {classes: 1000}",
     "expect": "expect: {parameters: 25.6M}",
     "defaults": "defaults: {batchnorm: {eps: 0.001}}",
+    "init": "init: {conv: kaiming_normal}",
 }
 
 
@@ -211,6 +215,13 @@ def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagno
             diagnostics.error("A202", arguments.span, f"defaults of {name.value} are a mapping", f"{name.value}: {{argument: value}}")
 
 
+def _read_init(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    for what, how in _rows(value, key, "layers and tensors to initializers", diagnostics):
+        name = what.value if isinstance(what.value, str) else what.span.text
+        spec.init.pop(name, None)  # rules stand in the order of their writing
+        spec.init[name] = what, how
+
+
 def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     spec.no_blocks |= not isinstance(value, t.Mapping) or value.broken
     if not (isinstance(value, t.Scalar) and value.value is None):
@@ -237,6 +248,7 @@ _READERS: dict[str, Reader] = {
     "params": _read_params,
     "expect": _read_expect,
     "defaults": _read_defaults,
+    "init": _read_init,
     "blocks": _read_blocks,
     "layers": _read_layers,
 }

@@ -196,6 +196,6 @@ class StandardizedConv{rank}d(nn.Conv{rank}d):
 
     def forward(self, x):
         filters = self.weight.reshape(1, self.out_channels, -1)
-        filters = F.batch_norm(filters, None, None, training=True, momentum=0.0, eps=self.eps)
+        filters = F.batch_norm(filters, None, None, None, None, True, 0.0, self.eps)
         return self._conv_forward(x, filters.reshape_as(self.weight), self.bias)
 '''

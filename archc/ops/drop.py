@@ -53,6 +53,7 @@ def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: b
         reach=POINT,
         torch=Module(name, (float(p),), given(inplace=(inplace, False)), source=source),
         classic="DROPOUT",
+        idle=True,
     )
 
 
@@ -69,6 +70,6 @@ class DropPath(nn.Module):
             return x
         if self.p == 1.0:
             return x * 0.0
-        keep = torch.empty(x.shape[0], *[1] * (x.dim() - 1), dtype=x.dtype, device=x.device).bernoulli_(1.0 - self.p)
+        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1.0 - self.p)
         return x * keep.div_(1.0 - self.p)
 '''

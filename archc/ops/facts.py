@@ -159,6 +159,7 @@ class Facts:
     torch: the form in PyTorch
     dense: parameters of the fully-connected layer that would do the same
     classic: the name in a lecture's table: CONV3-64
+    idle: whether it hands its input on in the deployed network
     """
 
     out: Shape | tuple[Shape, ...]
@@ -171,6 +172,7 @@ class Facts:
     torch: Module | Expression | None = None
     dense: int | None = None
     classic: str = ""
+    idle: bool = False
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

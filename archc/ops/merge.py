@@ -93,7 +93,7 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
     outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
     cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
-    torch = Expression(f"{{0}}.{cut}")
+    torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))
     return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT")
 
 

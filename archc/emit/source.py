@@ -1,0 +1,266 @@
+"""The PyTorch source of a network: its classes, each after those that it uses."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import wrap
+
+from archc.emit.initial import init_lines
+from archc.emit.layout import WIDTH, Call, Doc, Named, Repeated, flat, laid, statement, wrapped
+from archc.emit.locals import Body
+from archc.emit.shapes import of_steps, spoken
+from archc.graph import Graph, Scope, Value
+from archc.ops.facts import literal
+from archc.plan.classes import Attribute, Class, Program
+from archc.plan.constructs import Chain, Construct, Leaf, Tensor, Use
+from archc.plan.parts import ATTRIBUTE, KEY, is_identifier
+from archc.signature import MISSING
+from archc.text.diagnostics import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A Python module that needs torch alone; `name` is the class of the network, its last."""
+
+    text: str
+    name: str
+
+
+def source_of(graph: Graph, notes: list[str] | None = None) -> Source:
+    """The source of a network; `notes` are paragraphs of its docstring."""
+    writer = Writer(Program(graph), notes or [])
+    return Source(writer.text(), writer.name)
+
+
+class Writer:
+    def __init__(self, program: Program, notes: list[str]) -> None:
+        self.program = program
+        self.notes = notes
+        self.graph = program.graph
+
+    @property
+    def name(self) -> str:
+        """The class of the network."""
+        return self.program.classes[-1].name
+
+    def text(self) -> str:
+        body = [*self._sources(), *(_class(self, one) for one in self.program.classes)]
+        code = "\n\n\n".join(body)
+        return "\n".join([*docstring(self._title(), 0), "", *self._imports(code), "", "", code, ""])
+
+    def _title(self) -> list[str]:
+        return [f"{self.graph.name}: {self.graph.doc}" if self.graph.doc else self.graph.name, *self.notes]
+
+    def _imports(self, code: str) -> list[str]:
+        lines = ["from collections import OrderedDict"] if "OrderedDict(" in code else []
+        lines += ["from fnmatch import fnmatchcase"] if "fnmatchcase(" in code else []
+        lines += [""] if lines else []
+        lines += ["import torch"] if re.search(r"\btorch\.", code) else []
+        lines += ["import torch.nn.functional as F"] if re.search(r"\bF\.", code) else []
+        return [*lines, "from torch import nn"]
+
+    def _sources(self) -> list[str]:
+        """Classes that layers bring with them, each once."""
+        found: dict[str, None] = {}
+        for one in self.program.classes:
+            for made in one.attributes:
+                if made.construct is not None:
+                    found.update(dict.fromkeys(_sources(made.construct)))
+        return [text.strip("\n") for text in found]
+
+    def returns(self, one: Class, names: dict[Value, str]) -> Iterator[str]:
+        """The return of a forward. A network gives a value, or several by name; in training those of its heads too."""
+        scope = one.first
+        if scope.parent is not None:
+            yield "return " + ", ".join(names[value] for value in self.program.parts.wires.gives(scope))
+            return
+        heads = {name: value for name, value in self.graph.outputs.items() if value.node is not None and value.node.train_only}
+        outputs = {name: value for name, value in self.graph.outputs.items() if name not in heads}
+        heads |= self.graph.heads
+        if heads:
+            yield "if self.training:"
+            yield "    return " + flat(_named({name: names[value] for name, value in (outputs | heads).items()}))
+        single = len(outputs) == 1
+        yield "return " + (names[next(iter(outputs.values()))] if single else flat(_named({n: names[v] for n, v in outputs.items()})))
+
+
+def _sources(made: Construct) -> Iterator[str]:
+    if isinstance(made, Leaf) and made.source:
+        yield made.source
+    elif isinstance(made, Chain):
+        for _, item in made.items:
+            yield from _sources(item)
+
+
+def _named(values: dict[str, str]) -> Call:
+    return Call("{", [f"{literal(name)}: {value}" for name, value in values.items()], "}")
+
+
+def _class(writer: Writer, one: Class) -> str:
+    lines = [f"class {one.name}({one.base}):", *docstring(_about(writer, one), 4), "", *_constructor(one)]
+    if one.first.parent is None:
+        lines += init_lines(writer.graph)
+    if one.base != "nn.Sequential":
+        lines += ["", *_forward(writer, one)]
+    return "\n".join(lines)
+
+
+def _about(writer: Writer, one: Class) -> list[str]:
+    """What a class is, and its shapes."""
+    wires, scope = writer.program.parts.wires, one.first
+    takes = [[wires.takes(part)[i].shape for part in one.parts] for i in range(len(wires.takes(scope)))]
+    gives = [[wires.gives(part)[i].shape for part in one.parts] for i in range(len(wires.gives(scope)))]
+    given = takes[0] if takes else gives[0]
+    arrow = " -> ".join(", ".join(filter(None, (spoken(one, shapes, given) for shapes in side))) for side in (takes, gives))
+    if scope.parent is None:
+        return [f"{writer.graph.name}: {arrow}"]
+    what = scope.block or scope.name
+    return [f"{what}: {scope.doc}" if scope.doc else what, arrow]
+
+
+def _constructor(one: Class) -> list[str]:
+    texts = iter(one.texts)
+    parameters = [
+        one_.name if one_.default is MISSING else f"{one_.name}={literal(one_.default)}" for one_ in one.parameters
+    ]  # fmt: skip
+    lines = ["    " + laid(Call("def __init__(", ["self", *parameters], "):"), 4, 4)]
+    if one.base == "nn.Sequential":
+        items = [_drawn(made.construct, texts) for made in one.attributes if made.construct is not None]
+        return [*lines, statement("", Call("super().__init__(", _runs(items)), 8)]
+    lines.append("        super().__init__()")
+    return lines + [_assigned(made, texts) for made in one.attributes]
+
+
+def _assigned(made: Attribute, texts: Iterator[str | None]) -> str:
+    """`self.conv1 = nn.Conv2d(…)`."""
+    doc: Doc = f"{made.holder}()" if made.construct is None else _drawn(made.construct, texts)
+    tensor = isinstance(made.construct, Tensor)
+    if made.style == ATTRIBUTE:
+        return statement(f"{made.path}.{made.label} = ", doc, 8)
+    if made.style == KEY and not tensor:
+        return statement(f'{made.path}["{made.label}"] = ', doc, 8)
+    method = "register_parameter" if tensor else "add_module"
+    return statement("", Call(f"{made.path}.{method}(", [f'"{made.label}"', doc]), 8)
+
+
+def _drawn(made: Construct, texts: Iterator[str | None]) -> Doc:
+    """A construct with the texts of its slots, which come in order."""
+    if isinstance(made, Leaf):
+        return _leaf(made, texts)
+    if isinstance(made, Tensor):
+        words = [next(texts) or "" for _ in made.slots]
+        return f"nn.Parameter({''.join(a + b for a, b in zip(made.texts, [*words, ''], strict=True))})"
+    if isinstance(made, Use):
+        return _use(made, texts)
+    items = [_drawn(item, texts) for _, item in made.items]
+    if made.numbered:
+        return Call("nn.Sequential(", _runs(items))
+    labels = [label for label, _ in made.items]
+    if all(map(is_identifier, labels)):
+        return Call("nn.Sequential(", [Call("OrderedDict(", [Named(a, b) for a, b in zip(labels, items, strict=True)])])
+    pairs: list[Doc] = [Call("(", [f'"{a}"', b]) for a, b in zip(labels, items, strict=True)]
+    return Call("nn.Sequential(", [Call("OrderedDict(", [Call("[", pairs, "]")])])
+
+
+def _leaf(made: Leaf, texts: Iterator[str | None]) -> Doc:
+    count = len(made.slots) - len(made.options)
+    items: list[Doc] = [next(texts) or "" for _ in range(count)]
+    for name in made.options:
+        text = next(texts)
+        if text is not None:
+            items.append(f"{name}={text}")
+    return Call(f"{made.name}(", items)
+
+
+def _use(made: Use, texts: Iterator[str | None]) -> Doc:
+    items: list[Doc] = []
+    positional = True
+    for parameter in made.of.parameters:
+        text = next(texts)
+        positional = positional and parameter.name in ("in_channels", "in_features", "channels", "features")
+        if text is None:
+            positional = False
+        else:
+            items.append(text if positional else f"{parameter.name}={text}")
+    return Call(f"{made.of.name}(", items)
+
+
+def _runs(items: list[Doc]) -> list[Doc]:
+    """Three and more that are equal, one after the other, as a comprehension."""
+    found: list[Doc] = []
+    at = 0
+    while at < len(items):
+        end = at
+        while end < len(items) and flat(items[end]) == flat(items[at]):
+            end += 1
+        found += [Repeated(items[at], end - at)] if end - at > 2 else items[at:end]
+        at = end
+    return found
+
+
+def _forward(writer: Writer, one: Class) -> list[str]:
+    wires, scope = writer.program.parts.wires, one.first
+    takes, gives = wires.takes(scope), wires.gives(scope)
+    arguments = _arguments(scope, takes)
+    everything = [*gives, *writer.graph.heads.values()] if scope.parent is None else gives
+    steps = one.steps[scope]
+    body = Body(arguments, steps, everything, [] if scope.parent is None else gives)
+    shapes = dict(zip(map(id, steps), of_steps(one, one.parts, {part: wires.takes(part)[0].shape for part in one.parts}), strict=True))
+    lines = list(body.lines())
+    returned = list(writer.returns(one, body.names))
+    text = ["    " + laid(Call("def forward(", ["self", *(name for _, name in arguments)], "):"), 4, 4)]
+    if lines and lines[-1].step is not None and len(returned) == 1 and lines[-1].text.startswith(returned[0][7:] + " = "):
+        last = lines.pop()
+        assert last.step is not None
+        returned = ["return " + last.text.partition(" = ")[2]]
+        shapes[0] = shapes[id(last.step)]
+    for line in lines:
+        text += _statement(line.text, shapes.get(id(line.step), ""), 8 + 4 * line.depth)
+    return text + [line for one in returned for line in _statement(one, shapes.get(0, ""), 8)]
+
+
+def _statement(text: str, shape: str, indent: int) -> list[str]:
+    """A statement with the shape of its value, if there is room."""
+    if text.startswith("del "):
+        return [" " * indent + "del " + names.rstrip(",") for names in wrap(text[4:], WIDTH - indent - 4)]
+    lead, equals, value = text.partition(" = ")
+    if text.startswith("return "):
+        lead, equals, value = "return ", "", text[7:]
+    lines = wrapped(lead + equals, value, indent) if value else [" " * indent + text]
+    if shape and len(lines) == 1 and len(lines[0]) + 4 + len(shape) <= WIDTH:
+        return [f"{lines[0]}  # {shape}"]
+    return lines
+
+
+def _arguments(scope: Scope, takes: list[Value]) -> list[tuple[Value, str]]:
+    """Names for what comes in: those of the spec or block, `x` for what has none."""
+    named: dict[Value, str] = {}
+    for value, name in zip(scope.inputs, scope.names, strict=False):
+        named.setdefault(value, "" if name == "input" else name)
+    taken: set[str] = set()
+    found = []
+    for value in takes:
+        own = named.get(value) or (value.node.label if value.node is not None else value.name)
+        fits = is_identifier(own) and own not in ("self", "torch", "nn", "F") and own != "input"
+        name = "x" if not named.get(value) and "x" not in taken and (value is takes[0] or not fits) else own if fits else "y"
+        while name in taken or keyword.iskeyword(name):
+            name += "_"
+        taken.add(name)
+        found.append((value, name))
+    return found
+
+
+def docstring(paragraphs: list[str], indent: int) -> list[str]:
+    """A docstring whose words may come from anybody: nothing in it ends it or is an escape."""
+    room, outer = WIDTH - indent, " " * indent
+    clean = [printable(text).replace("\\", "/").replace('"', "'").strip() for text in paragraphs]
+    if len(clean) == 1 and len(clean[0]) + 6 <= room:
+        return [f'{outer}"""{clean[0]}"""']
+    lines: list[str] = []
+    for at, text in enumerate(clean):
+        lines += wrap(("" if at else '"""') + text, room, break_on_hyphens=False) or [""]
+        lines += [""] if at == 0 and len(clean) > 1 else []
+    return [outer + line if line else "" for line in lines] + [f'{outer}"""']

@@ -1,0 +1,42 @@
+"""A graph as PyTorch source, with what a reader should know of it at its head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.analysis.cost import analyze
+from archc.emit.source import Source, source_of
+from archc.graph import Graph
+from archc.passes.pipeline import optimized
+from archc.passes.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """The graph that was lowered, its source, and what the passes did."""
+
+    source: Source
+    result: Result
+
+    @property
+    def graph(self) -> Graph:
+        return self.result.graph
+
+
+def lower(graph: Graph, optimize: str = "") -> Lowered:
+    """The source of a network, after the passes of an optimization if one is named.
+
+    Raises ValueError where an operator says no PyTorch form, KeyError for an unknown optimization.
+    """
+    result = optimized(graph, optimize) if optimize else Result(graph)
+    return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
+
+
+def _notes(graph: Graph, optimize: str) -> list[str]:
+    """Where the network was published, and what it counts as it is deployed."""
+    report = analyze(graph.deployed())
+    counts = f"{report.parameters:,} parameters, {report.macs:,} multiply-accumulates for one image."
+    paper = graph.paper
+    cited = ". ".join(part for part in (paper.title, paper.short) if part)
+    changed = f"Optimized for {optimize}: weights are not those of the plain network." if optimize == "inference" else ""
+    return [text for text in (cited and f"{cited}. {paper.url}".strip(), counts, changed) if text]

@@ -1,0 +1,26 @@
+"""What a pass gives: a graph, how the weights follow, and what it did in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from archc.graph import Graph
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A batch normalization that becomes part of the layer before it. Names are those of layers."""
+
+    into: str
+    norm: str
+    eps: float
+    affine: bool
+    bias: bool  # whether the layer had a bias
+    groups: int  # of a transposed convolution, whose filters lie on the second axis; 0 for all others
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    graph: Graph
+    folds: list[Fold] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)

@@ -1,0 +1,108 @@
+"""A graph copied layer by layer, some of them changed or left out. The graph that it came from stays as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from archc.graph import Graph, Node, Scope, Value
+from archc.ops.facts import Weight
+
+Inputs = tuple[Value, ...]
+Change = Mapping[str, Any] | None  # arguments to change; None leaves the layer out: its first input passes on
+
+
+class Copy:
+    """A graph in the making; `moved` says what stands for which value."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.old = graph
+        self.graph = Graph(graph.name, graph.doc, graph.params)
+        self.graph.paper = graph.paper
+        self.graph.inputs = dict(graph.inputs)
+        self.graph.promises = graph.promises
+        self.moved: dict[Value, Value] = {}
+        self.nodes: dict[Node, Node] = {}
+        self.scopes: dict[Scope, Scope] = {graph.root: self.graph.root}
+
+    def of(self, value: Value) -> Value:
+        return self.moved.get(value, value)
+
+    def keep(self, node: Node, arguments: Mapping[str, Any], inputs: Inputs | None = None) -> None:
+        """A layer with some arguments changed, on what its inputs have become or on others."""
+        inputs = tuple(map(self.of, node.inputs)) if inputs is None else inputs
+        args = {**node.args, **arguments}
+        same = not arguments and [v.shape for v in inputs] == [v.shape for v in node.inputs]
+        facts = node.facts if same else node.op(*(value.shape for value in inputs), **args)
+        made = Node(node.name, node.op, args, inputs, facts, self.scope(node.scope))
+        made.shared = self.nodes.get(node.shared) if node.shared is not None else None
+        made.train_only, made.written = node.train_only, node.written
+        self.nodes[node] = made
+        self.graph.nodes.append(made)
+        self.moved.update(zip(node.outputs, made.outputs, strict=True))
+
+    def drop(self, node: Node) -> None:
+        """Leaves a layer out: what came in passes on."""
+        self.moved[node.output] = self.of(node.inputs[0])
+
+    def scope(self, old: Scope) -> Scope:
+        found = self.scopes.get(old)
+        if found is None:
+            assert old.parent is not None
+            found = self.scopes[old] = Scope(old.name, self.scope(old.parent), old.block)
+            found.doc, found.arguments, found.names = old.doc, old.arguments, old.names
+        return found
+
+    def done(self) -> Graph:
+        """The graph, once every layer was kept or dropped."""
+        graph, old = self.graph, self.old
+        graph.outputs = {name: self.of(value) for name, value in old.outputs.items() if self._is_there(value)}
+        graph.heads = {name: self.of(value) for name, value in old.heads.items() if self._is_there(value)}
+        graph.init = [replace(rule, targets=self._targets(rule.targets)) for rule in old.init]
+        self._fill(old.root)
+        return graph
+
+    def _targets(self, old: tuple[tuple[Node, Weight], ...]) -> tuple[tuple[Node, Weight], ...]:
+        return tuple((self.nodes[node], weight) for node, weight in old if node in self.nodes)
+
+    def _is_there(self, value: Value) -> bool:
+        return value.node is None or value in self.moved
+
+    def _fill(self, old: Scope) -> None:
+        scope = self.scope(old)
+        scope.inputs, scope.outputs = tuple(map(self.of, old.inputs)), tuple(map(self.of, old.outputs))
+        if old.shared is not None:
+            scope.shared = self.scope(old.shared)
+        for child in old.children:
+            if isinstance(child, Scope):
+                scope.children.append(self.scope(child))
+                self._fill(child)
+            elif child in self.nodes:
+                scope.children.append(self.nodes[child])
+
+
+def rewritten(graph: Graph, change: Callable[[Node], Change]) -> Graph:
+    """The graph with each layer changed as `change` says: arguments, or None to leave it out."""
+    copy = Copy(graph)
+    for node in graph.nodes:
+        arguments = change(node)
+        if arguments is None:
+            copy.drop(node)
+        else:
+            copy.keep(node, arguments)
+    return copy.done()
+
+
+def users_of(graph: Graph) -> dict[Value, list[Node]]:
+    """Which layers use each value, in order."""
+    users: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for value in dict.fromkeys(node.inputs):
+            users.setdefault(value, []).append(node)
+    return users
+
+
+def is_kept(graph: Graph) -> set[Value]:
+    """The values that come out of the network."""
+    return {*graph.outputs.values(), *graph.heads.values()}

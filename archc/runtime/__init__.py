@@ -1,0 +1,1 @@
+"""What runs: modules, weights and files of PyTorch. The first floor where torch is imported."""

@@ -1,0 +1,106 @@
+"""Writes what torch.export traced, as its own format and as ONNX."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+
+from archc.runtime.export_check import ExportError, explained
+
+_ONE_FILE = 1536 << 20  # bytes of weights; the format ends at 2 GiB
+
+
+class _Sink:
+    """A file that keeps its first error: PyTorch's writer ends the whole process where a disk is full."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            if self.error is None:
+                self.file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
+def write_program(program: torch.export.ExportedProgram, file: Path) -> None:
+    with file.open("wb") as opened:
+        sink = _Sink(opened)
+        torch.export.save(program, cast(Any, sink))
+    if sink.error:
+        raise sink.error
+
+
+def write_onnx(
+    program: torch.export.ExportedProgram, inputs: tuple[str, ...], outputs: tuple[str, ...], file: Path, opset: int | None
+) -> tuple[int, int]:
+    """The opset and the number of nodes of what was written."""
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise ExportError(f"{missing[0]} is not installed, which writes ONNX: pip install 'archc[onnx]'")
+    with explained("cannot be said in ONNX"):
+        made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)
+    assert made is not None
+    graph, written = made.model.graph, int(made.model.opset_imports[""])
+    if opset not in (None, written):
+        raise ExportError(f"the exporter cannot write opset {opset} of this module, it wrote {written}: leave opset out, or take {written}")
+    _rename(graph, inputs, outputs)
+    weights = sum(one.const_value.nbytes for one in graph.initializers.values() if one.const_value is not None)
+    made.save(file, external_data=weights > _ONE_FILE)
+    return written, sum(1 for _ in graph)
+
+
+def _rename(graph: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> None:
+    """Names the inputs and outputs. The exporter's own `output_names` makes an invalid file where an inner value has the name."""
+    ends = [*graph.inputs, *graph.outputs]
+    names = (*inputs, *outputs)
+    inner = [*graph.initializers.values(), *(one for node in graph.all_nodes() for one in node.outputs)]
+    taken = {one.name for one in (*ends, *inner)} | set(names)
+    for one in (*ends, *inner):
+        if one.name in names:
+            number = next(i for i in range(1, len(taken) + 2) if f"{one.name}_{i}" not in taken)
+            one.name = f"{one.name}_{number}"
+            taken.add(one.name)
+    for one, name in zip(ends, names, strict=True):
+        one.name = name
+    _name_batch(graph.inputs[0].shape[0], [one.shape for one in (*ends, *inner) if one.shape is not None])
+
+
+def _name_batch(batch: Any, shapes: list[Any]) -> None:
+    """The axis of the batch is called batch, and not s47, wherever it comes in."""
+    if isinstance(batch, int):
+        return
+    symbol = re.compile(rf"\b{re.escape(str(batch.value))}\b")
+    for shape in shapes:
+        for axis, size in enumerate(shape):
+            if not isinstance(size, int) and size.value is not None:
+                shape[axis] = symbol.sub("batch", str(size.value))
+
+
+def moved(file: Path, target: Path) -> tuple[Path, ...]:
+    """Puts the file in its place, its weights before it. Where that fails, older weights come back."""
+    data, beside, older = file.with_name(file.name + ".data"), target.with_name(target.name + ".data"), file.with_name("older")
+    if not data.exists():
+        file.replace(target)
+        return (target,)
+    if beside.exists():
+        beside.replace(older)
+    try:
+        data.replace(beside)
+        file.replace(target)
+    except OSError:
+        beside.unlink(missing_ok=True)
+        if older.exists():
+            older.replace(beside)
+        raise
+    return beside, target

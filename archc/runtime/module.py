@@ -1,0 +1,83 @@
+"""Source text as a module that runs: shown in tracebacks, and pickled with its source, so that another process can read it."""
+
+from __future__ import annotations
+
+import copyreg
+import hashlib
+import linecache
+import sys
+from types import ModuleType
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+Reduced = tuple[Any, tuple[Any, ...], dict[str, Any]]
+
+
+def class_of(source: str, name: str, autocast: str = "") -> type[nn.Module]:
+    """A class of a source; with `autocast`, one whose forward runs under torch.autocast in that dtype."""
+    made = cast(type[nn.Module], getattr(_loaded(source), name))
+    return _mixed(made, autocast) if autocast else made
+
+
+def _loaded(source: str) -> ModuleType:
+    """The source as a Python module, named by its hash: made once, and known to tracebacks."""
+    name = "archc_" + hashlib.sha256(source.encode()).hexdigest()[:16]
+    known = sys.modules.get(name)
+    if known is not None:
+        return known
+    module = ModuleType(name, "A network that archc built.")
+    file = f"<archc {name}>"
+    module.__file__ = file
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    sys.modules[name] = module
+    try:
+        exec(compile(source, file, "exec"), module.__dict__)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    module.__dict__["__source__"] = source
+    for made in list(module.__dict__.values()):
+        if isinstance(made, type) and made.__module__ == name:
+            copyreg.pickle(cast(Any, made), _reduced)
+    return module
+
+
+def _reduced(module: nn.Module) -> Reduced:
+    """What pickle and copy keep of a module: its source, its class and its state."""
+    kind = type(module)
+    autocast = str(getattr(kind, "autocast_dtype", ""))
+    plain = kind.__mro__[1] if autocast else kind
+    return _rebuilt, (source_of(module), plain.__name__, autocast), module.__dict__
+
+
+def _rebuilt(source: str, name: str, autocast: str = "") -> nn.Module:
+    """An empty module of a class: its state comes after it."""
+    kind = class_of(source, name, autocast)
+    return kind.__new__(kind)
+
+
+def source_of(module: nn.Module) -> str:
+    """The source that a module was built from. Raises ValueError for another one."""
+    text = getattr(sys.modules.get(type(module).__module__), "__source__", None)
+    if text is None:
+        raise ValueError(f"{type(module).__name__} was not built by archc")
+    return str(text)
+
+
+def _mixed(made: type[nn.Module], dtype: str) -> type[nn.Module]:
+    """The class, its forward under autocast; one for each class and dtype."""
+    known = made.__dict__.get(f"_under_{dtype}")
+    if known is not None:
+        return cast(type[nn.Module], known)
+
+    def forward(self: nn.Module, *inputs: torch.Tensor) -> Any:
+        device = next((one.device.type for one in inputs), "cpu")
+        with torch.autocast(device, dtype=getattr(torch, dtype)):
+            return made.forward(self, *inputs)
+
+    kind = type(made.__name__, (made,), {"forward": forward, "autocast_dtype": dtype, "__module__": made.__module__})
+    copyreg.pickle(cast(Any, kind), _reduced)
+    setattr(made, f"_under_{dtype}", kind)
+    return kind

@@ -1,4 +1,4 @@
-"""The Python interface: load, analyze, check."""
+"""The Python interface: load, analyze, check, source, build."""
 
 from __future__ import annotations
 
@@ -41,23 +41,59 @@ def analyze(net: Graph | str | PathLike[str], *, batch: int = 1, dtype: str = "f
     return cost.analyze(graph.deployed(), batch, dtype, optimizer)
 
 
-def source(net: Graph | str | PathLike[str]) -> str:
-    """The PyTorch source of a network: a Python module that needs torch alone."""
+def source(net: Graph | str | PathLike[str], *, optimize: str = "", input: Input = None, **params: Any) -> str:
+    """The PyTorch source of a network: a Python module that needs torch alone. `optimize` as in `build`."""
     from archc.lowering import lower
 
-    return lower(net if isinstance(net, Graph) else load(net)).source.text
+    return lower(_loaded(net, input, params), optimize).source.text
 
 
-def build(net: Graph | str | PathLike[str], *, device: str = "cpu") -> nn.Module:
-    """The network as a torch.nn.Module, made from its source."""
-    from archc.runtime.building import build
+def build(
+    net: Graph | str | PathLike[str],
+    *,
+    device: str | None = None,
+    dtype: str | None = None,
+    memory_format: str | None = None,
+    weights: str | PathLike[str] | None = None,
+    rename: Sequence[str] = (),
+    partial: bool = False,
+    deployed: bool = False,
+    optimize: str = "",
+    autocast: str = "",
+    compile: bool = False,
+    input: Input = None,
+    **params: Any,
+) -> nn.Module:
+    """The network as a torch.nn.Module, made from its source, in training mode as modules are born.
 
-    return build(net if isinstance(net, Graph) else load(net), device)
+    device: cpu, cuda, cuda:1, mps, meta, or auto for the best there is; dtype: of its floats, as float32 or bf16
+    memory_format: contiguous, channels_last or auto
+    weights: a .safetensors or .pth file, loaded by name after the `s/…/…/` of `rename`; `partial` takes what fits
+    deployed: without what is there in training alone
+    optimize: "inference" (batch normalization folded, dead layers dropped, in place, channels_last; in eval mode) or "train"
+        (in place where autograd allows, channels_last)
+    autocast: a dtype, as bf16: each forward runs under torch.autocast; compile: through torch.compile
+
+    Raises SpecError, WeightsError, PlaceError, ValueError.
+    """
+    from archc.runtime.building import Wishes
+    from archc.runtime.building import build as built
+
+    wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile)
+    return built(_loaded(net, input, params), wishes)
 
 
 def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:
     """The promises of the spec's `expect` that are not kept; an empty list where all are."""
     return checks.check(net if isinstance(net, Graph) else load(net))
+
+
+def _loaded(net: Graph | str | PathLike[str], input: Input, params: dict[str, Any]) -> Graph:
+    if not isinstance(net, Graph):
+        return load(net, input=input, **params)
+    if input is not None or params:
+        raise TypeError("a network that is loaded has its input and parameters; give them to archc.load")
+    return net
 
 
 def _changes(input: Input, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:

@@ -26,7 +26,7 @@ class Lowered:
 def lower(graph: Graph, optimize: str = "") -> Lowered:
     """The source of a network, after the passes of an optimization if one is named.
 
-    Raises ValueError where an operator says no PyTorch form, KeyError for an unknown optimization.
+    Raises ValueError where an operator says no PyTorch form, and for an unknown optimization.
     """
     result = optimized(graph, optimize) if optimize else Result(graph)
     return Lowered(source_of(result.graph, _notes(graph, optimize)), result)

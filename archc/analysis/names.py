@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from math import prod
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile(r"(?<!\d)(?:0|[1-9][0-9]{0,8})(?!\d)")  # not 01: it would come back as 1
 
 
 def folded(names: Iterable[str]) -> list[str]:

@@ -15,6 +15,7 @@ COMMANDS = {
     "analyze": "every layer's shape, parameters, MACs, FLOPs and memory, and the totals",
     "check": "validate specs, and compare them with their `expect`",
     "explain": "how each number of a layer comes about",
+    "build": "the network as PyTorch source, as weights, as ONNX or torch.export",
     "compare": "networks side by side, with their ratios, and as a chart",
     "diff": "what changed between two specs, and what it costs",
     "resolve": "the spec as elaborated, each value with where it came from",

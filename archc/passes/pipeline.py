@@ -9,6 +9,7 @@ from archc.passes.dead import drop_dead
 from archc.passes.fold import fold_batchnorm
 from archc.passes.inplace import in_place
 from archc.passes.result import Fold, Result
+from archc.text.suggest import did_you_mean
 
 Pass = Callable[[Graph], Result]
 
@@ -19,7 +20,10 @@ OPTIMIZATIONS: dict[str, tuple[Pass, ...]] = {
 
 
 def optimized(graph: Graph, kind: str) -> Result:
-    """The graph after all passes of an optimization, one after the other. Raises KeyError for an unknown one."""
+    """The graph after all passes of an optimization, one after the other. Raises ValueError for an unknown one."""
+    if kind not in OPTIMIZATIONS:
+        hint = did_you_mean(kind, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
+        raise ValueError(f"no optimization is called {kind}; {hint}")
     folds: list[Fold] = []
     said: list[str] = []
     for one in OPTIMIZATIONS[kind]:
@@ -27,4 +31,4 @@ def optimized(graph: Graph, kind: str) -> Result:
         graph = result.graph
         folds += result.folds
         said += result.said
-    return Result(graph, folds, said)
+    return Result(graph, folds, said, kind == "inference")

@@ -21,6 +21,9 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """`inference`: whether the network is good for inference alone."""
+
     graph: Graph
     folds: list[Fold] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    inference: bool = False

@@ -1,6 +1,12 @@
-"""A graph as a module of PyTorch."""
+"""A graph as a module of PyTorch: made, given its weights, optimized, put where it shall be."""
 
 from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from typing import cast
 
 import torch
 from torch import nn
@@ -10,11 +16,68 @@ from archc.graph import Graph
 from archc.lowering import Lowered, lower
 from archc.runtime.folding import folded
 from archc.runtime.module import class_of
+from archc.runtime.place import device_of, dtype_of, place
+from archc.runtime.renaming import WeightsError
+from archc.runtime.weights import Loaded, load_weights
 
 
-def build(graph: Graph, device: str = "cpu") -> nn.Module:
-    """The network as a module, with the initialization of its spec, or PyTorch's own."""
-    return made(lower(graph).source, device)
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """How a module is wanted; what is empty stays as PyTorch has it.
+
+    weights: a file; `rename` and `partial` as in load_weights
+    deployed: without what is there in training alone
+    optimize: inference or train
+    autocast: a dtype, in which each forward computes what is safe in it
+    compiled: whether torch.compile takes the module
+    """
+
+    device: str | None = None
+    dtype: str | None = None
+    memory_format: str | None = None
+    weights: str | PathLike[str] | None = None
+    rename: Sequence[str] = field(default_factory=tuple)
+    partial: bool = False
+    deployed: bool = False
+    optimize: str = ""
+    autocast: str = ""
+    compiled: bool = False
+
+
+def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
+    """The network as a module, with the initialization of its spec, or PyTorch's own. A word is the device."""
+    return finished(graph, Wishes(device=wishes or None) if isinstance(wishes, str) else wishes)[0]
+
+
+def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
+    """The module as it is wanted, and what was loaded into it."""
+    if wishes.device is not None:
+        device_of(wishes.device)  # before any work is done for one that is not there
+    autocast = str(dtype_of(wishes.autocast)).removeprefix("torch.") if wishes.autocast else ""
+    wanted = graph.deployed() if wishes.deployed else graph
+    lowered = lower(wanted, wishes.optimize)
+    start = "meta" if wishes.device == "meta" else "cpu"
+    module, loaded = _with_weights(graph, wanted, wishes, start, autocast)
+    if lowered.graph is not graph:
+        module = after_passes(module, lowered, autocast)
+    place(module, wishes.device, wishes.dtype, wishes.memory_format or ("auto" if wishes.optimize else None))
+    return cast(nn.Module, torch.compile(module)) if wishes.compiled else module, loaded
+
+
+def _with_weights(graph: Graph, wanted: Graph, wishes: Wishes, device: str, autocast: str) -> tuple[nn.Module, Loaded | None]:
+    """The plain network with its weights. A file may have those of the heads or not, where the network is to do without."""
+    module = made(lower(graph).source, device, autocast)
+    if not wishes.weights:
+        return module, None
+    try:
+        return module, load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial)
+    except WeightsError:
+        if wanted is graph:
+            raise
+        smaller = made(lower(wanted).source, device, autocast)
+        with contextlib.suppress(WeightsError):
+            return smaller, load_weights(smaller, wishes.weights, rename=wishes.rename, partial=wishes.partial)
+        raise
 
 
 def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
@@ -23,9 +86,9 @@ def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
         return class_of(source.text, source.name, autocast)()
 
 
-def optimized(module: nn.Module, lowered: Lowered, autocast: str = "") -> nn.Module:
-    """The module after the passes, with the weights of the plain one, in eval mode if those are folded."""
-    made_ = made(lowered.source, "meta", autocast)
-    names = list(made_.state_dict())
-    made_.load_state_dict(folded(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
-    return made_.train(module.training and not lowered.result.folds)
+def after_passes(module: nn.Module, lowered: Lowered, autocast: str = "") -> nn.Module:
+    """The module after the passes, with the weights of the plain one; in eval mode where it is good for inference alone."""
+    fast = made(lowered.source, "meta", autocast)
+    names = list(fast.state_dict())
+    fast.load_state_dict(folded(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
+    return fast.train(module.training and not lowered.result.inference)

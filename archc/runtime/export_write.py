@@ -5,37 +5,19 @@ from __future__ import annotations
 import re
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, cast
 
 import torch
 
 from archc.runtime.export_check import ExportError, explained
+from archc.runtime.weights_write import Sink
 
 _ONE_FILE = 1536 << 20  # bytes of weights; the format ends at 2 GiB
 
 
-class _Sink:
-    """A file that keeps its first error: PyTorch's writer ends the whole process where a disk is full."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
-        self.error: OSError | None = None
-
-    def write(self, data: bytes) -> int:
-        try:
-            if self.error is None:
-                self.file.write(data)
-        except OSError as error:
-            self.error = error
-        return len(data)
-
-    def flush(self) -> None:
-        pass
-
-
 def write_program(program: torch.export.ExportedProgram, file: Path) -> None:
     with file.open("wb") as opened:
-        sink = _Sink(opened)
+        sink = Sink(opened)
         torch.export.save(program, cast(Any, sink))
     if sink.error:
         raise sink.error

@@ -17,6 +17,7 @@ library = pytest.importorskip("safetensors.torch")
 
 from torch import nn
 
+from archc.runtime.renaming import WeightsError
 from archc.runtime.weights import load_weights, save_weights
 from tests.runtime.weights_common import Net, refused
 
@@ -54,9 +55,8 @@ def test_a_bomb_does_not_go_off(zipped: bool, suffix: str, tmp_path: Path) -> No
     assert refused(Net(), path) == REFUSED
     assert refused(Net(), path, partial=True) == REFUSED
     assert not crater.exists()
-    with contextlib.suppress(Exception):
-        with path.open("rb") as file:
-            torch.load(file, weights_only=False)
+    with contextlib.suppress(Exception), path.open("rb") as file:
+        torch.load(file, weights_only=False)
     assert crater.exists(), "it was no bomb"
 
 
@@ -133,7 +133,8 @@ def test_archives_that_are_others(tmp_path: Path) -> None:
     assert refused(Net(), tmp_path / "c.pth").startswith("is a compressed archive, and torch.save compresses nothing")
     torch.jit.save(torch.jit.trace(nn.Linear(2, 2), torch.ones(1, 2)), tmp_path / "d.pt")
     assert refused(Net(), tmp_path / "d.pt") == (
-        "is TorchScript, a program. If you trust it, save its weights alone:\n  torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')"
+        "is TorchScript, a program. If you trust it, save its weights alone:\n"
+        "  torch.save(torch.jit.load(FILE).state_dict(), 'weights.pth')"
     )
 
 

@@ -49,21 +49,13 @@ def test_another_head(tmp_path: Path) -> None:
     )
 
 
-def test_a_prefix_of_the_file(tmp_path: Path) -> None:
-    assert refused(Net(), saved(tmp_path, lambda name: f"backbone.{name}")) == (
-        "does not fit the network: 0 tensors fit, of 16 in the file and 16 in the network\n".replace("the network\n", "the\n  network\n", 1)
-        if False
-        else refused(Net(), tmp_path / "a.pth")
-    )
-
-
 def test_a_part_renamed(tmp_path: Path) -> None:
     def change(name: str) -> str:
         return name.replace("blocks.", "layers.").replace("head.", "fc.")
 
     path = saved(tmp_path, change)
     assert refused(Net(), path) == (
-        "does not fit the network: 2 tensors fit, of 16 in the file and 16 in the\n  network\n"
+        "does not fit the network: 2 tensors fit, of 16 in the file and 16 in the network\n"
         "  2 num_batches_tracked are not in the file, which may leave them out\n"
         "in the network, not in the file: 12\n"
         "  blocks.{0-1}.0.weight        4x4x1x1\n"
@@ -140,8 +132,9 @@ def test_the_same_shapes_under_other_names(tmp_path: Path) -> None:
 
 
 def test_the_nearest_name(tmp_path: Path) -> None:
-    path = saved(tmp_path, lambda name: {"head.weight": "heed.wait", "head.bias": "other"}.get(name, name))
-    assert "\nnearest to head.weight in the file: heed.wait\n" in refused(Net(), path)
+    state = Net().state_dict()
+    torch.save({**state, "heed.weight": torch.ones(3, 3), "head.weight": None}, tmp_path / "a.pth")
+    assert "\nnearest to head.weight in the file: heed.weight\n" in refused(Net(), tmp_path / "a.pth")
 
 
 def test_thousands_of_names_in_few_lines(tmp_path: Path) -> None:
@@ -194,10 +187,12 @@ def test_a_changed_head(tmp_path: Path) -> None:
 
 def test_a_deeper_network_with_another_head(tmp_path: Path) -> None:
     a, b = Net(), Net(blocks=5)
-    torch.save({name.replace("head", "fc"): one.bfloat16() for name, one in a.state_dict().items()}, tmp_path / "a.pth")
+    torch.save(
+        {name.replace("head", "fc"): one.bfloat16() if one.ndim else one for name, one in a.state_dict().items()}, tmp_path / "a.pth"
+    )
     found = load_weights(b, tmp_path / "a.pth", partial=True)
     assert found.text() == (
-        "loaded 12 of 34 tensors from a.pth\n"
+        "loaded 14 of 34 tensors from a.pth\n"
         "  3 num_batches_tracked are not in the file, which may leave them out\n"
         "  12 tensors cast from bfloat16 to float32\n"
         "in the network, not in the file: 17\n"
@@ -243,13 +238,13 @@ def test_what_stood_there_still_stands(suffix: str, tmp_path: Path, monkeypatch:
     with pytest.raises(WeightsError) as caught:
         save_weights(Net(), path)
     assert str(caught.value).endswith("\ncannot be written: No space left on device")
-    assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == [path.name]
     monkeypatch.undo()
     monkeypatch.setattr(weights_write.Sink, "write", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     if suffix == ".pth":
         with pytest.raises(KeyboardInterrupt):
             save_weights(Net(), path)
-        assert path.read_bytes() == before and os.listdir(tmp_path) == [path.name]
+        assert path.read_bytes() == before and [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 FULL = """
@@ -274,15 +269,15 @@ def test_a_full_disk(suffix: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout == "told: cannot be written: " + ("File too large\n" if suffix == ".pth" else done.stdout.split("written: ")[1])
     assert "too large" in done.stdout
-    assert path.read_bytes() == b"before" and os.listdir(tmp_path) == [path.name]
+    assert path.read_bytes() == b"before" and [one.name for one in tmp_path.iterdir()] == [path.name]
 
 
 def test_what_cannot_be_saved(tmp_path: Path) -> None:
     def told(module: nn.Module, name: str, **options: Any) -> str:
         with pytest.raises(WeightsError) as caught:
             save_weights(module, tmp_path / name, **options)
-        assert os.listdir(tmp_path) == []
-        return str(caught.value).removeprefix(f"{tmp_path / name}\n")
+        assert not list(tmp_path.iterdir())
+        return str(caught.value).split("\n")[-1]
 
     assert told(Net(), "a.txt") == "tells no format: write a name that ends in .safetensors or .pth"
     assert told(Net(), "no/a.pth") == "cannot be written: No such file or directory"

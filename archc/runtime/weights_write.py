@@ -1,0 +1,79 @@
+"""Files of weights, written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+from torch import Tensor
+
+from archc.runtime.renaming import WeightsError, shown
+from archc.runtime.weights_file import safetensors_library
+
+
+class Sink:
+    """A file that keeps its first error: PyTorch's writer ends the whole process where a disk is full."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.file = file
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            if self.error is None:
+                self.file.write(data)
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
+def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> int:
+    """Writes beside the place and moves it there; its size in bytes. The suffix tells the format."""
+    if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
+        raise WeightsError(f"{shown(str(path), 80)}\ntells no format: write a name that ends in .safetensors or .pth")
+    if path.suffix == ".safetensors":
+        library = safetensors_library()
+        return _whole(
+            path, lambda beside: library.torch.save_file(tensors, beside, metadata or None), (library.SafetensorError, UnicodeError)
+        )
+    held = {"state_dict": tensors, "metadata": metadata} if metadata else tensors
+    return _whole(path, lambda beside: _pickle(held, beside), ())
+
+
+def _pickle(held: object, beside: Path) -> None:
+    with beside.open("wb") as file:
+        sink = Sink(file)
+        torch.save(held, cast(Any, sink))
+        if sink.error:
+            raise sink.error
+
+
+def _whole(path: Path, write_to: Callable[[Path], None], errors: tuple[type[Exception], ...]) -> int:
+    caught: tuple[type[Exception], ...] = (OSError, *errors)
+    try:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        os.close(handle)
+        beside = Path(name)
+        try:
+            write_to(beside)
+            size = beside.stat().st_size
+            mask = os.umask(0)
+            os.umask(mask)
+            beside.chmod(0o666 & ~mask)
+            beside.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                beside.unlink()
+            raise
+        return size
+    except caught as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise WeightsError(f"{shown(str(path), 80)}\ncannot be written: {shown(told.partition(' at path')[0], 120)}") from None

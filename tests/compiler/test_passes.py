@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.building import build, made, optimized
+from archc.runtime.building import after_passes, build, made
 from archc.runtime.folding import folded
 
 from .networks import networks
@@ -63,7 +63,7 @@ def passes_agree(text: str) -> None:
     assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(outputs(there.double(), wide), outputs(before.double(), wide),
                                                                         strict=True))  # fmt: skip
     plain = randomize(build(graph)).eval()
-    assert all(torch.isfinite(one).all() for one in outputs(optimized(plain, lower(graph, "inference")), inputs))
+    assert all(torch.isfinite(one).all() for one in outputs(after_passes(plain, lower(graph, "inference")), inputs))
     assert told == [(node.name, dict(node.args)) for node in graph.nodes]
 
 
@@ -88,7 +88,7 @@ NETWORKS = ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "efficientne
 def test_inference_agrees(name: str) -> None:
     graph = archc.load(name, input=(3, 64, 64)) if name != "vgg16_bn" else archc.load(name, input=(3, 32, 32))
     module = randomize(build(graph)).eval()
-    fast = optimized(module, lower(graph, "inference"))
+    fast = after_passes(module, lower(graph, "inference"))
     inputs = inputs_of(graph)
     assert close(outputs(fast, inputs), outputs(module, inputs))
     assert not [one for one in fast.modules() if isinstance(one, nn.Dropout)]

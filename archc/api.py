@@ -14,6 +14,7 @@ from archc.text.diagnostics import Diagnostic, SpecError
 
 if TYPE_CHECKING:
     from torch import nn
+    from torch.optim import Optimizer
 
 Input = Sequence[int] | dict[str, Sequence[int]] | None
 
@@ -81,6 +82,13 @@ def build(
 
     wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile)
     return built(_loaded(net, input, params), wishes)
+
+
+def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
+    """A torch.optim optimizer by name (sgd, momentum, nesterov, adam, adamw, adagrad, rmsprop, adafactor), fused where it can be."""
+    from archc.runtime.optimizers import optimizer as made
+
+    return made(module, name, **options)
 
 
 def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:

@@ -14,12 +14,13 @@ FLOORS = {
     **dict.fromkeys(("language", "ops", "initial"), 2),
     "graph": 3,
     "elaborate": 4,
-    **dict.fromkeys(("compiler", "plan", "passes"), 5),
+    **dict.fromkeys(("compiler", "plan"), 5),
     **dict.fromkeys(("analysis", "schema", "formulas", "draw", "emit"), 6),
-    **dict.fromkeys(("reference", "zoo", "lowering"), 7),
-    "runtime": 8,
-    **dict.fromkeys(("api", "cli"), 9),
-    "__init__": 10,
+    **dict.fromkeys(("reference", "zoo", "passes"), 7),
+    "lowering": 8,
+    "runtime": 9,
+    **dict.fromkeys(("api", "cli"), 10),
+    "__init__": 11,
 }
 FILES = sorted(ROOT.rglob("*.py"))
 

@@ -1,19 +1,23 @@
 """A spec as PyTorch: source that is yours, weights, ONNX, torch.export.
 
-archc build resnet50 -o resnet50.py
-archc build resnet50 --weights resnet50.pth -o resnet50.safetensors -o resnet50.onnx
-archc build resnet50 --set classes=10 --weights resnet50.pth --partial -o start.safetensors
-archc build resnet50 --optimize inference --explain-passes -o fast.py
+  archc build resnet50 -o resnet50.py
+  archc build resnet50 --weights resnet50.pth -o net.safetensors -o net.onnx
+  archc build resnet50 --optimize inference --explain-passes -o fast.py
+  archc build resnet50 --set classes=10 --weights r50.pth --partial -o start.pth
 
-Without -o, the source goes to standard output.
+Without -o, the source goes to standard output; with --weights and no -o, they
+are tried, and nothing is written.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
+from textwrap import wrap
 
+from archc.analysis.memory import dtype_name
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.files import write_whole
 from archc.graph import Graph
@@ -29,6 +33,7 @@ SUFFIXES = {
     ".onnx": "export",
     ".pt2": "export",
 }
+_WIDTH = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,71 +47,110 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
     fast = parser.add_argument_group("speed")
-    fast.add_argument("--optimize", choices=tuple(OPTIMIZATIONS), default="", help="passes over the network")
+    fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
     where = parser.add_argument_group("where and as what")
-    where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto")
+    where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, meta or auto")
     where.add_argument("--dtype", metavar="DTYPE", help="float32, bf16, …")
     where.add_argument("--memory-format", metavar="FORMAT", help="contiguous, channels_last or auto")
     export = parser.add_argument_group("export")
-    export.add_argument("--batch", default="dynamic", help="a number, if the file shall take that batch alone")
-    export.add_argument("--opset", type=int, help="of ONNX")
+    export.add_argument("--batch", metavar="N", help="the one batch that the file takes, and not any")
+    export.add_argument("--opset", type=int, metavar="N", help="of ONNX")
     export.add_argument("--no-check", action="store_true", help="do not run the file and compare it")
 
 
 def run(args: argparse.Namespace) -> int:
-    wrong = _wrong(args)
-    if wrong:
-        print(f"archc: {wrong}", file=sys.stderr)
-        return 2
+    told = next((one for one in (*map(_wrong_file, args.output), _wrong_options(args), _wrong_for_export(args)) if one), None)
+    if told:
+        return _refused(told)
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
     try:
         lowered = lower(graph.deployed() if args.deployed else graph, args.optimize)
     except ValueError as error:
-        print(f"archc: {error}", file=sys.stderr)
-        return 2
+        return _refused(str(error))
     if args.explain_passes:
-        print("\n".join(lowered.result.said) or "no pass was asked for: see --optimize", file=sys.stderr)
-    if not args.output and not _wants_module(args):
+        print("\n".join(lowered.result.said) or "no pass did anything", file=sys.stderr)
+    module = _wants_module(args)
+    if module and (told := _with_torch(args, graph)):
+        return _refused(told)
+    if not args.output and not module:
         print(lowered.source.text, end="")
         return 0
-    for name in args.output:
-        if Path(name).suffix == ".py" and (status := write_whole(name, lowered.source.text)):
-            return status
-    return _with_torch(args, graph) if _wants_module(args) else 0
+    return max((write_whole(name, lowered.source.text) for name in args.output if _kind(name) == "source"), default=0)
+
+
+def _kind(name: str) -> str:
+    return SUFFIXES[Path(name).suffix]
 
 
 def _wants_module(args: argparse.Namespace) -> bool:
     """Whether torch is needed."""
     placed = args.weights or args.device or args.dtype or args.memory_format
-    return bool(placed) or any(SUFFIXES[Path(name).suffix] != "source" for name in args.output)
+    return bool(placed) or any(_kind(name) != "source" for name in args.output)
 
 
-def _wrong(args: argparse.Namespace) -> str | None:
-    """What is wrong with the options, before any work."""
-    for name in args.output:
-        suffix = Path(name).suffix
-        if suffix not in SUFFIXES:
-            hint = did_you_mean(suffix, SUFFIXES) or f"there are {', '.join(SUFFIXES)}"
-            return f"-o {name}: no format is called {suffix or 'nothing'}; {hint}"
-        if not Path(name).parent.is_dir():
-            return f"-o {name}: there is no folder {Path(name).parent}"
+def _wrong_file(name: str) -> str | None:
+    """What is wrong with a file that is to be written, before any work."""
+    path = Path(name)
+    if path.suffix not in SUFFIXES:
+        hint = did_you_mean(path.suffix, SUFFIXES) if path.suffix else None
+        what = f"no format is called {path.suffix}" if path.suffix else "the name tells no format"
+        return f"-o {name}: {what};\n{hint or 'end it in one of ' + ', '.join(SUFFIXES)}"
+    if not path.parent.is_dir():
+        return f"-o {name}: there is no folder {path.parent}"
+    if not os.access(path.parent, os.W_OK):
+        return f"-o {name}: nothing may be written in the folder {path.parent}"
+    return f"-o {name}: that is a folder" if path.is_dir() else None
+
+
+def _wrong_options(args: argparse.Namespace) -> str | None:
     if (args.rename or args.partial) and not args.weights:
-        return "--rename and --partial are about --weights FILE, which is not given"
-    if args.batch != "dynamic" and not (args.batch.isdigit() and 0 < int(args.batch) < 2**31):
-        return f"--batch {args.batch}: a number from 1 up, or dynamic"
+        return f"{'--rename' if args.rename else '--partial'} is about --weights FILE, which is not given"
+    if args.optimize and args.optimize not in OPTIMIZATIONS:
+        hint = did_you_mean(args.optimize, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
+        return f"--optimize {args.optimize}: no optimization is called that;\n{hint}"
+    if args.explain_passes and not args.optimize:
+        return "--explain-passes is about --optimize, which is not given"
     return None
 
 
-def _with_torch(args: argparse.Namespace, graph: Graph) -> int:
-    """Weights and exports."""
+def _wrong_for_export(args: argparse.Namespace) -> str | None:
+    suffixes = {Path(name).suffix for name in args.output}
+    exported = sorted(suffixes & {".onnx", ".pt2"})
+    if args.batch is not None and args.batch != "dynamic" and not (args.batch.isascii() and args.batch.isdigit() and _is_batch(args.batch)):
+        return f"--batch {args.batch}: write a number from 1 up, or leave --batch out"
+    idle = next((name for name, given in (("--batch", args.batch is not None), ("--no-check", args.no_check)) if given), None)
+    if idle and not exported:
+        return f"{idle} is about exports, and no -o FILE.onnx or FILE.pt2 is given"
+    if args.opset is not None and ".onnx" not in suffixes:
+        return "--opset is about ONNX, and no -o FILE.onnx is given"
+    if exported and args.dtype and dtype_name(args.dtype) not in (None, "float32"):
+        return f"--dtype {args.dtype}: {' and '.join(exported)} files hold float32; leave --dtype out, or those files"
+    if args.device == "meta" and any(_kind(name) != "source" for name in args.output):
+        return "--device meta: a network has no values there that could be written"
+    return None
+
+
+def _is_batch(digits: str) -> bool:
+    return len(digits) < 11 and 0 < int(digits) < 2**31
+
+
+def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
+    """Weights and exports; what went wrong, or None."""
     try:
         from archc.cli.build_files import write_files
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
-        print(f"archc: this needs {error.name}, which is not installed: pip install 'archc[torch]'", file=sys.stderr)
-        return 2
-    return write_files(args, graph, [name for name in args.output if SUFFIXES[Path(name).suffix] != "source"])
+        return f"this needs {error.name}, which is not installed: pip install 'archc[torch]'"
+    return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
+
+
+def _refused(told: str) -> int:
+    """Says what is wrong, in lines of 80 columns as far as names of files allow."""
+    lines = f"archc: {told}".split("\n")
+    parts = [[line] if len(line) <= _WIDTH else wrap(line, _WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
+    print("\n".join(line for part in parts for line in part), file=sys.stderr)
+    return 2

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from archc.analysis.cost import analyze
 from archc.graph import Graph
-from archc.runtime.building import Wishes, finished
+from archc.lowering import lower
+from archc.runtime.building import Wishes, after_passes, finished
 from archc.runtime.export import export
 from archc.runtime.export_check import ExportError
 from archc.runtime.place import PlaceError
@@ -15,20 +17,32 @@ from archc.runtime.renaming import WeightsError
 from archc.runtime.weights import save_weights
 from archc.table import bytes_text
 
+if TYPE_CHECKING:
+    from torch import nn
 
-def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> int:
-    """Builds the network and writes its files; an exit status."""
-    exported = [name for name in names if Path(name).suffix in (".onnx", ".pt2")]
+
+def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str | None:
+    """Builds the network and writes its files, exports first, as they can fail; what went wrong, or None."""
+    exported = sorted((name for name in names if Path(name).suffix in (".onnx", ".pt2")), key=lambda name: Path(name).suffix)
     saved = [name for name in names if name not in exported]
+    whole = not args.deployed and (bool(saved) or not exported)
     try:
-        if saved or not exported:
-            _save(graph, _wishes(args, args.deployed), saved)
+        module, loaded = finished(graph, _wishes(args, deployed=not whole))
+        if loaded is not None:
+            print(loaded.text())
         if exported:
-            _export(args, graph, exported, quiet=bool(saved))
+            _export(args, graph, _without_heads(module, graph, args.optimize) if whole else module, exported)
+        for name in saved:
+            print(f"wrote {name}  {bytes_text(save_weights(module, name, {'archc': graph.name}))}")
+        if not names and (args.device or args.dtype or args.memory_format):
+            print(_built_text(module, graph.name))
     except (WeightsError, PlaceError, ExportError) as error:
-        print(f"archc: {error}", file=sys.stderr)
-        return 2
-    return 0
+        return str(error)
+    except RuntimeError as error:
+        if not any(text in str(error) for text in ("allocate memory", "overflow")):
+            raise
+        return f"the weights are {bytes_text(4 * analyze(graph).parameters)}, and there is no memory for them"
+    return None
 
 
 def _wishes(args: argparse.Namespace, deployed: bool) -> Wishes:
@@ -44,33 +58,35 @@ def _wishes(args: argparse.Namespace, deployed: bool) -> Wishes:
     )
 
 
-def _save(graph: Graph, wishes: Wishes, names: list[str]) -> None:
-    module, loaded = finished(graph, wishes)
-    if loaded is not None:
-        print(loaded.text())
-    for name in names:
-        size = save_weights(module, name, {"archc": graph.name})
-        print(f"wrote {name}  {bytes_text(size)}")
+def _without_heads(module: nn.Module, graph: Graph, optimize: str) -> nn.Module:
+    """The deployed network, with the same tensors; exports hold that one."""
+    deployed = graph.deployed()
+    return module if deployed is graph or optimize == "inference" else after_passes(module, lower(deployed, optimize))
 
 
-def _export(args: argparse.Namespace, graph: Graph, names: list[str], quiet: bool) -> None:
-    """Exports hold the deployed network."""
-    module, loaded = finished(graph, _wishes(args, deployed=True))
-    if loaded is not None and not quiet:
-        print(loaded.text())
-    indices = {
-        value.name: int(node.args["entries"]) for node in graph.nodes if node.kind == "embedding" for value in node.inputs if value.name
-    }
+def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: list[str]) -> None:
+    embeddings = [node for node in graph.nodes if node.kind == "embedding"]
+    indices = {value.name: int(node.args["entries"]) for node in embeddings for value in node.inputs if value.name in graph.inputs}
     for name in names:
         made = export(
             module,
             {key: tuple(map(int, value.shape)) for key, value in graph.inputs.items()},
             name,
             outputs=tuple(graph.deployed().outputs),
-            batch=args.batch if args.batch == "dynamic" else int(args.batch),
-            opset=args.opset,
+            batch=int(args.batch) if args.batch not in (None, "dynamic") else "dynamic",
+            opset=args.opset if Path(name).suffix == ".onnx" else None,
             dtypes=dict.fromkeys(indices, "int64"),
             limits=indices,
             check=not args.no_check,
         )
         print(made.text())
+
+
+def _built_text(module: nn.Module, name: str) -> str:
+    """One line on a network of which no file was wanted."""
+    tensors = [*module.parameters(), *module.buffers()]
+    size = bytes_text(sum(one.numel() * one.element_size() for one in tensors))
+    if not tensors:
+        return f"built {name}, which has no weights"
+    dtype = str(tensors[0].dtype).removeprefix("torch.")
+    return f"built {name}  {size} in {len(tensors):,} tensors, {dtype} on {tensors[0].device}"

@@ -32,7 +32,15 @@ class Repeated:
     count: int
 
 
-Doc = str | Call | Named | Repeated
+@dataclass(slots=True)
+class Conditional:
+    """`value if test else None`."""
+
+    value: Doc
+    test: str
+
+
+Doc = str | Call | Named | Repeated | Conditional
 
 
 def flat(doc: Doc) -> str:
@@ -43,6 +51,8 @@ def flat(doc: Doc) -> str:
         return f"{doc.name}={flat(doc.value)}"
     if isinstance(doc, Repeated):
         return f"*[{flat(doc.value)} for _ in range({doc.count})]"
+    if isinstance(doc, Conditional):
+        return f"{flat(doc.value)} if {doc.test} else None"
     return doc.open + ", ".join(map(flat, doc.items)) + doc.close
 
 
@@ -56,6 +66,10 @@ def laid(doc: Doc, indent: int, before: int = 0, after: int = 0) -> str:
     inner, outer = " " * (indent + 4), " " * indent
     if isinstance(doc, Repeated):
         return f"*[\n{inner}{laid(doc.value, indent + 4, indent + 4)}\n{inner}for _ in range({doc.count})\n{outer}]"
+    if isinstance(doc, Conditional):
+        one = indent + 4 + len(text) <= WIDTH
+        rest = f"\n{inner}if {doc.test}\n{inner}else None"
+        return f"(\n{inner}{text if one else laid(doc.value, indent + 4, indent + 4) + rest}\n{outer})"
     lines = [f"{inner}{laid(item, indent + 4, indent + 4, 1)},\n" for item in doc.items]
     return f"{doc.open}\n{''.join(lines)}{outer}{doc.close}" if lines else text
 
@@ -99,11 +113,12 @@ def _operands(text: str) -> list[str]:
 
 
 def _split(text: str, sign: str) -> list[str]:
-    """The text at the signs that stand in no brackets."""
-    parts, depth, start = [], 0, 0
+    """The text at the signs that stand in no brackets and no string."""
+    parts, depth, start, quoted = [], 0, 0, False
     for at, letter in enumerate(text):
-        depth += (letter in "([{") - (letter in ")]}")
-        if depth == 0 and text.startswith(sign, at):
+        quoted ^= letter == '"'
+        depth += 0 if quoted else (letter in "([{") - (letter in ")]}")
+        if depth == 0 and not quoted and text.startswith(sign, at):
             parts.append(text[start:at])
             start = at + len(sign)
     return [*parts, text[start:]]
@@ -111,9 +126,10 @@ def _split(text: str, sign: str) -> list[str]:
 
 def _opening(text: str) -> int | None:
     """Where the brackets open that close the text."""
-    depth = 0
+    depth, quoted = 0, False
     for at in range(len(text) - 1, -1, -1):
-        depth += (text[at] in ")]}") - (text[at] in "([{")
+        quoted ^= text[at] == '"'
+        depth += 0 if quoted else (text[at] in ")]}") - (text[at] in "([{")
         if depth == 0:
             return at if at < len(text) - 1 else None
     return None

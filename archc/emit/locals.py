@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from archc.graph import Node, Value
 from archc.plan.steps import Step
 
-RESERVED = {"self", "torch", "nn", "F", "super", "range", "OrderedDict"}
+RESERVED = {"self", "torch", "nn", "F", "super", "range", "OrderedDict", "_"}
 _SHORT = ("x", "y", "z")
 
 
@@ -52,6 +52,8 @@ class Body:
         for at, step in enumerate(self.steps):
             if step.training and not training:
                 yield Line("if self.training:")
+            if step.test and (at == 0 or self.steps[at - 1].test != step.test):
+                yield Line(f"if {step.test}:")
             training = step.training
             after = self.steps[at + 1] if at + 1 < len(self.steps) else None
             yield from self._statement(at, step)
@@ -70,17 +72,20 @@ class Body:
             yield Line(" = ".join([*(self.names[value] for value in waited), "None"]), None, 1)
 
     def _statement(self, at: int, step: Step) -> Iterator[Line]:
-        depth = int(step.training)
+        depth = int(step.training or bool(step.test))
         called = step.text.format(*(self.names[value] for value in step.inputs))
         dying = list(dict.fromkeys(self.names[v] for v in step.inputs if self.last[v] == at))
         kept = [value for value in step.outputs if value is not None]
         if not kept:
             yield Line(called, step, depth)
         else:
-            free = sorted((n for n in dying if not step.training or n in self.conditional), key=lambda name: (name not in _SHORT, name))
+            if step.test:  # the value is the first input where the step is not done: it has that one's name
+                free = [self.names[step.inputs[0]]]
+            else:
+                free = sorted((n for n in dying if not step.training or n in self.conditional), key=lambda name: (name not in _SHORT, name))
             for value in step.outputs:
                 if value is not None:
-                    self.names[value] = self._target(at, value, step, free)
+                    self.names[value] = free[0] if step.test else self._target(at, value, step, free)
             targets = ", ".join(self.names[value] if value is not None else "_" for value in step.outputs)
             yield Line(f"{targets} = {called}", step, depth)
         rebound = {self.names[value] for value in kept}
@@ -94,7 +99,7 @@ class Body:
 
     def _ended(self, after: Step | None) -> Iterator[Line]:
         """Names whose values are used no more. Those that end in a block of training go after it, in any mode."""
-        if self.waiting and after is not None and not after.training:
+        if self.waiting and after is not None and not after.training and not after.test:
             yield Line("del " + ", ".join(self.waiting))
             self.waiting = []
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import keyword
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from textwrap import wrap
 
 from archc.emit.initial import init_lines
-from archc.emit.layout import WIDTH, Call, Doc, Named, Repeated, flat, laid, statement, wrapped
+from archc.emit.layout import WIDTH, Call, Conditional, Doc, Named, Repeated, flat, laid, statement, wrapped
 from archc.emit.locals import Body
 from archc.emit.shapes import of_steps, spoken
 from archc.graph import Graph, Scope, Value
@@ -17,6 +17,8 @@ from archc.ops.facts import literal
 from archc.plan.classes import Attribute, Class, Program
 from archc.plan.constructs import Chain, Construct, Leaf, Tensor, Use
 from archc.plan.parts import ATTRIBUTE, KEY, is_identifier
+from archc.plan.steps import Step
+from archc.shape import Shape
 from archc.signature import MISSING
 from archc.text.diagnostics import printable
 
@@ -79,10 +81,9 @@ class Writer:
             return
         heads = {name: value for name, value in self.graph.outputs.items() if value.node is not None and value.node.train_only}
         outputs = {name: value for name, value in self.graph.outputs.items() if name not in heads}
-        heads |= self.graph.heads
-        if heads:
+        if heads or self.graph.heads:
             yield "if self.training:"
-            yield "    return " + flat(_named({name: names[value] for name, value in (outputs | heads).items()}))
+            yield "    return " + flat(_named({name: names[value] for name, value in (self.graph.outputs | self.graph.heads).items()}))
         single = len(outputs) == 1
         yield "return " + (names[next(iter(outputs.values()))] if single else flat(_named({n: names[v] for n, v in outputs.items()})))
 
@@ -111,14 +112,21 @@ def _class(writer: Writer, one: Class) -> str:
 def _about(writer: Writer, one: Class) -> list[str]:
     """What a class is, and its shapes."""
     wires, scope = writer.program.parts.wires, one.first
-    takes = [[wires.takes(part)[i].shape for part in one.parts] for i in range(len(wires.takes(scope)))]
-    gives = [[wires.gives(part)[i].shape for part in one.parts] for i in range(len(wires.gives(scope)))]
-    given = takes[0] if takes else gives[0]
-    arrow = " -> ".join(", ".join(filter(None, (spoken(one, shapes, given) for shapes in side))) for side in (takes, gives))
+    sides = []
+    for flow in (wires.takes, wires.gives):
+        values = [[(at, flow(part)[i].shape, _given(writer, part)) for at, part in enumerate(one.parts)] for i in range(len(flow(scope)))]
+        sides.append(", ".join(filter(None, (spoken(one, rows) for rows in values))))
+    arrow = " -> ".join(sides)
     if scope.parent is None:
         return [f"{writer.graph.name}: {arrow}"]
     what = scope.block or scope.name
     return [f"{what}: {scope.doc}" if scope.doc else what, arrow]
+
+
+def _given(writer: Writer, part: Scope) -> Shape:
+    """The shape of what a part is given first."""
+    wires = writer.program.parts.wires
+    return (wires.takes(part) or wires.gives(part))[0].shape
 
 
 def _constructor(one: Class) -> list[str]:
@@ -131,12 +139,15 @@ def _constructor(one: Class) -> list[str]:
         items = [_drawn(made.construct, texts) for made in one.attributes if made.construct is not None]
         return [*lines, statement("", Call("super().__init__(", _runs(items)), 8)]
     lines.append("        super().__init__()")
-    return lines + [_assigned(made, texts) for made in one.attributes]
+    lines += [_assigned(made, texts, one.flags.get(made.label, "")) for made in one.attributes]
+    labels = [made.label for made in one.attributes]
+    return lines + [f"        self.{label} = {flag}" for label, flag in one.flags.items() if label not in labels]
 
 
-def _assigned(made: Attribute, texts: Iterator[str | None]) -> str:
+def _assigned(made: Attribute, texts: Iterator[str | None], flag: str) -> str:
     """`self.conv1 = nn.Conv2d(…)`."""
     doc: Doc = f"{made.holder}()" if made.construct is None else _drawn(made.construct, texts)
+    doc = Conditional(doc, flag) if flag else doc
     tensor = isinstance(made.construct, Tensor)
     if made.style == ATTRIBUTE:
         return statement(f"{made.path}.{made.label} = ", doc, 8)
@@ -206,13 +217,19 @@ def _forward(writer: Writer, one: Class) -> list[str]:
     takes, gives = wires.takes(scope), wires.gives(scope)
     arguments = _arguments(scope, takes)
     everything = [*gives, *writer.graph.heads.values()] if scope.parent is None else gives
-    steps = one.steps[scope]
+    steps = [_conditioned(one, step) for step in one.steps[scope]]
     body = Body(arguments, steps, everything, [] if scope.parent is None else gives)
-    shapes = dict(zip(map(id, steps), of_steps(one, one.parts, {part: wires.takes(part)[0].shape for part in one.parts}), strict=True))
+    shapes = dict(zip(map(id, steps), of_steps(one, {part: _given(writer, part) for part in one.parts}), strict=True))
     lines = list(body.lines())
     returned = list(writer.returns(one, body.names))
     text = ["    " + laid(Call("def forward(", ["self", *(name for _, name in arguments)], "):"), 4, 4)]
-    if lines and lines[-1].step is not None and len(returned) == 1 and lines[-1].text.startswith(returned[0][7:] + " = "):
+    if (
+        lines
+        and lines[-1].step is not None
+        and not lines[-1].depth
+        and len(returned) == 1
+        and lines[-1].text.startswith(returned[0][7:] + " = ")
+    ):
         last = lines.pop()
         assert last.step is not None
         returned = ["return " + last.text.partition(" = ")[2]]
@@ -220,6 +237,14 @@ def _forward(writer: Writer, one: Class) -> list[str]:
     for line in lines:
         text += _statement(line.text, shapes.get(id(line.step), ""), 8 + 4 * line.depth)
     return text + [line for one in returned for line in _statement(one, shapes.get(0, ""), 8)]
+
+
+def _conditioned(one: Class, step: Step) -> Step:
+    """A step that not all parts have stands under a condition."""
+    if step.label not in one.flags:
+        return step
+    bears = step.label in [made.label for made in one.attributes]
+    return replace(step, test=f"self.{step.label} is not None" if bears else f"self.{step.label}")
 
 
 def _statement(text: str, shape: str, indent: int) -> list[str]:
@@ -238,13 +263,14 @@ def _statement(text: str, shape: str, indent: int) -> list[str]:
 def _arguments(scope: Scope, takes: list[Value]) -> list[tuple[Value, str]]:
     """Names for what comes in: those of the spec or block, `x` for what has none."""
     named: dict[Value, str] = {}
-    for value, name in zip(scope.inputs, scope.names, strict=False):
+    spoken = zip(scope.inputs, scope.names, strict=False) if scope.parent is not None else ((value, value.name) for value in takes)
+    for value, name in spoken:
         named.setdefault(value, "" if name == "input" else name)
     taken: set[str] = set()
     found = []
     for value in takes:
         own = named.get(value) or (value.node.label if value.node is not None else value.name)
-        fits = is_identifier(own) and own not in ("self", "torch", "nn", "F") and own != "input"
+        fits = is_identifier(own) and own not in ("self", "torch", "nn", "F", "_", "input") and not own.startswith("__")
         name = "x" if not named.get(value) and "x" not in taken and (value is takes[0] or not fits) else own if fits else "y"
         while name in taken or keyword.iskeyword(name):
             name += "_"

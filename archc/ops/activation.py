@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, PRESERVED
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
@@ -20,6 +21,7 @@ def _pointwise(
     inplace: bool = False,
     args: tuple[float, ...] = (),
     weights: tuple[Weight, ...] = (),
+    layout: str = ELEMENTWISE,
     **options: tuple[Any, Any],
 ) -> Facts:
     """An activation; `work` is (multiplies, adds, compares, special functions) a value."""
@@ -34,6 +36,7 @@ def _pointwise(
         reach=POINT,
         torch=Module(f"nn.{name}", args, given(**options, inplace=(inplace, False))),
         classic=name.upper(),
+        layout=layout,
     )
 
 
@@ -62,7 +65,7 @@ def relu6(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "ReLU6", (0, 0, 2, 0), _cloned(x, inplace), inplace)
+    return _pointwise(x, "ReLU6", (0, 0, 2, 0), _cloned(x, inplace), inplace, layout=PRESERVED)
 
 
 @op
@@ -84,7 +87,7 @@ def prelu(x: Shape, *, shared: bool = True, start: Real = 0.25) -> Facts:
     """
     slopes = 1 if shared else x.channels
     weights = (Weight("weight", (slopes,)),)
-    return _pointwise(x, "PReLU", (1, 0, 1, 0), (INPUT,), weights=weights, num_parameters=(slopes, 1), init=(start, 0.25))
+    return _pointwise(x, "PReLU", (1, 0, 1, 0), (INPUT,), weights=weights, layout=PRESERVED, num_parameters=(slopes, 1), init=(start, 0.25))
 
 
 @op
@@ -184,7 +187,8 @@ def hardtanh(x: Shape, *, low: Real = -1.0, high: Real = 1.0, inplace: bool = Fa
     """
     if low >= high:
         raise Fault("low", f"low, {low:g}, must be less than high, {high:g}")
-    return _pointwise(x, "Hardtanh", (0, 0, 2, 0), _cloned(x, inplace), inplace, min_val=(low, -1.0), max_val=(high, 1.0))
+    return _pointwise(x, "Hardtanh", (0, 0, 2, 0), _cloned(x, inplace), inplace, layout=PRESERVED,
+                      min_val=(low, -1.0), max_val=(high, 1.0))  # fmt: skip
 
 
 @op
@@ -206,7 +210,7 @@ def softsign(x: Shape) -> Facts:
 @op
 def logsigmoid(x: Shape) -> Facts:
     """[*] -> [*]. log(1/(1 + exp(-x)))."""
-    return _pointwise(x, "LogSigmoid", (0, 1, 0, 3), (INPUT, new(x.values)))
+    return _pointwise(x, "LogSigmoid", (0, 1, 0, 3), (INPUT, new(x.values)), layout=CONTIGUOUS)
 
 
 @op
@@ -252,7 +256,7 @@ def glu(x: Shape) -> Facts:
     out = Shape((x.channels // 2, *x.space))
     n = out.values
     return weightless(out, work=Work(multiply=n, add=n, special=2 * n), keeps=(INPUT,), reach=POINT,
-                 torch=Module("nn.GLU", (1,)), classic="GLU")  # fmt: skip
+                 torch=Module("nn.GLU", (1,)), classic="GLU", layout=ELEMENTWISE)  # fmt: skip
 
 
 @op

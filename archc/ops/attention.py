@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
+from archc.ops.facts import Facts, Kept, Module, Weight, Work, given, new
+from archc.ops.layout import Axes, Merge
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Probability, Size
@@ -50,6 +51,8 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
             special=2 * scores,
         ),
         keeps=_keeps(x, memory, heads, dropout),
+        keeps_alike=None if memory is None else _keeps(x, None, heads, dropout),
+        moves=((_TOKENS_FIRST,),),
         torch=Module(
             "nn.MultiheadAttention",
             (features, heads),
@@ -60,6 +63,15 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
     )
 
 
+_TOKENS_FIRST = Axes((1, 0, 2))
+
+
+def _folded(which: int, x: Shape) -> Kept:
+    """PyTorch puts the tokens before the batch: a copy, unless there is one token or the input lies so already."""
+    kept = Kept("input", which) if x[0] == 1 else Kept("new", which, x.values)
+    return kept._replace(moves=(_TOKENS_FIRST, Merge(0, 1)))
+
+
 def _keeps(x: Shape, memory: Shape | None, heads: int, dropout: float) -> tuple[Kept, ...]:
     """The inputs, their queries, keys and values, the result before its projection, and a sum for each row of scores.
 
@@ -68,9 +80,7 @@ def _keeps(x: Shape, memory: Shape | None, heads: int, dropout: float) -> tuple[
     """
     tokens, features = x
     asked = tokens if memory is None else memory[0]
-    inputs = [INPUT if tokens == 1 else new(x.values)]
-    if memory is not None:
-        inputs.append(Kept("input", 1) if asked == 1 else new(memory.values))
+    inputs = [_folded(i, shape) for i, shape in enumerate((x, memory)) if shape is not None]
     queries, scores = new(tokens * features), heads * tokens * asked
     projected = [new(3 * tokens * features)] if memory is None else [new(2 * asked * features)]
     if dropout:

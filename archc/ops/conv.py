@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.facts import INPUT, Facts, Kept, Module, Reach, Weight, Work, given, new
+from archc.ops.layout import CONTIGUOUS, CONVOLVED
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
@@ -48,8 +49,11 @@ def conv(
     parts = _divided(x.channels, channels, groups)
     out = Shape((channels, *window.out))
     weight = Weight("weight", (channels, x.channels // parts, *window.kernel))
+    if standardize and weight.values == channels:
+        raise Fault("standardize", "filters of a single value have no variance", "leave `standardize` out")
     macs = channels * product(window.out) * (x.channels // parts) * window.taps
     extra = (Weight("bias", (channels,), "bias"),) if bias else ()
+    padded_apart = padding_mode != "zeros" or not window.symmetric
     adds = macs if bias else macs - out.values
     return Facts(
         out,
@@ -60,6 +64,7 @@ def conv(
         reach=window.reach,
         torch=_conv_form(x, out, window, parts, bias, padding_mode, standardize),
         dense=x.values * out.values + (out.values if bias else 0),
+        layout=CONTIGUOUS if padding_mode == "circular" or (padded_apart and len(x) == 2) else CONVOLVED,
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
     )
 
@@ -120,6 +125,7 @@ def conv_transpose(
                    bias=(bias, True), dilation=(short(dilations), 1)),
         ),
         dense=x.values * out.values + (out.values if bias else 0),
+        layout=CONVOLVED,
         classic=f"DECONV{_square(kernels)}-{channels}",
     )  # fmt: skip
 
@@ -157,7 +163,7 @@ def _conv_keeps(x: Shape, window: Window, padding_mode: str) -> tuple[Kept, ...]
     if padding_mode == "zeros":
         return window.keeps(x.channels)
     copy = new(x.channels * window.padded)
-    return (copy,) if padding_mode == "circular" else (INPUT, copy)
+    return (copy,) if padding_mode == "circular" else (Kept("input", wanted_by=(0,)), copy)
 
 
 def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str, eps: float) -> Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, given, new, weightless
+from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape
@@ -16,7 +17,7 @@ def dropout(x: Shape, *, p: Probability = 0.5, inplace: bool = False) -> Facts:
     p: the probability
     inplace: whether the result is written over the input
     """
-    return _dropping(x, p, "nn.Dropout", _noise(p, new(x.values, "mask")), inplace)
+    return _dropping(x, p, "nn.Dropout", _noise(p, new(x.values, "mask")), None, inplace)
 
 
 @op
@@ -26,7 +27,7 @@ def spatial_dropout(x: Shape, *, p: Probability = 0.5) -> Facts:
     p: the probability
     """
     rank = len(spatial(x, "spatial_dropout"))
-    return _dropping(x, p, f"nn.Dropout{rank}d", _noise(p, new(x.channels)))
+    return _dropping(x, p, f"nn.Dropout{rank}d", _noise(p, new(x.channels)), (x.channels, *(1,) * rank))
 
 
 @op
@@ -35,7 +36,7 @@ def drop_path(x: Shape, *, p: Probability = 0.0) -> Facts:
 
     p: the probability
     """
-    return _dropping(x, p, "DropPath", (new(1),) if p < 1 else (), source=_DROP_PATH)
+    return _dropping(x, p, "DropPath", (new(1),) if p < 1 else (), (1,) * len(x), source=_DROP_PATH)
 
 
 def _noise(p: float, mask: Kept) -> tuple[Kept, ...]:
@@ -43,7 +44,9 @@ def _noise(p: float, mask: Kept) -> tuple[Kept, ...]:
     return (mask,) if p < 1 else (new(1, per_image=False),)
 
 
-def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: bool = False, source: str = "") -> Facts:
+def _dropping(
+    x: Shape, p: float, name: str, keeps: tuple[Kept, ...], noise: tuple[int, ...] | None, inplace: bool = False, source: str = ""
+) -> Facts:
     """With p = 0, PyTorch hands the input on."""
     return weightless(
         x,
@@ -54,6 +57,8 @@ def _dropping(x: Shape, p: float, name: str, keeps: tuple[Kept, ...], inplace: b
         torch=Module(name, (float(p),), given(inplace=(inplace, False)), source=source),
         classic="DROPOUT",
         idle=True,
+        layout=SCALED if p == 1 else ELEMENTWISE,
+        beside=noise if p < 1 else None,
     )
 
 
@@ -70,6 +75,6 @@ class DropPath(nn.Module):
             return x
         if self.p == 1.0:
             return x * 0.0
-        keep = x.new_empty(x.shape[0], *[1] * (x.dim() - 1)).bernoulli_(1.0 - self.p)
+        keep = x.new_empty([x.shape[0]] + [1] * (x.dim() - 1)).bernoulli_(1.0 - self.p)
         return x * keep.div_(1.0 - self.p)
 '''

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, NamedTuple
 
+from archc.ops.layout import CONTIGUOUS, Move
 from archc.shape import Shape, product
 
 
@@ -50,13 +51,20 @@ class Weight(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """What autograd keeps until backward: an input's or output's storage, or a new tensor of `values` for one image."""
+    """What autograd keeps until backward: an input's or output's storage, or a new tensor of `values` for one image.
+
+    wanted_by: inputs, one of which must need a gradient; where none is named, any gradient will do
+    moves: what input `which` goes through first; where that takes a copy, the copy is kept, else the input. `what` is then
+        what happens to a contiguous input
+    """
 
     what: str  # input, output or new
     which: int = 0
     values: int = 0
     dtype: str = "same"  # same, float32, int64, or mask: as wide as a value on the CPU, a byte on CUDA
     per_image: bool = True
+    wanted_by: tuple[int, ...] = ()
+    moves: tuple[Move, ...] = ()
 
 
 INPUT = Kept("input")
@@ -122,7 +130,8 @@ def literal(value: Any) -> str:
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, str):
-        return '"' + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\u{ord(c):04x}" for c in value) + '"'
+        plain = [c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in value]
+        return '"' + "".join(plain) + '"'
     if isinstance(value, tuple):
         return "(" + ", ".join(map(literal, value)) + ("," if len(value) == 1 else "") + ")"
     raise TypeError(f"{type(value).__name__} is not a literal")
@@ -160,6 +169,14 @@ class Facts:
     dense: parameters of the fully-connected layer that would do the same
     classic: the name in a lecture's table: CONV3-64
     idle: whether it hands its input on in the deployed network
+    layout: how new outputs lie in their storage
+    layout_no_grad: the same where no input needs a gradient, if that differs
+    beside: the shape of a contiguous tensor that the input is combined with, in the place of weights
+    moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
+    listed: whether the views come in one list, over which autograd lets nothing be written
+    keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
+    takes: the dtype of the inputs
+    reads: how many of the inputs are read, where others give their shape alone
     """
 
     out: Shape | tuple[Shape, ...]
@@ -173,6 +190,14 @@ class Facts:
     dense: int | None = None
     classic: str = ""
     idle: bool = False
+    layout: str = CONTIGUOUS
+    layout_no_grad: str = ""
+    beside: tuple[int, ...] | None = None
+    moves: tuple[tuple[Move, ...], ...] = ()
+    listed: bool = False
+    keeps_alike: tuple[Kept, ...] | None = None
+    takes: str = "same"
+    reads: int | None = None
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import INPUT, POINT, WHOLE, Expression, Facts, Kept, Module, Weight, Work, given
+from archc.ops.facts import POINT, WHOLE, Expression, Facts, Kept, Module, Weight, Work, given
+from archc.ops.layout import Merge
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Size
@@ -26,7 +27,7 @@ def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
         weights=(Weight("weight", (features, x.features)), *((Weight("bias", (features,), "bias"),) if bias else ())),
         macs=macs,
         work=Work(multiply=macs, add=macs if bias else macs - out.values),
-        keeps=(INPUT,),
+        keeps=(Kept("input", moves=(Merge(0, len(x) - 1),)),),
         reach=POINT if len(x) > 1 else WHOLE,
         torch=Module("nn.Linear", (x.features, features), given(bias=(bias, True))),
         classic=f"FC-{features}",
@@ -47,7 +48,8 @@ def embedding(x: Shape, *, entries: Size, features: Size) -> Facts:
         weights=(Weight("weight", (entries, features)),),
         macs=0,
         work=Work(),
-        keeps=(INPUT,),
+        keeps=(Kept("input"),),
+        takes="int64",
         reach=POINT,
         torch=Module("nn.Embedding", (entries, features)),
         classic="EMBEDDING",
@@ -61,12 +63,13 @@ def matmul(x: Shape, y: Shape) -> Facts:
         raise Fault(None, f"cannot multiply {list(x)} by {list(y)}", "[*, M, K] takes [*, K, N]; see `transpose`")
     out = Shape((*x[:-1], y[-1]))
     macs = out.values * x.features
+    batches = (Merge(0, len(x) - 2),)
     return Facts(
         out,
         weights=(),
         macs=macs,
         work=Work(multiply=macs, add=macs - out.values),
-        keeps=(Kept("input", 0), Kept("input", 1)),
+        keeps=(Kept("input", 0, wanted_by=(1,), moves=batches), Kept("input", 1, wanted_by=(0,), moves=batches)),
         reach=WHOLE,
         torch=Expression("torch.matmul({0}, {1})"),
         classic="MATMUL",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.facts import INPLACE, POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
+from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Indices, Size
@@ -23,7 +24,7 @@ def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
     out = _broadcast(xs, "add")
     work = Work(add=_total(_steps(xs, "add")))
     if not inplace:
-        return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD")
+        return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD", layout=ELEMENTWISE)
     _holds(xs[0], out)
     text = "{0}" + "".join(f".add_({{{i}}})" for i in range(1, len(xs)))
     return weightless(out, work=work, keeps=(), storage=INPLACE, reach=POINT, torch=Expression(text), classic="ADD")
@@ -35,9 +36,9 @@ def mul(*xs: Shape) -> Facts:
     _several(xs, "mul")
     out = _broadcast(xs, "mul")
     products = _steps(xs, "mul")
-    keeps = (*(Kept("input", i) for i in range(len(xs))), *map(new, products[:-1]))
     work = Work(multiply=_total(products))
-    return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL")
+    keeps = _factors(products)
+    return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL", layout=ELEMENTWISE)
 
 
 @op(merges=True)
@@ -50,7 +51,7 @@ def average(*xs: Shape) -> Facts:
     n = xs[0].values
     total = _chained("+", len(xs)).text
     return weightless(xs[0], work=Work(add=(len(xs) - 1) * n, special=n), keeps=(), reach=POINT,
-                 torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE")  # fmt: skip
+                 torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE", layout=SCALED)  # fmt: skip
 
 
 @op(merges=True)
@@ -73,7 +74,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     out = Shape((*xs[0][:at], size, *xs[0][at + 1 :]))
     inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
     torch = Expression(f"torch.cat([{inputs}], {at + 1})")
-    return weightless(out, work=Work(), keeps=(), reach=_along(xs[0], at), torch=torch, classic="CONCAT")
+    return weightless(out, work=Work(), keeps=(), reach=_along(xs[0], at), torch=torch, classic="CONCAT", layout=JOINED)
 
 
 @op
@@ -94,7 +95,10 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
     cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
     torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))
-    return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT")
+    starts = [sum(int(out[at]) for out in outs[:i]) for i in range(len(outs))]
+    moves = tuple((Part(at + 1, start, int(out[at])),) for start, out in zip(starts, outs, strict=True))
+    return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT",
+                 moves=moves, listed=True)  # fmt: skip
 
 
 def _along(x: Shape, axis: int) -> str:
@@ -133,6 +137,16 @@ def _steps(xs: tuple[Shape, ...], what: str) -> list[int]:
 
 def _total(steps: list[int]) -> int:
     return len(steps) * steps[-1] if len(set(steps)) == 1 else sum(steps)
+
+
+def _factors(products: list[int]) -> tuple[Kept, ...]:
+    """Each product keeps a factor if the other needs a gradient: the first with the second, their product with the third, …"""
+    keeps = [Kept("input", 0, wanted_by=(1,))]
+    for i in range(1, len(products) + 1):
+        keeps.append(Kept("input", i, wanted_by=tuple(range(i))))
+        if i > 1:
+            keeps.append(new(products[i - 2])._replace(wanted_by=(i,)))
+    return tuple(keeps)
 
 
 def _chained(sign: str, count: int) -> Expression:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Module, Weight, Work, given, new, weightless
+from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Packed
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -42,6 +43,7 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Probability = 0.1, af
         reach=POINT,
         torch=Module(f"nn.BatchNorm{max(len(x) - 1, 1)}d", (x.channels,),
                      given(eps=(eps, 1e-5), momentum=(momentum, 0.1), affine=(affine, True), track_running_stats=(track, True))),
+        layout=NORMALIZED,
         classic="BATCHNORM",
     )  # fmt: skip
 
@@ -70,6 +72,7 @@ def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bo
         keeps=(INPUT, new(2 * rows, "float32")),
         reach=POINT if axis == "channels" else _last_axis(x),
         torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
+        moves=((Axes((0, len(x), *range(1, len(x)))),),) if axis == "channels" else (),
         classic="LAYERNORM",
     )
 
@@ -88,9 +91,10 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         weights=_affine(size)[:1] if affine else (),
         macs=0,
         work=Work(multiply=(3 if affine else 2) * x.values, add=x.values, special=2 * rows),
-        keeps=(INPUT, new(rows), *((new(x.values),) if affine else ())),
+        keeps=(Kept("input", wanted_by=(0,)), new(rows)._replace(wanted_by=(0,)), *((new(x.values),) if affine else ())),
         reach=_last_axis(x),
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
+        layout=ROWS,
         classic="RMSNORM",
     )
 
@@ -110,9 +114,10 @@ def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = Tr
         weights=_affine(x.channels) if affine else (),
         macs=0,
         work=_normalizing(groups, x.values // groups, scale=affine, shift=affine),
-        keeps=(INPUT, new(2 * groups)),
+        keeps=(INPUT._replace(moves=(Packed(suggested=True),)), new(2 * groups)),
         reach=WHOLE,
         torch=Module("nn.GroupNorm", (groups, x.channels), given(eps=(eps, 1e-5), affine=(affine, True))),
+        layout=SUGGESTED,
         classic="GROUPNORM",
     )
 
@@ -127,7 +132,7 @@ def instancenorm(x: Shape, *, eps: Positive = 1e-5, affine: bool = False) -> Fac
     space = spatial(x, "instancenorm")
     if product(space) == 1:
         raise Fault(None, f"instancenorm needs more than one position; this has shape {list(x)}")
-    keeps = (INPUT, new(2 * x.channels, "float32"), *((new(x.channels),) if affine else ()))
+    keeps = (INPUT._replace(moves=(Packed(),)), new(2 * x.channels, "float32"), *((new(x.channels),) if affine else ()))
     return Facts(
         x,
         weights=_affine(x.channels) if affine else (),
@@ -159,7 +164,9 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
         work=Work(multiply=2 * n, add=n * (size - 1) + n, special=3 * n),
         keeps=(INPUT, new(n + (size - 1) * pixels), new(n), new(n)),
         reach=POINT,
-        torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(alpha, 1e-4), beta=(beta, 0.75), k=(k, 1.0))),
+        torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(float(alpha), 1e-4), beta=(float(beta), 0.75), k=(float(k), 1.0))),
+        layout=ELEMENTWISE,
+        beside=x,
         classic="LRN",
     )
 

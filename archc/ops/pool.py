@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new, weightless
+from archc.ops.layout import CONTIGUOUS, POWERS, WINDOWED
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
@@ -27,6 +28,7 @@ def maxpool(
     ceil: whether a last, partial window counts; it may not start in the padding
     """
     window = _window(x, "maxpool", kernel, stride, padding, dilation, ceil)
+    _sees_the_map(window)
     out = Shape((x.channels, *window.out))
     return weightless(
         out,
@@ -34,6 +36,8 @@ def maxpool(
         keeps=(*window.keeps(x.channels), new(out.values, "int64")),
         reach=window.reach,
         torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
+        layout=_padded_layout(x, window, WINDOWED),
+        layout_no_grad=CONTIGUOUS if len(x) == 2 else "",
         classic=f"POOL{short(window.kernel)}",
     )
 
@@ -63,6 +67,7 @@ def avgpool(
         keeps=keeps,
         reach=window.reach,
         torch=torch,
+        layout=_padded_layout(x, window, _mean_layout(x)),
         classic=f"AVGPOOL{short(window.kernel)}",
     )
 
@@ -87,6 +92,7 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
         keeps=(INPUT, new(x.values), *[new(out.values)] * 4),
         reach=window.reach,
         torch=form._replace(args=(norm, *form.args)),
+        layout=POWERS,
         classic=f"L{norm:g}POOL{short(window.kernel)}",
     )
 
@@ -101,6 +107,7 @@ def global_avgpool(x: Shape) -> Facts:
         work=Work(add=x.values - x.channels, special=x.channels),
         keeps=(),
         torch=Module(f"nn.AdaptiveAvgPool{rank}d", (1,)),
+        layout=WINDOWED,
         classic="GLOBALAVGPOOL",
     )
 
@@ -115,6 +122,7 @@ def global_maxpool(x: Shape) -> Facts:
         work=Work(compare=x.values - x.channels),
         keeps=(INPUT, new(out.values, "int64")),
         torch=Module(f"nn.AdaptiveMaxPool{rank}d", (1,)),
+        layout=_mean_layout(x),
         classic="GLOBALMAXPOOL",
     )
 
@@ -131,7 +139,9 @@ def adaptive_avgpool(x: Shape, *, size: Sizes) -> Facts:
     adds = taps - out.values
     keeps: tuple[Kept, ...] = () if out.values == x.channels else (INPUT,)
     form = Module(f"nn.AdaptiveAvgPool{len(out) - 1}d", (short(out.space),))
-    return weightless(out, work=Work(add=adds, special=out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="AVGPOOL")
+    layout = WINDOWED if out.values == x.channels else _mean_layout(x)
+    work = Work(add=adds, special=out.values)
+    return weightless(out, work=work, keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="AVGPOOL", layout=layout)
 
 
 @op
@@ -143,7 +153,13 @@ def adaptive_maxpool(x: Shape, *, size: Sizes) -> Facts:
     out, taps = _bins(x, size, "adaptive_maxpool")
     form = Module(f"nn.AdaptiveMaxPool{len(out) - 1}d", (short(out.space),))
     keeps = (INPUT, new(out.values, "int64"))
-    return weightless(out, work=Work(compare=taps - out.values), keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="POOL")
+    work = Work(compare=taps - out.values)
+    return weightless(out, work=work, keeps=keeps, reach=_bin_reach(x, out), torch=form, classic="POOL", layout=_mean_layout(x))
+
+
+def _mean_layout(x: Shape) -> str:
+    """Over three axes, all but plain maxima come out contiguous."""
+    return CONTIGUOUS if len(x) == 4 else WINDOWED
 
 
 def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
@@ -158,6 +174,20 @@ def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilatio
         if low > size // 2:
             raise Fault("padding", f"padding {low} is more than half of the window, {size}", f"at most {size // 2}")
     return window
+
+
+def _sees_the_map(window: Window) -> None:
+    """Each window needs a tap on the map: where all lie in the padding, PyTorch writes outside of its memory in backward.
+
+    That takes a dilation above the map's size. Window i then has its first tap from 0 on at (i*stride - padding) mod dilation.
+    """
+    if not window.symmetric:
+        return  # padded apart, with values of its own
+    for size, step, hole, low, count in zip(window.space, window.stride, window.dilation, window.padding, window.out, strict=True):
+        first = -low % hole
+        beyond = max(0, -(-(size - first) // step))
+        if low and first + beyond * step < hole and beyond < count:
+            raise Fault("dilation", f"with dilation {hole}, a window over {size} lies in the padding alone", f"at most {size}")
 
 
 def _mean_window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, ceil: bool) -> Window:
@@ -204,3 +234,8 @@ def _bin_reach(x: Shape, out: Shape) -> Any:
     if any(n % m for n, m in pairs) or out.values == out.channels:
         return WHOLE
     return tuple(Reach(n // m, 0, n // m - 1) for n, m in pairs)
+
+
+def _padded_layout(x: Shape, window: Window, layout: str) -> str:
+    """One-sided padding is a layer before, and over one axis its result is contiguous."""
+    return CONTIGUOUS if len(x) == 2 and not window.symmetric else layout

@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import Annotated
 
 from archc.ops.facts import Facts, Module, Reach, Work, given, weightless
+from archc.ops.layout import SUGGESTED
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
@@ -54,7 +55,8 @@ def upsample(
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
     reach = tuple(_reach(n, m, linear, align_corners) for n, m in zip(space, sizes, strict=True))
-    return weightless(out, work=work, keeps=(), reach=reach, torch=Module("nn.Upsample", (), options), classic="UPSAMPLE")
+    form = Module("nn.Upsample", (), options)
+    return weightless(out, work=work, keeps=(), reach=reach, torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
 
 
 def _reach(size: int, wanted: int, linear: bool, corners: bool) -> Reach:

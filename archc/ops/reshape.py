@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from fractions import Fraction
 from typing import Annotated
 
 from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Expression, Facts, Field, Module, Reach, Work, weightless
+from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
 from archc.ops.registry import op
 from archc.ops.window import axes, spatial
 from archc.shape import Shape, product
@@ -15,22 +17,23 @@ Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 
 
-def _moved(x: Shape, out: Shape, text: str, storage: str = VIEW, reach: Field = POINT, name: str = "") -> Facts:
+def _moved(out: Shape, text: str, *moves: Move, reach: Field = POINT, name: str = "") -> Facts:
     """A layer that moves values and computes nothing."""
-    return weightless(out, work=Work(), keeps=(), storage=storage, reach=reach, torch=Expression(text), classic=name)
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=reach, torch=Expression(text), classic=name, moves=(moves,), reads=1)
 
 
 @op(transparent=True)
 def identity(x: Shape) -> Facts:
     """[*] -> [*]. The value itself: it makes no layer and takes no number."""
-    return _moved(x, x, "{0}")
+    return _moved(x, "{0}")
 
 
 @op
 def flatten(x: Shape) -> Facts:
     """[*] -> [F]. All axes as one."""
     out = Shape((x.values,))
-    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=WHOLE, torch=Module("nn.Flatten"), classic="FLATTEN")
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=WHOLE, torch=Module("nn.Flatten"), classic="FLATTEN",
+                 moves=((Merge(1),),))  # fmt: skip
 
 
 @op
@@ -47,7 +50,7 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
         raise Fault("shape", f"{x.values:,} values of shape {list(x)} do not make {list(shape)}")
     out = Shape(x.values // known if size == -1 else size for size in shape)
     sizes = ", ".join(str(int(size)) for size in out)
-    return _moved(x, out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", reach=WHOLE, name="RESHAPE")
+    return _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), reach=WHOLE, name="RESHAPE")
 
 
 @op
@@ -59,7 +62,7 @@ def permute(x: Shape, *, order: Indices) -> Facts:
     if sorted(order) != list(range(len(x))):
         raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}")
     moved = ", ".join(str(axis + 1) for axis in order)
-    return _moved(x, Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", reach=WHOLE, name="PERMUTE")
+    return _moved(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), reach=WHOLE, name="PERMUTE")
 
 
 @op
@@ -74,7 +77,7 @@ def transpose(x: Shape, *, axes: Indices = (0, 1)) -> Facts:
     order = list(range(len(x)))
     order[first], order[second] = second, first
     out = Shape(x[axis] for axis in order)
-    return _moved(x, out, f"{{0}}.transpose({first + 1}, {second + 1})", reach=WHOLE, name="TRANSPOSE")
+    return _moved(out, f"{{0}}.transpose({first + 1}, {second + 1})", _axes(order), reach=WHOLE, name="TRANSPOSE")
 
 
 @op
@@ -90,7 +93,7 @@ def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
     if not -x[at] <= index < x[at]:
         raise Fault("index", f"index {index} of an axis of {x[at]}")
     out = Shape((*x[:at], *x[at + 1 :]))
-    return _moved(x, out, f"{{0}}.select({at + 1}, {int(index)})", name="SELECT")
+    return _moved(out, f"{{0}}.select({at + 1}, {int(index)})", Entry(at + 1, int(index)), name="SELECT")
 
 
 @op
@@ -122,6 +125,8 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
         raise Fault("sides", f"nothing is left of {list(x)}")
     if mode == "reflect" and any(max(pair) >= n for n, pair in zip(space, pairs, strict=True)):
         raise Fault("sides", f"a reflected border must be narrower than the map, {list(space)}")
+    if mode == "circular" and any(max(pair) > n for n, pair in zip(space, pairs, strict=True)):
+        raise Fault("sides", f"a circular border must not be wider than the map, {list(space)}")
     flat = tuple(int(side) for pair in reversed(pairs) for side in pair)
     how = {"zeros": f", value={float(value)}" if value else ""}.get(mode, f', mode="{mode}"')
     return weightless(
@@ -130,6 +135,7 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
         keeps=(INPUT,) if mode in ("reflect", "replicate") else (),
         reach=tuple(Reach(1, -low, -low) for low, _ in pairs),
         torch=Expression(f"F.pad({{0}}, {flat}{how})"),
+        layout=CONTIGUOUS if mode == "circular" else PRESERVED if mode == "zeros" and max(flat) <= 0 else SUGGESTED,
         classic="PAD",
     )
 
@@ -163,6 +169,11 @@ def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = Non
     return _cut(x, tuple((n - m) // 2 for n, m in zip(space, sizes, strict=True)), sizes)
 
 
+def _axes(order: Iterable[int]) -> Axes:
+    """Axes of an image in a new order, after the batch."""
+    return Axes((0, *(int(axis) + 1 for axis in order)))
+
+
 def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
     """What comes before and after, for each spatial axis."""
     rank = len(x.space)
@@ -174,7 +185,8 @@ def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
 def _cut(x: Shape, lows: tuple[int, ...], sizes: tuple[int, ...]) -> Facts:
     slices = ", ".join(f"{int(low)}:{int(low + size)}" for low, size in zip(lows, sizes, strict=True))
     reach = tuple(Reach(1, low, low) for low in lows)
-    return _moved(x, Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", reach=reach, name="CROP")
+    parts = [Part(axis, int(low), int(size)) for axis, (low, size) in enumerate(zip(lows, sizes, strict=True), 2)]
+    return _moved(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, reach=reach, name="CROP")
 
 
 @op
@@ -186,7 +198,8 @@ def channel_shuffle(x: Shape, *, groups: Size) -> Facts:
     spatial(x, "channel_shuffle")
     if x.channels % groups:
         raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
-    return weightless(x, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE")
+    return weightless(x, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE",
+                 layout=SUGGESTED)  # fmt: skip
 
 
 @op
@@ -200,4 +213,5 @@ def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
     channels, height, width = x
     out = Shape((channels // (factor * factor), height * factor, width * factor))
     reach = tuple(Reach(Fraction(1, int(factor)), Fraction(1 - int(factor), int(factor)), 0) for _ in range(2))
-    return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE")
+    return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE",
+                 layout=SUGGESTED)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.facts import POINT, Expression, Facts, Kept, Weight, Work, weightless
+from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Real
@@ -24,6 +25,7 @@ def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
         reach=POINT,
         torch=Expression("{0} * {self}", f"torch.full({tuple(int(n) for n in shape)}, {float(start)!r})"),
         classic="SCALE",
+        layout=ELEMENTWISE,
     )
 
 
@@ -33,6 +35,5 @@ def scale(x: Shape, *, factor: Real) -> Facts:
 
     factor: what the value is multiplied by
     """
-    return weightless(
-        x, work=Work(multiply=x.values), keeps=(), reach=POINT, torch=Expression(f"{{0}} * {float(factor)!r}"), classic="SCALE"
-    )
+    torch = Expression(f"{{0}} * {float(factor)!r}")
+    return weightless(x, work=Work(multiply=x.values), keeps=(), reach=POINT, torch=torch, classic="SCALE", layout=SCALED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.facts import POINT, VIEW, Expression, Facts, Weight, Work, weightless
+from archc.ops.layout import ELEMENTWISE, Axes, Merge
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -13,9 +14,8 @@ from archc.signature import Fault
 def tokens(x: Shape) -> Facts:
     """[C, *S] -> [T, C]. Each position of the map as a token, T = product of S. A view."""
     out = Shape((product(spatial(x, "tokens")), x.channels))
-    return weightless(
-        out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression("{0}.flatten(2).transpose(1, 2)"), classic="TOKENS"
-    )
+    torch, moves = Expression("{0}.flatten(2).transpose(1, 2)"), ((Merge(2), Axes((0, 2, 1))),)
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="TOKENS", moves=moves)
 
 
 @op
@@ -49,6 +49,7 @@ def position_embedding(x: Shape) -> Facts:
         reach=POINT,
         torch=Expression("{0} + {self}", f"torch.randn(1, {int(tokens)}, {int(features)}) * 0.02"),
         classic="POSITION",
+        layout=ELEMENTWISE,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from archc.graph import Graph
 from archc.passes.dead import drop_dead
 from archc.passes.fold import fold_batchnorm
-from archc.passes.inplace import in_place
+from archc.passes.inplace import in_place, in_place_training
 from archc.passes.result import Fold, Result
 from archc.text.suggest import did_you_mean
 
@@ -15,7 +15,7 @@ Pass = Callable[[Graph], Result]
 
 OPTIMIZATIONS: dict[str, tuple[Pass, ...]] = {
     "inference": (drop_dead, fold_batchnorm, in_place),
-    "train": (),
+    "train": (in_place_training,),
 }
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.plan.constructs import Chain, Construct, Slot, Use, of_node
-from archc.plan.parameters import Parameter, parameters_of
+from archc.ops.facts import Module
+from archc.plan.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
+from archc.plan.parameters import Parameter, parameters_of, python_name
 from archc.plan.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
 from archc.plan.steps import Step, steps_of
+from archc.plan.variants import Form, may_vary, merged, missing
+
+_CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -25,9 +30,13 @@ class Attribute:
 
 @dataclass(slots=True, eq=False)
 class Class:
-    """A class of the program, with all parts that are instances of it; the first stands for them where they are equal."""
+    """A class of the program, with all parts that are instances of it.
 
-    key: Hashable
+    The first part has everything that others have; `lacking` are the steps that a part does without. `flags` say for an
+    attribute or step that not all have whether it is there: the name of a parameter.
+    """
+
+    key: int
     base: str
     parts: list[Scope] = field(default_factory=list)
     name: str = ""
@@ -36,10 +45,17 @@ class Class:
     texts: list[str | None] = field(default_factory=list)  # of each slot: a constant, an expression, or nothing
     parameters: list[Parameter] = field(default_factory=list)
     steps: dict[Scope, list[Step]] = field(default_factory=dict)
+    lacking: dict[Scope, frozenset[int]] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)  # from labels to parameters
 
     @property
     def first(self) -> Scope:
         return self.parts[0]
+
+    def aligned(self, part: Scope) -> list[Step | None]:
+        """The steps of a part beside those of the first; None where it has none."""
+        own = iter(self.steps[part])
+        return [None if at in self.lacking[part] else next(own) for at in range(len(self.steps[self.first]))]
 
 
 class Program:
@@ -50,30 +66,69 @@ class Program:
         self.parts = Parts(graph)
         self.steps: dict[Scope, list[Step]] = {}
         self._keys: dict[Hashable, int] = {}
+        self._stands: dict[int, int] = {}  # from the structure of a form to that of the whole
         self._of: dict[Scope, Class] = {}
-        self._by_key: dict[Hashable, Class] = {}
         self.classes: list[Class] = []
-        self._gather(graph.root)
+        while self._collect():
+            pass
+        found: dict[Class, None] = {}
+        self._order(graph.root, found)
+        self.classes = list(found)
         for one in self.classes:
             self._fill(one)
         _name(self.classes, graph)
 
+    def _collect(self) -> bool:
+        """Finds the classes; whether forms of one were found, so that what uses them has to be looked at again."""
+        self._of, self.classes = {}, []
+        by_key: dict[int, Class] = {}
+        self._gather(self.graph.root, by_key)
+        blocks: dict[str, list[Class]] = {}
+        for one in self.classes:
+            if may_vary(self.parts, one.first):
+                blocks.setdefault(one.first.block, []).append(one)
+        found: dict[int, int] = {}
+        for kin in blocks.values():
+            found |= merged([self._form(one.first) for one in kin], [one.key for one in kin])
+        self._stands |= found
+        return bool(found)
+
+    def _order(self, scope: Scope, found: dict[Class, None]) -> None:
+        """Puts the classes that a part uses before its own."""
+        own = self._of.get(scope)
+        if own in found:
+            return
+        for child in self.parts.bearing(own.first if own is not None else scope):
+            if isinstance(child, Scope):
+                self._order(child, found)
+        if own is not None:
+            found[own] = None
+
+    def _form(self, scope: Scope) -> Form:
+        labels = {child.label: self._child_key(child) for child in self.parts.bearing(scope)}
+        wires = self.parts.wires
+        return Form(scope, labels, self.steps[scope], wires.takes(scope), wires.gives(scope))
+
     def of(self, scope: Scope) -> Class:
         return self._of[scope]
 
-    def _gather(self, scope: Scope) -> None:
+    def _gather(self, scope: Scope, by_key: dict[int, Class]) -> None:
         """Finds the classes of a part and of what is in it, innermost first."""
         for child in self.parts.bearing(scope):
             if isinstance(child, Scope):
-                self._gather(child)
+                self._gather(child, by_key)
         if self.parts.kind(scope) != CLASS:
             return
-        key = self._key(scope)
-        known = self._by_key.get(key)
+        own = self._key(scope)
+        key = self._stands.get(own, own)
+        while key in self._stands:
+            key = self._stands[key]
+        known = by_key.get(key)
         if known is None:
-            known = self._by_key[key] = Class(key, self.parts.base(scope))
+            known = by_key[key] = Class(key, self.parts.base(scope))
             self.classes.append(known)
-        known.parts.append(scope)
+        known.parts.insert(0 if key == own and known.parts and known.lacking[known.first] else len(known.parts), scope)
+        known.lacking[scope] = frozenset() if key == own else frozenset((-1,))
         self._of[scope] = known
         known.steps[scope] = self.steps[scope]
 
@@ -104,7 +159,7 @@ class Program:
         root = scope.parent is None
         return self._interned((kind, root, scope.block, items, tuple(told), len(self.parts.wires.takes(scope)), gives))
 
-    def _child_key(self, child: Node | Scope) -> Hashable:
+    def _child_key(self, child: Node | Scope) -> int:
         if isinstance(child, Scope):
             return self._key(child)
         construct = of_node(child)
@@ -113,13 +168,42 @@ class Program:
 
     def _fill(self, one: Class) -> None:
         """The attributes of a class, from its first part, and its parameters, from all."""
-        one.slots = []
-        for index, scope in enumerate(one.parts):
-            attributes = self._attributes(scope)
-            one.slots.append([slot for made in attributes if made.construct for slot in made.construct.slots])
-            if index == 0:
-                one.attributes = attributes
-        one.parameters, one.texts = parameters_of(one.parts, one.slots)
+        one.attributes = self._attributes(one.first)
+        self._find_flags(one)
+        one.slots = [self._row(one, part) for part in one.parts]
+        one.parameters, one.texts = parameters_of(one.parts, one.slots, set(one.flags.values()))
+        for label, flag in one.flags.items():
+            if flag not in [parameter.name for parameter in one.parameters]:
+                one.parameters.append(Parameter(flag, tuple(self._has(one, part, label) for part in one.parts), False))
+
+    def _find_flags(self, one: Class) -> None:
+        """What some parts lack, each with a parameter; what is lacked together has one."""
+        whole = self._form(one.first)
+        for part in one.parts:
+            found = missing(whole, self._form(part)) if one.lacking[part] else frozenset[int]()
+            assert found is not None
+            one.lacking[part] = found
+        patterns: dict[tuple[bool, ...], str] = {}
+        for at, step in enumerate(whole.steps):
+            pattern = tuple(at in one.lacking[part] for part in one.parts)
+            if any(pattern):
+                one.flags[step.label] = patterns.setdefault(pattern, _flag(step.label, set(patterns.values())))
+
+    def _has(self, one: Class, part: Scope, label: str) -> bool:
+        at = [step.label for step in one.steps[one.first]].index(label)
+        return at not in one.lacking[part]
+
+    def _row(self, one: Class, part: Scope) -> list[Slot]:
+        """The constants of a part, in the order of the first's; those of what it lacks are absent."""
+        mine = {(made.path, made.label): made.construct for made in self._attributes(part)}
+        row: list[Slot] = []
+        for made in one.attributes:
+            there = mine.get((made.path, made.label))
+            if there is not None:
+                row += there.slots
+            elif made.construct is not None:
+                row += [Slot(ABSENT, slot.label) for slot in made.construct.slots]
+        return row
 
     def _attributes(self, scope: Scope, path: str = "self") -> list[Attribute]:
         found: list[Attribute] = []
@@ -149,7 +233,8 @@ class Program:
 
 def _name(classes: list[Class], graph: Graph) -> None:
     """Names for the classes: those of their blocks; of several forms of a block, the one that is used most has it."""
-    taken = {"nn", "F", "torch", "OrderedDict"}
+    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False"} | {name for one in graph.nodes for name in _brought(one)}
+    taken |= {parameter.name for one in classes for parameter in one.parameters}
     root = classes[-1]
     root.name = _free(camel(graph.name), taken, "Network")
     for one in sorted(classes[:-1], key=lambda one: -len(one.parts)):
@@ -157,6 +242,19 @@ def _name(classes: list[Class], graph: Graph) -> None:
         word = camel(scope.block) if scope.block else _spoken(scope)
         kin = [other for other in classes if other.name and scope.block and other.first.block == scope.block]
         one.name = _free(word + (_extra(one, kin[0]) if kin else ""), taken, "Part")
+
+
+def _flag(label: str, taken: set[str]) -> str:
+    """A name for the parameter that says whether a layer is there."""
+    name = python_name(label)
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _brought(node: Node) -> list[str]:
+    """The names of the classes that a layer brings with it."""
+    return _CLASS.findall(node.facts.torch.source) if isinstance(node.facts.torch, Module) else []
 
 
 def _extra(one: Class, kin: Class) -> str:

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from archc.plan.classes import Class
 
 
+ABSENT: Any = type("Absent", (), {"__repr__": lambda self: "ABSENT"})()  # a constant of a layer that a part does without
+
+
 @dataclass(slots=True)
 class Slot:
     """A constant. `hints` are what it may be called, each with the value that the name has there; `label` is its layer's."""
@@ -117,6 +120,5 @@ def plain(value: Any) -> Any:
 
 
 def same(values: Sequence[Any]) -> bool:
-    """Whether all are equal, in type too."""
-    first = values[0]
-    return all(type(value) is type(first) and value == first for value in values)
+    """Whether all that are there are equal, in type too."""
+    return len({(type(value), value) for value in values if value is not ABSENT}) == 1

@@ -20,6 +20,7 @@ class Step:
     label: str
     training: bool  # there in training alone, in a part that is there always
     of: Node | Scope
+    test: str = ""  # a condition: without it, the value is the first input
 
 
 def steps_of(parts: Parts, level: Scope) -> list[Step]:

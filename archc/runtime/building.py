@@ -56,23 +56,24 @@ def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
     autocast = str(dtype_of(wishes.autocast)).removeprefix("torch.") if wishes.autocast else ""
     wanted = graph.deployed() if wishes.deployed else graph
     lowered = lower(wanted, wishes.optimize)
+    plain = lowered if lowered.graph is graph else lower(graph)
     start = "meta" if wishes.device == "meta" else "cpu"
-    module, loaded = _with_weights(graph, wanted, wishes, start, autocast)
+    module, loaded = _with_weights(plain, wanted, wishes, start, autocast)
     if lowered.graph is not graph:
         module = after_passes(module, lowered, autocast)
     place(module, wishes.device, wishes.dtype, wishes.memory_format or ("auto" if wishes.optimize else None))
     return cast(nn.Module, torch.compile(module)) if wishes.compiled else module, loaded
 
 
-def _with_weights(graph: Graph, wanted: Graph, wishes: Wishes, device: str, autocast: str) -> tuple[nn.Module, Loaded | None]:
+def _with_weights(plain: Lowered, wanted: Graph, wishes: Wishes, device: str, autocast: str) -> tuple[nn.Module, Loaded | None]:
     """The plain network with its weights. A file may have those of the heads or not, where the network is to do without."""
-    module = made(lower(graph).source, device, autocast)
+    module = made(plain.source, device, autocast)
     if not wishes.weights:
         return module, None
     try:
         return module, load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial)
     except WeightsError:
-        if wanted is graph:
+        if wanted is plain.graph:
             raise
         smaller = made(lower(wanted).source, device, autocast)
         with contextlib.suppress(WeightsError):

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import copyreg
+import functools
 import hashlib
 import linecache
 import sys
+import threading
 from types import ModuleType
 from typing import Any, cast
 
 import torch
 from torch import nn
 
-Reduced = tuple[Any, tuple[Any, ...], dict[str, Any]]
+Reduced = tuple[Any, tuple[Any, ...], Any]
+
+_LOCK = threading.RLock()
 
 
 def class_of(source: str, name: str, autocast: str = "") -> type[nn.Module]:
     """A class of a source; with `autocast`, one whose forward runs under torch.autocast in that dtype."""
-    made = cast(type[nn.Module], getattr(_loaded(source), name))
-    return _mixed(made, autocast) if autocast else made
+    with _LOCK:
+        made = cast(type[nn.Module], getattr(_loaded(source), name))
+        return _mixed(made, autocast) if autocast else made
 
 
 def _loaded(source: str) -> ModuleType:
@@ -30,14 +35,10 @@ def _loaded(source: str) -> ModuleType:
     module = ModuleType(name, "A network that archc built.")
     file = f"<archc {name}>"
     module.__file__ = file
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    sys.modules[name] = module
-    try:
-        exec(compile(source, file, "exec"), module.__dict__)
-    except BaseException:
-        del sys.modules[name]
-        raise
     module.__dict__["__source__"] = source
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), module.__dict__)
+    sys.modules[name] = module
     for made in list(module.__dict__.values()):
         if isinstance(made, type) and made.__module__ == name:
             copyreg.pickle(cast(Any, made), _reduced)
@@ -47,9 +48,9 @@ def _loaded(source: str) -> ModuleType:
 def _reduced(module: nn.Module) -> Reduced:
     """What pickle and copy keep of a module: its source, its class and its state."""
     kind = type(module)
-    autocast = str(getattr(kind, "autocast_dtype", ""))
+    autocast = str(getattr(kind, "__autocast__", ""))
     plain = kind.__mro__[1] if autocast else kind
-    return _rebuilt, (source_of(module), plain.__name__, autocast), module.__dict__
+    return _rebuilt, (source_of(module), plain.__name__, autocast), cast(Any, module).__getstate__()
 
 
 def _rebuilt(source: str, name: str, autocast: str = "") -> nn.Module:
@@ -67,17 +68,18 @@ def source_of(module: nn.Module) -> str:
 
 
 def _mixed(made: type[nn.Module], dtype: str) -> type[nn.Module]:
-    """The class, its forward under autocast; one for each class and dtype."""
-    known = made.__dict__.get(f"_under_{dtype}")
+    """The class, its forward under autocast; one for each class and dtype. Layers cannot have names with two underscores before."""
+    known = made.__dict__.get(f"__under_{dtype}__")
     if known is not None:
         return cast(type[nn.Module], known)
 
-    def forward(self: nn.Module, *inputs: torch.Tensor) -> Any:
-        device = next((one.device.type for one in inputs), "cpu")
+    @functools.wraps(made.forward)
+    def forward(self: nn.Module, *inputs: torch.Tensor, **named: torch.Tensor) -> Any:
+        device = next((one.device.type for one in (*inputs, *named.values())), "cpu")
         with torch.autocast(device, dtype=getattr(torch, dtype)):
-            return made.forward(self, *inputs)
+            return made.forward(self, *inputs, **named)
 
-    kind = type(made.__name__, (made,), {"forward": forward, "autocast_dtype": dtype, "__module__": made.__module__})
+    kind = type(made.__name__, (made,), {"forward": forward, "__autocast__": dtype, "__module__": made.__module__})
     copyreg.pickle(cast(Any, kind), _reduced)
-    setattr(made, f"_under_{dtype}", kind)
+    setattr(made, f"__under_{dtype}__", kind)
     return kind

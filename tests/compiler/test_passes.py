@@ -67,6 +67,41 @@ def passes_agree(text: str) -> None:
     assert told == [(node.name, dict(node.args)) for node in graph.nodes]
 
 
+def trained(module: nn.Module, inputs: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Outputs and gradients of a step, dropout drawing the same noise."""
+    torch.manual_seed(0)
+    out = module.train()(*inputs)
+    values = list(out.values()) if isinstance(out, dict) else [out]
+    sum((value * value).sum() for value in values).backward()
+    return [*values, *(p.grad for p in module.parameters() if p.grad is not None)]
+
+
+def training_agrees(text: str) -> None:
+    model = compile_text(text)
+    assume(model.graph is not None)
+    graph = model.graph
+    assert graph is not None
+    plain, fast = build(graph), made(lower(graph, "train").source)
+    fast.load_state_dict(randomize(plain).state_dict())
+    inputs = inputs_of(graph)
+    assert all(map(torch.equal, trained(fast, [x.clone() for x in inputs]), trained(plain, inputs)))
+
+
+@RELAXED
+@given(networks())
+def test_training_in_place(text: str) -> None:
+    training_agrees(text)
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "googlenet"])
+def test_training_in_place_of_known_networks(name: str) -> None:
+    graph = archc.load(name, input=(3, 64, 64))
+    plain, fast = build(graph), made(lower(graph, "train").source)
+    fast.load_state_dict(plain.state_dict())
+    inputs = inputs_of(graph)
+    assert all(map(torch.equal, trained(fast, inputs), trained(plain, inputs)))
+
+
 @RELAXED
 @given(networks())
 def test_random_networks(text: str) -> None:
@@ -79,6 +114,7 @@ def test_random_networks(text: str) -> None:
 @given(networks())
 def test_random_networks_at_length(text: str) -> None:
     passes_agree(text)
+    training_agrees(text)
 
 
 NETWORKS = ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "efficientnet_b0", "vgg16_bn", "preact_resnet50"]

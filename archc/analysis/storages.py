@@ -1,0 +1,170 @@
+"""Which value lies in which storage when PyTorch trains a network, layer by layer, and what autograd keeps of each.
+
+This follows eager execution on the CPU. Inputs of the network need no gradient, parameters do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.analysis.memory import DTYPES
+from archc.graph import Graph, Node, Value
+from archc.ops.facts import INPLACE, VIEW, Facts, Kept
+from archc.ops.layout import Axes, Move, fresh, moved
+from archc.ops.strides import Strided, contiguous
+from archc.shape import product
+
+
+@dataclass(eq=False, slots=True)
+class Storage:
+    """A block of memory. All tensors in it need a gradient or none does: they are one tensor and its views.
+
+    made_by: the layer that allocated it, None for an input of the network
+    kept_by: the layer that first kept it for backward, if one did
+    version: how often it was overwritten
+    """
+
+    bytes: int
+    item: int
+    made_by: Node | None
+    needs_grad: bool = False
+    kept_by: Node | None = None
+    version: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """A value as it lies in a storage. `listed` is the storage's version when a list of views was made that it stems from."""
+
+    block: Strided
+    storage: Storage
+    listed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A layer that ran: the tensors that it read and made, and the storages that it keeps, each with its version.
+
+    wanting: which inputs needed a gradient at that time
+    """
+
+    node: Node
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    wanting: tuple[bool, ...]
+    kept: dict[Storage, int]
+
+
+@dataclass(slots=True)
+class Run:
+    """A forward pass: the layers in order, and the tensor of each value."""
+
+    batch: int
+    item: int
+    tensors: dict[Value, Tensor] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+
+def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
+    """The forward pass of the network as it is for training."""
+    done = Run(batch, DTYPES[dtype])
+    for value, item in _items(graph, done.item).items():
+        block = contiguous((batch, *map(int, value.shape)))
+        done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))
+    for node in graph.nodes:
+        step = _step(node, tuple(done.tensors[value] for value in node.inputs[: node.facts.reads]), done)
+        done.steps.append(step)
+        done.tensors.update(zip(node.outputs, step.outputs, strict=True))
+    return done
+
+
+def _items(graph: Graph, item: int) -> dict[Value, int]:
+    """The bytes of a value of each input: indices have eight. What moves indices on takes them too."""
+    takes = dict.fromkeys(graph.inputs.values(), "same")
+    for node in reversed(graph.nodes):
+        whole = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
+        for value in node.inputs:
+            if "int64" in (node.facts.takes, whole):
+                takes[value] = "int64"
+    return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
+
+
+def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
+    facts = node.facts
+    wanting = tuple(x.storage.needs_grad for x in inputs)
+    needs_grad = any(wanting) or any(weight.role != "buffer" for weight in facts.owned)
+    if facts.storage == INPLACE:
+        outputs: tuple[Tensor, ...] = (inputs[0],)
+        inputs[0].storage.version += 1
+        inputs[0].storage.needs_grad |= needs_grad
+    elif facts.storage == VIEW:
+        outputs = tuple(_viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+    else:
+        outputs = tuple(_made(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
+    kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
+    return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]))
+
+
+def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
+    for storage in kept:
+        storage.kept_by = storage.kept_by or node
+    return {storage: storage.version for storage in kept}
+
+
+def _viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
+    """The input, moved on; a new storage from where that takes a copy."""
+    block, storage, listed = x.block, x.storage, x.listed
+    for move in moves:
+        block, copied = moved(block, move)
+        if copied:
+            storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
+    if block is x.block:
+        return x
+    return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed)
+
+
+def _made(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
+    facts = node.facts
+    sizes = (done.batch, *map(int, facts.outputs[index]))
+    storage = Storage(product(sizes) * done.item, done.item, node, needs_grad)
+    for moves in facts.moves[index : index + 1]:
+        (move,) = moves
+        assert isinstance(move, Axes), "a new output is at most permuted"
+        return Tensor(move.view(contiguous(move.before(sizes))), storage)
+    layout = facts.layout if any(x.storage.needs_grad for x in inputs) else facts.layout_no_grad or facts.layout
+    return Tensor(fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes), storage)
+
+
+def _beside(facts: Facts, batch: int) -> list[Strided]:
+    """What a layer combines its inputs with."""
+    if facts.beside is not None:
+        return [contiguous((batch, *facts.beside))]
+    return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
+
+
+def _keeps(facts: Facts, inputs: tuple[Tensor, ...]) -> tuple[Kept, ...]:
+    alike = len(inputs) > 1 and all(x is inputs[0] for x in inputs)
+    return (facts.keeps_alike if alike and facts.keeps_alike is not None else facts.keeps) or ()
+
+
+def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], done: Run) -> Storage | None:
+    """The storage that is kept, if a gradient asks for it."""
+    if kept.wanted_by and not any(inputs[i].storage.needs_grad for i in kept.wanted_by):
+        return None
+    if kept.what == "output":
+        return outputs[kept.which].storage
+    if kept.what == "input" or kept.moves:
+        return _reached(node, inputs[kept.which], kept.moves)
+    item = {"float32": 4, "int64": 8}.get(kept.dtype, done.item)
+    return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
+
+
+def _reached(node: Node, x: Tensor, moves: Sequence[Move]) -> Storage:
+    """The input's storage, or that of the copy which the moves take."""
+    block = x.block
+    for move in moves:
+        block, copied = moved(block, move)
+        if copied:
+            return Storage(product(block.sizes) * x.storage.item, x.storage.item, node)
+    return x.storage

@@ -1,0 +1,190 @@
+"""How the output of a layer lies in memory, as data: moves that make views, and kinds of new outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from archc.ops.strides import Sizes, Strided, channels_last, contiguous, elementwise, preserved, suggested, viewed
+from archc.shape import product
+
+
+class Axes(NamedTuple):
+    """The axes in another order; the batch is axis 0."""
+
+    order: tuple[int, ...]
+
+    def view(self, x: Strided) -> Strided:
+        return Strided(tuple(x.sizes[axis] for axis in self.order), tuple(x.strides[axis] for axis in self.order), x.offset)
+
+    def before(self, sizes: Sequence[int]) -> Sizes:
+        """The sizes that become these."""
+        return tuple(sizes[self.order.index(axis)] for axis in range(len(sizes)))
+
+
+class Merge(NamedTuple):
+    """The axes from `first` to `last` as one; the input itself where that is one axis already."""
+
+    first: int
+    last: int = -1
+
+    def view(self, x: Strided) -> Strided | None:
+        return x if self.first == self.last % len(x.sizes) else viewed(x, self.sizes(x))
+
+    def sizes(self, x: Strided) -> Sizes:
+        last = self.last % len(x.sizes)
+        return (*x.sizes[: self.first], product(x.sizes[self.first : last + 1]), *x.sizes[last + 1 :])
+
+
+class Sized(NamedTuple):
+    """The values of each image in another shape."""
+
+    shape: tuple[int, ...]
+
+    def view(self, x: Strided) -> Strided | None:
+        return viewed(x, self.sizes(x))
+
+    def sizes(self, x: Strided) -> Sizes:
+        return (x.sizes[0], *self.shape)
+
+
+class Part(NamedTuple):
+    """A range of an axis."""
+
+    axis: int
+    start: int
+    size: int
+
+    def view(self, x: Strided) -> Strided:
+        sizes = (*x.sizes[: self.axis], self.size, *x.sizes[self.axis + 1 :])
+        return Strided(sizes, x.strides, x.offset + self.start * x.strides[self.axis])
+
+
+class Entry(NamedTuple):
+    """One entry of an axis, which goes."""
+
+    axis: int
+    at: int
+
+    def view(self, x: Strided) -> Strided:
+        axis = self.axis
+        offset = x.offset + (self.at % x.sizes[axis]) * x.strides[axis]
+        return Strided(x.sizes[:axis] + x.sizes[axis + 1 :], x.strides[:axis] + x.strides[axis + 1 :], offset)
+
+
+class Packed(NamedTuple):
+    """The input if it is contiguous, else a copy; with `suggested`, channels last will do where its strides look so."""
+
+    suggested: bool = False
+
+    def view(self, x: Strided) -> Strided | None:
+        packed = x.channels_last if self.suggested and x.suggests_channels_last else x.contiguous
+        return x if packed else None
+
+    def sizes(self, x: Strided) -> Sizes:
+        return x.sizes
+
+
+Move = Axes | Merge | Sized | Part | Entry | Packed
+
+
+def moved(x: Strided, move: Move) -> tuple[Strided, bool]:
+    """The input after a move, and whether that took a copy."""
+    seen = move.view(x)
+    if seen is not None:
+        return seen, False
+    assert not isinstance(move, Axes | Part | Entry), "these are always views"
+    return contiguous(move.sizes(x)), True
+
+
+# How a new output lies in its storage. Channels last is what the strides of an input look like, if they do.
+CONTIGUOUS = "contiguous"
+SUGGESTED = "suggested"  # channels last like the input
+WINDOWED = "windowed"  # the same, with a map over one axis taken for one of height 1
+NORMALIZED = "normalized"  # the same, unless the input is contiguous
+CONVOLVED = "convolved"  # the same, of the input as a convolution first packs it
+PRESERVED = "preserved"  # in the order of the input
+ELEMENTWISE = "elementwise"  # by all inputs and weights, one after the other
+SCALED = "scaled"  # elementwise, then times a number
+ROWS = "rows"  # elementwise with a number for each row and with the weights, then packed
+POWERS = "powers"  # windowed, with elementwise layers before and after
+JOINED = "joined"  # channels last if all inputs are
+
+
+def fresh(how: str, xs: Sequence[Strided], beside: Sequence[Strided], sizes: Sizes) -> Strided:
+    """How a new output of these sizes lies, for these inputs, and weights and noise that they are combined with."""
+    if how in (ELEMENTWISE, SCALED):
+        return _chained([*xs, *beside], sizes, how == SCALED)
+    if how == CONVOLVED:
+        return _convolved(xs[0], beside[0], sizes)
+    if how == ROWS:
+        return _rows(xs[0], beside, sizes)
+    if how == JOINED:
+        return channels_last(sizes) if all(x.suggests_channels_last for x in xs) else contiguous(sizes)
+    return _KINDS[how](xs[0], sizes)
+
+
+def _windowed(x: Strided, sizes: Sizes) -> Strided:
+    return _flat(suggested(_lifted(x), _tall(sizes)), sizes)
+
+
+def _normalized(x: Strided, sizes: Sizes) -> Strided:
+    return contiguous(sizes) if x.contiguous else channels_last(sizes) if x.channels_last else suggested(x, sizes)
+
+
+def _convolved(x: Strided, weight: Strided, sizes: Sizes) -> Strided:
+    """Over one axis, the input is first made contiguous. An input that looks like channels last has itself and the filters packed so;
+    of a map of one channel and one pixel, the filters alone may look so then."""
+    if len(x.sizes) == 3 and not x.contiguous:
+        x = contiguous(x.sizes)
+    x, weight = _lifted(x), _lifted(weight)
+    if x.suggests_channels_last:
+        packed = [one if one.channels_last else channels_last(one.sizes) for one in (x, weight)]
+        if any(one.suggests_channels_last for one in packed):
+            return _flat(channels_last(_tall(sizes)), sizes)
+    return contiguous(sizes)
+
+
+def _powers(x: Strided, sizes: Sizes) -> Strided:
+    pooled = contiguous(sizes) if len(sizes) == 5 else _windowed(elementwise([x]), sizes)
+    return elementwise([pooled])
+
+
+_KINDS: dict[str, Callable[[Strided, Sizes], Strided]] = {
+    CONTIGUOUS: lambda x, sizes: contiguous(sizes),
+    SUGGESTED: suggested,
+    WINDOWED: _windowed,
+    NORMALIZED: _normalized,
+    PRESERVED: lambda x, sizes: preserved(x._replace(sizes=sizes)),
+    POWERS: _powers,
+}
+
+
+def _tall(sizes: Sizes) -> Sizes:
+    """A map over one axis as one of height 1."""
+    return (*sizes[:2], 1, sizes[2]) if len(sizes) == 3 else sizes
+
+
+def _lifted(x: Strided) -> Strided:
+    if len(x.sizes) != 3:
+        return x
+    across, between, step = x.strides
+    return Strided(_tall(x.sizes), (across, between, x.sizes[2] * step, step))
+
+
+def _flat(tall: Strided, sizes: Sizes) -> Strided:
+    return Strided(sizes, (*tall.strides[:2], tall.strides[3])) if len(sizes) == 3 else tall
+
+
+def _chained(xs: list[Strided], sizes: Sizes, scaled: bool) -> Strided:
+    """Two at a time, as `a + b + c` is computed; one alone may be cut to the sizes, as `glu` does."""
+    result = elementwise(xs[:2]) if len(xs) > 1 else elementwise([xs[0]._replace(sizes=sizes)], scalars=scaled)
+    for x in xs[2:]:
+        result = elementwise([result, x])
+    return elementwise([result], scalars=True) if scaled and len(xs) > 1 else result
+
+
+def _rows(x: Strided, beside: Sequence[Strided], sizes: Sizes) -> Strided:
+    result = _chained([x, contiguous((*sizes[:-1], 1)), *beside], sizes, scaled=False)
+    packed = result.channels_last if x.suggests_channels_last else result.contiguous
+    return result if packed else suggested(x, sizes)

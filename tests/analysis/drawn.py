@@ -1,0 +1,243 @@
+"""Random networks for what autograd keeps: any layers on any values, whatever their axes, cut, permuted and written over."""
+
+from __future__ import annotations
+
+import math
+from random import Random
+from typing import Any
+
+from hypothesis import strategies as st
+
+from archc.graph import Graph, Node, Value
+from archc.ops import OPERATORS, Shape
+from archc.signature import Fault
+
+ANY = (
+    *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
+    *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
+    *("drop_path", "spatial_dropout", "mean", "linear"),
+)
+MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
+INPLACE = (
+    *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold"),
+    "dropout",
+)
+MAPS = (
+    *("conv", "conv_transpose", "maxpool", "avgpool", "lppool", "global_avgpool", "global_maxpool", "adaptive_avgpool"),
+    *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens"),
+)
+SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens")
+SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "add", "mul")
+MOST = 3000  # values of one image
+
+
+class Builder:
+    """Draws layers onto a graph; a choice that an operator refuses is passed over."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        self.graph = Graph("drawn", "", {})
+        self.values: list[Value] = []
+
+    def number(self, low: int, high: int) -> int:
+        return self.random.randint(low, high)
+
+    def pick(self, items: Any) -> Any:
+        return self.random.choice(items)
+
+    def value(self) -> Value:
+        """A recent value more often than an old one."""
+        return self.values[-1 - min(self.number(0, 3), len(self.values) - 1)] if self.number(0, 3) else self.pick(self.values)
+
+    def input(self) -> None:
+        sizes = [self.pick([4, 4, 6, 8, 1]), *(self.pick([1, 2, 3, 4, 5, 6, 7]) for _ in range(self.pick([0, 1, 1, 2, 2, 2, 2, 3])))]
+        value = Value(None, 0, Shape(sizes), f"x{len(self.values)}")
+        self.graph.inputs[value.name] = value
+        self.values.append(value)
+
+    def indices(self) -> None:
+        """An input of whole numbers, cut or not, and its embedding."""
+        value = Value(None, 0, Shape((6,)), "indices")
+        self.graph.inputs[value.name] = value
+        if self.number(0, 1):
+            self.add("split", [value], {"parts": 2})
+            self.add("flatten", [self.values.pop()], {})
+            self.values = self.values[:-2]
+            value = self.graph.nodes[-1].output
+        self.add("embedding", [value], {"entries": 3, "features": 4})
+
+    def layer(self) -> None:
+        kind = self.number(0, 11)
+        if kind == 0 and self.graph.nodes:
+            return self.shared()
+        several = kind in (1, 2, 3)
+        first = self.value()
+        rank = len(first.shape)
+        alone = [ANY, ANY, INPLACE, MOVES, MOVES, *([MAPS] * 2 if rank > 1 else []), *([SEQUENCES] if rank == 2 else [])]
+        groups = [SEVERAL] if several else alone
+        op = self.pick(self.pick(groups))
+        inputs = [first, *self.others(op, first)] if several or (op in ("center_crop", "upsample") and self.number(0, 1)) else [first]
+        if len(inputs) >= OPERATORS[op].least_inputs:
+            self.add(op, inputs, self.arguments(op, inputs))
+
+    def add(self, op: str, inputs: list[Value], args: dict[str, Any], shared: Node | None = None) -> None:
+        try:
+            facts = OPERATORS[op](*(value.shape for value in inputs), **args)
+        except Fault:
+            return
+        if any(shape.values > MOST for shape in facts.outputs) or (op == "attention" and len(inputs) == 2 and inputs[1].shape[0] > 64):
+            return
+        node = Node(f"{op}_{len(self.graph.nodes)}", OPERATORS[op], args, tuple(inputs), facts, self.graph.root)
+        node.shared = shared
+        self.graph.nodes.append(node)
+        self.values += node.outputs
+
+    def shared(self) -> None:
+        """A layer with weights again, on a value of the same shape."""
+        node = self.pick(self.graph.nodes)
+        fits = [value for value in self.values if value.shape == node.inputs[0].shape]
+        if node.facts.owned and node.kind != "embedding" and len(node.inputs) == 1 and fits:
+            self.add(node.kind, [self.pick(fits)], node.args, node.shared or node)
+
+    def others(self, op: str, first: Value) -> list[Value]:
+        shape = first.shape
+        fits = {
+            "concat": lambda other: len(other) == len(shape) and sum(a != b for a, b in zip(other, shape, strict=True)) <= 1,
+            "matmul": lambda other: len(other) == len(shape) > 1 and other[:-2] == shape[:-2] and shape[-1] == other[-2],
+            "attention": lambda other: len(other) == len(shape) == 2 and other[-1] == shape[-1],
+            "upsample": lambda other: len(other) == len(shape),
+            "center_crop": lambda other: len(other) == len(shape),
+            "average": lambda other: other == shape,
+        }.get(op, lambda other: len(other) == len(shape) and all(a == b or 1 in (a, b) for a, b in zip(other, shape, strict=True)))
+        found = [value for value in self.values if fits(value.shape)]
+        count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat") else 1
+        return [self.pick(found) for _ in range(count)] if found else []
+
+    def arguments(self, op: str, inputs: list[Value]) -> dict[str, Any]:
+        shape = inputs[0].shape
+        rank = len(shape)
+        own = getattr(self, f"of_{op}", None)
+        if own is not None:
+            return own(shape, inputs)
+        if op in INPLACE:
+            more = {"threshold": {"threshold": 0.1, "value": 2.0}, "dropout": {"p": self.pick([0.0, 0.3, 0.5, 1.0])}}.get(op, {})
+            return more | {"inplace": self.number(0, 2) == 0}
+        if op in ("softmax", "log_softmax", "mean"):
+            return {"axis": self.number(-rank, rank - 1)}
+        return {
+            "prelu": {"shared": bool(self.number(0, 1))},
+            "batchnorm": {"affine": bool(self.number(0, 3)), "track": bool(self.number(0, 3))},
+            "layernorm": {"affine": bool(self.number(0, 1)), "axis": self.pick(["last", "channels"])},
+            "rmsnorm": {"affine": bool(self.number(0, 1))},
+            "groupnorm": {"groups": self.pick([1, 2, 4]), "affine": bool(self.number(0, 1))},
+            "instancenorm": {"affine": bool(self.number(0, 1))},
+            "lrn": {"size": self.number(1, 4)},
+            "scale": {"factor": 0.5},
+            "drop_path": {"p": self.pick([0.0, 0.3, 1.0])},
+            "spatial_dropout": {"p": self.pick([0.0, 0.3, 1.0])},
+            "linear": {"features": self.pick([4, 6, 8]), "bias": bool(self.number(0, 1))},
+            "channel_shuffle": {"groups": self.pick([1, 2, 4])},
+            "pixel_shuffle": {"factor": 2},
+        }.get(op, {})
+
+    def window(self, rank: int, same: bool = True) -> dict[str, Any]:
+        kernel = self.pick([1, 2, 3, 3, tuple(self.number(1, 3) for _ in range(rank - 1))])
+        stride = self.pick([1, 1, 2, tuple(self.number(1, 2) for _ in range(rank - 1))])
+        return {"kernel": kernel, "stride": stride, "padding": self.pick([0, 1, "same", "same_upper"] if same else [0, 1])}
+
+    def of_conv(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return self.window(len(shape)) | {
+            "channels": self.pick([1, 4, 6, 8]),
+            "dilation": self.pick([1, 1, 2]),
+            "groups": self.pick([1, 1, 2, "depthwise"]),
+            "bias": bool(self.number(0, 1)),
+            "padding_mode": self.pick(["zeros", "zeros", "zeros", "reflect", "replicate", "circular"]),
+            "standardize": self.pick([0.0, 0.0, 0.0, 1e-5]),
+        }
+
+    def of_conv_transpose(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return self.window(len(shape), same=False) | {
+            "channels": self.pick([1, 4, 6]),
+            "groups": self.pick([1, 1, 2]),
+            "dilation": self.pick([1, 1, 2]),
+            "output_padding": self.pick([0, 0, 1]),
+        }
+
+    def of_maxpool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return self.window(len(shape)) | {"dilation": self.pick([1, 1, 2]), "ceil": bool(self.number(0, 1))}
+
+    def of_avgpool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return self.window(len(shape)) | {"ceil": bool(self.number(0, 1)), "count_padding": bool(self.number(0, 1))}
+
+    def of_lppool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"norm": self.pick([1, 2, 3.0]), "kernel": self.number(1, 3), "ceil": bool(self.number(0, 1))}
+
+    def of_adaptive_avgpool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"size": self.pick([1, 2, 3, tuple(self.number(1, 3) for _ in shape[1:])])}
+
+    of_adaptive_maxpool = of_adaptive_avgpool
+
+    def of_pad(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        sides = tuple(self.number(-1, 2) for _ in range(2 * len(shape) - 2))
+        return {"sides": sides, "mode": self.pick(["zeros", "zeros", "reflect", "replicate", "circular"])}
+
+    def of_crop(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"sides": tuple(self.number(0, 1) for _ in range(2 * len(shape) - 2))}
+
+    def of_center_crop(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {} if len(inputs) == 2 else {"size": tuple(self.number(1, size) for size in shape[1:])}
+
+    def of_upsample(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        ways: list[dict[str, Any]] = [{"scale": self.number(1, 2)}, {"size": tuple(self.number(1, 6) for _ in shape[1:])}]
+        return ({} if len(inputs) == 2 else self.pick(ways)) | {
+            "mode": self.pick(["nearest", "linear"]),
+            "align_corners": bool(self.number(0, 1)),
+        }
+
+    def of_attention(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"heads": self.pick([1, 2, 4]), "bias": bool(self.number(0, 1)), "dropout": self.pick([0.0, 0.0, 0.2])}
+
+    def of_add(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"broadcast": True, "inplace": self.number(0, 2) == 0}
+
+    def of_concat(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        differ = [i for value in inputs for i, size in enumerate(value.shape) if size != shape[i]]
+        return {"axis": differ[0] if differ else self.number(-len(shape), len(shape) - 1)}
+
+    def of_split(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        axis = self.number(-len(shape), len(shape) - 1)
+        first = self.number(1, shape[axis])
+        sizes = () if self.number(0, 1) or first == shape[axis] else (first, shape[axis] - first)
+        return {"parts": self.pick([n for n in (1, 2, 3, 4) if shape[axis] % n == 0]), "axis": axis, "sizes": sizes}
+
+    def of_reshape(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        left, sizes = math.prod(shape), []
+        for _ in range(self.number(0, 3)):
+            sizes.append(self.pick([n for n in range(1, left + 1) if left % n == 0 and n <= 16]))
+            left //= sizes[-1]
+        return {"shape": (*sizes, left)}
+
+    def of_permute(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"order": tuple(self.random.sample(range(len(shape)), len(shape)))}
+
+    def of_transpose(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"axes": (self.number(-len(shape), len(shape) - 1), self.number(0, len(shape) - 1))}
+
+    def of_select(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        axis = self.number(-len(shape), len(shape) - 1)
+        return {"axis": axis, "index": self.number(-shape[axis], shape[axis] - 1)}
+
+
+def drawn(random: Random, most: int) -> Graph:
+    build = Builder(random)
+    for _ in range(random.choice([1, 1, 2])):
+        build.input()
+    if random.random() < 0.1:
+        build.indices()
+    for _ in range(random.randint(2, most)):
+        build.layer()
+    return build.graph
+
+
+def graphs(most: int = 14) -> st.SearchStrategy[Graph]:
+    return st.randoms(use_true_random=False).map(lambda random: drawn(random, most))

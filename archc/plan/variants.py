@@ -53,7 +53,7 @@ def missing(whole: Form, form: Form) -> frozenset[int] | None:
             lacking.add(index)
         else:
             return None
-    same_end = at == len(form.steps) and [stands[value] for value in whole.gives] == form.gives
+    same_end = at == len(form.steps) and [stands.get(value) for value in whole.gives] == form.gives
     return frozenset(lacking) if same_end and _own(whole, form, lacking) else None
 
 
@@ -63,7 +63,8 @@ def _signature(scope: Scope) -> tuple[str, str, tuple[str, ...]]:
 
 def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
     inputs = [stands.get(value) for value in step.inputs] == list(other.inputs)
-    return inputs and step.text == other.text and len(step.outputs) == len(other.outputs) and step.training == other.training
+    used = [value is None for value in step.outputs] == [value is None for value in other.outputs]
+    return inputs and used and step.text == other.text and step.training == other.training
 
 
 def _can_lack(whole: Form, index: int) -> bool:

@@ -127,7 +127,8 @@ def _viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
 def _made(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
     facts = node.facts
     sizes = (done.batch, *map(int, facts.outputs[index]))
-    storage = Storage(product(sizes) * done.item, done.item, node, needs_grad)
+    room = max(product(sizes), int(facts.room) * done.batch)
+    storage = Storage(room * done.item, done.item, node, needs_grad)
     for moves in facts.moves[index : index + 1]:
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"

@@ -108,6 +108,8 @@ def conv_transpose(
         raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, sizes))}")
     out = Shape((channels, *(label(size, AXIS_NAMES[rank][i] + "'") for i, size in enumerate(sizes))))
     macs = x.values * (channels // parts) * product(kernels)
+    # PyTorch has another kernel for these: without groups, it puts the result where a copy of the input would fit
+    slow = rank == 3 and any(m >= s for m, s in zip(more, strides, strict=True))
     return Facts(
         out,
         weights=(Weight("weight", (x.channels, channels // parts, *kernels)),) + ((Weight("bias", (channels,), "bias"),) if bias else ()),
@@ -125,7 +127,8 @@ def conv_transpose(
                    bias=(bias, True), dilation=(short(dilations), 1)),
         ),
         dense=x.values * out.values + (out.values if bias else 0),
-        layout=CONVOLVED,
+        layout=CONTIGUOUS if slow else CONVOLVED,
+        room=x.values if slow and parts == 1 else 0,
         classic=f"DECONV{_square(kernels)}-{channels}",
     )  # fmt: skip
 

@@ -175,6 +175,7 @@ class Facts:
     moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
     listed: whether the views come in one list, over which autograd lets nothing be written
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
+    room: values that the output's storage holds for one image at least
     takes: the dtype of the inputs
     reads: how many of the inputs are read, where others give their shape alone
     """
@@ -196,6 +197,7 @@ class Facts:
     moves: tuple[tuple[Move, ...], ...] = ()
     listed: bool = False
     keeps_alike: tuple[Kept, ...] | None = None
+    room: int = 0
     takes: str = "same"
     reads: int | None = None
     outputs: tuple[Shape, ...] = field(init=False)

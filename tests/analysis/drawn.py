@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archc.graph import Graph, Node, Value
 from archc.ops import OPERATORS, Shape
+from archc.ops.window import Window
 from archc.signature import Fault
 
 ANY = (
@@ -73,7 +74,7 @@ class Builder:
         several = kind in (1, 2, 3)
         first = self.value()
         rank = len(first.shape)
-        alone = [ANY, ANY, INPLACE, MOVES, MOVES, *([MAPS] * 2 if rank > 1 else []), *([SEQUENCES] if rank == 2 else [])]
+        alone = [ANY, ANY, INPLACE, INPLACE, MOVES, MOVES, *([MAPS] * 2 if rank > 1 else []), *([SEQUENCES] if rank == 2 else [])]
         groups = [SEVERAL] if several else alone
         op = self.pick(self.pick(groups))
         inputs = [first, *self.others(op, first)] if several or (op in ("center_crop", "upsample") and self.number(0, 1)) else [first]
@@ -84,6 +85,8 @@ class Builder:
         try:
             facts = OPERATORS[op](*(value.shape for value in inputs), **args)
         except Fault:
+            return
+        if op == "maxpool" and corrupts(inputs[0].shape, args):
             return
         if any(shape.values > MOST for shape in facts.outputs) or (op == "attention" and len(inputs) == 2 and inputs[1].shape[0] > 64):
             return
@@ -121,7 +124,7 @@ class Builder:
             return own(shape, inputs)
         if op in INPLACE:
             more = {"threshold": {"threshold": 0.1, "value": 2.0}, "dropout": {"p": self.pick([0.0, 0.3, 0.5, 1.0])}}.get(op, {})
-            return more | {"inplace": self.number(0, 2) == 0}
+            return more | {"inplace": bool(self.number(0, 1))}
         if op in ("softmax", "log_softmax", "mean"):
             return {"axis": self.number(-rank, rank - 1)}
         return {
@@ -226,6 +229,17 @@ class Builder:
     def of_select(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         axis = self.number(-len(shape), len(shape) - 1)
         return {"axis": axis, "index": self.number(-shape[axis], shape[axis] - 1)}
+
+
+def corrupts(shape: Shape, args: dict[str, Any]) -> bool:
+    """Whether a window of a maximum lies in PyTorch's own padding alone: PyTorch 2.13 then writes outside of its memory in backward."""
+    window = Window(shape.space, args["kernel"], args["stride"], args["padding"], args["dilation"], args["ceil"])
+    axes = zip(window.space, window.kernel, window.stride, window.dilation, window.pads, window.out, strict=True)
+    return window.symmetric and any(
+        all(not 0 <= at * stride - low + tap * dilation < size for tap in range(kernel))
+        for size, kernel, stride, dilation, (low, _), count in axes
+        for at in range(count)
+    )
 
 
 def drawn(random: Random, most: int) -> Graph:

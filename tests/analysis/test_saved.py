@@ -142,7 +142,7 @@ def compiles_and_trains(text: str) -> None:
     trains(graph)
 
 
-@RELAXED
+@settings(RELAXED, max_examples=50)
 @given(networks())
 def test_random_specs(text: str) -> None:
     compiles_and_trains(text)

@@ -27,7 +27,7 @@ class Layer(nn.Module):
         else:
             self.own = nn.Parameter(eval(form.start, names)) if form.start else None
             template = form.text
-        inputs = [f"input_{i}" for i in range(1 + max((int(i) for i in re.findall(r"\{(\d)\}", template)), default=-1))]
+        inputs = [f"input_{i}" for i in range(1 + max((int(i) for i in re.findall(r"\{(\d+)\}", template)), default=-1))]
         text = template.format(*inputs, self="own")
         self.run = eval(f"lambda own, {', '.join(inputs)}, *rest: {text}", names)
 

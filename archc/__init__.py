@@ -11,11 +11,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archc.api import analyze, build, check, load, loads, optimizer, source
+    from archc.api import analyze, build, check, load, loads, memory, optimizer, roofline, source
     from archc.text.diagnostics import SpecError
 
 __version__ = "0.1.0"
-__all__ = ["SpecError", "analyze", "build", "check", "load", "loads", "optimizer", "source"]
+__all__ = ["SpecError", "analyze", "build", "check", "load", "loads", "memory", "optimizer", "roofline", "source"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis import check as checks
 from archc.analysis import cost
+from archc.checkpointing import CheckpointPlan
 from archc.compiler import Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError
@@ -16,7 +17,12 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from archc.analysis.roofline import Roofline
+    from archc.analysis.timeline import Timeline
+    from archc.devices.device import Device
+
 Input = Sequence[int] | dict[str, Sequence[int]] | None
+Checkpoint = CheckpointPlan | str | PathLike[str] | None
 
 
 def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Graph:
@@ -42,11 +48,65 @@ def analyze(net: Graph | str | PathLike[str], *, batch: int = 1, dtype: str = "f
     return cost.analyze(graph.deployed(), batch, dtype, optimizer)
 
 
-def source(net: Graph | str | PathLike[str], *, optimize: str = "", input: Input = None, **params: Any) -> str:
-    """The PyTorch source of a network: a Python module that needs torch alone. `optimize` as in `build`."""
+def memory(
+    net: Graph | str | PathLike[str],
+    *,
+    batch: int = 1,
+    optimizer: str = "sgd",
+    how: str = "",
+    loss: str = "auto",
+    dtype: str = "float32",
+    amp: str = "",
+    device: str = "cuda",
+    inference: bool = False,
+) -> Timeline:
+    """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
+
+    optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: loop, foreach or fused, torch.optim's choice unless given
+    loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
+
+    Raises SpecError, ValueError.
+    """
+    from archc.analysis import timeline as simulated
+
+    options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp)
+    graph = net if isinstance(net, Graph) else load(net)
+    return simulated.inference(graph, options) if inference else simulated.training(graph, options)
+
+
+def roofline(
+    net: Graph | str | PathLike[str],
+    *,
+    device: Device | str | PathLike[str],
+    batch: int = 1,
+    dtype: str = "float32",
+    training: bool = False,
+    devices: str | PathLike[str] | None = None,
+) -> Roofline:
+    """The least time that a device could take for a step of `batch` images: a bound, not a forecast. docs/time.md says of what.
+
+    device: a name (`archc devices` lists them), a .yaml file with one device, or a Device; `devices`: a file with more names
+    dtype: float64, float32, tf32, float16 or bfloat16; training: forward and backward, without the optimizer
+
+    Where the device was measured by `archc calibrate`, `.forecast` has the seconds that a step should take.
+    Raises SpecError, DeviceError (a ValueError) for a device or dtype that is not known.
+    """
+    from archc.analysis.roofline import roofline as bound
+    from archc.devices.catalogue import find, load_file
+    from archc.devices.device import Device
+
+    more = load_file(devices) if devices is not None else None
+    found = device if isinstance(device, Device) else find(fspath(device), more)
+    return bound(net if isinstance(net, Graph) else load(net), found, batch, dtype, training)
+
+
+def source(
+    net: Graph | str | PathLike[str], *, optimize: str = "", checkpoint: Checkpoint = None, input: Input = None, **params: Any
+) -> str:
+    """The PyTorch source of a network: a Python module that needs torch alone. `optimize` and `checkpoint` as in `build`."""
     from archc.lowering import lower
 
-    return lower(_loaded(net, input, params), optimize).source.text
+    return lower(_loaded(net, input, params), optimize, checkpoint).source.text
 
 
 def build(
@@ -60,6 +120,7 @@ def build(
     partial: bool = False,
     deployed: bool = False,
     optimize: str = "",
+    checkpoint: Checkpoint = None,
     autocast: str = "",
     compile: bool = False,
     input: Input = None,
@@ -73,6 +134,7 @@ def build(
     deployed: without what is there in training alone
     optimize: "inference" (batch normalization folded, dead layers dropped, in place, channels_last; in eval mode) or "train"
         (in place where autograd allows, channels_last)
+    checkpoint: what backward runs again in training, to keep less until then: "norms", "blocks", a file, or a CheckpointPlan
     autocast: a dtype, as bf16: each forward runs under torch.autocast; compile: through torch.compile
 
     Raises SpecError, WeightsError, PlaceError, ValueError.
@@ -80,7 +142,7 @@ def build(
     from archc.runtime.building import Wishes
     from archc.runtime.building import build as built
 
-    wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile)
+    wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile, checkpoint)
     return built(_loaded(net, input, params), wishes)
 
 

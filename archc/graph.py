@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from archc.initial import InitRule
+from archc.language.budget import Limit
 from archc.language.citation import Paper
 from archc.ops.facts import Facts, Weight
 from archc.shape import Shape
@@ -144,10 +145,10 @@ class Graph:
     """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
 
     `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
-    weights begin, in order.
+    weights begin, in order; `budget` are the limits on what it may cost.
     """
 
-    __slots__ = ("doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
+    __slots__ = ("budget", "doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
 
     def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
         self.name = name
@@ -161,6 +162,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.root = Scope("", None)
         self.promises: list[Promise] = []
+        self.budget: list[Limit] = []
 
     def deployed(self) -> Graph:
         """The network as it is used: without what is there in training alone."""
@@ -174,6 +176,7 @@ class Graph:
         kept.outputs = {name: v for name, v in self.outputs.items() if v.node is None or not v.node.train_only}
         kept.root = self.root
         kept.promises = self.promises
+        kept.budget = self.budget
         return kept
 
     def __getitem__(self, name: str) -> Node:

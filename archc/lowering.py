@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from os import PathLike
 
 from archc.analysis.cost import analyze
+from archc.checkpointing import CheckpointPlan, plan_of, spans
 from archc.emit.source import Source, source_of
 from archc.graph import Graph
 from archc.passes.pipeline import optimized
 from archc.passes.result import Result
+
+Checkpoint = CheckpointPlan | str | PathLike[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +27,19 @@ class Lowered:
         return self.result.graph
 
 
-def lower(graph: Graph, optimize: str = "") -> Lowered:
-    """The source of a network, after the passes of an optimization if one is named.
+def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None) -> Lowered:
+    """The source of a network, after the passes of an optimization if one is named, and with regions that run again in backward.
 
-    Raises ValueError where an operator says no PyTorch form, and for an unknown optimization.
+    Raises ValueError where an operator says no PyTorch form, for an unknown optimization and for a plan that cannot be
+    carried out; SpecError for a file with such a plan.
     """
     result = optimized(graph, optimize) if optimize else Result(graph)
-    return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
+    if checkpoint is None:
+        return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
+    if result.inference:
+        raise ValueError("a checkpoint plan is for training; leave it out, or optimize for train")
+    again = spans(result.graph, plan_of(result.graph, checkpoint))
+    return Lowered(source_of(result.graph, _notes(graph, optimize), again), result)
 
 
 def _notes(graph: Graph, optimize: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from archc.initial import INITIALIZERS
 from archc.language import library
 from archc.language.blocks import Block
+from archc.language.budget import FIGURES
 from archc.language.citation import ACCURACY, CLAIM, COUNTED, PAPER
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.spec import KEYS, METRICS
@@ -51,6 +52,7 @@ def _top() -> Schema:
         "input": shapes,
         "params": {"type": "object"},
         "expect": _expect(),
+        "budget": _budget(),
         "defaults": {"type": "object", "additionalProperties": {"type": "object"}},
         "init": {"type": "object", "additionalProperties": _initializer()},
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
@@ -66,6 +68,15 @@ def _expect() -> Schema:
     return {
         "type": "object",
         "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},
+        "additionalProperties": False,
+    }
+
+
+def _budget() -> Schema:
+    figure = {"type": ["integer", "number", "string"]}
+    return {
+        "type": "object",
+        "properties": {name: {**figure, "description": what} for name, what in FIGURES.items()},
         "additionalProperties": False,
     }
 

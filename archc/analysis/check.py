@@ -1,10 +1,11 @@
-"""`expect`: promises compared with what came out."""
+"""`expect` and `budget`: promises and limits compared with what came out."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
+from archc.analysis.budget import over
 from archc.analysis.cost import Layer, analyze, totals
 from archc.analysis.count import Count
 from archc.graph import Graph, Promise
@@ -20,7 +21,11 @@ _COUNTED = ("parameters", "weights", "biases", "macs", "flops", "activations")
 
 
 def check(graph: Graph) -> list[Diagnostic]:
-    """The promises of a spec that are not kept."""
+    """The promises of a spec that are not kept, and the limits that are passed."""
+    return [*_unkept(graph), *over(graph)]
+
+
+def _unkept(graph: Graph) -> list[Diagnostic]:
     if not graph.promises:
         return []
     layers = {id(layer.node): layer for layer in analyze(graph).layers}

@@ -58,6 +58,10 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
     for name, value in shown.items():
         yield 1, f"{name}: {text_of(value)}", f"--set {name}={changes[name]}" if name in changes else str(spec.params[name][1].span)
     yield from _init(graph, spec)
+    if graph.budget:
+        yield 0, "budget:", ""
+    for limit in graph.budget:
+        yield 1, f"{limit.figure}: {text_of(limit.text)}", str(limit.span)
 
 
 def _init(graph: Graph, spec: Spec) -> Iterator[Line]:

@@ -69,7 +69,7 @@ class Run:
 def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
     """The forward pass of the network as it is for training."""
     done = Run(batch, DTYPES[dtype])
-    for value, item in _items(graph, done.item).items():
+    for value, item in items_of(graph, done.item).items():
         block = contiguous((batch, *map(int, value.shape)))
         done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:
@@ -79,7 +79,7 @@ def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
     return done
 
 
-def _items(graph: Graph, item: int) -> dict[Value, int]:
+def items_of(graph: Graph, item: int) -> dict[Value, int]:
     """The bytes of a value of each input: indices have eight. What moves indices on takes them too."""
     takes = dict.fromkeys(graph.inputs.values(), "same")
     for node in reversed(graph.nodes):
@@ -99,9 +99,9 @@ def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
         inputs[0].storage.version += 1
         inputs[0].storage.needs_grad |= needs_grad
     elif facts.storage == VIEW:
-        outputs = tuple(_viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+        outputs = tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
     else:
-        outputs = tuple(_made(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
+        outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
     kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
     return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]))
 
@@ -112,7 +112,7 @@ def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
     return {storage: storage.version for storage in kept}
 
 
-def _viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
+def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
     """The input, moved on; a new storage from where that takes a copy."""
     block, storage, listed = x.block, x.storage, x.listed
     for move in moves:
@@ -124,7 +124,7 @@ def _viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
     return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed)
 
 
-def _made(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
+def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
     facts = node.facts
     sizes = (done.batch, *map(int, facts.outputs[index]))
     room = max(product(sizes), int(facts.room) * done.batch)

@@ -3,6 +3,7 @@
   archc build resnet50 -o resnet50.py
   archc build resnet50 --weights resnet50.pth -o net.safetensors -o net.onnx
   archc build resnet50 --optimize inference --explain-passes -o fast.py
+  archc build resnet50 --checkpoint norms -o lean.py
   archc build resnet50 --set classes=10 --weights r50.pth --partial -o start.pth
 
 Without -o, the source goes to standard output; with --weights and no -o, they
@@ -18,11 +19,12 @@ from pathlib import Path
 from textwrap import wrap
 
 from archc.analysis.memory import dtype_name
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compiled, show, spec_options, usable
 from archc.cli.files import write_whole
 from archc.graph import Graph
 from archc.lowering import lower
 from archc.passes.pipeline import OPTIMIZATIONS
+from archc.text.diagnostics import SpecError
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = {
@@ -49,6 +51,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fast = parser.add_argument_group("speed")
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
+    fast.add_argument(
+        "--checkpoint", metavar="PLAN", help="run parts again in backward to keep less until then: norms, blocks, or a file with a plan"
+    )
     where = parser.add_argument_group("where and as what")
     where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, meta or auto")
     where.add_argument("--dtype", metavar="DTYPE", help="float32, bf16, …")
@@ -67,7 +72,10 @@ def run(args: argparse.Namespace) -> int:
     if graph is None:
         return 2
     try:
-        lowered = lower(graph.deployed() if args.deployed else graph, args.optimize)
+        lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
+    except SpecError as error:
+        show(error.diagnostics)
+        return 2
     except ValueError as error:
         return _refused(str(error))
     if args.explain_passes:
@@ -111,6 +119,8 @@ def _wrong_options(args: argparse.Namespace) -> str | None:
     if args.optimize and args.optimize not in OPTIMIZATIONS:
         hint = did_you_mean(args.optimize, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
         return f"--optimize {args.optimize}: no optimization is called that;\n{hint}"
+    if args.checkpoint and args.output and not any(_kind(name) == "source" for name in args.output):
+        return "--checkpoint is about the source, and no -o FILE.py is given"
     if args.explain_passes and not args.optimize:
         return "--explain-passes is about --optimize, which is not given"
     return None

@@ -1,4 +1,6 @@
-"""Validate specs, and compare them with what their `expect` promises. Exit status 1 where a promise is not kept, 2 where a spec is wrong.
+"""Validate specs, and compare them with what their `expect` promises and their `budget` allows.
+
+Exit status 1 where a promise or a budget is not kept, 2 where a spec is wrong.
 
 archc check specs/
 archc check my.yaml --format github
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     found: list[Diagnostic] = []
-    names = [name for named in args.specs for name in _specs(named)]
+    names = [name for named in args.specs for name in specs_of(named)]
     kept = broken = wrong = 0
     for name in names:
         model = compiled(args, name)
@@ -37,7 +39,8 @@ def run(args: argparse.Namespace) -> int:
         broken += bool(unkept)
         kept += not unkept
     if args.format == "text":
-        told = [f"{count} {what}" for count, what in ((kept, "good"), (broken, "with promises not kept"), (wrong, "wrong")) if count]
+        kinds = ((kept, "good"), (broken, "with promises or budgets not kept"), (wrong, "wrong"))
+        told = [f"{count} {what}" for count, what in kinds if count]
         print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(told) or 'nothing to check'}")
         if found:
             print(draw_all(found, "text", colored(sys.stderr)), file=sys.stderr)
@@ -46,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     return 2 if wrong or not names else 1 if broken else 0
 
 
-def _specs(named: str) -> list[str]:
+def specs_of(named: str) -> list[str]:
     """The specs of a folder, or the one that is named. `specs` finds those that ship where there is no such folder."""
     path = Path(named)
     if path.is_dir():

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from archc.analysis.lint.finding import CODES as LINT
 from archc.text.diagnostics import CODES, Diagnostic, draw, printable
 
 FORMATS = ("text", "json", "github", "sarif")
@@ -44,7 +45,8 @@ def _github(one: Diagnostic) -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
     place = f"file={_property(one.span.source.name)},line={one.span.line},col={one.span.column},title={one.code}"
     text = printable(one.message) + (f" ({printable(one.hint)})" if one.hint else "")
-    return f"::{'error' if one.severity == 'error' else 'warning'} {place}::{text.replace('%', '%25')}"
+    level = {"error": "error", "note": "notice"}.get(one.severity, "warning")
+    return f"::{level} {place}::{text.replace('%', '%25')}"
 
 
 def _property(text: str) -> str:
@@ -56,7 +58,8 @@ def _property(text: str) -> str:
 def _sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
     """SARIF 2.1.0, as code scanning reads it."""
     used = sorted({one.code for one in found})
-    driver = {"name": "archc", "rules": [{"id": code, "shortDescription": {"text": CODES.get(code, code)}} for code in used]}
+    known = CODES | LINT
+    driver = {"name": "archc", "rules": [{"id": code, "shortDescription": {"text": known.get(code, code)}} for code in used]}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -14,7 +14,13 @@ from archc.text.suggest import did_you_mean
 COMMANDS = {
     "analyze": "every layer's shape, parameters, MACs, FLOPs and memory, and the totals",
     "check": "validate specs, and compare them with their `expect`",
+    "lint": "what is kept, copied or computed for nothing in training",
     "explain": "how each number of a layer comes about",
+    "memory": "the peak of a training step, or of inference: what it is made of, and where it is",
+    "fit": "the largest batch for a memory, and the least memory for a batch",
+    "time": "the least time that a device could take, layer by layer",
+    "devices": "the devices that `archc time` knows",
+    "calibrate": "measure this machine, for `archc time` to forecast with",
     "build": "the network as PyTorch source, as weights, as ONNX or torch.export",
     "compare": "networks side by side, with their ratios, and as a chart",
     "diff": "what changed between two specs, and what it costs",

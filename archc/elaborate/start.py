@@ -14,6 +14,7 @@ from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, 
 from archc.elaborate.unmet import check_unmet
 from archc.graph import Graph, Promise, Value
 from archc.language.blocks import RULE, is_name
+from archc.language.budget import read_limit
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
 from archc.language.functions import Unknown, budget
@@ -60,6 +61,7 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
         current = chains.run_chain(run, run.spec.layers, context, current)
     _outputs(run, context, current)
     _promises(run, env)
+    _budget(run, env)
     _check_defaults(run)
     check_unmet(run)
     initialize(run, lenient=bool(changes or inputs))
@@ -210,6 +212,17 @@ def _promises(run: Run, env: dict[str, Any]) -> None:
         if value is not Unknown:
             output = next(iter(run.graph.outputs.values()), None)
             run.graph.promises.append(Promise(metric, value, tree.span, None, output, ()))
+
+
+def _budget(run: Run, env: dict[str, Any]) -> None:
+    for figure, (_, tree) in run.spec.budget.items():
+        value = _value(run, tree, env)
+        if value is Unknown:
+            continue
+        try:
+            run.graph.budget.append(read_limit(figure, value, tree))
+        except Mistake as mistake:
+            run.mistake(mistake)
 
 
 def _check_defaults(run: Run) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from archc.graph import Node, Value
 from archc.plan.steps import Step
 
-RESERVED = {"self", "torch", "nn", "F", "super", "range", "OrderedDict", "_"}
+RESERVED = {"self", "torch", "nn", "F", "super", "range", "OrderedDict", "checkpoint", "_"}
 _SHORT = ("x", "y", "z")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archc.graph import Scope
 from archc.plan.classes import Class
 from archc.plan.parameters import follows
+from archc.plan.steps import Step
 from archc.shape import Shape
 
 _LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
@@ -58,13 +59,20 @@ def _beside(one: Class, parts: list[int], column: tuple[int, ...], before: tuple
     return f"{letter}'"
 
 
-def of_steps(one: Class, given: dict[Scope, Shape]) -> list[str]:
-    """The shape after each step, where it is another than before it."""
-    told = []
-    for steps in zip(*(one.aligned(part) for part in one.parts), strict=True):
+def of_steps(one: Class, given: dict[Scope, Shape]) -> dict[int, str]:
+    """The shape after each step, where it is another than before it, by the identity of the step's outputs."""
+    return _of_steps(one, given, [one.aligned(part) for part in one.parts])
+
+
+def _of_steps(one: Class, given: dict[Scope, Shape], aligned: Sequence[Sequence[Step | None]]) -> dict[int, str]:
+    told: dict[int, str] = {}
+    for steps in zip(*aligned, strict=True):
         there = [(index, step) for index, step in enumerate(steps) if step is not None]
         rows = [(index, value.shape, given[one.parts[index]]) for index, step in there for value in step.outputs[:1] if value is not None]
         before = [step.inputs[0].shape for _, step in there]
         changed = len(rows) == len(there) and [shape for _, shape, _ in rows] != before
-        told.append(spoken(one, rows) if changed else "")
+        first = there[0][1]
+        told[id(first.outputs)] = spoken(one, rows) if changed else ""
+        if first.body:
+            told |= _of_steps(one, given, [step.body for _, step in there])
     return told

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import keyword
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from textwrap import wrap
 
+from archc.emit.checkpoint import helpers
+from archc.emit.forward import Forward
 from archc.emit.initial import init_lines
-from archc.emit.layout import WIDTH, Call, Conditional, Doc, Named, Repeated, flat, laid, statement, wrapped
-from archc.emit.locals import Body
-from archc.emit.shapes import of_steps, spoken
+from archc.emit.layout import WIDTH, Call, Conditional, Doc, Named, Repeated, flat, laid, statement
+from archc.emit.shapes import spoken
 from archc.graph import Graph, Scope, Value
 from archc.ops.facts import literal
 from archc.plan.classes import Attribute, Class, Program
 from archc.plan.constructs import Chain, Construct, Leaf, Tensor, Use
 from archc.plan.parts import ATTRIBUTE, KEY, is_identifier
-from archc.plan.steps import Step
 from archc.shape import Shape
 from archc.signature import MISSING
 from archc.text.diagnostics import printable
@@ -31,9 +30,9 @@ class Source:
     name: str
 
 
-def source_of(graph: Graph, notes: list[str] | None = None) -> Source:
-    """The source of a network; `notes` are paragraphs of its docstring."""
-    writer = Writer(Program(graph), notes or [])
+def source_of(graph: Graph, notes: list[str] | None = None, again: Sequence[range] = ()) -> Source:
+    """The source of a network; `notes` are paragraphs of its docstring, `again` the places of layers that run again in backward."""
+    writer = Writer(Program(graph, again), notes or [])
     return Source(writer.text(), writer.name)
 
 
@@ -50,7 +49,7 @@ class Writer:
 
     def text(self) -> str:
         body = [*self._sources(), *(_class(self, one) for one in self.program.classes)]
-        code = "\n\n\n".join(body)
+        code = "\n\n\n".join([*helpers("\n".join(body)), *body])
         return "\n".join([*docstring(self._title(), 0), "", *self._imports(code), "", "", code, ""])
 
     def _title(self) -> list[str]:
@@ -58,10 +57,12 @@ class Writer:
 
     def _imports(self, code: str) -> list[str]:
         lines = ["from collections import OrderedDict"] if "OrderedDict(" in code else []
+        lines += ["from contextlib import nullcontext"] if "nullcontext(" in code else []
         lines += ["from fnmatch import fnmatchcase"] if "fnmatchcase(" in code else []
         lines += [""] if lines else []
         lines += ["import torch"] if re.search(r"\btorch\.", code) else []
         lines += ["import torch.nn.functional as F"] if re.search(r"\bF\.", code) else []
+        lines += ["import torch.utils.checkpoint"] if "torch.utils.checkpoint." in code else []
         return [*lines, "from torch import nn"]
 
     def _sources(self) -> list[str]:
@@ -104,7 +105,7 @@ def _class(writer: Writer, one: Class) -> str:
     lines = [f"class {one.name}({one.base}):", *docstring(_about(writer, one), 4), "", *_constructor(one)]
     if one.first.parent is None:
         lines += init_lines(writer.graph)
-    if one.base != "nn.Sequential":
+    if one.base != "nn.Sequential" or any(step.again for step in one.steps[one.first]):
         lines += ["", *_forward(writer, one)]
     return "\n".join(lines)
 
@@ -213,70 +214,8 @@ def _runs(items: list[Doc]) -> list[Doc]:
 
 
 def _forward(writer: Writer, one: Class) -> list[str]:
-    wires, scope = writer.program.parts.wires, one.first
-    takes, gives = wires.takes(scope), wires.gives(scope)
-    arguments = _arguments(scope, takes)
-    everything = [*gives, *writer.graph.heads.values()] if scope.parent is None else gives
-    steps = [_conditioned(one, step) for step in one.steps[scope]]
-    body = Body(arguments, steps, everything, [] if scope.parent is None else gives)
-    shapes = dict(zip(map(id, steps), of_steps(one, {part: _given(writer, part) for part in one.parts}), strict=True))
-    lines = list(body.lines())
-    returned = list(writer.returns(one, body.names))
-    text = ["    " + laid(Call("def forward(", ["self", *(name for _, name in arguments)], "):"), 4, 4)]
-    if (
-        lines
-        and lines[-1].step is not None
-        and not lines[-1].depth
-        and len(returned) == 1
-        and lines[-1].text.startswith(returned[0][7:] + " = ")
-    ):
-        last = lines.pop()
-        assert last.step is not None
-        returned = ["return " + last.text.partition(" = ")[2]]
-        shapes[0] = shapes[id(last.step)]
-    for line in lines:
-        text += _statement(line.text, shapes.get(id(line.step), ""), 8 + 4 * line.depth)
-    return text + [line for one in returned for line in _statement(one, shapes.get(0, ""), 8)]
-
-
-def _conditioned(one: Class, step: Step) -> Step:
-    """A step that not all parts have stands under a condition."""
-    if step.label not in one.flags:
-        return step
-    bears = step.label in [made.label for made in one.attributes]
-    return replace(step, test=f"self.{step.label} is not None" if bears else f"self.{step.label}")
-
-
-def _statement(text: str, shape: str, indent: int) -> list[str]:
-    """A statement with the shape of its value, if there is room."""
-    if text.startswith("del "):
-        return [" " * indent + "del " + names.rstrip(",") for names in wrap(text[4:], WIDTH - indent - 4)]
-    lead, equals, value = text.partition(" = ")
-    if text.startswith("return "):
-        lead, equals, value = "return ", "", text[7:]
-    lines = wrapped(lead + equals, value, indent) if value else [" " * indent + text]
-    if shape and len(lines) == 1 and len(lines[0]) + 4 + len(shape) <= WIDTH:
-        return [f"{lines[0]}  # {shape}"]
-    return lines
-
-
-def _arguments(scope: Scope, takes: list[Value]) -> list[tuple[Value, str]]:
-    """Names for what comes in: those of the spec or block, `x` for what has none."""
-    named: dict[Value, str] = {}
-    spoken = zip(scope.inputs, scope.names, strict=False) if scope.parent is not None else ((value, value.name) for value in takes)
-    for value, name in spoken:
-        named.setdefault(value, "" if name == "input" else name)
-    taken: set[str] = set()
-    found = []
-    for value in takes:
-        own = named.get(value) or (value.node.label if value.node is not None else value.name)
-        fits = is_identifier(own) and own not in ("self", "torch", "nn", "F", "_", "input") and not own.startswith("__")
-        name = "x" if not named.get(value) and "x" not in taken and (value is takes[0] or not fits) else own if fits else "y"
-        while name in taken or keyword.iskeyword(name):
-            name += "_"
-        taken.add(name)
-        found.append((value, name))
-    return found
+    given = {part: _given(writer, part) for part in one.parts}
+    return Forward(one, writer.program.parts.wires, writer.graph, given).text(writer.returns)
 
 
 def docstring(paragraphs: list[str], indent: int) -> list[str]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from archc.language import citation
 from archc.language.blocks import RULE, Block, check_chain, is_name, read_blocks, unknown_keys
+from archc.language.budget import FIGURES
 from archc.language.entries import Chain, read_chain
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
@@ -24,6 +25,7 @@ KEYS = {
     "input": "the shape of the input without a batch axis, or a mapping of names to shapes",
     "params": "named values, changed by `--set name=value`",
     "expect": "what `archc check` compares: parameters, macs, …",
+    "budget": "what it may cost: limits that `archc check` holds it to",
     "published": "figures that others print of it, for `archc explain --paper`",
     "defaults": "default arguments of layers and blocks, for the whole spec",
     "init": "how weights begin: layers and names of tensors to initializers",
@@ -32,7 +34,7 @@ KEYS = {
     "outputs": "the values that come out; the last layer unless given",
     "train": "a training recipe",
 }
-BY_KEY = ("params", "defaults", "init", "blocks", "expect")  # inherited key by key; anything else whole
+BY_KEY = ("params", "defaults", "init", "blocks", "expect", "budget")  # inherited key by key; anything else whole
 METRICS = {
     **citation.COUNTED,
     "params": "learned values",
@@ -66,6 +68,7 @@ class Spec:
     layers_span: Span | None = None
     outputs: t.Tree | None = None
     train: t.Tree | None = None
+    budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     no_params: bool = False
     no_blocks: bool = False
 
@@ -128,6 +131,7 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         base.layers_span,
         base.outputs,
         base.train,
+        dict(base.budget),
         base.no_params,
         base.no_blocks,
     )
@@ -182,6 +186,7 @@ def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> 
 _EXAMPLES = {
     "params": "params: {classes: 1000}",
     "expect": "expect: {parameters: 25.6M}",
+    "budget": 'budget: {parameters: "<= 5M", train_memory: "<= 8GiB @ batch 64"}',
     "defaults": "defaults: {batchnorm: {eps: 0.001}}",
     "init": "init: {conv: kaiming_normal}",
 }
@@ -205,6 +210,15 @@ def _read_expect(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
             diagnostics.error("A201", name.span, f'"{name.value}" is no figure', hint)
         else:
             spec.expect["parameters" if name.value == "params" else str(name.value)] = name, wanted
+
+
+def _read_budget(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    for name, limit in _rows(value, key, "figures to limits", diagnostics):
+        if name.value in FIGURES:
+            spec.budget[str(name.value)] = name, limit
+        else:
+            hint = did_you_mean(str(name.value), FIGURES) or f"there are {', '.join(FIGURES)}"
+            diagnostics.error("A201", name.span, f'"{name.value}" is no figure of a budget', hint)
 
 
 def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
@@ -247,6 +261,7 @@ _READERS: dict[str, Reader] = {
     "train": _tree("train"),
     "params": _read_params,
     "expect": _read_expect,
+    "budget": _read_budget,
     "defaults": _read_defaults,
     "init": _read_init,
     "blocks": _read_blocks,

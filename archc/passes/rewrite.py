@@ -22,6 +22,7 @@ class Copy:
         self.graph.paper = graph.paper
         self.graph.inputs = dict(graph.inputs)
         self.graph.promises = graph.promises
+        self.graph.budget = graph.budget
         self.moved: dict[Value, Value] = {}
         self.nodes: dict[Node, Node] = {}
         self.scopes: dict[Scope, Scope] = {graph.root: self.graph.root}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from archc.graph import Graph, Node, Scope, Value
@@ -11,7 +11,8 @@ from archc.ops.facts import Module
 from archc.plan.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
 from archc.plan.parameters import Parameter, parameters_of, python_name
 from archc.plan.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
-from archc.plan.steps import Step, steps_of
+from archc.plan.reruns import gathered
+from archc.plan.steps import Step, steps_of, structure
 from archc.plan.variants import Form, may_vary, merged, missing
 
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
@@ -61,9 +62,10 @@ class Class:
 class Program:
     """The classes of a network, each after those that it uses; the last is the network."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
+        """`again` are the places of layers that run again in backward, those around others first."""
         self.graph = graph
-        self.parts = Parts(graph)
+        self.parts = Parts(graph, again)
         self.steps: dict[Scope, list[Step]] = {}
         self._keys: dict[Hashable, int] = {}
         self._stands: dict[int, int] = {}  # from the structure of a form to that of the whole
@@ -144,20 +146,14 @@ class Program:
         items = tuple((child.label, self._child_key(child)) for child in self.parts.bearing(scope))
         if kind != CLASS:
             return self._interned((kind, items))
-        steps = self.steps[scope] = steps_of(self.parts, scope)
+        steps = self.steps[scope] = gathered(self.parts, scope, steps_of(self.parts, scope))
         numbers: dict[Value, int] = {}
         for value in self.parts.wires.takes(scope):
             numbers[value] = len(numbers)
-        told: list[Hashable] = []
-        for step in steps:
-            inputs = tuple(numbers[value] for value in step.inputs)
-            made = [value for value in step.outputs if value is not None]
-            numbers.update((value, len(numbers) + i) for i, value in enumerate(made))
-            outputs = tuple(-1 if value is None else numbers[value] for value in step.outputs)
-            told.append((step.text, inputs, outputs, step.training))
+        told = structure(steps, numbers)
         gives = tuple(numbers[value] for value in self.parts.wires.gives(scope))
         root = scope.parent is None
-        return self._interned((kind, root, scope.block, items, tuple(told), len(self.parts.wires.takes(scope)), gives))
+        return self._interned((kind, root, scope.block, items, told, len(self.parts.wires.takes(scope)), gives))
 
     def _child_key(self, child: Node | Scope) -> int:
         if isinstance(child, Scope):
@@ -233,7 +229,9 @@ class Program:
 
 def _name(classes: list[Class], graph: Graph) -> None:
     """Names for the classes: those of their blocks; of several forms of a block, the one that is used most has it."""
-    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False"} | {name for one in graph.nodes for name in _brought(one)}
+    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False", "Rerun", "Checkpointed"} | {
+        name for one in graph.nodes for name in _brought(one)
+    }
     taken |= {parameter.name for one in classes for parameter in one.parameters}
     root = classes[-1]
     root.name = _free(camel(graph.name), taken, "Network")

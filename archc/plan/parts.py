@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import keyword
 import re
+from collections.abc import Sequence
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.plan.constructs import of_node
+from archc.plan.regions import Regions
 from archc.plan.shares import Shares
 from archc.plan.wires import Wires
 
@@ -21,13 +23,14 @@ _PLAIN_CALL = "{self}({0})"
 class Parts:
     """The kind of each part, and how its children are reached."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
         self.graph = graph
         self.wires = Wires(graph)
         self.shares = Shares(self.wires)
         self._kinds: dict[Scope, str] = {}
         self._bearing: dict[Scope, list[Node | Scope]] = {}
         self._styles: dict[Scope, str] = {}
+        self.regions = Regions(self.wires, lambda scope: self.kind(scope) == CLASS, again)
 
     def kind(self, scope: Scope) -> str:
         found = self._kinds.get(scope)

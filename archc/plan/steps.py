@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass, field
 
 from archc.graph import Node, Scope, Value
 from archc.ops.facts import Module
@@ -12,7 +12,10 @@ from archc.plan.parts import CALL, HOLDER, Parts
 
 @dataclass(slots=True)
 class Step:
-    """One statement. `text` has its inputs as {0}, {1}; an output that nobody uses is None. `label` is what it may be called."""
+    """One statement. `text` has its inputs as {0}, {1}; an output that nobody uses is None. `label` is what it may be called.
+
+    A step that runs again in backward may have steps of its own: `body`, in a method called `method`.
+    """
 
     text: str
     inputs: list[Value]
@@ -21,6 +24,22 @@ class Step:
     training: bool  # there in training alone, in a part that is there always
     of: Node | Scope
     test: str = ""  # a condition: without it, the value is the first input
+    again: bool = False
+    body: list[Step] = field(default_factory=list)
+    method: str = ""
+
+
+def structure(steps: list[Step], numbers: dict[Value, int]) -> tuple[Hashable, ...]:
+    """Equal for steps that do the same. `numbers` stand for the values that are there, and get those that are made."""
+    told: list[Hashable] = []
+    for step in steps:
+        inputs = tuple(numbers[value] for value in step.inputs)
+        body = structure(step.body, dict(numbers)) if step.body else ()
+        made = [value for value in step.outputs if value is not None]
+        numbers.update((value, len(numbers) + i) for i, value in enumerate(made))
+        outputs = tuple(-1 if value is None else numbers[value] for value in step.outputs)
+        told.append((step.text, inputs, outputs, step.training, body))
+    return tuple(told)
 
 
 def steps_of(parts: Parts, level: Scope) -> list[Step]:
@@ -36,7 +55,7 @@ def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
     for child in parts.wires.children(scope):
         if isinstance(child, Node):
             yield _of_node(parts, level, child)
-        elif parts.kind(child) == HOLDER:
+        elif parts.kind(child) == HOLDER or child in parts.regions.opened:
             yield from _steps(parts, level, child)
         elif parts.kind(child) == CALL:
             yield _of_copy(parts, level, child)

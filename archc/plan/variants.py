@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archc.graph import Scope, Value
+from archc.graph import Node, Scope, Value
 from archc.plan.parts import ATTRIBUTE, HOLDER, Parts, is_identifier
-from archc.plan.steps import Step
+from archc.plan.steps import Step, structure
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,18 @@ def _signature(scope: Scope) -> tuple[str, str, tuple[str, ...]]:
 def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
     inputs = [stands.get(value) for value in step.inputs] == list(other.inputs)
     used = [value is None for value in step.outputs] == [value is None for value in other.outputs]
-    return inputs and used and step.text == other.text and step.training == other.training
+    if not (inputs and used) or step.text != other.text or step.training != other.training:
+        return False
+    mine, theirs = (structure(one.body, {value: at for at, value in enumerate(one.inputs)}) for one in (step, other))
+    return mine == theirs
 
 
 def _can_lack(whole: Form, index: int) -> bool:
     """Whether a step may be left out: it has one value, and nothing reads its first input after it."""
     step = whole.steps[index]
-    if len(step.outputs) != 1 or step.outputs[0] is None or not step.inputs or step.training or not is_identifier(step.label):
+    plain = len(step.outputs) == 1 and step.outputs[0] is not None and step.inputs and not step.training and not step.again
+    around = step.of.scope if isinstance(step.of, Node) else step.of.parent
+    if not plain or not is_identifier(step.label) or around is not whole.scope:
         return False
     first = step.inputs[0]
     later = [value for other in whole.steps[index + 1 :] for value in other.inputs]

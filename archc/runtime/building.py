@@ -13,7 +13,7 @@ from torch import nn
 
 from archc.emit.source import Source
 from archc.graph import Graph
-from archc.lowering import Lowered, lower
+from archc.lowering import Checkpoint, Lowered, lower
 from archc.runtime.folding import folded
 from archc.runtime.module import class_of
 from archc.runtime.place import device_of, dtype_of, place
@@ -30,6 +30,7 @@ class Wishes:
     optimize: inference or train
     autocast: a dtype, in which each forward computes what is safe in it
     compiled: whether torch.compile takes the module
+    checkpoint: what backward runs again: a plan, a file with one, blocks or norms
     """
 
     device: str | None = None
@@ -42,6 +43,7 @@ class Wishes:
     optimize: str = ""
     autocast: str = ""
     compiled: bool = False
+    checkpoint: Checkpoint = None
 
 
 def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
@@ -55,7 +57,7 @@ def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
         device_of(wishes.device)  # before any work is done for one that is not there
     autocast = str(dtype_of(wishes.autocast)).removeprefix("torch.") if wishes.autocast else ""
     wanted = graph.deployed() if wishes.deployed else graph
-    lowered = lower(wanted, wishes.optimize)
+    lowered = lower(wanted, wishes.optimize, wishes.checkpoint)
     plain = lowered if lowered.graph is graph else lower(graph)
     start = "meta" if wishes.device == "meta" else "cpu"
     module, loaded = _with_weights(plain, wanted, wishes, start, autocast)

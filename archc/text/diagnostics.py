@@ -48,6 +48,7 @@ CODES = {
     "A704": "an unknown package of blocks",
     "A705": "a plugin that cannot be used",
     "A801": "a promise in `expect` that is not kept",
+    "A802": "a limit in `budget` that is passed",
     "A901": "`from` names a numbered layer",
 }
 

@@ -1,0 +1,99 @@
+"""How large a batch fits a memory, how much memory a batch needs, and what else would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from archc.analysis.timeline import Options, Timeline, inference, training
+from archc.graph import Graph
+
+MOST = 2**20  # images; beyond it no search goes
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another way to train, what it needs at a batch, and the largest batch that fits."""
+
+    name: str
+    options: Options
+    needed: int | None
+    largest: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Simulations of one network, each done once."""
+
+    graph: Graph
+    inference: bool = False
+
+    def timeline(self, options: Options) -> Timeline:
+        return inference(self.graph, options) if self.inference else training(self.graph, options)
+
+    def needed(self, options: Options) -> int:
+        return self.timeline(options).needed_bytes
+
+    def largest(self, options: Options, memory: int) -> int:
+        """The largest batch that fits a memory; 0 where one image is too much. What is allocated bounds it, fragments may cost some."""
+
+        def allocated(batch: int) -> int:
+            found = self.timeline(replace(options, batch=batch))
+            return found.allocated_bytes + found.workspace if options.device == "cuda" else found.peak_bytes
+
+        def fits(batch: int) -> bool:
+            return self.timeline(replace(options, batch=batch)).fits(memory)
+
+        high = largest(allocated, memory)
+        low, step = high, 1
+        while low > 0 and not fits(low):
+            high, low, step = low, max(low - step, 0), 2 * step
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        return low
+
+    def alternatives(self, options: Options, memory: int | None, batch: int | None) -> Iterator[Alternative]:
+        """The options themselves, then others, one change at a time."""
+        for name, one in ways(options, self.inference):
+            needed = self.needed(replace(one, batch=batch)) if batch else None
+            yield Alternative(name, one, needed, self.largest(one, memory) if memory else None)
+
+
+def largest(needed: Callable[[int], int], memory: int) -> int:
+    """A search between a batch that fits and one that does not. Memory grows nearly by a straight line, along which it guesses."""
+    low, below = 1, needed(1)
+    if below > memory:
+        return 0
+    high, above = 8, needed(8)
+    while above <= memory:
+        if high >= MOST:
+            return MOST
+        guess = high + (memory - above) * (high - low) // max(above - below, 1) + 1
+        low, below, high = high, above, min(max(guess, high + 1), 1024 * high, MOST)
+        above = needed(high)
+    while high - low > 1:
+        guess = low + (memory - below) * (high - low) // max(above - below, 1)
+        middle = min(max(guess, low + (high - low) // 16, low + 1), high - 1 - (high - low) // 16)
+        size = needed(middle)
+        if size <= memory:
+            low, below = middle, size
+        else:
+            high, above = middle, size
+    return low
+
+
+def ways(options: Options, forward: bool) -> Iterator[tuple[str, Options]]:
+    yield "as asked", options
+    if options.dtype == "float32" and not options.amp:
+        if forward:
+            yield "bfloat16", replace(options, dtype="bfloat16")
+            return
+        yield "under autocast to bfloat16", replace(options, amp="bfloat16")
+    if forward:
+        return
+    if options.how != "fused" and options.optimizer in ("adam", "adamw"):
+        yield f"fused {options.optimizer}", replace(options, how="fused")
+    for other in ("momentum", "sgd"):
+        if options.optimizer != other and (options.optimizer, other) != ("sgd", "momentum"):
+            yield f"with {other}", replace(options, optimizer=other, how="")

@@ -1,0 +1,265 @@
+"""What backward allocates, layer by layer: gradients of inputs and weights, and what they need on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from archc.analysis.storages import Step, Storage, Tensor
+from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
+from archc.graph import Node, Value
+from archc.ops.facts import VIEW, Weight
+from archc.ops.layout import Entry, Part
+from archc.shape import product
+
+
+class Grad(NamedTuple):
+    """A gradient in a block. What is not `dense` is never added to in place."""
+
+    block: Block
+    dense: bool = True
+
+
+@dataclass(slots=True)
+class Backward:
+    """The state of a backward pass: the gradients that wait for their layer, and those of weights."""
+
+    tape: Tape
+    batch: int
+    item: int
+    same: dict[Value, Value]  # a value that is another one's tensor, by that
+    held: dict[Storage, Block]
+    tensors: dict[Value, Tensor]
+    halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
+    waiting: dict[Value, Grad] = field(default_factory=dict)
+    weights: dict[tuple[Node, int], Block] = field(default_factory=dict)
+    missing: list[Value] = field(default_factory=list)  # outputs of the layer at hand to which no gradient came
+
+    def bytes(self, value: Value) -> int:
+        return self.batch * value.shape.values * self.tensors[value].storage.item
+
+    def new(self, size: int, node: Node) -> Block:
+        return self.tape.new(size, BACKWARD, node)
+
+    def add(self, value: Value, grad: Grad, node: Node) -> None:
+        """Adds to what waits for a value: in place where nothing else holds that, else into a new block."""
+        key = self.same.get(value, value)
+        old = self.waiting.get(key)
+        if old is None:
+            self.waiting[key] = grad
+        elif old.dense and old.block.refs == 1:
+            self.tape.free(grad.block)
+        else:
+            self.waiting[key] = Grad(self.new(self.bytes(value), node))
+            self.tape.free(old.block)
+            self.tape.free(grad.block)
+
+    def step(self, step: Step) -> None:
+        """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
+        found = [self.waiting.pop(self.same.get(value, value), None) for value in step.node.outputs]
+        grads = [grad for grad in found if grad is not None]
+        self.missing = [value for value, grad in zip(step.node.outputs, found, strict=True) if grad is None]
+        if grads:
+            RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
+        else:
+            self.release(step)
+
+    def release(self, step: Step, grads: list[Grad] | None = None) -> None:
+        """Frees what was kept for a layer, and the gradients that came to it."""
+        for storage in step.kept:
+            self.tape.free(self.held[storage])
+        for grad in grads or ():
+            self.tape.free(grad.block)
+
+    def weight(self, step: Step) -> list[tuple[int, Block]]:
+        """New gradients of the weights; of cast weights, those of their copies."""
+        half = self.halves(step.node)
+        return [
+            (i, self.tape.new(weight.values * (2 if half else self.item), TEMPORARY if half else GRADIENTS, step.node))
+            for i, weight in enumerate(step.node.facts.owned)
+            if weight.role != "buffer"
+        ]
+
+    def adopt(self, step: Step, made: list[tuple[int, Block]]) -> None:
+        """A parameter takes its gradient over; that of a second use is added to the first."""
+        owner = step.node.shared or step.node
+        for i, one in made:
+            block = one
+            if one.kind == TEMPORARY:
+                block = self.tape.new(2 * one.bytes, GRADIENTS, step.node)
+                self.tape.free(one)
+            if (owner, i) in self.weights:
+                self.tape.free(block)
+            else:
+                self.weights[owner, i] = block
+
+
+Rule = Callable[[Backward, Step, list[Grad]], None]
+
+
+def wanted(step: Step) -> list[Value]:
+    return [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
+
+
+def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A new gradient for each input and weight, all at once."""
+    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    weights = at.weight(step)
+    at.release(step, grads)
+    at.adopt(step, weights)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+
+
+def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A layer over a padded copy: the gradient of the copy first, then of what lies inside."""
+    size = max((s.bytes for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage), default=0)
+    values = wanted(step)
+    inner = [at.new(size, step.node) for _ in values]
+    weights = at.weight(step)
+    at.release(step, grads)
+    at.adopt(step, weights)
+    for value, block in zip(values, inner, strict=True):
+        grad = Grad(at.new(at.bytes(value), step.node))
+        at.tape.free(block)
+        at.add(value, grad, step.node)
+
+
+def _windowed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    form = step.node.facts.torch
+    apart = "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros"
+    (_padded if apart else _plain)(at, step, grads)
+
+
+def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """The same storage, seen otherwise. A part gives a gradient of the whole, with zeros around it."""
+    (value,) = step.node.inputs[:1]
+    if step.outputs[0] is step.inputs[0]:  # the very tensor: it has waited for this value's layer already
+        at.add(value, grads[0], step.node)
+        at.release(step)
+        return
+    if step.node.facts.listed:
+        zeros = [at.tape.new(at.bytes(out), TEMPORARY, step.node) for out in at.missing]
+        block = at.new(at.bytes(value), step.node)
+        for zero in zeros:
+            at.tape.free(zero)
+        at.release(step, grads)
+        at.add(value, Grad(block), step.node)
+        return
+    grad = grads[0]
+    block_sizes = [step.inputs[0].block]
+    moves = step.node.facts.moves[0] if step.node.facts.moves else ()
+    for move in moves:
+        seen = move.view(block_sizes[-1])
+        if seen is None:
+            break
+        block_sizes.append(seen)
+    for before, move in reversed(list(zip(block_sizes, moves, strict=False))):
+        if isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis]):
+            whole = at.new(product(before.sizes) * at.item, step.node)
+            at.tape.free(grad.block)
+            grad = Grad(whole)
+    at.release(step)
+    at.add(value, grad, step.node)
+
+
+def _shared(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A sum hands its gradient on to each value; where one was stretched, the sum over what it was stretched along."""
+    (grad,) = grads
+    size = at.bytes(step.node.output)
+    made = []
+    for value in wanted(step):
+        if at.bytes(value) == size:
+            grad.block.refs += 1
+            made.append((value, grad))
+        else:
+            made.append((value, Grad(at.new(at.bytes(value), step.node))))
+    at.release(step, grads)
+    for value, one in reversed(made) if len(made) > 2 else made:
+        at.add(value, one, step.node)
+
+
+def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
+    scaled = Grad(at.new(at.bytes(step.node.output), step.node), grads[0].dense)
+    at.tape.free(grads[0].block)
+    _shared(at, step, [scaled])
+
+
+def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Each value gets its strip of the whole."""
+    (grad,) = grads
+    axis = int(step.node.args.get("axis", 0)) % len(step.node.output.shape)
+    dense = at.batch * product(step.node.output.shape[:axis]) == 1
+    values = wanted(step)
+    grad.block.refs += len(values)
+    at.release(step, grads)
+    for value in values:
+        at.add(value, Grad(grad.block, dense), step.node)
+
+
+def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """For two factors, each gradient in the size of the product; then sums, where a factor was stretched."""
+    size = at.bytes(step.node.output)
+    values = wanted(step)
+    whole = [at.new(size, step.node) for _ in values]
+    made = []
+    for value, block in zip(values, whole, strict=True):
+        if at.bytes(value) == size:
+            made.append((value, Grad(block)))
+        else:
+            made.append((value, Grad(at.new(at.bytes(value), step.node))))
+            at.tape.free(block)
+    at.release(step, grads)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+
+
+def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A learned factor: its gradient is first as large as the value."""
+    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
+    weights = at.weight(step)
+    at.tape.free(whole)
+    at.release(step, grads)
+    at.adopt(step, weights)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+
+
+def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """What is added to every image: the gradient itself, and its sum over the images."""
+    weights = at.weight(step)
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, grads[0], step.node)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A class token before the others: strips of the whole, the token's summed over the images."""
+    weights = at.weight(step)
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, Grad(grads[0].block, at.batch == 1), step.node)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+def parameters(node: Node) -> list[Weight]:
+    return [weight for weight in node.facts.owned if weight.role != "buffer"]
+
+
+RULES: dict[str, Rule] = {
+    "add": _shared,
+    "average": _average,
+    "concat": _joined,
+    "mul": _product,
+    "layer_scale": _scaled,
+    "position_embedding": _placed,
+    "class_token": _headed,
+    "conv": _windowed,
+    "maxpool": _windowed,
+    "avgpool": _windowed,
+}

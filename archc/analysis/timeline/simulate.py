@@ -1,0 +1,242 @@
+"""A training step, and inference, run on a tape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import archc.analysis.timeline.composite  # noqa: F401  (its rules)
+from archc.analysis.memory import DTYPES
+from archc.analysis.storages import Run, Storage, run
+from archc.analysis.timeline.autocast import cast, low
+from archc.analysis.timeline.backward import Backward, Grad
+from archc.analysis.timeline.evaluation import evaluated
+from archc.analysis.timeline.forward import Forward, masks, numbers
+from archc.analysis.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
+from archc.analysis.timeline.order import order
+from archc.analysis.timeline.result import Timeline
+from archc.analysis.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
+from archc.graph import Graph, Node, Value
+
+FLOATS = ("float32", "float64", "float16", "bfloat16")
+LOSSES = ("auto", "cross_entropy", "mse", "sum")
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a network is trained.
+
+    optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: foreach, loop or fused, torch.optim's own choice unless given
+    loss: of each output, and their sum: cross_entropy, mse, sum; auto is cross_entropy for a vector of classes, else mse
+    device: cpu or cuda
+    amp: bfloat16 or float16, where the forward pass runs under torch.autocast
+    """
+
+    batch: int = 1
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    how: str = ""
+    loss: str = "auto"
+    device: str = "cpu"
+    amp: str = ""
+
+
+def training(graph: Graph, options: Options) -> Timeline:
+    """One step of training in its steady state: state of the optimizer is there, gradients are set to None after each step."""
+    _known(options)
+    return _Training(graph, options).timeline()
+
+
+def inference(graph: Graph, options: Options) -> Timeline:
+    """One forward pass in eval mode without gradients. The result of the pass before is gone."""
+    _known(options)
+    run = evaluated(graph, options.batch, options.amp or options.dtype)
+    if options.amp:
+        cast(graph, run, options.device)
+    tape = Tape()
+    forward = Forward(tape, run, False, options.device)
+    for node in graph.nodes:
+        if node.shared is None:
+            _own(tape, node, DTYPES[options.dtype])
+    for value in graph.inputs.values():
+        storage = run.tensors[value].storage
+        forward.held[storage] = tape.new(storage.bytes, BATCH)
+    tape.mark("start", None)
+    forward.go(order(graph, training=False))
+    tape.mark("end", None)
+    return Timeline(graph, options, "", tape)
+
+
+def _never(node: Node) -> bool:
+    return False
+
+
+def _known(options: Options) -> None:
+    for what, word, there in (
+        ("optimizer", options.optimizer, OPTIMIZERS),
+        ("dtype", options.dtype, FLOATS),
+        ("loss", options.loss, LOSSES),
+        ("device", options.device, ("cpu", "cuda")),
+        ("autocast", options.amp, ("", "bfloat16", "float16")),
+        ("implementation", options.how, ("", *IMPLEMENTATIONS)),
+    ):
+        if word not in there:
+            raise ValueError(f"no {what} is called {word}; there are {', '.join(filter(None, there))}")
+    if options.batch < 1:
+        raise ValueError(f"a batch has 1 image or more, not {options.batch}")
+
+
+def _own(tape: Tape, node: Node, item: int) -> None:
+    """The tensors of a layer."""
+    for weight in node.facts.owned:
+        size = weight.values * (8 if weight.dtype == "int64" else item)
+        tape.new(size, BUFFERS if weight.role == "buffer" else PARAMETERS, node)
+
+
+class _Training:
+    def __init__(self, graph: Graph, options: Options) -> None:
+        self.graph = graph
+        self.options = options
+        self.how = options.how or usual(options.optimizer, options.device)
+        self.item = DTYPES[options.dtype]
+        self.run: Run = run(graph, options.batch, options.amp or options.dtype)
+        if options.amp:
+            cast(graph, self.run, options.device)
+        if options.device == "cuda":
+            masks(self.run)
+        else:
+            numbers(self.run)
+        self.tape = Tape()
+        self.forward = Forward(self.tape, self.run, True, options.device)
+        self.outputs = [*graph.outputs.values(), *graph.heads.values()]
+
+    def timeline(self) -> Timeline:
+        owners = [node for node in self.graph.nodes if node.shared is None]
+        shapes = [weight.shape for node in owners for weight in node.facts.owned if weight.role != "buffer"]
+        self._start(owners, shapes)
+        before = self._previous()
+        self.tape.mark("start", None)
+        self.forward.go(order(self.graph, training=True))
+        for block in before:
+            self.tape.free(block)
+        backward = self._backward()
+        self._loss(backward)
+        for step in reversed(self.run.steps):
+            backward.step(step)
+            self.tape.mark("backward", step.node)
+        self.tape.free(self.one)
+        self._step(backward, shapes)
+        return Timeline(self.graph, self.options, self.how, self.tape)
+
+    def _start(self, owners: list[Node], shapes: list[tuple[int, ...]]) -> None:
+        """What is there all the time."""
+        for node in owners:
+            _own(self.tape, node, self.item)
+        for size in state_bytes(self.options.optimizer, shapes, self.item, self.options.device, self.how):
+            self.tape.new(size, OPTIMIZER)
+        for value in self.graph.inputs.values():
+            storage = self.run.tensors[value].storage
+            self.forward.held[storage] = self.tape.new(storage.bytes, BATCH)
+        for value in self.outputs:
+            self.tape.new(self._target(value), BATCH)
+
+    def _way(self, value: Value) -> str:
+        auto = "cross_entropy" if len(value.shape) == 1 else "mse"
+        return auto if self.options.loss == "auto" else self.options.loss
+
+    def _target(self, value: Value) -> int:
+        """Class indices have eight bytes."""
+        way = self._way(value)
+        if way == "cross_entropy":
+            return 8 * self.options.batch * value.shape.values // value.shape[0]
+        return self._bytes(value) if way == "mse" else 0
+
+    def _bytes(self, value: Value) -> int:
+        return self.options.batch * value.shape.values * self.item
+
+    def _previous(self) -> list[Block]:
+        """The names of the step before still hold its outputs and its loss."""
+        storages: dict[Storage, None] = dict.fromkeys(self.run.tensors[value].storage for value in self.outputs)
+        found = [self.tape.new(storage.bytes, PASSING) for storage in storages if storage.made_by is not None]
+        size = self._scalar(self.outputs[0]) if len(self.outputs) == 1 else self.item
+        self.before = self.tape.new(size, PASSING)
+        return found
+
+    def _scalar(self, value: Value) -> int:
+        """PyTorch's mean-square loss is one number in a storage as large as the output."""
+        return self._bytes(value) if self._way(value) == "mse" else self.item
+
+    def _backward(self) -> Backward:
+        same: dict[Value, Value] = {}
+        for step in self.run.steps:
+            for value, tensor in zip(step.node.outputs, step.outputs, strict=True):
+                if step.node.facts.storage == "view" and tensor is step.inputs[0]:
+                    source = step.node.inputs[0]
+                    same[value] = same.get(source, source)
+        device, amp = self.options.device, bool(self.options.amp)
+        halves = partial(low, device=device) if amp else _never
+        return Backward(self.tape, self.options.batch, self.item, same, self.forward.held, self.run.tensors, halves)
+
+    def _loss(self, backward: Backward) -> None:
+        """The loss of each output, their sum, and backward up to the outputs."""
+        losses: list[Block] = []
+        kept = [self._loss_of(value, losses) for value in self.outputs]
+        for _ in losses[1:]:
+            losses.append(self.tape.new(self.item, PASSING))
+        for block in losses[:-1]:
+            self.tape.free(block)
+        self.tape.free(self.before)
+        self.tape.mark("loss", None)
+        self.one = self.tape.new(self.item, BACKWARD)
+        for value, blocks in reversed(list(zip(self.outputs, kept, strict=True))):
+            if self._needs_grad(value):
+                self._loss_grad(value, blocks, backward)
+            else:
+                for block in blocks:
+                    self.tape.free(block)
+
+    def _needs_grad(self, value: Value) -> bool:
+        return self.run.tensors[value].storage.needs_grad
+
+    def _loss_of(self, value: Value, losses: list[Block]) -> list[Block]:
+        """What the loss of an output keeps."""
+        way = self._way(value)
+        if way == "cross_entropy":
+            kept = [self.tape.new(self._bytes(value), KEPT), self.tape.new(self.item, KEPT)]
+        else:
+            kept = []
+            if way == "mse":
+                block = self.forward.held[self.run.tensors[value].storage]
+                block.refs += 1
+                kept = [block]
+        losses.append(self.tape.new(self._scalar(value), PASSING))
+        return kept
+
+    def _loss_grad(self, value: Value, kept: list[Block], backward: Backward) -> None:
+        way = self._way(value)
+        if way == "sum":
+            self.one.refs += 1
+            backward.add(value, Grad(self.one, False), self.run.steps[-1].node)
+            return
+        grad = self.tape.new(self._bytes(value), BACKWARD)
+        if way == "cross_entropy":
+            logs, total = kept
+            self.tape.free(total)
+            last = self.tape.new(self._bytes(value), BACKWARD)
+            self.tape.free(grad)
+            self.tape.free(logs)
+            grad = last
+        else:
+            self.tape.free(kept[0])
+        backward.add(value, Grad(grad), self.run.steps[-1].node)
+
+    def _step(self, backward: Backward, shapes: list[tuple[int, ...]]) -> None:
+        size = transient_values(self.options.optimizer, shapes, self.how) * self.item
+        if size and self.how == LOOP and self.options.device == "cpu" and self.options.optimizer in BY_NUMBERS:
+            size += 8
+        if size:
+            self.tape.free(self.tape.new(size, TEMPORARY))
+        self.tape.mark("optimizer", None)
+        for block in backward.weights.values():
+            self.tape.free(block)
+        self.tape.mark("end", None)

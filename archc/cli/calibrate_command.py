@@ -1,0 +1,131 @@
+"""Measure this machine, so that `archc time` can forecast. Needs torch, and half a minute of an idle machine.
+
+archc calibrate -o mine.yaml
+archc time resnet50 --device mine.yaml
+
+Kernels of each class of layers are timed forward and backward, in several sizes,
+and their rates fitted. Then networks that had no part in the fit are measured,
+and how far the forecast was off is printed, and kept in the file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from archc.cli.common import colored, width
+from archc.cli.files import write_whole
+from archc.devices.device import DTYPES, DeviceError
+from archc.devices.quantity import rate_text, time_text
+from archc.devices.writing import to_yaml
+from archc.table import Column, Table, to_terminal
+
+if TYPE_CHECKING:
+    from archc.runtime.calibrate import Result
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-o", "--output", metavar="FILE.yaml", help="the device file; without it, the file goes to standard output")
+    parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default: cpu)")
+    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--threads", type=_threads, metavar="N", help="threads on the CPU (default: as PyTorch has it)")
+    parser.add_argument("--quick", action="store_true", help="fewer kernels, and less time for each: a few seconds")
+
+
+def run(args: argparse.Namespace) -> int:
+    told = _wrong_file(args.output)
+    if told:
+        print(f"archc: {told}", file=sys.stderr)
+        return 2
+    try:
+        from archc.runtime.calibrate import calibrate
+        from archc.runtime.place import PlaceError
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "numpy", "safetensors"):
+            raise
+        print(f"archc: this needs {error.name}, which is not installed: pip install 'archc[torch]'", file=sys.stderr)
+        return 2
+    try:
+        result = calibrate(args.device, args.dtype, args.quick, args.threads, _say)
+    except (DeviceError, PlaceError) as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    finally:
+        _say("")
+    text = to_yaml(result.device)
+    print(report(result), file=sys.stdout if args.output else sys.stderr)
+    if args.output:
+        return write_whole(args.output, text)
+    print(text, end="")
+    return 0
+
+
+def _say(text: str) -> None:
+    """What is under way, on one line of a terminal."""
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{text[:78]}", end="", file=sys.stderr, flush=True)
+
+
+def report(result: Result) -> str:
+    """What was found, and how far forecasts were off."""
+    device = result.device
+    known = device.calibration
+    assert known is not None
+    peak = device.peak(known.dtype)
+    columns = [Column("class"), Column("pass"), Column("of peak", "count"), Column("of bandwidth", "count"), Column("weights", "count")]
+    table = Table([*columns, Column("overhead", "count"), Column("off by", "count")])
+    for way, classes in (("forward", known.forward), ("backward", known.backward)):
+        for name, rates in classes.items():
+            parts = [f"{part:.0%}" if part else "" for part in (rates.compute, rates.memory, rates.weights)]
+            error = result.errors.get((way, name))
+            table.rows.append([name, way, *parts, time_text(rates.overhead), "" if error is None else f"{error:.0%}"])
+    head = f"{device.name}: {rate_text(peak, 'FLOP')} in {known.dtype}, {rate_text(device.bandwidth, 'B')} at most"
+    notes = [
+        "",
+        "weights: the part of the bandwidth at which weights move",
+        "off by: each kernel, forecast from the others of its class",
+        "",
+    ]
+    return "\n".join([head, "", to_terminal(table, width(), colored(sys.stdout)), *notes, _trials(result)])
+
+
+def _trials(result: Result) -> str:
+    known = result.device.calibration
+    assert known is not None
+    columns = [
+        Column("network, not fitted to"),
+        Column("step"),
+        Column("measured", "count"),
+        Column("forecast", "count"),
+        Column("off", "count"),
+    ]
+    rows = [
+        [f"{one.network}, {one.batch} images", _step(one.training), time_text(one.measured), time_text(one.forecast),
+         f"{one.error:+.0%}"]
+        for one in known.trials
+    ]  # fmt: skip
+    return to_terminal(Table(columns, rows), width(), colored(sys.stdout))
+
+
+def _step(training: bool) -> str:
+    return "training" if training else "inference"
+
+
+def _wrong_file(name: str | None) -> str | None:
+    """What is wrong with the file that is to be written, before any work."""
+    if name is None:
+        return None
+    path = Path(name)
+    if path.suffix not in (".yaml", ".yml"):
+        return f"-o {name}: a device file's name ends in .yaml"
+    if not path.parent.is_dir():
+        return f"-o {name}: there is no folder {path.parent}"
+    return f"-o {name}: that is a folder" if path.is_dir() else None
+
+
+def _threads(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:6]) <= 4096:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 4096")
+    return int(text)

@@ -1,0 +1,109 @@
+"""The devices that `archc time` knows: memory, bandwidth and peaks, each with its source.
+
+archc devices
+archc devices a100-40gb
+archc devices --devices mine.yaml     (with those of a file)
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from archc.cli.common import colored, width
+from archc.cli.device_options import device_file, files_option, found
+from archc.devices.catalogue import shipped
+from archc.devices.device import DTYPES, Device
+from archc.devices.quantity import rate_text, time_text
+from archc.table import Column, Table, bytes_text, to_csv, to_markdown, to_terminal
+from archc.text.diagnostics import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="all that is known of one device")
+    files_option(parser)
+    parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    more = device_file(args.devices)
+    if args.name is not None:
+        device = found(args.name, more)
+        print(json.dumps(to_dict(device), indent=2) if args.format == "json" else _details(device))
+        return 0
+    devices = list({**shipped(), **more}.values())
+    if args.format == "json":
+        print(json.dumps([to_dict(device) for device in devices], indent=2))
+    elif args.format == "csv":
+        print(to_csv(_numbers(devices)))
+    else:
+        table = _table(devices)
+        print(to_markdown(table) if args.format == "markdown" else to_terminal(table, width(), colored(sys.stdout)))
+    return 0
+
+
+def to_dict(device: Device) -> dict[str, Any]:
+    """The stable keys of `archc devices --format json`: bytes, bytes a second, FLOPs a second."""
+    keys = ("key", "name", "year", "memory", "bandwidth", "flops", "source", "note")
+    return {key: getattr(device, key) for key in keys} | {"aliases": list(device.aliases), "calibrated": device.calibration is not None}
+
+
+_SHOWN = ("float32", "tf32", "float16", "bfloat16")
+
+
+def _table(devices: list[Device]) -> Table:
+    columns = [Column("device"), Column("year", "count", 2), Column("memory", "bytes"), Column("bandwidth", "count")]
+    table = Table([*columns, *(Column(name, "count") for name in _SHOWN)])
+    for one in devices:
+        peaks = [_rate(one.flops.get(name)) for name in _SHOWN]
+        year = None if one.year is None else str(one.year)
+        table.rows.append([one.key, year, one.memory, _rate(one.bandwidth), *peaks])
+    table.notes += ["", "bandwidth in bytes/s, peaks in FLOP/s: dense, a multiply-add is two"]
+    return table
+
+
+def _rate(value: float | None) -> str | None:
+    return None if value is None else rate_text(value, "").removesuffix("/s")
+
+
+def _numbers(devices: list[Device]) -> Table:
+    """The table as plain numbers."""
+    names = ("device", "name", "year", "memory", "bandwidth", *DTYPES, "source")
+    rows = [[d.key, d.name, d.year, d.memory, d.bandwidth, *(d.flops.get(one) for one in DTYPES), d.source] for d in devices]
+    return Table([Column(name) for name in names], rows)
+
+
+def _details(device: Device) -> str:
+    lines = [f"{device.key}: {device.name}"]
+    lines += [f"  year       {device.year}"] if device.year else []
+    lines += [f"  memory     {bytes_text(device.memory)}"] if device.memory else []
+    lines.append(f"  bandwidth  {rate_text(device.bandwidth, 'B')}")
+    lines += [
+        f"  {dtype.ljust(9)}  {rate_text(peak, 'FLOP')}, reached from {_ridge(device, peak)} on" for dtype, peak in device.flops.items()
+    ]
+    lines += [f"  {name.ljust(9)}  {text}" for name, text in (("source", device.source), ("note", device.note)) if text]
+    lines += [f"  names      {', '.join(device.aliases)}"] if device.aliases else []
+    return "\n".join(printable(line) for line in [*lines, *_calibration(device)])
+
+
+def _ridge(device: Device, peak: float) -> str:
+    """The intensity at which arithmetic becomes the bound."""
+    return f"{peak / device.bandwidth:.3g} FLOP/byte"
+
+
+def _calibration(device: Device) -> list[str]:
+    if device.calibration is None:
+        return []
+    known = device.calibration
+    lines = [f"  measured in {known.dtype}:"]
+    for way, classes in (("forward", known.forward), ("backward", known.backward)):
+        for name, rates in classes.items():
+            parts = [
+                f"{part:.0%} of {what}"
+                for part, what in ((rates.compute, "peak"), (rates.memory, "bandwidth"), (rates.weights, "bandwidth for weights"))
+                if part
+            ]
+            lines.append(f"    {way:8}  {name:13}  {', '.join([*parts, f'{time_text(rates.overhead)} a layer'])}")
+    return lines

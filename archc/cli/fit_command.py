@@ -1,0 +1,115 @@
+"""The largest batch that fits a memory, the least memory that a batch needs, and what else would make it fit. Needs no torch.
+
+archc fit resnet50 --memory 24GiB --optimizer adam
+archc fit vit_b16 --device a100 --amp bf16
+archc fit densenet121 --batch 64 --memory 16GiB
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+
+from archc.analysis.fit import MOST, Alternative, Fitting
+from archc.analysis.timeline import Options
+from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.memory_command import DEFAULT_WIDTH, budget_of, options_of, positive, training_options
+from archc.table import Column, Table, bytes_text, to_terminal
+from archc.text.diagnostics import printable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=False)
+    parser.add_argument("--batch", type=positive, metavar="N", help="images at once: whether they fit, or what they need")
+    parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
+    training_options(parser)
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        budget = budget_of(args)
+        options = options_of(args, args.batch or 1)
+        if budget is None and args.batch is None:
+            raise ValueError("fit needs a memory or a batch; write --memory 24GiB, --device NAME or --batch 64")
+    except ValueError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    graph = usable(compiled(args, args.spec))
+    if graph is None:
+        return 2
+    fitting = Fitting(graph, args.inference)
+    try:
+        found = list(fitting.alternatives(options, budget, args.batch))
+    except ValueError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    if args.format == "json":
+        print(json.dumps(_to_dict(graph.name, budget, args.batch, found), indent=2))
+    else:
+        print("\n".join(_lines(fitting, options, budget, args.batch, found)))
+    return 0
+
+
+def _lines(fitting: Fitting, options: Options, budget: int | None, batch: int | None, found: list[Alternative]) -> list[str]:
+    asked = found[0]
+    lines = [printable(f"{fitting.graph.name}: {_way(options, fitting.inference)}, on {options.device}"), ""]
+    if batch is not None and asked.needed is not None:
+        lines.append(f"a batch of {batch} needs {bytes_text(asked.needed)}" + _verdict(asked.needed, budget))
+    if budget is not None and asked.largest is not None:
+        lines.append(_largest(asked.largest, budget))
+        if asked.largest:
+            peak = fitting.timeline(replace(options, batch=asked.largest))
+            lines.append(f"peak at {printable(peak.peak_at)}, {bytes_text(peak.peak_bytes)} of tensors")
+    table = _table(found, batch, budget)
+    if budget is not None and options.device == "cuda":
+        table.notes.append("fragments of the caching allocator are counted: a few images either way")
+    return [*lines, "", to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]
+
+
+def _way(options: Options, forward: bool) -> str:
+    numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
+    return f"inference in {numbers}" if forward else f"training with {options.optimizer} in {numbers}"
+
+
+def _verdict(needed: int, budget: int | None) -> str:
+    if budget is None:
+        return ""
+    return f": fits {bytes_text(budget)}" if needed <= budget else f": {bytes_text(needed - budget)} more than {bytes_text(budget)}"
+
+
+def _largest(count: int, budget: int) -> str:
+    if not count:
+        return f"not one image fits {bytes_text(budget)}"
+    if 2 * count > MOST:
+        return f"a batch of {count:,} and more fits {bytes_text(budget)}"
+    return f"the largest batch for {bytes_text(budget)} is {count:,}"
+
+
+def _table(found: list[Alternative], batch: int | None, budget: int | None) -> Table:
+    table = Table([Column("alternatives")])
+    if batch is not None:
+        table.columns.append(Column(f"batch {batch} needs", "bytes"))
+    if budget is not None:
+        table.columns.append(Column("largest batch", "count"))
+    for one in found:
+        table.rows.append([one.name, *([one.needed] if batch is not None else []), *([one.largest] if budget is not None else [])])
+    return table
+
+
+def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alternative]) -> dict[str, object]:
+    rows = [
+        {
+            "name": one.name,
+            "optimizer": one.options.optimizer,
+            "implementation": one.options.how or None,
+            "dtype": one.options.dtype,
+            "amp": one.options.amp or None,
+            "needed": one.needed,
+            "largest_batch": one.largest,
+        }
+        for one in found
+    ]
+    return {"name": name, "memory": budget, "batch": batch, "alternatives": rows}

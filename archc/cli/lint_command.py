@@ -1,0 +1,76 @@
+"""What the rules of training in PyTorch say of a network: memory that is kept for nothing, work that changes nothing.
+
+Each finding stands at its place, with what it costs in this network. docs/lint.md has the rules.
+Exit status 0, or with --strict 1 where there are warnings; 2 where a spec is wrong.
+
+archc lint resnet50 --batch 64
+archc lint my.yaml --ignore L114,L117 --strict
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+
+from archc.analysis.lint import CODES, WARNING, Finding, lint
+from archc.cli.check_command import specs_of
+from archc.cli.common import colored, compiled, show, spec_options
+from archc.cli.findings import FORMATS, draw_all
+from archc.text.suggest import did_you_mean
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser)
+    parser.add_argument("--batch", type=_batch, default=1, metavar="N", help="images in a batch (default: 1)")
+    parser.add_argument("--ignore", action="append", default=[], metavar="CODE[,CODE]", help="rules that do not matter here, as L114")
+    parser.add_argument("--strict", action="store_true", help="exit status 1 where there are warnings")
+    parser.add_argument("--format", choices=FORMATS, default="text", help="text, JSON, GitHub's annotations, or SARIF")
+
+
+def _batch(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text[:9]) <= 1_000_000 or len(text) > 7:
+        raise argparse.ArgumentTypeError("a whole number from 1 to 1,000,000")
+    return int(text)
+
+
+def run(args: argparse.Namespace) -> int:
+    ignored = _ignored(args.ignore)
+    if ignored is None:
+        return 2
+    found: list[Finding] = []
+    wrong = 0
+    names = [name for named in args.specs for name in specs_of(named)]
+    for name in names:
+        model = compiled(args, name)
+        show(model.diagnostics)
+        wrong += model.graph is None
+        found += lint(model.graph, args.batch, ignored) if model.graph is not None else []
+    print(_drawn(found, args.format, len(names)))
+    return 2 if wrong or not names else int(args.strict and any(one.level == WARNING for one in found))
+
+
+def _ignored(words: list[str]) -> set[str] | None:
+    """The codes to pass over; None where one is no code."""
+    codes = {code.strip().upper() for word in words for code in word.split(",") if code.strip()}
+    for code in sorted(codes - CODES.keys()):
+        hint = did_you_mean(code, CODES) or f"there are {min(CODES)} to {max(CODES)}"
+        print(f"archc: no rule is called {code!r}; {hint}", file=sys.stderr)
+    return codes if codes <= CODES.keys() else None
+
+
+def _drawn(found: list[Finding], form: str, specs: int) -> str:
+    diagnostics = [one.diagnostic() for one in found]
+    text = draw_all(diagnostics, form, colored(sys.stdout))
+    if form == "json":
+        return json.dumps([{**row, **_figures(one)} for row, one in zip(json.loads(text), found, strict=True)], indent=2)
+    if form != "text":
+        return text
+    warnings = sum(one.level == WARNING for one in found)
+    told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
+    return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
+
+
+def _figures(one: Finding) -> dict[str, Any]:
+    return {"layers": [node.name for node in one.layers], "batch": one.batch, "cost": one.cost._asdict()}

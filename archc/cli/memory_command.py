@@ -1,0 +1,196 @@
+"""The peak of a training step, or of inference: what it is made of, where it is, and whether it fits. Needs no torch.
+
+archc memory resnet50 --batch 64 --optimizer adam
+archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
+archc memory my.yaml --inference --format json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from archc.analysis.memory import DTYPES, dtype_name
+from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
+from archc.analysis.timeline.tape import Mark
+from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.table import Column, Table, bytes_text, to_csv, to_terminal
+from archc.text.diagnostics import printable
+
+BARS = " ▁▂▃▄▅▆▇█"
+DEFAULT_WIDTH, MOST_LAYERS = 80, 8
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=False)
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
+    training_options(parser)
+    parser.add_argument("--top", type=positive, default=MOST_LAYERS, metavar="N", help=f"show the N layers that keep most ({MOST_LAYERS})")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv is the timeline")
+
+
+def training_options(parser: argparse.ArgumentParser) -> None:
+    """--optimizer, --how, --loss, --dtype, --amp, --device, --memory."""
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="default: sgd, without momentum")
+    parser.add_argument("--how", choices=IMPLEMENTATIONS, default="", help="the optimizer's implementation (default: torch.optim's choice)")
+    parser.add_argument("--loss", choices=LOSSES, default="auto", help="auto: cross_entropy for a vector of classes, else mse")
+    parser.add_argument("--dtype", type=float_type, default="float32", help=f"of parameters: {', '.join(FLOATS)} (default: float32)")
+    parser.add_argument("--amp", type=half_type, metavar="DTYPE", help="under torch.autocast: bf16 or fp16")
+    parser.add_argument("--device", default="", metavar="NAME", help="cpu, cuda, or a device by name (default: cuda)")
+    parser.add_argument("--memory", type=memory_size, metavar="24GiB", help="what there is, if no device is named")
+
+
+def run(args: argparse.Namespace) -> int:
+    try:
+        budget = budget_of(args)
+        options = options_of(args, args.batch)
+    except ValueError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    graph = usable(compiled(args, args.spec))
+    if graph is None:
+        return 2
+    try:
+        found = inference(graph, options) if args.inference else training(graph, options)
+    except ValueError as error:
+        print(f"archc: {error}", file=sys.stderr)
+        return 2
+    if args.format == "json":
+        print(json.dumps(found.to_dict(), indent=2))
+    elif args.format == "csv":
+        print(to_csv(timeline_table(found)))
+    else:
+        print("\n".join(report_lines(found, budget, args.top)))
+    return 0
+
+
+def options_of(args: argparse.Namespace, batch: int) -> Options:
+    """Raises ValueError where options exclude each other."""
+    if args.amp and args.dtype != "float32":
+        raise ValueError(f"--amp needs parameters in float32, not {args.dtype}; leave one of --amp and --dtype out")
+    return Options(batch, args.dtype, args.optimizer, args.how, args.loss, "cpu" if args.device == "cpu" else "cuda", args.amp or "")
+
+
+def budget_of(args: argparse.Namespace) -> int | None:
+    """The bytes that there are, if a device or a size was named. Raises ValueError for a device that is not known."""
+    if args.memory is not None or args.device in ("", "cpu", "cuda"):
+        return None if args.memory is None else int(args.memory)
+    from archc.devices.catalogue import find
+
+    device = find(args.device)
+    if device.memory is None:
+        raise ValueError(f"{device.name} does not say how much memory it has; write --memory 24GiB")
+    return device.memory
+
+
+def report_lines(found: Timeline, budget: int | None, top: int = MOST_LAYERS) -> list[str]:
+    """What the command prints."""
+    room = width() or DEFAULT_WIDTH
+    lines = [*_header(found), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
+    lines += [f"peak at    {printable(found.peak_at)}", *_totals(found), *_fits(found, budget)]
+    layers = _layers(found, top)
+    if layers.rows:
+        lines += ["", to_terminal(layers, room, colored(sys.stdout))]
+    return [*lines, "", *_curve(found, room - 2), ""]
+
+
+def _header(found: Timeline) -> list[str]:
+    options, graph = found.options, found.graph
+    inputs = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
+    words = f"training with {options.optimizer} ({found.how})" if found.how else "inference"
+    numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
+    return [printable(f"{graph.name}  input {inputs}  batch {options.batch}"), f"{words}, {numbers}, on {options.device}"]
+
+
+def _kinds(found: Timeline) -> Table:
+    table = Table([Column("at the peak"), Column("memory", "bytes"), Column("bytes", "count"), Column("part")])
+    for kind, size in found.by_kind().items():
+        table.rows.append([kind, size, size, f"{size / found.peak_bytes:.1%}".rjust(6)])
+    table.totals.append(["peak", found.peak_bytes, found.peak_bytes, ""])
+    return table
+
+
+def _totals(found: Timeline) -> list[str]:
+    if found.options.device == "cpu":
+        return []
+    lines = [
+        f"allocated  {bytes_text(found.allocated_bytes)}, as torch.cuda.max_memory_allocated counts it",
+        f"reserved   {bytes_text(found.reserved_bytes)}, in segments of the caching allocator",
+    ]
+    if found.workspace:
+        lines.append(f"allowance  {bytes_text(found.workspace)} for cuBLAS; workspaces of cuDNN are not known")
+    return lines
+
+
+def _fits(found: Timeline, budget: int | None) -> list[str]:
+    if budget is None:
+        return []
+    if found.fits(budget):
+        return [f"fits       {bytes_text(budget)}, with {bytes_text(budget - found.needed_bytes)} to spare"]
+    return [f"too much   by {bytes_text(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
+
+
+def _layers(found: Timeline, top: int) -> Table:
+    """The layers that keep most for backward; at the peak itself for inference, where nothing is kept."""
+    kept = found.kept_by_layer()
+    table = Table([Column("layer"), Column("kind"), Column("output"), Column("keeps", "bytes"), Column("part")])
+    total = sum(kept.values())
+    for node, size in list(kept.items())[:top]:
+        table.rows.append([node.name, node.kind, str(node.output.shape), size, f"{size / total:.1%}".rjust(6)])
+    if len(kept) > top:
+        table.notes.append(f"and {len(kept) - top} more layers; {bytes_text(total)} are made and kept for backward in all")
+    return table
+
+
+def _curve(found: Timeline, columns: int) -> list[str]:
+    """Bytes over time as bars from 0 to the peak, each bar the most of some layers."""
+    marks = found.events
+    columns = max(10, min(columns, len(marks)))
+    groups: list[list[Mark]] = [marks[i * len(marks) // columns : (i + 1) * len(marks) // columns] for i in range(columns)]
+    bars = "".join(BARS[round(8 * max(mark.live for mark in group) / found.peak_bytes)] for group in groups if group)
+    named = [next((mark.phase for mark in group), "") for group in groups if group]
+    starts = {phase: named.index(phase) for phase in ("forward", "backward") if phase in named}
+    words = [" "] * len(bars)
+    for phase, at in starts.items():
+        text = f"└ {phase}"[: len(bars) - at]
+        words[at : at + len(text)] = text
+    return [bars, "".join(words).rstrip()]
+
+
+def timeline_table(found: Timeline) -> Table:
+    """A row a layer, forward and backward, with what is alive after it."""
+    table = Table([Column("phase"), Column("layer"), Column("kind"), Column("bytes", "count")])
+    for mark in found.events:
+        table.rows.append([mark.phase, mark.layer.name if mark.layer else "", mark.layer.kind if mark.layer else "", mark.live])
+    return table
+
+
+def positive(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text[:12]) < 10**9:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
+    return int(text)
+
+
+def float_type(text: str) -> str:
+    name = dtype_name(text)
+    if name not in FLOATS:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(FLOATS)}")
+    return name
+
+
+def half_type(text: str) -> str:
+    name = dtype_name(text)
+    if name is None or DTYPES[name] != 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither bf16 nor fp16")
+    return name
+
+
+def memory_size(text: str) -> int:
+    from archc.devices.quantity import BYTES, read_quantity
+
+    found = read_quantity(text, BYTES)
+    if found is None or not 1 <= found < 2**60:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 24GiB")
+    return int(found)

@@ -1,0 +1,102 @@
+"""`archc memory` and `archc fit`: what they print, what they refuse, and that docs/memory.md tells the truth."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import archc
+from archc.analysis.fit import MOST, Fitting, largest
+from archc.analysis.timeline import Options
+from archc.cli.main import main
+
+PAGE = (Path(__file__).parent.parent / "docs" / "memory.md").read_text()
+COMMANDS = re.findall(r"^archc (?:memory|fit) .*$", PAGE, re.MULTILINE)
+SHOWN = re.findall(r"^```sh\n(archc [^\n]*)\n```\n\n```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+
+
+def printed(line: str, capsys: pytest.CaptureFixture[str]) -> str:
+    assert main(shlex.split(line)[1:]) == 0, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_commands_of_the_page_run(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = printed(line, capsys)
+    assert text and ("--format" in line or max(map(len, text.splitlines())) <= 80)
+
+
+@pytest.mark.parametrize(("line", "shown"), SHOWN)
+def test_the_page_shows_what_is_printed(line: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    text = printed(line, capsys)
+    for part in shown.split("…\n"):
+        assert part.strip("\n") in text
+
+
+def test_the_page_has_examples() -> None:
+    assert len(COMMANDS) >= 4 and len(SHOWN) >= 2
+    for body in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
+        exec(compile(body, "docs/memory.md", "exec"), {})
+
+
+def test_json_is_the_timeline(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed("archc memory resnet18 --batch 4 --optimizer adam --format json", capsys))
+    timeline = archc.memory("resnet18", batch=4, optimizer="adam")
+    assert found == json.loads(json.dumps(timeline.to_dict()))
+    assert found["peak"] == sum(found["by_kind"].values()) == timeline.peak_bytes
+    assert max(event["bytes"] for event in found["events"]) <= found["peak"] <= found["allocated"] <= found["reserved"]
+
+
+def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = printed("archc memory resnet18 --format csv", capsys).splitlines()
+    nodes = len(archc.load("resnet18").nodes)
+    assert lines[0] == "phase,layer,kind,bytes" and sum(line.startswith(("forward,", "backward,")) for line in lines) == 2 * nodes
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("archc fit lenet5", "write --memory 24GiB, --device NAME or --batch 64"),
+        ("archc memory lenet5 --memory 24", "write 24GiB"),
+        ("archc memory lenet5 --batch 0", "whole number from 1 up"),
+        ("archc memory lenet5 --amp float32", "neither bf16 nor fp16"),
+        ("archc memory lenet5 --amp bf16 --dtype fp16", "leave one of --amp and --dtype out"),
+        ("archc memory lenet5 --optimizer rmsprop --how fused", "no fused rmsprop"),
+        ("archc memory lenet5 --device nonesuch", "nonesuch"),
+        ("archc memory nonesuch", "nonesuch"),
+    ],
+)
+def test_mistakes_are_told(line: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = main(shlex.split(line)[1:])
+    except SystemExit as stopped:
+        status = int(stopped.code or 0)
+    assert status == 2 and said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("slope", [1, 7, 1000])
+@pytest.mark.parametrize("memory", [0, 5, 6, 106, 107, 9999, 10**6, 10**12])
+def test_the_search_finds_what_trying_all_would(slope: int, memory: int) -> None:
+    assert largest(lambda batch: slope * batch + 99, memory) == min(MOST, max(0, (memory - 99) // slope))
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_the_largest_batch_fits_and_the_next_does_not(inference: bool) -> None:
+    fitting, options, memory = Fitting(archc.load("resnet18"), inference), Options(optimizer="adam", device="cuda"), 2**30
+    batch = fitting.largest(options, memory)
+    assert fitting.timeline(Options(batch, optimizer="adam", device="cuda")).fits(memory)
+    assert not fitting.timeline(Options(batch + 1, optimizer="adam", device="cuda")).fits(memory)
+
+
+def test_alternatives(capsys: pytest.CaptureFixture[str]) -> None:
+    found = json.loads(printed("archc fit vgg11 --memory 8GiB --batch 16 --optimizer adamw --format json", capsys))
+    names = [one["name"] for one in found["alternatives"]]
+    assert names == ["as asked", "under autocast to bfloat16", "fused adamw", "with momentum", "with sgd"]
+    peaks = [archc.memory("vgg11", batch=16, optimizer=name).peak_bytes for name in ("sgd", "momentum", "adamw")]
+    assert peaks == sorted(set(peaks))

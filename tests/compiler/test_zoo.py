@@ -23,7 +23,13 @@ from archc.runtime.building import build
 from .seen import inputs_of, run, shapes_of, tensors_of
 
 SPECS = sorted(path.stem for path in shipped())
-every_spec = pytest.mark.parametrize("name", SPECS)
+LARGE = """
+amoebanet_a amoebanet_a_448 amoebanet_b_gpipe amoebanet_c bit_resnet152x4 densenet161 densenet169 densenet201 densenet264
+densenet_bc_190_40 densenet_bc_250_24 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7 efficientnet_l2
+inception_resnet_v2 nasnet_a_large pnasnet5_large polynet preact_resnet1001 preact_resnet164 preact_resnet200 pyramidnet110_a270
+pyramidnet272_a200_bottleneck resnet1202_cifar senet154 stochastic_depth_152 vit_h14
+""".split()  # noqa: SIM905
+every_spec = pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.heavy) if name in LARGE else name for name in SPECS])
 
 
 def layers_agree(graph: Graph, train: bool = False) -> None:
@@ -77,12 +83,13 @@ def test_source(name: str) -> None:
     assert max(map(len, text.splitlines())) <= 130
 
 
-def test_sources_are_formatted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("thorough", [False, pytest.param(True, marks=pytest.mark.heavy)])
+def test_sources_are_formatted(tmp_path: Path, thorough: bool) -> None:
     """As the formatter would have them, and without a finding of the linter."""
     ruff = Path(sys.executable).parent / "ruff"
     if not ruff.exists():
         pytest.skip("ruff is not installed")
-    for name in SPECS:
+    for name in SPECS if thorough else set(SPECS) - set(LARGE):
         (tmp_path / f"{name}.py").write_text(lower(archc.load(name)).source.text)
     checked = subprocess.run(
         [ruff, "check", "--isolated", "--select", "E,F,W,I,B,UP,PIE", "--ignore", "E501", tmp_path], capture_output=True

@@ -1,0 +1,86 @@
+"""A recipe: what `archc train` does, with every default filled in. Nothing here reads YAML or knows torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One thing out of a table by its name, with all of its arguments: an optimizer, a schedule, a loss, an augmentation."""
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """Where images and labels come from.
+
+    source: the name of a set that ships with the installation, or a path
+    format: auto, or what a path holds: idx, cifar, folder, shards
+    validation: the part of the training images held out, where the source has no validation or test images of its own
+    size: height and width that images of a folder or of shards are brought to; None takes those of the network's input
+    corrupt: what to do with a file that is no readable image: error or skip
+    workers: processes that read
+    """
+
+    source: str = "digits"
+    format: str = "auto"
+    validation: float = 0.2
+    size: tuple[int, int] | None = None
+    corrupt: str = "error"
+    workers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Training ends early once `monitor` (accuracy or loss, of the validation images) was not better by `least` for `patience` epochs."""
+
+    patience: int
+    monitor: str = "accuracy"
+    least: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """
+    batch: images of a step of the optimizer, over all processes and accumulated passes; 0 stands for `fit`, the most that memory takes
+    schedule: how the learning rate goes, once per step; `warmup`: epochs in which it rises to the start of the schedule
+    decay_norms: whether norms, biases and other tensors of one axis are decayed as well
+    heads: the weight of each further output's loss, by name; those that are not named have 0.3 (GoogLeNet's) in training
+    clip: the largest norm of all gradients together; accumulate: passes of a step
+    ema: the decay of averaged weights, which are then what is evaluated and saved as best
+    mixup, cutmix: the parameter of their Beta distribution, 0 for neither
+    rates: factors of the learning rate by patterns over names of tensors, the last that fits; freeze: patterns of tensors that stay
+    unfreeze: patterns that begin to learn at an epoch, gradually
+    strategy: auto, single, ddp or fsdp
+    """
+
+    data: Data = field(default_factory=Data)
+    batch: int = 64
+    epochs: int = 10
+    optimizer: Part = field(default_factory=lambda: Part("adamw", {"lr": 1e-3, "weight_decay": 0.01}))
+    schedule: Part = field(default_factory=lambda: Part("cosine", {}))
+    warmup: float = 0.0
+    decay_norms: bool = False
+    loss: Part = field(default_factory=lambda: Part("cross_entropy", {"smoothing": 0.0}))
+    heads: Mapping[str, float] = field(default_factory=dict)
+    clip: float | None = None
+    accumulate: int = 1
+    precision: str = "float32"
+    ema: float | None = None
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    augment: tuple[Part, ...] = ()
+    rates: Mapping[str, float] = field(default_factory=dict)
+    freeze: tuple[str, ...] = ()
+    unfreeze: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    stop: Stop | None = None
+    seed: int = 0
+    strategy: str = "auto"
+    compile: bool = False
+    optimize: bool = False
+    save_every: int = 0  # steps between checkpoints besides those at the end of each epoch

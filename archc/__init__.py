@@ -11,11 +11,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archc.api import analyze, build, check, load, loads, memory, optimizer, roofline, source
+    from archc.api import analyze, build, check, checkpoint, load, loads, memory, optimizer, report, roofline, source
     from archc.text.diagnostics import SpecError
+    from archc.train.calling import train
 
 __version__ = "0.1.0"
-__all__ = ["SpecError", "analyze", "build", "check", "load", "loads", "memory", "optimizer", "roofline", "source"]
+__all__ = [
+    "SpecError",
+    "analyze",
+    "build",
+    "check",
+    "checkpoint",
+    "load",
+    "loads",
+    "memory",
+    "optimizer",
+    "report",
+    "roofline",
+    "source",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -24,6 +39,10 @@ def __getattr__(name: str) -> Any:
         from archc.text.diagnostics import SpecError
 
         return SpecError
+    if name == "train":
+        import archc.train as room  # which can be called
+
+        return room
     if name in __all__:
         from archc import api
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis import check as checks
 from archc.analysis import cost
-from archc.checkpointing import CheckpointPlan
+from archc.checkpointing import CheckpointPlan, plan_of
 from archc.compiler import Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from archc.analysis.planner import Planned
     from archc.analysis.roofline import Roofline
     from archc.analysis.timeline import Timeline
     from archc.devices.device import Device
@@ -59,11 +60,13 @@ def memory(
     amp: str = "",
     device: str = "cuda",
     inference: bool = False,
+    checkpoint: Checkpoint = None,
 ) -> Timeline:
     """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
 
     optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: loop, foreach or fused, torch.optim's choice unless given
     loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
+    checkpoint: what backward runs again, as in `build`
 
     Raises SpecError, ValueError.
     """
@@ -71,7 +74,40 @@ def memory(
 
     options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp)
     graph = net if isinstance(net, Graph) else load(net)
-    return simulated.inference(graph, options) if inference else simulated.training(graph, options)
+    if not inference:
+        return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
+    if checkpoint is not None:
+        raise ValueError("a checkpoint plan is for training; leave it or `inference` out")
+    return simulated.inference(graph, options)
+
+
+def checkpoint(
+    net: Graph | str | PathLike[str],
+    *,
+    memory: int | str,
+    batch: int,
+    optimizer: str = "sgd",
+    how: str = "",
+    loss: str = "auto",
+    dtype: str = "float32",
+    amp: str = "",
+    device: str = "cuda",
+) -> Planned:
+    """The checkpointing with which a training step fits a memory, at the least that runs again: `.plan`, `.fits`, `.after.peak_bytes`.
+
+    memory: bytes, or a text as "24GiB"; the rest as for `memory`. `build(net, checkpoint=planned.plan)` builds it in
+
+    Where nothing fits, the plan is the one with the smallest peak that was found. Raises SpecError, ValueError.
+    """
+    from archc.analysis import planner
+    from archc.analysis.timeline import Options
+    from archc.devices.quantity import BYTES, read_quantity
+
+    room = read_quantity(memory, BYTES) if isinstance(memory, str) else memory
+    if room is None or room < 1:
+        raise ValueError(f"{memory!r} is no size; write 24GiB")
+    options = Options(batch, dtype, optimizer, how, loss, device, amp)
+    return planner.plan(net if isinstance(net, Graph) else load(net), options, int(room))
 
 
 def roofline(
@@ -98,6 +134,31 @@ def roofline(
     more = load_file(devices) if devices is not None else None
     found = device if isinstance(device, Device) else find(fspath(device), more)
     return bound(net if isinstance(net, Graph) else load(net), found, batch, dtype, training)
+
+
+def report(
+    net: Graph | str | PathLike[str],
+    other: Graph | str | PathLike[str] | None = None,
+    *,
+    device: Device | str | PathLike[str] = "a100-40gb",
+    batch: int = 32,
+    dtype: str = "float32",
+    optimizer: str = "sgd",
+    inference: bool = False,
+) -> str:
+    """One page, as HTML that needs no connection, with all there is to know of a network, or of two side by side.
+
+    The options are what the page begins with; they can be changed there. dtype: also tf32, or autocast (to bfloat16)
+    Raises SpecError, DeviceError, ValueError.
+    """
+    from archc.devices.catalogue import find
+    from archc.devices.device import Device
+    from archc.reporting import Choice
+    from archc.reporting import report as page
+
+    graphs = [one if isinstance(one, Graph) else load(one) for one in (net, other) if one is not None]
+    found = device if isinstance(device, Device) else find(fspath(device))
+    return page(graphs, found, Choice(batch, dtype, optimizer, inference))
 
 
 def source(

@@ -16,6 +16,7 @@ from archc.text.source import Span
 
 if TYPE_CHECKING:
     from archc.ops.registry import Op
+    from archc.recipe.recipe import Recipe
 
 
 class Value:
@@ -145,10 +146,10 @@ class Graph:
     """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
 
     `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
-    weights begin, in order; `budget` are the limits on what it may cost.
+    weights begin, in order; `budget` are the limits on what it may cost; `recipe` is how it is trained.
     """
 
-    __slots__ = ("budget", "doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
+    __slots__ = ("_recipe", "budget", "doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
 
     def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
         self.name = name
@@ -163,6 +164,24 @@ class Graph:
         self.root = Scope("", None)
         self.promises: list[Promise] = []
         self.budget: list[Limit] = []
+        self._recipe: Recipe | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, with every default filled in; made at its first use, since most commands have none for it."""
+        if self._recipe is None:
+            from archc.recipe.recipe import Recipe
+
+            self._recipe = Recipe()
+        return self._recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def take_recipe(self, other: Graph) -> None:
+        """That of another graph, made there or not."""
+        self._recipe = other._recipe
 
     def deployed(self) -> Graph:
         """The network as it is used: without what is there in training alone."""
@@ -177,6 +196,7 @@ class Graph:
         kept.root = self.root
         kept.promises = self.promises
         kept.budget = self.budget
+        kept.take_recipe(self)
         return kept
 
     def __getitem__(self, name: str) -> Node:

@@ -10,6 +10,8 @@ from archc.language import library
 from archc.language.blocks import Block
 from archc.ops import OPERATORS
 from archc.ops.registry import Op
+from archc.recipe.keys import DATA, KEYS, STOP, VALUES
+from archc.recipe.tables import TABLES
 from archc.signature import MISSING, Param, Signature, shown
 from archc.table import Column, Table, to_markdown, to_terminal
 
@@ -48,6 +50,41 @@ def markdown(names: Iterable[str] | None = None) -> str:
         if block is not None and (wanted is None or name in wanted):
             parts += ["", f"### {name}", "", " ".join(block.doc.split()), *_markdown_table(block.signature)]
     return "\n".join(parts)
+
+
+def choice_text(name: str) -> str | None:
+    """One of the tables of a recipe by its name: an optimizer, a schedule, a loss, an augmentation. None where there is none."""
+    found = next(((what, table[name]) for what, table in TABLES.items() if name in table), None)
+    return "\n".join([f"{name} ({found[0]}): {found[1].doc}", *_table(found[1].signature)]) if found else None
+
+
+def recipe_markdown() -> str:
+    """The settings of `train:` and all that they choose from: docs/recipe.md."""
+    parts = [
+        "# Recipes",
+        "",
+        "Written by `archc docs --recipe`. [language.md](language.md) says how a recipe is written.",
+        "",
+        "## Settings",
+    ]
+    settings = Table([Column("setting"), Column("default"), Column("meaning")])
+    for name, what in KEYS.items():
+        param = VALUES.params.get(name)
+        settings.rows.append([name, _default(param) if param is not None else _CHOSEN[name], what])
+    parts += ["", to_markdown(settings)]
+    for name, signature in (("data", DATA), ("stop", STOP)):
+        parts += ["", f"### {name}", *_markdown_table(signature)]
+    for what, table in TABLES.items():
+        parts += ["", f"## {_PLURALS[what]}"]
+        for name, one in table.items():
+            parts += ["", f"### {name}", "", f"{one.doc[:1].upper()}{one.doc[1:]}.", *_markdown_table(one.signature)]
+    return "\n".join(parts)
+
+
+_PLURALS = {"optimizer": "Optimizers", "schedule": "Schedules", "loss": "Losses", "augmentation": "Augmentations"}
+_CHOSEN = {"data": "digits", "optimizer": "adamw", "schedule": "cosine", "loss": "cross_entropy"} | dict.fromkeys(
+    ("heads", "augment", "rates", "freeze", "unfreeze", "stop"), "none"
+)
 
 
 def definitions_markdown() -> str:

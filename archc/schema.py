@@ -14,6 +14,9 @@ from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.spec import KEYS, METRICS
 from archc.ops import OPERATORS
 from archc.ops.registry import Op
+from archc.recipe.keys import DATA, PARTS, STOP, VALUES
+from archc.recipe.keys import KEYS as TRAIN
+from archc.recipe.tables import TABLES
 from archc.signature import MISSING, Param, Signature
 
 Schema = dict[str, Any]
@@ -58,7 +61,7 @@ def _top() -> Schema:
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
         "layers": CHAIN,
         "outputs": {"anyOf": [*texts["anyOf"], {"type": "object"}]},
-        "train": {"type": "object"},
+        "train": _train(),
     }
     return {key: {**properties[key], "description": KEYS[key]} for key in KEYS}
 
@@ -70,6 +73,35 @@ def _expect() -> Schema:
         "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},
         "additionalProperties": False,
     }
+
+
+def _train() -> Schema:
+    """The recipe: one of a table where a key chooses, numbers, patterns over names of tensors."""
+    augmentation = _choice("augmentation")
+    numbers: Schema = {"type": ["object", "null"], "additionalProperties": _or_expression({"type": "number", "minimum": 0})}
+    patterns = {"anyOf": [{"type": ["string", "null"]}, {"type": "array", "items": {"type": "string"}}]}
+    properties: Schema = {
+        **{name: _param(param) for name, param in VALUES.params.items()},
+        **{name: _choice(what) for name, what in PARTS.items()},
+        "augment": {"if": {"type": "array"}, "then": {"type": "array", "items": augmentation}, "else": augmentation},
+        "data": _arguments(DATA, ""),
+        "stop": _arguments(STOP, ""),
+        "heads": numbers,
+        "rates": numbers,
+        "freeze": patterns,
+        "unfreeze": {"type": ["object", "null"], "patternProperties": {"^(0|[1-9][0-9]*)$": patterns}, "additionalProperties": False},
+    }
+    described = {name: {**properties[name], "description": TRAIN[name]} for name in TRAIN}
+    return {"type": "object", "properties": described, "additionalProperties": False}
+
+
+def _choice(what: str) -> Schema:
+    """A word of a table, or one name with its arguments."""
+    table = TABLES[what]
+    named = {name: _arguments(one.signature, one.doc) for name, one in table.items()}
+    mapping = {"type": "object", "properties": named, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+    words: Schema = {"anyOf": [{"enum": list(table)}, EXPRESSION]}
+    return {"if": {"type": "string"}, "then": words, "else": mapping if what != "augmentation" else {**mapping, "type": ["object", "null"]}}
 
 
 def _budget() -> Schema:

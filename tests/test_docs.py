@@ -16,7 +16,7 @@ from archc.compiler import compile_text
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import FUNCTIONS
 from archc.language.spec import KEYS
-from archc.reference import definitions_markdown, markdown
+from archc.reference import definitions_markdown, markdown, recipe_markdown
 from archc.shape import AXES
 from archc.signature import NAMED
 from archc.text.diagnostics import CODES, draw
@@ -74,6 +74,7 @@ def test_readme_names_every_command() -> None:
 
 def test_generated_pages_are_current() -> None:
     assert PAGES["docs/definitions.md"] == definitions_markdown() + "\n"
+    assert PAGES["docs/recipe.md"] == recipe_markdown() + "\n"
     assert PAGES["docs/operators.md"] == markdown() + "\n"
     assert PAGES["docs/zoo.md"] == zoo.markdown() + "\n"
     assert all(text in PAGES["docs/definitions.md"] for text in DEFINITIONS.values())

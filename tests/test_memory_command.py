@@ -13,6 +13,7 @@ import archc
 from archc.analysis.fit import MOST, Fitting, largest
 from archc.analysis.timeline import Options
 from archc.cli.main import main
+from archc.table import bytes_text
 
 PAGE = (Path(__file__).parent.parent / "docs" / "memory.md").read_text()
 COMMANDS = re.findall(r"^archc (?:memory|fit) .*$", PAGE, re.MULTILINE)
@@ -45,6 +46,25 @@ def test_the_page_has_examples() -> None:
         exec(compile(body, "docs/memory.md", "exec"), {})
 
 
+def test_the_peaks_of_the_page_are_found() -> None:
+    rows = re.findall(r"^\| (\w+) \| ([\d.]+ GiB) \| ([\d.]+ GiB) \| ([\d.]+ GiB) \|$", PAGE, re.MULTILINE)
+    assert len(rows) == 3
+    for name, *peaks in rows:
+        graph = archc.load(name)
+        found = [archc.memory(graph, batch=64, optimizer="momentum", checkpoint=plan).peak_bytes for plan in (None, "norms", "blocks")]
+        assert list(map(bytes_text, found)) == peaks
+
+
+def test_a_plan_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.yaml").write_text("checkpoint: [layer1, [layer2.0.bn1, layer2.0.conv2]]\n")
+    found = json.loads(printed(f"archc memory resnet18 --checkpoint {tmp_path}/plan.yaml --format json", capsys))
+    assert found["checkpoint"] == ["layer1", "[layer2.0.bn1, layer2.0.conv2]"]
+    assert {"recompute", "backward"} <= {event["phase"] for event in found["events"]}
+    (tmp_path / "plan.yaml").write_text("checkpoint: [layer9]\n")
+    assert main(["memory", "resnet18", "--checkpoint", f"{tmp_path}/plan.yaml"]) == 2
+    assert "no layer is called layer9" in capsys.readouterr().err
+
+
 def test_json_is_the_timeline(capsys: pytest.CaptureFixture[str]) -> None:
     found = json.loads(printed("archc memory resnet18 --batch 4 --optimizer adam --format json", capsys))
     timeline = archc.memory("resnet18", batch=4, optimizer="adam")
@@ -69,6 +89,9 @@ def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
         ("archc memory lenet5 --amp bf16 --dtype fp16", "leave one of --amp and --dtype out"),
         ("archc memory lenet5 --optimizer rmsprop --how fused", "no fused rmsprop"),
         ("archc memory lenet5 --device nonesuch", "nonesuch"),
+        ("archc memory lenet5 --checkpoint norm", 'did you mean "norms"'),
+        ("archc memory lenet5 --checkpoint nonesuch.yaml", "cannot read nonesuch.yaml"),
+        ("archc memory lenet5 --checkpoint norms --inference", "leave it or --inference out"),
         ("archc memory nonesuch", "nonesuch"),
     ],
 )

@@ -49,18 +49,12 @@ def _memory(graph: Graph, limit: Limit) -> Diagnostic | None:
 def train_memory(graph: Graph, limit: Limit) -> int:
     """Bytes at the peak of a training step on CUDA, as tensors ask for them: without workspaces and the allocator's rounding.
 
-    Under autocast this is an estimate: values have two bytes, parameters, gradients and the optimizer's state four, and each
-    weight has a copy of two.
+    `amp` is autocast to bfloat16, an estimate.
     """
     from archc.analysis.timeline import Options, training
-    from archc.analysis.timeline.tape import BUFFERS, GRADIENTS, OPTIMIZER, PARAMETERS
 
-    options = Options(limit.batch, "bfloat16" if limit.amp else "float32", limit.optimizer, device="cuda")
-    step = training(graph, options)
-    if not limit.amp:
-        return step.peak_bytes
-    kinds = step.by_kind()
-    return step.peak_bytes + sum(kinds.get(kind, 0) for kind in (PARAMETERS, BUFFERS, GRADIENTS, OPTIMIZER)) + kinds.get(PARAMETERS, 0)
+    options = Options(limit.batch, optimizer=limit.optimizer, device="cuda", amp="bfloat16" if limit.amp else "")
+    return training(graph, options).peak_bytes
 
 
 def _beyond(limit: Limit, value: float) -> float:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from archc.analysis.timeline import Options, Timeline, inference, training
+from archc.checkpointing import READY, CheckpointPlan
 from archc.graph import Graph
 
 MOST = 2**20  # images; beyond it no search goes
@@ -19,17 +20,19 @@ class Alternative:
     options: Options
     needed: int | None
     largest: int | None
+    plan: CheckpointPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Fitting:
-    """Simulations of one network, each done once."""
+    """Simulations of one network, under a plan of checkpointing if there is one."""
 
     graph: Graph
     inference: bool = False
+    plan: CheckpointPlan | None = None
 
     def timeline(self, options: Options) -> Timeline:
-        return inference(self.graph, options) if self.inference else training(self.graph, options)
+        return inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
 
     def needed(self, options: Options) -> int:
         return self.timeline(options).needed_bytes
@@ -53,11 +56,20 @@ class Fitting:
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low
 
-    def alternatives(self, options: Options, memory: int | None, batch: int | None) -> Iterator[Alternative]:
-        """The options themselves, then others, one change at a time."""
+    def alternatives(
+        self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None
+    ) -> Iterator[Alternative]:
+        """The options themselves, then others, one change at a time. `least` is the plan with the smallest peak, if it is known."""
         for name, one in ways(options, self.inference):
-            needed = self.needed(replace(one, batch=batch)) if batch else None
-            yield Alternative(name, one, needed, self.largest(one, memory) if memory else None)
+            yield self._alternative(name, one, memory, batch)
+        norms = READY["norms"](self.graph) if not self.inference and self.plan is None else CheckpointPlan(())
+        for name, plan in (("normalizations run again", norms), ("most runs again", least or CheckpointPlan(()))):
+            if plan.regions:
+                yield replace(self, plan=plan)._alternative(name, options, memory, batch)
+
+    def _alternative(self, name: str, options: Options, memory: int | None, batch: int | None) -> Alternative:
+        needed = self.needed(replace(options, batch=batch)) if batch else None
+        return Alternative(name, options, needed, self.largest(options, memory) if memory else None, self.plan)
 
 
 def largest(needed: Callable[[int], int], memory: int) -> int:

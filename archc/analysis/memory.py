@@ -27,7 +27,8 @@ def dtype_name(text: str) -> str | None:
     return name if name in DTYPES else None
 
 
-def _copies(count: int) -> Callable[[tuple[int, ...]], int]:
+def copies(count: int) -> Callable[[tuple[int, ...]], int]:
+    """So many values for each of a parameter's."""
     return lambda shape: count * product(shape)
 
 
@@ -40,12 +41,12 @@ def _factored(shape: tuple[int, ...]) -> int:
 
 # Values that an optimizer keeps for a parameter of a shape, step counters apart, as torch.optim keeps them.
 OPTIMIZERS: dict[str, Callable[[tuple[int, ...]], int]] = {
-    "sgd": _copies(0),
-    "momentum": _copies(1),
-    "adam": _copies(2),
-    "adamw": _copies(2),
-    "rmsprop": _copies(1),
-    "lion": _copies(1),
+    "sgd": copies(0),
+    "momentum": copies(1),
+    "adam": copies(2),
+    "adamw": copies(2),
+    "rmsprop": copies(1),
+    "lion": copies(1),
     "adafactor": _factored,
 }
 
@@ -80,7 +81,7 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
     parameters = size * sum(w.values for w in learned)
     if optimizer is not None and optimizer not in OPTIMIZERS:
         raise ValueError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
-    state = OPTIMIZERS[optimizer] if optimizer else _copies(0)
+    state = OPTIMIZERS[optimizer] if optimizer else copies(0)
     return Memory(
         batch=batch,
         dtype=dtype,

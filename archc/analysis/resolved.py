@@ -8,17 +8,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.citation import PAPER
 from archc.language.spec import Spec
+from archc.recipe.writing import written
 from archc.text.diagnostics import Use, printable
 from archc.text.source import Span
+from archc.text.writing import key_of, text_of
 
-_PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 _REFERENCE = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
-_WORDS = {"null", "true", "false"}
 Line = tuple[int, str, str]  # indent, text, comment
 
 
@@ -62,6 +61,7 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
         yield 0, "budget:", ""
     for limit in graph.budget:
         yield 1, f"{limit.figure}: {text_of(limit.text)}", str(limit.span)
+    yield from _train(graph, spec)
 
 
 def _init(graph: Graph, spec: Spec) -> Iterator[Line]:
@@ -70,13 +70,23 @@ def _init(graph: Graph, spec: Spec) -> Iterator[Line]:
     if rules:
         yield 0, "init:", ""
     for rule in rules:
-        yield 1, f"{_key(rule.key)}: {text_of(rule.how)}", str(spec.init[rule.key][1].span)
+        yield 1, f"{key_of(rule.key)}: {text_of(rule.how)}", str(spec.init[rule.key][1].span)
+
+
+def _train(graph: Graph, spec: Spec) -> Iterator[Line]:
+    """What the spec says of training, each setting with all of its arguments."""
+    if spec.train:
+        yield 0, "train:", ""
+    for name, value in written(graph.recipe).items() if spec.train else ():
+        if name in spec.train:
+            key, tree = spec.train[name]
+            yield 1, f"{name}: {text_of(value)}", str(tree.span if tree.end > tree.start else key.span)
 
 
 def _outputs(graph: Graph) -> Iterator[Line]:
     yield 0, "outputs:", ""
     for name, value in graph.outputs.items():
-        yield 1, f"{_key(name)}: {reference(value)}", ""
+        yield 1, f"{key_of(name)}: {reference(value)}", ""
 
 
 class _Writer:
@@ -87,6 +97,7 @@ class _Writer:
         self.changes = changes
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
         self.training = False  # inside an entry that is there in training alone
+        self.heads = graph.heads
 
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
@@ -94,15 +105,27 @@ def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
     following = [*scope.children[1:], None]
     for child, after in zip(scope.children, following, strict=True):
         if isinstance(child, Node):
-            yield indent, f"{_key(child.label)}:", ""
+            yield indent, f"{key_of(child.label)}:", ""
             yield from _body(writer, child, indent + 1, branches)
             branches = None
         elif isinstance(after, Node) and after.label == child.label:
             branches = child
         elif any(True for _ in child.walk()):
-            yield indent, f"{_key(child.label)}:", f"block {child.block}" if child.block else ""
-            yield indent + 1, "layers:", ""
-            yield from _scope(writer, child, indent + 2)
+            yield indent, f"{key_of(child.label)}:", f"block {child.block}" if child.block else ""
+            yield from _group(writer, child, indent + 1)
+
+
+def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
+    """A level of names. One that is a head is marked as a whole, so that the head keeps its name."""
+    names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
+    head = not writer.training and any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
+    if head:
+        yield indent, "train_only: true", ""
+    before, writer.training = writer.current, writer.training or head
+    yield indent, "layers:", ""
+    yield from _scope(writer, scope, indent + 1)
+    if head:
+        writer.current, writer.training = before, False
 
 
 def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
@@ -233,19 +256,3 @@ def reference(value: Value) -> str:
 def _path(name: str) -> str:
     """`.0` would be a number."""
     return json.dumps(name) if name[1:2].isdigit() else name
-
-
-def _key(name: str) -> str:
-    return name if _PLAIN.match(name) and name.lower() not in _WORDS else json.dumps(name)
-
-
-def text_of(value: Any) -> str:
-    """A value as YAML text on one line."""
-    if isinstance(value, str):
-        plain = _PLAIN.match(value) and value.lower() not in _WORDS
-        return value if plain else json.dumps(value.replace("$", "$$"), ensure_ascii=False)
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(map(text_of, value)) + "]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_key(str(key))}: {text_of(one)}" for key, one in value.items()) + "}"
-    return json.dumps(value)

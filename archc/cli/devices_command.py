@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from typing import Any
 
 from archc.cli.common import colored, width
@@ -83,9 +84,16 @@ def _details(device: Device) -> str:
     lines += [
         f"  {dtype.ljust(9)}  {rate_text(peak, 'FLOP')}, reached from {_ridge(device, peak)} on" for dtype, peak in device.flops.items()
     ]
-    lines += [f"  {name.ljust(9)}  {text}" for name, text in (("source", device.source), ("note", device.note)) if text]
+    lines += [line for name, text in (("source", device.source), ("note", device.note)) if text for line in _told(name, text)]
     lines += [f"  names      {', '.join(device.aliases)}"] if device.aliases else []
     return "\n".join(printable(line) for line in [*lines, *_calibration(device)])
+
+
+def _told(name: str, text: str) -> list[str]:
+    """A text in lines that the terminal has room for."""
+    columns = width()
+    lines = [text] if columns is None else textwrap.wrap(text, max(columns - 13, 30), break_long_words=False)
+    return [f"  {(name if not at else '').ljust(9)}  {line}" for at, line in enumerate(lines)]
 
 
 def _ridge(device: Device, peak: float) -> str:

@@ -1,8 +1,12 @@
-"""The largest batch that fits a memory, the least memory that a batch needs, and what else would make it fit. Needs no torch.
+"""The largest batch that fits a memory, the least memory that a batch needs, and what would make it fit. Needs no torch.
 
 archc fit resnet50 --memory 24GiB --optimizer adam
 archc fit vit_b16 --device a100 --amp bf16
 archc fit densenet121 --batch 64 --memory 16GiB
+archc fit resnet50 --batch 512 --memory 24GiB -o plan.yaml
+
+A batch that does not fit is planned with activation checkpointing: which layers run again in backward, at the least extra
+work. `archc build --checkpoint plan.yaml` builds the plan in.
 """
 
 from __future__ import annotations
@@ -10,7 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import redirect_stdout
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from archc.analysis.fit import MOST, Alternative, Fitting
 from archc.analysis.timeline import Options
@@ -19,12 +25,17 @@ from archc.cli.memory_command import DEFAULT_WIDTH, budget_of, options_of, posit
 from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
 
+if TYPE_CHECKING:
+    from archc.analysis.planner import Planned
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("--batch", type=positive, metavar="N", help="images at once: whether they fit, or what they need")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     training_options(parser)
+    parser.add_argument("--no-plan", action="store_true", help="no checkpointing where a batch does not fit")
+    parser.add_argument("-o", "--output", metavar="FILE", help="where to write the plan, as plan.yaml")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
 
 
@@ -32,8 +43,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         budget = budget_of(args)
         options = options_of(args, args.batch or 1)
-        if budget is None and args.batch is None:
-            raise ValueError("fit needs a memory or a batch; write --memory 24GiB, --device NAME or --batch 64")
+        _usable(args, budget)
     except ValueError as error:
         print(f"archc: {error}", file=sys.stderr)
         return 2
@@ -42,18 +52,51 @@ def run(args: argparse.Namespace) -> int:
         return 2
     fitting = Fitting(graph, args.inference)
     try:
-        found = list(fitting.alternatives(options, budget, args.batch))
+        planned = _planned(fitting, options, budget, args)
+        least = planned.least if planned is not None else None
+        found = list(fitting.alternatives(options, budget, args.batch, least))
     except ValueError as error:
         print(f"archc: {error}", file=sys.stderr)
         return 2
     if args.format == "json":
-        print(json.dumps(_to_dict(graph.name, budget, args.batch, found), indent=2))
+        print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned), indent=2))
     else:
-        print("\n".join(_lines(fitting, options, budget, args.batch, found)))
-    return 0
+        print("\n".join(_lines(fitting, options, budget, args.batch, found, planned)))
+    return _write(args, planned) if args.output else 0
 
 
-def _lines(fitting: Fitting, options: Options, budget: int | None, batch: int | None, found: list[Alternative]) -> list[str]:
+def _usable(args: argparse.Namespace, budget: int | None) -> None:
+    """Raises ValueError where options leave nothing to do, or exclude each other."""
+    if budget is None and args.batch is None:
+        raise ValueError("fit needs a memory or a batch; write --memory 24GiB, --device NAME or --batch 64")
+    if args.output and (budget is None or args.batch is None):
+        raise ValueError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
+    if args.output and (args.no_plan or args.inference):
+        raise ValueError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
+
+
+def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:
+    """The plan of a batch that was asked for; an empty one where the batch fits."""
+    if budget is None or args.batch is None or args.inference or args.no_plan:
+        return None
+    from archc.analysis.planner import plan
+
+    return plan(fitting.graph, options, budget)
+
+
+def _write(args: argparse.Namespace, planned: Planned | None) -> int:
+    from archc.cli.files import write_whole
+
+    if planned is None or not planned.fits:
+        print(f"archc: no plan makes it fit: {args.output} is not written", file=sys.stderr)
+        return 1
+    with redirect_stdout(sys.stderr if args.format == "json" else sys.stdout):
+        return write_whole(args.output, planned.plan.text())
+
+
+def _lines(
+    fitting: Fitting, options: Options, budget: int | None, batch: int | None, found: list[Alternative], planned: Planned | None
+) -> list[str]:
     asked = found[0]
     lines = [printable(f"{fitting.graph.name}: {_way(options, fitting.inference)}, on {options.device}"), ""]
     if batch is not None and asked.needed is not None:
@@ -66,7 +109,12 @@ def _lines(fitting: Fitting, options: Options, budget: int | None, batch: int | 
     table = _table(found, batch, budget)
     if budget is not None and options.device == "cuda":
         table.notes.append("fragments of the caching allocator are counted: a few images either way")
-    return [*lines, "", to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]
+    drawn = [*lines, "", to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]
+    if planned is None or not planned.plan.regions:
+        return drawn
+    from archc.cli.plan_table import plan_lines
+
+    return [*drawn, *plan_lines(planned, width() or DEFAULT_WIDTH, colored(sys.stdout))]
 
 
 def _way(options: Options, forward: bool) -> str:
@@ -99,7 +147,7 @@ def _table(found: list[Alternative], batch: int | None, budget: int | None) -> T
     return table
 
 
-def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alternative]) -> dict[str, object]:
+def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alternative], planned: Planned | None) -> dict[str, object]:
     rows = [
         {
             "name": one.name,
@@ -109,7 +157,9 @@ def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alter
             "amp": one.options.amp or None,
             "needed": one.needed,
             "largest_batch": one.largest,
+            "checkpoint": one.plan is not None,
         }
         for one in found
     ]
-    return {"name": name, "memory": budget, "batch": batch, "alternatives": rows}
+    told = {"plan": planned.to_dict()} if planned is not None else {}
+    return {"name": name, "memory": budget, "batch": batch, "alternatives": rows, **told}

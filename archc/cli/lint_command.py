@@ -12,11 +12,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import textwrap
 from typing import Any
 
-from archc.analysis.lint import CODES, WARNING, Finding, lint
+from archc.analysis.lint import CODES, NOTE, WARNING, Finding, lint
 from archc.cli.check_command import specs_of
-from archc.cli.common import colored, compiled, show, spec_options
+from archc.cli.common import colored, compiled, show, spec_options, width
 from archc.cli.findings import FORMATS, draw_all
 from archc.text.suggest import did_you_mean
 
@@ -67,9 +68,23 @@ def _drawn(found: list[Finding], form: str, specs: int) -> str:
         return json.dumps([{**row, **_figures(one)} for row, one in zip(json.loads(text), found, strict=True)], indent=2)
     if form != "text":
         return text
+    text = _wrapped(text, width())
     warnings = sum(one.level == WARNING for one in found)
     told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
     return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
+
+
+def _wrapped(text: str, columns: int | None) -> str:
+    """What is found, in lines that the terminal has room for. The lines of a spec, and marks under them, stay as they are."""
+    if columns is None:
+        return text
+    return "\n".join(
+        _folded(line, columns) if line.lstrip("\x1b[0123456789m").startswith((WARNING, NOTE)) else line for line in text.split("\n")
+    )
+
+
+def _folded(line: str, columns: int) -> str:
+    return "\n".join(textwrap.wrap(line, max(columns, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def _figures(one: Finding) -> dict[str, Any]:

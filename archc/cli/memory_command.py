@@ -2,6 +2,7 @@
 
 archc memory resnet50 --batch 64 --optimizer adam
 archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
+archc memory resnet50 --batch 64 --checkpoint blocks
 archc memory my.yaml --inference --format json
 """
 
@@ -14,9 +15,10 @@ import sys
 from archc.analysis.memory import DTYPES, dtype_name
 from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
 from archc.analysis.timeline.tape import Mark
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.checkpointing import plan_of
+from archc.cli.common import colored, compiled, show, spec_options, usable, width
 from archc.table import Column, Table, bytes_text, to_csv, to_terminal
-from archc.text.diagnostics import printable
+from archc.text.diagnostics import SpecError, printable
 
 BARS = " ▁▂▃▄▅▆▇█"
 DEFAULT_WIDTH, MOST_LAYERS = 80, 8
@@ -26,6 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at once (default: 1)")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
+    parser.add_argument(
+        "--checkpoint", metavar="PLAN", help="with what backward runs again: norms, blocks, or a file with a plan, as in `archc build`"
+    )
     training_options(parser)
     parser.add_argument("--top", type=positive, default=MOST_LAYERS, metavar="N", help=f"show the N layers that keep most ({MOST_LAYERS})")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv is the timeline")
@@ -46,6 +51,8 @@ def run(args: argparse.Namespace) -> int:
     try:
         budget = budget_of(args)
         options = options_of(args, args.batch)
+        if args.inference and args.checkpoint is not None:
+            raise ValueError("--checkpoint is about training; leave it or --inference out")
     except ValueError as error:
         print(f"archc: {error}", file=sys.stderr)
         return 2
@@ -53,9 +60,13 @@ def run(args: argparse.Namespace) -> int:
     if graph is None:
         return 2
     try:
-        found = inference(graph, options) if args.inference else training(graph, options)
+        plan = None if args.checkpoint is None else plan_of(graph, args.checkpoint)
+        found = inference(graph, options) if args.inference else training(graph, options, plan)
+    except SpecError as error:
+        show(error.diagnostics)
+        return 2
     except ValueError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        print(f"archc: {printable(str(error))}", file=sys.stderr)
         return 2
     if args.format == "json":
         print(json.dumps(found.to_dict(), indent=2))
@@ -101,7 +112,11 @@ def _header(found: Timeline) -> list[str]:
     inputs = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
     words = f"training with {options.optimizer} ({found.how})" if found.how else "inference"
     numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
-    return [printable(f"{graph.name}  input {inputs}  batch {options.batch}"), f"{words}, {numbers}, on {options.device}"]
+    lines = [printable(f"{graph.name}  input {inputs}  batch {options.batch}"), f"{words}, {numbers}, on {options.device}"]
+    if found.plan is not None:
+        count = len(found.plan.regions)
+        lines.append(f"{count} region{'' if count == 1 else 's'}, run again in backward")
+    return lines
 
 
 def _kinds(found: Timeline) -> Table:
@@ -160,7 +175,7 @@ def _curve(found: Timeline, columns: int) -> list[str]:
 
 
 def timeline_table(found: Timeline) -> Table:
-    """A row a layer, forward and backward, with what is alive after it."""
+    """A row a layer, forward, backward and where it runs again, with what is alive after it."""
     table = Table([Column("phase"), Column("layer"), Column("kind"), Column("bytes", "count")])
     for mark in found.events:
         table.rows.append([mark.phase, mark.layer.name if mark.layer else "", mark.layer.kind if mark.layer else "", mark.live])

@@ -235,8 +235,8 @@ def _possible(run: Run, node: Node) -> Iterator[Weight]:
 def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
     text, span, names = rule.text, rule.key.span, tensors.names
     if _WILD.search(text):
-        near = did_you_mean(text, _patterns(names))
-        run.error("A303", span, f'no tensor has a name like "{text}"', near or _such_as(names))
+        near = did_you_mean(text, likely_patterns(names))
+        run.error("A303", span, f'no tensor has a name like "{text}"', near or such_as(names))
         return
     head = text.partition(".")[0]
     if find_block(run, head, own=True) or find_block(run, head, own=False):
@@ -251,13 +251,13 @@ def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
         return
     if "." in text:
         operators = [f"{op}.{name}" for (op, name), found in tensors.of_op.items() if name and is_learned(tensors.all[found[0]])]
-        run.error("A303", span, f'no tensor is called "{text}"', did_you_mean(text, [*operators, *names]) or _such_as(names))
+        run.error("A303", span, f'no tensor is called "{text}"', did_you_mean(text, [*operators, *names]) or such_as(names))
     else:
-        hint = did_you_mean(text, [*OPERATORS, *names]) or _such_as(names)
+        hint = did_you_mean(text, [*OPERATORS, *names]) or such_as(names)
         run.error("A301", span, f'no operator or tensor is called "{text}"', hint)
 
 
-def _patterns(names: list[str]) -> list[str]:
+def likely_patterns(names: list[str]) -> list[str]:
     """Patterns that match: each name with its numbers left out, and its ends."""
     numbered = [re.sub(r"\d*(\.\d+)+(?=\.)|\d+(?=\.)", "*", name) for name in names]
     split = [name.removeprefix(".").split(".") for name in names]
@@ -265,7 +265,7 @@ def _patterns(names: list[str]) -> list[str]:
     return list(dict.fromkeys([*ends, *numbered]))
 
 
-def _such_as(names: list[str]) -> str:
+def such_as(names: list[str]) -> str:
     return f"names are such as {', '.join(names[:2])}" if names else "this network has no learned tensors"
 
 

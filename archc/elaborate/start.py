@@ -69,6 +69,10 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
     used = {value for node in run.graph.nodes for value in node.inputs} | set(run.graph.outputs.values())
     run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}
     run.graph.root.stop = len(run.graph.nodes)
+    if run.spec.train:
+        from archc.elaborate.recipe import read_section
+
+        read_section(run, lenient=bool(changes or inputs))
 
 
 def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:

@@ -32,9 +32,9 @@ KEYS = {
     "blocks": "blocks of the spec's own",
     "layers": "the network",
     "outputs": "the values that come out; the last layer unless given",
-    "train": "a training recipe",
+    "train": "how it is trained: data, batch, epochs, optimizer, schedule, …",
 }
-BY_KEY = ("params", "defaults", "init", "blocks", "expect", "budget")  # inherited key by key; anything else whole
+BY_KEY = ("params", "defaults", "init", "blocks", "expect", "budget", "train")  # inherited key by key; anything else whole
 METRICS = {
     **citation.COUNTED,
     "params": "learned values",
@@ -67,7 +67,7 @@ class Spec:
     layers: Chain | None = None
     layers_span: Span | None = None
     outputs: t.Tree | None = None
-    train: t.Tree | None = None
+    train: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     no_params: bool = False
     no_blocks: bool = False
@@ -130,7 +130,7 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         base.layers,
         base.layers_span,
         base.outputs,
-        base.train,
+        dict(base.train),
         dict(base.budget),
         base.no_params,
         base.no_blocks,
@@ -189,6 +189,7 @@ _EXAMPLES = {
     "budget": 'budget: {parameters: "<= 5M", train_memory: "<= 8GiB @ batch 64"}',
     "defaults": "defaults: {batchnorm: {eps: 0.001}}",
     "init": "init: {conv: kaiming_normal}",
+    "train": "train: {data: digits, epochs: 20, optimizer: {adamw: {lr: 0.001}}}",
 }
 
 
@@ -236,6 +237,11 @@ def _read_init(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostic
         spec.init[name] = what, how
 
 
+def _read_train(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    """Which keys there are is known to archc/recipe; elaboration checks them."""
+    spec.train.update({str(name.value): (name, setting) for name, setting in _rows(value, key, "settings", diagnostics)})
+
+
 def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     spec.no_blocks |= not isinstance(value, t.Mapping) or value.broken
     if not (isinstance(value, t.Scalar) and value.value is None):
@@ -258,7 +264,7 @@ _READERS: dict[str, Reader] = {
     "published": _read_published,
     "input": _tree("input"),
     "outputs": _tree("outputs"),
-    "train": _tree("train"),
+    "train": _read_train,
     "params": _read_params,
     "expect": _read_expect,
     "budget": _read_budget,

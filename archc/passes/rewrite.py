@@ -23,6 +23,7 @@ class Copy:
         self.graph.inputs = dict(graph.inputs)
         self.graph.promises = graph.promises
         self.graph.budget = graph.budget
+        self.graph.take_recipe(graph)
         self.moved: dict[Value, Value] = {}
         self.nodes: dict[Node, Node] = {}
         self.scopes: dict[Scope, Scope] = {graph.root: self.graph.root}

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from archc.recipe.tables import LOSSES, OPTIMIZERS, SCHEDULES, Choice
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -13,6 +15,11 @@ class Part:
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def default_part(table: Mapping[str, Choice], name: str) -> Part:
+    """One of a table with its default arguments."""
+    return Part(name, table[name].defaults())
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +69,11 @@ class Recipe:
     data: Data = field(default_factory=Data)
     batch: int = 64
     epochs: int = 10
-    optimizer: Part = field(default_factory=lambda: Part("adamw", {"lr": 1e-3, "weight_decay": 0.01}))
-    schedule: Part = field(default_factory=lambda: Part("cosine", {}))
+    optimizer: Part = field(default_factory=lambda: default_part(OPTIMIZERS, "adamw"))
+    schedule: Part = field(default_factory=lambda: default_part(SCHEDULES, "cosine"))
     warmup: float = 0.0
     decay_norms: bool = False
-    loss: Part = field(default_factory=lambda: Part("cross_entropy", {"smoothing": 0.0}))
+    loss: Part = field(default_factory=lambda: default_part(LOSSES, "cross_entropy"))
     heads: Mapping[str, float] = field(default_factory=dict)
     clip: float | None = None
     accumulate: int = 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import cast
@@ -25,7 +25,7 @@ from archc.runtime.weights import Loaded, load_weights
 class Wishes:
     """How a module is wanted; what is empty stays as PyTorch has it.
 
-    weights: a file; `rename` and `partial` as in load_weights
+    weights: a file; `rename`, `partial` and `fresh` as in load_weights
     deployed: without what is there in training alone
     optimize: inference or train
     autocast: a dtype, in which each forward computes what is safe in it
@@ -44,6 +44,7 @@ class Wishes:
     autocast: str = ""
     compiled: bool = False
     checkpoint: Checkpoint = None
+    fresh: Collection[str] = ()
 
 
 def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
@@ -73,14 +74,19 @@ def _with_weights(plain: Lowered, wanted: Graph, wishes: Wishes, device: str, au
     if not wishes.weights:
         return module, None
     try:
-        return module, load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial)
+        return module, _loaded(module, wishes)
     except WeightsError:
         if wanted is plain.graph:
             raise
         smaller = made(lower(wanted).source, device, autocast)
         with contextlib.suppress(WeightsError):
-            return smaller, load_weights(smaller, wishes.weights, rename=wishes.rename, partial=wishes.partial)
+            return smaller, _loaded(smaller, wishes)
         raise
+
+
+def _loaded(module: nn.Module, wishes: Wishes) -> Loaded:
+    assert wishes.weights
+    return load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial, fresh=wishes.fresh)
 
 
 def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:

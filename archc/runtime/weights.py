@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -63,11 +63,12 @@ class _Fit(NamedTuple):
     notes: list[str]
 
 
-def load_weights(module: nn.Module, path: str | os.PathLike[str], *, rename: Sequence[str] = (), partial: bool = False) -> Loaded:
+def load_weights(module: nn.Module, path: str | os.PathLike[str], *, rename: Sequence[str] = (), partial: bool = False, fresh: Collection[str] = ()) -> Loaded:
     """Loads a file of safetensors, or of torch.save, into a module by name.
 
     rename: rules `s/pattern/replacement/flags` for the file's names, applied in their order
     partial: loads what fits and tells of the rest, where else every name and shape must fit
+    fresh: names that stay as they are, whatever the file has for them
 
     Floats are cast to the module's dtype; what becomes an integer must stay the same number. A module on the meta device comes to the
     CPU. Raises WeightsError, and then the module is as it was.
@@ -79,7 +80,7 @@ def load_weights(module: nn.Module, path: str | os.PathLike[str], *, rename: Seq
     plain, prefix = _without_prefixes(stored.tensors, ours)
     names, idle = renamed(plain, rules)
     theirs = {names[name]: tensor for name, tensor in plain.items()}
-    fit = _fit(theirs, ours)
+    fit = _without(fresh, _fit(theirs, ours))
     unused = [f"the rule {shown(rule.text)} changed no name" for rule in idle]
     notes = [*stored.notes, *prefix, *unused, *fit.notes]
     if fit.skipped and not partial:
@@ -174,6 +175,14 @@ def _fit(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> _Fit:
             skipped.append(Skipped(name, "", shape_text(slot.shape)))
     skipped += [Skipped(name, shape_text(one.shape), "") for name, one in theirs.items() if name not in ours]
     return _Fit(names, skipped, [f"{counters:,} {_COUNTER} are not in the file, which may leave them out"] if counters else [])
+
+
+def _without(fresh: Collection[str], fit: _Fit) -> _Fit:
+    """The same, with some names left alone."""
+    if not fresh:
+        return fit
+    names = [name for name in fit.names if name not in fresh]
+    return _Fit(names, [one for one in fit.skipped if one.name not in fresh], [*fit.notes, f"new, not loaded: {', '.join(sorted(fresh))}"])
 
 
 def _difference(theirs: Tensor, ours: Tensor) -> tuple[str, str] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -11,9 +12,11 @@ import torch
 
 @dataclass
 class Recorded:
-    """Bytes alive after each event, from `start` on. What an operator allocated and freed before it ended is left out."""
+    """Bytes alive after each event; those of the last round begin at `last`. What an operator allocated and freed before it ended is
+    left out."""
 
     peak: int = 0
+    last: int = 0
     live: list[int] = field(default_factory=list)
     at: str = ""
     marks: dict[str, int] = field(default_factory=dict)
@@ -78,9 +81,16 @@ def _summed(events: list[_Event], marks: list[tuple[int, str]]) -> Recorded:
     for one in events:
         while waiting and waiting[0][0] <= one.time:
             done.marks[waiting.pop(0)[1]] = total
+            done.last = len(done.live)
         total += one.bytes
         done.live.append(total)
         if "last" in done.marks and total > done.peak:
             done.peak, done.at = total, one.where
     done.marks.update((name, total) for _, name in waiting)
     return done
+
+
+def turns(live: list[int]) -> list[int]:
+    """Where bytes alive stop rising or falling. In between, one operator may free in another order."""
+    steps = [live[0], *(b for a, b in pairwise(live) if a != b)]
+    return [b for (a, b), (_, c) in pairwise(pairwise(steps)) if (b - a) * (c - b) < 0]

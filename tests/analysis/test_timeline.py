@@ -10,6 +10,7 @@ import pytest
 import archc
 from archc.analysis.timeline import Options, Timeline, inference, training
 from archc.analysis.timeline.allocator import MIDDLE_SEGMENT, SMALL_SEGMENT, OutOfMemory, Pool
+from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph
 
 torch = pytest.importorskip("torch")
@@ -55,9 +56,9 @@ def one_thread() -> Iterator[None]:
 class Run:
     """A network in training, with the loss that the simulation takes; names hold what a loop's names hold."""
 
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(self, graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> None:
         torch.manual_seed(0)
-        self.module = archc.build(graph)
+        self.module = archc.build(graph, checkpoint=plan)
         self.optimizer = OPTIMIZERS[options.optimizer](self.module.parameters(), **HOW[options.how or "loop"])
         self.inputs = [torch.randn(options.batch, *value.shape) for value in graph.inputs.values()]
         outputs = [*graph.outputs.values(), *graph.heads.values()]
@@ -84,14 +85,14 @@ class Run:
         return sum(losses[1:], losses[0])
 
 
-def trained(graph: Graph, options: Options) -> tuple[Run, Recorded]:
-    run = Run(graph, options)
+def trained(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> tuple[Run, Recorded]:
+    run = Run(graph, options, plan)
     return run, recorded(run.step)
 
 
-def agrees(graph: Graph, options: Options) -> None:
-    found = training(graph, options)
-    run, real = trained(graph, options)
+def agrees(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> None:
+    found = training(graph, options, plan)
+    run, real = trained(graph, options, plan)
     assert found.peak_bytes == run.base() + real.peak, f"{graph.name}: {found.peak_at}, not {real.at}"
 
 

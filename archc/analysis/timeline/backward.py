@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from archc.analysis.storages import Step, Storage, Tensor
+from archc.analysis.timeline.frames import Frames, again, freed
 from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
-from archc.ops.facts import VIEW, Weight
+from archc.ops.facts import VIEW
 from archc.ops.layout import Entry, Part
 from archc.shape import product
 
@@ -34,6 +35,8 @@ class Backward:
     halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
     waiting: dict[Value, Grad] = field(default_factory=dict)
     weights: dict[tuple[Node, int], Block] = field(default_factory=dict)
+    frames: Frames | None = None
+    rerun: Callable[[Node], None] = lambda node: None  # has the region of a layer run again
     missing: list[Value] = field(default_factory=list)  # outputs of the layer at hand to which no gradient came
 
     def bytes(self, value: Value) -> int:
@@ -61,24 +64,42 @@ class Backward:
         grads = [grad for grad in found if grad is not None]
         self.missing = [value for value, grad in zip(step.node.outputs, found, strict=True) if grad is None]
         if grads:
+            if step.node.kind not in LATE:
+                self.rerun(step.node)
             RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
         else:
             self.release(step)
 
-    def release(self, step: Step, grads: list[Grad] | None = None) -> None:
-        """Frees what was kept for a layer, and the gradients that came to it."""
-        for storage in step.kept:
-            self.tape.free(self.held[storage])
-        for grad in grads or ():
+    def release(self, step: Step, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
+        """Frees what was kept for a layer, apart from what is gone, and the gradients that came to it."""
+        freed(step, self.frames, self.held, self.tape, gone)
+        for grad in grads:
             self.tape.free(grad.block)
 
-    def weight(self, step: Step) -> list[tuple[int, Block]]:
-        """New gradients of the weights; of cast weights, those of their copies."""
+    def there(self, step: Step) -> set[Storage]:
+        """What is kept for a layer, or was made again by its region."""
+        inside = self.frames is not None and step.node in self.frames.of
+        return again(step, self.frames) if inside else set(step.kept)
+
+    def unpacked(self, step: Step) -> set[Storage]:
+        """Frees what a region made again for a layer: its backward holds that until it has run, and sums what was stretched later."""
+        gone = again(step, self.frames)
+        self.drop(step, gone)
+        return gone
+
+    def drop(self, step: Step, gone: Collection[Storage]) -> None:
+        """Frees some of what was kept for a layer, in its order."""
+        for storage in step.kept:
+            if storage in gone:
+                self.tape.free(self.held[storage])
+
+    def weight(self, step: Step, role: str = "") -> list[tuple[int, Block]]:
+        """New gradients of the weights, all or those of a role; of cast weights, those of their copies."""
         half = self.halves(step.node)
         return [
             (i, self.tape.new(weight.values * (2 if half else self.item), TEMPORARY if half else GRADIENTS, step.node))
             for i, weight in enumerate(step.node.facts.owned)
-            if weight.role != "buffer"
+            if weight.role != "buffer" and role in ("", weight.role)
         ]
 
     def adopt(self, step: Step, made: list[tuple[int, Block]]) -> None:
@@ -113,17 +134,24 @@ def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
 
 
 def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """A layer over a padded copy: the gradient of the copy first, then of what lies inside."""
-    size = max((s.bytes for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage), default=0)
+    """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
+    copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
+    size = max((storage.bytes for storage in copies if storage.item == at.item), default=0)
     values = wanted(step)
     inner = [at.new(size, step.node) for _ in values]
     weights = at.weight(step)
-    at.release(step, grads)
+    gone = copies & at.there(step)
+    at.drop(step, gone)
+    for grad in grads:
+        at.tape.free(grad.block)
     at.adopt(step, weights)
     for value, block in zip(values, inner, strict=True):
-        grad = Grad(at.new(at.bytes(value), step.node))
+        made = Grad(at.new(at.bytes(value), step.node))
         at.tape.free(block)
-        at.add(value, grad, step.node)
+        at.release(step, gone=gone)
+        at.add(value, made, step.node)
+    if not values:
+        at.release(step, gone=gone)
 
 
 def _windowed(at: Backward, step: Step, grads: list[Grad]) -> None:
@@ -203,6 +231,7 @@ def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
     size = at.bytes(step.node.output)
     values = wanted(step)
     whole = [at.new(size, step.node) for _ in values]
+    gone = at.unpacked(step)
     made = []
     for value, block in zip(values, whole, strict=True):
         if at.bytes(value) == size:
@@ -210,55 +239,17 @@ def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
         else:
             made.append((value, Grad(at.new(at.bytes(value), step.node))))
             at.tape.free(block)
-    at.release(step, grads)
+    at.release(step, grads, gone)
     for value, grad in made:
         at.add(value, grad, step.node)
 
 
-def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """A learned factor: its gradient is first as large as the value."""
-    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
-    whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
-    weights = at.weight(step)
-    at.tape.free(whole)
-    at.release(step, grads)
-    at.adopt(step, weights)
-    for value, grad in made:
-        at.add(value, grad, step.node)
-
-
-def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """What is added to every image: the gradient itself, and its sum over the images."""
-    weights = at.weight(step)
-    for value in wanted(step):
-        grads[0].block.refs += 1
-        at.add(value, grads[0], step.node)
-    at.release(step, grads)
-    at.adopt(step, weights)
-
-
-def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """A class token before the others: strips of the whole, the token's summed over the images."""
-    weights = at.weight(step)
-    for value in wanted(step):
-        grads[0].block.refs += 1
-        at.add(value, Grad(grads[0].block, at.batch == 1), step.node)
-    at.release(step, grads)
-    at.adopt(step, weights)
-
-
-def parameters(node: Node) -> list[Weight]:
-    return [weight for weight in node.facts.owned if weight.role != "buffer"]
-
-
+LATE = {"attention", "linear"}  # layers that do something else before they want what they saved
 RULES: dict[str, Rule] = {
     "add": _shared,
     "average": _average,
     "concat": _joined,
     "mul": _product,
-    "layer_scale": _scaled,
-    "position_embedding": _placed,
-    "class_token": _headed,
     "conv": _windowed,
     "maxpool": _windowed,
     "avgpool": _windowed,

@@ -22,14 +22,15 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
     sources = wanted(step)
     asked = at.bytes(node.inputs[1]) if _crossed(step) else size
     block = _turned(at, step, grads[0].block, size)
+    at.rerun(node)
     weights = {i: w for i, w in enumerate(node.facts.owned) if w.role != "buffer"}
     made = {i: _weight(at, step, w) for i, w in weights.items() if w.name.startswith("out_proj")}
     inner = tape.new(size, BACKWARD, node)
     tape.free(block)
     parts = [tape.new(one, BACKWARD, node) for one in (size, asked, asked)]
     tape.free(inner)
-    freed = _late(step)
-    for storage in freed:
+    gone = _late(step)
+    for storage in gone:
         tape.free(at.held[storage])
     for _ in range(2):
         parts = [_turned(at, step, part, part.bytes) for part in parts]
@@ -37,9 +38,7 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
     made |= {i: _weight(at, step, w) for i, w in weights.items() if i not in made}
     news = [tape.new(at.bytes(value), BACKWARD, node) for value in sources]
     tape.free(whole)
-    for storage in step.kept:
-        if storage not in freed:
-            tape.free(at.held[storage])
+    at.release(step, gone=gone)
     at.adopt(step, list(made.items()))
     for value, new in zip(sources, news, strict=True):
         at.add(value, Grad(_turned(at, step, new, new.bytes)), node)

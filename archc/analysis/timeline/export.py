@@ -17,6 +17,7 @@ def to_dict(timeline: Timeline) -> dict[str, Any]:
         "amp": options.amp or None,
         "device": options.device,
         "optimizer": {"name": options.optimizer, "implementation": timeline.how} if timeline.how else None,
+        "checkpoint": [str(region) for region in timeline.plan.regions] if timeline.plan is not None else None,
         "peak": timeline.peak_bytes,
         "peak_at": timeline.peak_at,
         "allocated": timeline.allocated_bytes,

@@ -6,16 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from archc.analysis.memory import OPTIMIZERS as STATE
+from archc.analysis.memory import copies
 from archc.shape import product
 
 FOREACH, LOOP, FUSED = "foreach", "loop", "fused"
 IMPLEMENTATIONS = (FOREACH, LOOP, FUSED)
 Shapes = Sequence[tuple[int, ...]]
-
-
-def _factored(shape: tuple[int, ...]) -> int:
-    """Adafactor keeps the sums of rows and columns of a matrix, and vectors whole."""
-    return product(shape) if len(shape) < 2 else product((*shape[:-1], 1)) + product((*shape[:-2], 1, shape[-1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +27,6 @@ class Optimizer:
     foreach: Callable[[Shapes], int] | None
     loop: Callable[[Shapes], int]
     fused: bool
-
-
-def _copies(count: int) -> Callable[[tuple[int, ...]], int]:
-    return lambda shape: count * product(shape)
 
 
 def _all(count: int) -> Callable[[Shapes], int]:
@@ -55,15 +48,14 @@ def _roots(shapes: Shapes) -> int:
     return max(map(sum, pairwise([0, *map(product, shapes)])), default=0)
 
 
-_NONE = _copies(0)
 OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(_NONE, False, _all(0), _largest(0), True),
-    "momentum": Optimizer(_copies(1), False, _all(0), _largest(0), True),
-    "adam": Optimizer(_copies(2), True, _all(1), _denominators, True),
-    "adamw": Optimizer(_copies(2), True, _all(1), _denominators, True),
-    "rmsprop": Optimizer(_copies(1), True, _all(1), _roots, False),
-    "adagrad": Optimizer(_copies(1), True, _all(2), _roots, True),
-    "adafactor": Optimizer(_factored, True, None, _largest(2), False),
+    "sgd": Optimizer(STATE["sgd"], False, _all(0), _largest(0), True),
+    "momentum": Optimizer(STATE["momentum"], False, _all(0), _largest(0), True),
+    "adam": Optimizer(STATE["adam"], True, _all(1), _denominators, True),
+    "adamw": Optimizer(STATE["adamw"], True, _all(1), _denominators, True),
+    "rmsprop": Optimizer(STATE["rmsprop"], True, _all(1), _roots, False),
+    "adagrad": Optimizer(copies(1), True, _all(2), _roots, True),
+    "adafactor": Optimizer(STATE["adafactor"], True, None, _largest(2), False),
 }
 
 

@@ -5,32 +5,58 @@ A name is bound anew, or deleted, where its value is used for the last time. A m
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.plan.parts import CALL, CHAIN, Parts
+from archc.plan.reruns import draws, gathered
 from archc.plan.steps import Step, steps_of
 
-RUN, HOLD, DROP = "run", "hold", "drop"
+RUN, HOLD, DROP, AGAIN = "run", "hold", "drop", "again"
 
 
-def order(graph: Graph, training: bool) -> Iterator[tuple[str, Node | Value]]:
-    """Layers to run, and values to hold and drop. A layer's outputs are held once from the start; outputs of the network stay held."""
-    return _Walk(graph, training).frame(graph.root, {}, {})
+@dataclass(eq=False, slots=True)
+class Call:
+    """A call through `checkpoint`: what it is given, what it returns, held once each, and what the function does.
+
+    noise: whether the state of the random generator is kept for it
+    """
+
+    inputs: list[Value]
+    outputs: tuple[Value, ...]
+    body: list[Instruction]
+    noise: bool
+
+
+Instruction: TypeAlias = tuple[str, Node | Value | Call]
+_Values: TypeAlias = Mapping[Value, Value]
+_Nodes: TypeAlias = Mapping[Node, Node]
+
+
+def order(graph: Graph, training: bool, again: Sequence[range] = ()) -> Iterator[Instruction]:
+    """Layers to run, values to hold and drop, and calls of regions. A layer's outputs are held once from the start, outputs of the
+    network stay held. `again` are the places of the layers of regions, those around others first."""
+    return _Walk(graph, training, again).frame(graph.root, {}, {})
 
 
 class _Walk:
-    def __init__(self, graph: Graph, training: bool) -> None:
+    def __init__(self, graph: Graph, training: bool, again: Sequence[range]) -> None:
         self.graph = graph
         self.training = training
-        self.parts = Parts(graph)
+        self.parts = Parts(graph, again)
 
-    def frame(self, scope: Scope, values: Mapping[Value, Value], nodes: Mapping[Node, Node]) -> Iterator[tuple[str, Node | Value]]:
+    def frame(self, scope: Scope, values: _Values, nodes: _Nodes) -> Iterator[Instruction]:
         """The call of a part. In a copy of a part, values and nodes are those of the copy."""
-        wires = self.parts.wires
-        takes = [values.get(value, value) for value in wires.takes(scope)]
+        takes = [values.get(value, value) for value in self.parts.wires.takes(scope)]
         gives = [values.get(value, value) for value in self._gives(scope)]
-        steps = self._steps(scope)
+        return self._body(takes, gives, self._steps(scope), values, nodes, scope.parent is None)
+
+    def _body(
+        self, takes: list[Value], gives: list[Value], steps: list[Step], values: _Values, nodes: _Nodes, root: bool = False
+    ) -> Iterator[Instruction]:
+        """The call of a function."""
         last = {values.get(value, value): at for at, step in enumerate(steps) for value in step.inputs}
         last.update(dict.fromkeys(gives, len(steps)))
         bound = dict.fromkeys(takes)
@@ -63,7 +89,7 @@ class _Walk:
         for value in underscore:
             yield DROP, value
         for value in bound:
-            if scope.parent is not None or value not in gives:
+            if not root or value not in gives:
                 yield DROP, value
 
     def _gives(self, scope: Scope) -> list[Value]:
@@ -74,7 +100,7 @@ class _Walk:
 
     def _steps(self, scope: Scope) -> list[Step]:
         if self.parts.kind(scope) != CHAIN:
-            return steps_of(self.parts, scope)
+            return gathered(self.parts, scope, steps_of(self.parts, scope))
         found = []
         for child in self.parts.wires.children(scope):
             if isinstance(child, Node):
@@ -84,10 +110,12 @@ class _Walk:
                 found.append(Step("", self.parts.wires.takes(child), gives, child.label, False, child))
         return found
 
-    def _run(
-        self, step: Step, values: Mapping[Value, Value], nodes: Mapping[Node, Node], made: list[Value]
-    ) -> Generator[tuple[str, Node | Value], None, list[Value]]:
+    def _run(self, step: Step, values: _Values, nodes: _Nodes, made: list[Value]) -> Generator[Instruction, None, list[Value]]:
         """Runs a step; its outputs that nobody uses are still held."""
+        if step.again:
+            call = self._call(step, values, nodes)
+            yield AGAIN, call
+            return [value for value in call.outputs if value not in made]
         if isinstance(step.of, Node):
             node = nodes.get(step.of, step.of)
             yield RUN, node
@@ -101,11 +129,34 @@ class _Walk:
             nodes = {mine: nodes.get(theirs, theirs) for mine, theirs in pairs}
             child = original
         given = dict.fromkeys(values.get(value, value) for value in self.parts.wires.gives(child))
-        for what, one in self.frame(child, values, nodes):
-            yield what, one
-            if what == RUN:
-                assert isinstance(one, Node)
-                for value in one.outputs:
-                    if value in given:
-                        yield HOLD, value
+        yield from _returned(self.frame(child, values, nodes), given)
         return [value for value in given if value not in made]
+
+    def _call(self, step: Step, values: _Values, nodes: _Nodes) -> Call:
+        """A region, with what its function does."""
+        inputs = [values.get(value, value) for value in step.inputs]
+        made = [values.get(value, value) for value in step.outputs if value is not None]
+        if step.body:
+            body = list(_returned(self._body(inputs, made, step.body, values, nodes), dict.fromkeys(made)))
+            return Call(inputs, tuple(made), body, _noisy(body))
+        walk = self._run(replace(step, again=False), values, nodes, made)
+        body = []
+        while True:
+            try:
+                body.append(next(walk))
+            except StopIteration as stop:
+                return Call(inputs, (*made, *stop.value), body, _noisy(body))
+
+
+def _returned(body: Iterator[Instruction], given: Mapping[Value, None]) -> Iterator[Instruction]:
+    """What a function returns is held for its caller."""
+    for what, one in body:
+        yield what, one
+        if isinstance(one, Node | Call):
+            for value in one.outputs:
+                if value in given:
+                    yield HOLD, value
+
+
+def _noisy(body: list[Instruction]) -> bool:
+    return any(draws(one) if isinstance(one, Node) else isinstance(one, Call) and one.noise for _, one in body)

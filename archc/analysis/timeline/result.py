@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis.timeline.allocator import OutOfMemory, Pool, replay
 from archc.analysis.timeline.tape import KEPT, KINDS, Block, Mark, Tape
+from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph, Node
 
 if TYPE_CHECKING:
@@ -23,12 +24,14 @@ class Timeline:
     """Memory over time. Bytes are those that tensors ask for, unless `allocated` or `reserved` says otherwise.
 
     how: the optimizer's implementation; empty for inference
+    plan: what runs again in backward
     """
 
     graph: Graph
     options: Options
     how: str
     tape: Tape
+    plan: CheckpointPlan | None = None
     _pool: Pool | None = None
 
     @property
@@ -37,7 +40,7 @@ class Timeline:
 
     @property
     def events(self) -> list[Mark]:
-        """Bytes alive after each layer, forward and backward, and after the optimizer."""
+        """Bytes alive after each layer: in the phases forward, backward and recompute, and after the optimizer."""
         return self.tape.marks
 
     @property
@@ -63,7 +66,7 @@ class Timeline:
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
     def kept_by_layer(self) -> dict[Node, int]:
-        """What is kept for backward, by the layer that made it; what stays of the input of the network is not in it."""
+        """What the forward pass keeps for backward, by the layer that made it; what stays of the input of the network is not in it."""
         found = Counter[Node]()
         for block, made in self.tape.events:
             if made and block.kind == KEPT and block.of is not None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-import archc.analysis.timeline.composite  # noqa: F401  (its rules)
+import archc.analysis.timeline.composite
+import archc.analysis.timeline.learned  # noqa: F401  (its rules, and those of the one above)
 from archc.analysis.memory import DTYPES
 from archc.analysis.storages import Run, Storage, run
 from archc.analysis.timeline.autocast import cast, low
 from archc.analysis.timeline.backward import Backward, Grad
 from archc.analysis.timeline.evaluation import evaluated
 from archc.analysis.timeline.forward import Forward, masks, numbers
+from archc.analysis.timeline.frames import Frames
 from archc.analysis.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
 from archc.analysis.timeline.order import order
 from archc.analysis.timeline.result import Timeline
 from archc.analysis.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
+from archc.checkpointing import CheckpointPlan, spans
 from archc.graph import Graph, Node, Value
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -41,10 +44,13 @@ class Options:
     amp: str = ""
 
 
-def training(graph: Graph, options: Options) -> Timeline:
-    """One step of training in its steady state: state of the optimizer is there, gradients are set to None after each step."""
+def training(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> Timeline:
+    """One step of training in its steady state: state of the optimizer is there, gradients are set to None after each step.
+
+    plan: what backward runs again; it has to be legal for the network (`archc.checkpointing.mistakes`)
+    """
     _known(options)
-    return _Training(graph, options).timeline()
+    return _Training(graph, options, plan).timeline()
 
 
 def inference(graph: Graph, options: Options) -> Timeline:
@@ -94,20 +100,25 @@ def _own(tape: Tape, node: Node, item: int) -> None:
 
 
 class _Training:
-    def __init__(self, graph: Graph, options: Options) -> None:
+    def __init__(self, graph: Graph, options: Options, plan: CheckpointPlan | None) -> None:
         self.graph = graph
+        self.plan = plan
         self.options = options
         self.how = options.how or usual(options.optimizer, options.device)
         self.item = DTYPES[options.dtype]
         self.run: Run = run(graph, options.batch, options.amp or options.dtype)
         if options.amp:
             cast(graph, self.run, options.device)
+        counts: set[Storage] = set()
         if options.device == "cuda":
             masks(self.run)
         else:
-            numbers(self.run)
+            counts = numbers(self.run)
         self.tape = Tape()
-        self.forward = Forward(self.tape, self.run, True, options.device)
+        again = spans(graph, plan) if plan is not None else []
+        self.instructions = list(order(graph, True, again))
+        self.frames = Frames(graph, self.run, self.instructions, counts) if again else None
+        self.forward = Forward(self.tape, self.run, True, options.device, self.frames)
         self.outputs = [*graph.outputs.values(), *graph.heads.values()]
 
     def timeline(self) -> Timeline:
@@ -116,7 +127,7 @@ class _Training:
         self._start(owners, shapes)
         before = self._previous()
         self.tape.mark("start", None)
-        self.forward.go(order(self.graph, training=True))
+        self.forward.go(self.instructions)
         for block in before:
             self.tape.free(block)
         backward = self._backward()
@@ -126,7 +137,7 @@ class _Training:
             self.tape.mark("backward", step.node)
         self.tape.free(self.one)
         self._step(backward, shapes)
-        return Timeline(self.graph, self.options, self.how, self.tape)
+        return Timeline(self.graph, self.options, self.how, self.tape, self.plan)
 
     def _start(self, owners: list[Node], shapes: list[tuple[int, ...]]) -> None:
         """What is there all the time."""
@@ -175,7 +186,17 @@ class _Training:
                     same[value] = same.get(source, source)
         device, amp = self.options.device, bool(self.options.amp)
         halves = partial(low, device=device) if amp else _never
-        return Backward(self.tape, self.options.batch, self.item, same, self.forward.held, self.run.tensors, halves)
+        found = Backward(self.tape, self.options.batch, self.item, same, self.forward.held, self.run.tensors, halves)
+        if self.frames is not None:
+            found.frames, found.rerun = self.frames, self._rerun
+        return found
+
+    def _rerun(self, node: Node) -> None:
+        """A gradient has come to a layer: its region runs again, if the layer wants something and it has not yet."""
+        assert self.frames is not None
+        frame = self.frames.of.get(node)
+        if frame is not None and not frame.done and self.frames.wants(node):
+            self.forward.rerun(frame)
 
     def _loss(self, backward: Backward) -> None:
         """The loss of each output, their sum, and backward up to the outputs."""

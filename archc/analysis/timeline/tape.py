@@ -14,9 +14,10 @@ OPTIMIZER = "optimizer state"
 BATCH = "batch"
 KEPT = "kept activations"
 PASSING = "passing activations"
+RECOMPUTED = "recomputed activations"
 BACKWARD = "gradients of activations"
 TEMPORARY = "temporary"
-KINDS = (PARAMETERS, BUFFERS, GRADIENTS, OPTIMIZER, BATCH, KEPT, PASSING, BACKWARD, TEMPORARY)
+KINDS = (PARAMETERS, BUFFERS, GRADIENTS, OPTIMIZER, BATCH, KEPT, PASSING, RECOMPUTED, BACKWARD, TEMPORARY)
 
 
 @dataclass(eq=False, slots=True)

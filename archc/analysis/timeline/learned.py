@@ -1,0 +1,58 @@
+"""Layers with tensors of their own, some of whose gradients are sums that autograd takes after the layer has run backward."""
+
+from __future__ import annotations
+
+from archc.analysis.storages import Step
+from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
+from archc.analysis.timeline.tape import TEMPORARY, Block
+
+
+def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """The gradient of the bias is a sum of its own: before the product where the input was copied, else after it."""
+    copied = any(storage.made_by is step.node for storage in step.kept)
+    made: list[tuple[int, Block]] = at.weight(step, "bias") if copied else []
+    at.rerun(step.node)
+    inputs = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    made += at.weight(step, "weight")
+    gone = at.unpacked(step)
+    made += [] if copied else at.weight(step, "bias")
+    at.release(step, grads, gone)
+    at.adopt(step, made)
+    for value, grad in inputs:
+        at.add(value, grad, step.node)
+
+
+def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A learned factor: its gradient is first as large as the value."""
+    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
+    gone = at.unpacked(step)
+    weights = at.weight(step)
+    at.tape.free(whole)
+    at.release(step, grads, gone)
+    at.adopt(step, weights)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+
+
+def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """What is added to every image: the gradient itself, and its sum over the images."""
+    weights = at.weight(step)
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, grads[0], step.node)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A class token before the others: strips of the whole, the token's summed over the images."""
+    weights = at.weight(step)
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, Grad(grads[0].block, at.batch == 1), step.node)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+RULES |= {"linear": _linear, "layer_scale": _scaled, "position_embedding": _placed, "class_token": _headed}

@@ -1,0 +1,103 @@
+"""How good a run's network is on images: accuracy, loss, and a table by classes.
+
+archc eval runs/lenet5-1
+archc eval runs/lenet5-1 --split validation --format json
+archc eval runs/photos --data new/photos --confusion confusion.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from archc.cli.common import colored, load_plugins, width
+from archc.cli.files import write_whole
+from archc.cli.memory_command import DEFAULT_WIDTH, positive
+from archc.cli.training import guarded, plugin_option, refused
+from archc.table import Column, Table, to_csv, to_terminal
+from archc.text.diagnostics import printable
+
+if TYPE_CHECKING:
+    from archc.train.evaluation import Report
+
+SPLITS = ("test", "validation", "train")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--data", metavar="NAME|PATH", help="other images, of the same classes")
+    parser.add_argument("--split", choices=SPLITS, help="which images (default: test, or what there is)")
+    parser.add_argument("--batch", type=positive, default=256, metavar="N", help="images at once (default: 256)")
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
+    parser.add_argument("--confusion", metavar="FILE", help="draw which class is taken for which: .png, .svg or .pdf")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv has the classes")
+    plugin_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    load_plugins(args.plugin)
+    return guarded(lambda: _eval(args))
+
+
+def _eval(args: argparse.Namespace) -> int:
+    from archc.train.run import opened
+    from archc.train.using import Trained
+
+    trained = Trained(opened(Path(args.run)), args.device)
+    data = trained.data(args.data)
+    split = args.split or next(name for name in SPLITS if name in data.splits())
+    if split not in data.splits():
+        return refused(f"--split {split}: {data.name} has no such images; there are {', '.join(data.splits())}")
+    report = trained.evaluate(data.splits()[split], args.batch)
+    table = _table(report, trained.classes)
+    if args.format == "json":
+        print(json.dumps(_to_dict(data.name, split, report, table), indent=2, ensure_ascii=False))
+    elif args.format == "csv":
+        print(to_csv(table))
+    else:
+        print("\n".join(_lines(trained.graph.name, data.name, split, report, table)))
+    return _draw(args.confusion, report, trained.classes) if args.confusion else 0
+
+
+def _lines(network: str, data: str, split: str, report: Report, table: Table) -> list[str]:
+    figures = [f"accuracy {report.accuracy:.2%}"]
+    figures += [f"top-5 {report.top5:.2%}"] if report.top5 is not None else []
+    head = [printable(f"{network} on {data}, {split}: {report.images:,} images"), f"{'  '.join(figures)}  loss {report.loss:.4f}", ""]
+    return [*head, to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout))] if table.rows else head[:2]
+
+
+def _table(report: Report, classes: tuple[str, ...]) -> Table:
+    """Of each class its images, how many were found, how many that were taken for it are, and what it is taken for most."""
+    table = Table([Column("class"), Column("images", "count"), Column("recall"), Column("precision"), Column("taken for")])
+    pairs = [] if report.pairs is None else report.pairs.tolist()
+    guessed = [sum(column) for column in zip(*pairs, strict=True)]
+    for index, row in enumerate(pairs):
+        wrong = max((one for one in range(len(row)) if one != index and row[one]), key=lambda one: row[one], default=None)
+        other = "" if wrong is None else f"{classes[wrong]} ({row[wrong]:,})"
+        table.rows.append([classes[index], sum(row), _part(row[index], sum(row)), _part(row[index], guessed[index]), other])
+    return table
+
+
+def _part(part: int, whole: int) -> str:
+    return f"{part / whole:.1%}".rjust(6) if whole else ""
+
+
+def _to_dict(data: str, split: str, report: Report, table: Table) -> dict[str, Any]:
+    names = ("class", "images", "recall", "precision")
+    classes = [dict(zip(names, (one.strip() if isinstance(one, str) else one for one in row), strict=False)) for row in table.rows]
+    return {"data": data, "split": split, "images": report.images} | report.figures() | {"classes": classes}
+
+
+def _draw(name: str, report: Report, classes: tuple[str, ...]) -> int:
+    from archc.draw.charts import ChartError
+    from archc.draw.curves import confusion
+
+    if report.pairs is None:
+        return refused("--confusion: there are too many classes for a picture of all pairs")
+    try:
+        return write_whole(name, confusion(report.pairs.tolist(), classes, Path(name).suffix[1:].lower()))
+    except ChartError as error:
+        return refused(str(error))

@@ -1,0 +1,87 @@
+"""A plan of checkpointing as lines: regions that are alike on one row, the peak before and after, what runs again."""
+
+from __future__ import annotations
+
+import re
+
+from archc.analysis.planner import Planned, Row
+from archc.checkpointing import Region
+from archc.table import Column, Table, bytes_text, short, to_terminal
+
+MOST_ROWS = 12
+
+
+def plan_lines(planned: Planned, room: int, color: bool) -> list[str]:
+    """What `archc fit` prints of a plan that has regions."""
+    before, after = planned.before, planned.after
+    batch = before.options.batch
+    if planned.fits:
+        first = f"with checkpointing, a batch of {batch} fits {bytes_text(planned.memory)}:"
+    else:
+        first = f"the least that checkpointing reaches is {bytes_text(after.needed_bytes)}:"
+    again = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
+    found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
+    return [
+        first,
+        f"peak       {bytes_text(before.peak_bytes)} before, {bytes_text(after.peak_bytes)} after",
+        f"runs again {again}",
+        *([f"           {found}"] if found else []),
+        "",
+        to_terminal(_table(planned), room, color),
+        "",
+    ]
+
+
+def _table(planned: Planned) -> Table:
+    table = Table([
+        Column("run again in backward"),
+        Column("regions", "count"),
+        Column("layers", "count"),
+        Column("kept", "bytes"),
+        Column("saved", "bytes"),
+        Column("extra MACs", "count"),
+    ])  # fmt: skip
+    groups = grouped(planned.rows)
+    shown = sorted(sorted(range(len(groups)), key=lambda at: -sum(row.saved for row in groups[at]))[:MOST_ROWS])
+    for at in shown:
+        table.rows.append([named([row.region for row in groups[at]]), *_sums(groups[at])])
+    rest = [row for at, rows in enumerate(groups) if at not in set(shown) for row in rows]
+    if rest:
+        table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
+    table.totals.append(["", *_sums(list(planned.rows))])
+    table.notes.append("layers that run again, bytes kept and saved for a batch, MACs for an image")
+    return table
+
+
+def _sums(rows: list[Row]) -> list[object]:
+    macs = sum(row.again.macs for row in rows)
+    layers, kept, saved = sum(row.again.layers for row in rows), sum(row.kept for row in rows), sum(row.saved for row in rows)
+    return [len(rows), layers, kept, saved, short(macs) if macs else "0"]
+
+
+def grouped(rows: tuple[Row, ...]) -> list[list[Row]]:
+    """Regions whose names differ in numbers of repeated blocks alone, in the order of the first of each."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        key = (*(re.sub(r"\d+(?=\.)|\d+\Z", "#", name) for name in (row.region.first, row.region.last)), str(row.again.layers))
+        found.setdefault(key, []).append(row)
+    return list(found.values())
+
+
+def named(regions: list[Region]) -> str:
+    """One name for regions that are alike: where their numbers differ, a star."""
+    first = _starred([one.first for one in regions])
+    if not regions[0].last:
+        return first
+    last = _starred([one.last for one in regions])
+    around = first.split(".")[:-1]
+    parts = last.split(".")
+    same = 0
+    while same < min(len(around), len(parts) - 1) and around[same] == parts[same]:
+        same += 1
+    return f"{first} to {'.'.join(parts[same:])}"
+
+
+def _starred(names: list[str]) -> str:
+    columns = zip(*(re.split(r"(\d+)", name) for name in names), strict=True)
+    return "".join(parts[0] if len(set(parts)) == 1 else "*" for parts in map(list, columns))

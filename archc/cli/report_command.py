@@ -1,0 +1,83 @@
+"""A network, or two side by side, as one page that needs no connection.
+
+  archc report resnet50 -o resnet50.html
+  archc report mine.yaml --batch 64 --optimizer adamw --device h100
+  archc report resnet50 resnext50_32x4d -o two.html
+
+In the page, batch, dtype, optimizer and device can be changed. Without -o, the
+file is called as the spec, and one that is there is left alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+from archc.analysis.memory import dtype_name
+from archc.analysis.timeline import OPTIMIZERS
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.device_options import device_file, files_option, found
+from archc.cli.files import write_whole
+from archc.reporting import DEVICE, MOST_BATCH, NUMBERS, Choice, report
+from archc.text.suggest import did_you_mean
+
+SUFFIXES = (".html", ".htm")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser)
+    parser.add_argument("-o", "--output", metavar="FILE.html", help="the file to write")
+    begin = parser.add_argument_group("what the page begins with")
+    begin.add_argument("--batch", type=_batch, default=32, metavar="N", help="images at once (default: 32)")
+    begin.add_argument("--dtype", type=_dtype, default="float32", metavar="DTYPE", help=f"{', '.join(NUMBERS)} (default: float32)")
+    begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="default: sgd, without momentum")
+    begin.add_argument("--inference", action="store_true", help="a forward pass, not a step of training")
+    begin.add_argument("--device", default=DEVICE, metavar="NAME", help=f"a device by name, or a .yaml file with one (default: {DEVICE})")
+    files_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    wrong = _wrong(args)
+    if wrong:
+        print(f"archc: {wrong}", file=sys.stderr)
+        return 2
+    device = found(args.device, device_file(args.devices))
+    graphs = [graph for graph in (usable(compiled(args, named)) for named in args.specs) if graph is not None]
+    if len(graphs) < len(args.specs):
+        return 2
+    page = report(graphs, device, Choice(args.batch, args.dtype, args.optimizer, args.inference))
+    return write_whole(args.output or _own_name(args.specs), page)
+
+
+def _wrong(args: argparse.Namespace) -> str | None:
+    """What is wrong with the options, if anything is."""
+    if len(args.specs) > 2:
+        return f"a page shows one network, or two side by side, not {len(args.specs)}; `archc compare` has a table of many"
+    if args.output and Path(args.output).suffix.lower() not in SUFFIXES:
+        return f"the page is HTML: write -o {Path(args.output).stem or 'report'}.html"
+    name = args.output or _own_name(args.specs)
+    if not args.output and Path(name).exists():
+        return f"{name} is there already; say -o {name} to write over it"
+    return None
+
+
+def _own_name(specs: list[str]) -> str:
+    """The file of no -o: the specs' names, in this folder."""
+    stems = [re.sub(r"[^\w.-]", "_", re.sub(r"\.ya?ml$", "", Path(named).name)).lstrip(".-") or "report" for named in specs]
+    return "-".join(stems) + ".html"
+
+
+def _batch(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:12]) <= MOST_BATCH:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to {MOST_BATCH:,}")
+    return int(text)
+
+
+def _dtype(text: str) -> str:
+    name = text if text in NUMBERS else dtype_name(text)
+    if name not in NUMBERS:
+        hint = did_you_mean(text, NUMBERS) or f"there are {', '.join(NUMBERS)}"
+        raise argparse.ArgumentTypeError(f"no dtype is called {text!r}; {hint}")
+    return name

@@ -1,0 +1,40 @@
+"""Goes on with a run that was ended, from its last checkpoint.
+
+  archc resume runs/lenet5-1
+
+On one machine it ends with the same numbers as a run that was never ended: bit
+by bit on a CPU. The number of processes may be another one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from archc.cli.common import load_plugins
+from archc.cli.memory_command import positive
+from archc.cli.training import guarded, plugin_option, processes_option, relaunched, say
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("run", metavar="RUN", help="the folder of a run")
+    parser.add_argument("--data", metavar="PATH", help="where the images lie now")
+    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard, too")
+    parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
+    processes_option(parser, positive)
+    plugin_option(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    load_plugins(args.plugin)
+    if args.processes and args.processes > 1:
+        return guarded(lambda: relaunched(args.processes))
+    return guarded(lambda: _resume(args))
+
+
+def _resume(args: argparse.Namespace) -> int:
+    from archc.train.engine import go_on
+    from archc.train.wishes import Wishes
+
+    go_on(args.run, Wishes(device=args.device, tensorboard=args.tensorboard, say=say, bar=sys.stderr.isatty()), args.data)
+    return 0

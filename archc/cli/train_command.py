@@ -1,0 +1,94 @@
+"""Trains a network on images. Its folder has all of the run: the network, the
+recipe, figures, checkpoints, the best weights, pictures.
+
+  archc train lenet5
+  archc train lenet5 --data photos/ --epochs 30 -o runs/photos
+  archc train resnet18 --weights resnet18.pth --replace-head classes=10
+  archc train resnet50 --data /data/imagenet --processes 8 --precision bf16
+
+The recipe is the spec's `train`; the options change it. A run that was killed
+goes on with `archc resume RUN`. Under torchrun or SLURM each process is one of
+the training's: torchrun --nproc-per-node 8 -m archc train SPEC …
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.memory_command import positive
+from archc.cli.recipe_options import recipe_of, recipe_options
+from archc.cli.training import guarded, processes_option, relaunched, say
+from archc.graph import Graph
+from archc.recipe import Recipe
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    spec_options(parser, several=False)
+    parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
+    parser.add_argument("--resume", action="store_true", help="go on where the folder of -o has a run, else begin one")
+    parser.add_argument("--dry-run", action="store_true", help="say what would happen, and train nothing")
+    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard, too")
+    weights = parser.add_argument_group("weights to start from")
+    weights.add_argument("--weights", metavar="FILE", help="load a .safetensors or .pth file by name")
+    weights.add_argument(
+        "--rename", action="append", default=[], metavar="s/A/B/", help="change the file's names first; may be given again"
+    )
+    weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
+    weights.add_argument("--replace-head", metavar="NAME=VALUE", help="as --set, with new weights for what that changes: classes=10")
+    weights.add_argument("--features", action="store_true", help="freeze all but the last linear layer, and compute its input once")
+    where = parser.add_argument_group("where")
+    where.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
+    processes_option(where, positive)
+    recipe_options(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    alone = next((name for name in ("rename", "partial", "replace_head") if getattr(args, name)), None)
+    if alone and not args.weights:
+        print(f"archc: --{alone.replace('_', '-')} is about --weights FILE, which is not given", file=sys.stderr)
+        return 2
+    before = _otherwise(args) if args.replace_head else None
+    args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]
+    graph = usable(compiled(args, args.spec)) if before is not None or not args.replace_head else None
+    recipe = recipe_of(args, graph) if graph is not None else None
+    if graph is None or recipe is None:
+        return 2
+    if args.processes and args.processes > 1 and not args.dry_run:
+        return guarded(lambda: relaunched(args.processes))
+    return guarded(lambda: _train(args, before, graph, recipe))
+
+
+def _otherwise(args: argparse.Namespace) -> Graph | None:
+    """The network with another value for what --replace-head sets: where the two differ is the head, also if its size stays."""
+    name, _, value = args.replace_head.partition("=")
+    other = [f"{name}={int(value) + 1}"] if value.strip().isdecimal() and len(value) < 10 else []
+    return usable(compiled(argparse.Namespace(**(vars(args) | {"set": [*args.set, *other]})), args.spec))
+
+
+def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe) -> int:
+    from archc.train.engine import fit, go_on, tried
+    from archc.train.extraction import extract
+    from archc.train.run import fresh, is_run
+    from archc.train.transfer import new_tensors
+    from archc.train.wishes import Wishes
+
+    wishes = Wishes(
+        device=args.device,
+        weights=args.weights,
+        rename=tuple(args.rename),
+        partial=args.partial,
+        tensorboard=args.tensorboard,
+        say=say,
+        bar=sys.stderr.isatty(),
+        fresh=new_tensors(before, graph) if before is not None else (),
+    )
+    if args.dry_run:
+        tried(graph, recipe, wishes, args.output)
+        return 0
+    if args.resume and args.output and is_run(args.output):
+        go_on(args.output, wishes)
+        return 0
+    (extract if args.features else fit)(graph, recipe, fresh(args.output, graph.name), wishes)
+    return 0

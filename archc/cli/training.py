@@ -1,0 +1,83 @@
+"""What the commands on training share: mistakes told in words, torch that is missing, several processes."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from textwrap import wrap
+from typing import Any
+
+WIDTH = 80
+LATER = 3.0  # seconds
+_NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit status of work that needs torch; what the user got wrong is said, and is 2."""
+    try:
+        return work()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
+            raise
+        missing = error.name.partition(".")[0]
+        return refused(f"this needs {missing}, which is not installed: pip install 'archc[{'look' if missing == 'captum' else 'train'}]'")
+    except Exception as error:
+        told = _told(error)
+        if told is None:
+            raise
+        if os.environ.get("RANK", "0") != "0":
+            time.sleep(LATER)  # where all processes meet the same mistake, the first one tells it, and the others are ended meanwhile
+        return refused(told)
+
+
+def _told(error: Exception) -> str | None:
+    """The text of an error that is made for users; None for any other."""
+    from archc.data import DataError
+    from archc.runtime.place import PlaceError
+    from archc.runtime.renaming import WeightsError
+    from archc.text.diagnostics import SpecError
+    from archc.train.wishes import TrainError
+
+    return str(error) if isinstance(error, TrainError | DataError | PlaceError | WeightsError | SpecError) else None
+
+
+def refused(told: str) -> int:
+    """Says what is wrong, in lines of 80 columns as far as names of files allow."""
+    first, *others = told.split("\n")
+    lines = [f"archc: {first}", *others]
+    parts = [[line] if len(line) <= WIDTH else wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
+    print("\n".join(line for part in parts for line in part), file=sys.stderr)
+    return 2
+
+
+def say(line: str) -> None:
+    """A line at once, also through a pipe."""
+    print(line, flush=True)
+
+
+def plugin_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+
+
+def processes_option(parser: Any, positive: Callable[[str], int]) -> None:
+    parser.add_argument("--processes", type=positive, metavar="N", help="train in N processes of this machine, one a GPU")
+
+
+def relaunched(processes: int) -> int:
+    """This same command in several processes; its exit status."""
+    from archc.train.launching import launch
+
+    return launch(_without_processes(sys.argv[1:]), processes)
+
+
+def _without_processes(words: list[str]) -> list[str]:
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if not skip and word != "--processes" and not word.startswith("--processes="):
+            kept.append(word)
+        skip = word == "--processes" and not skip
+    return kept

@@ -1,0 +1,197 @@
+"""From a recipe's `data` to the set: which format it is, and how its parts become splits."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from archc.data import cifar, folder, idx, shards, sizes
+from archc.data.dataset import Corrupt, DataError, DataSet, Images, Labels, Reader, Shape, Split
+from archc.data.digits import load_digits, test_rows
+from archc.data.names import names_beside
+from archc.data.pixels import image_shape
+from archc.data.reading import Arrays, Files, small
+from archc.data.splitting import Rows, hold_out
+from archc.data.statistics import SAMPLED, measure
+from archc.recipe import Data
+
+DIGITS = "digits"
+FORMATS = ("auto", "idx", "cifar", "folder", "shards")
+# sets that people name, and what to do: they do not ship
+KNOWN = {
+    "mnist": "the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-…",
+    "fashion-mnist": "the four files train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, t10k-…",
+    "cifar10": "cifar-10-binary.tar.gz, and unpack it",
+    "cifar-10": "cifar-10-binary.tar.gz, and unpack it",
+    "cifar100": "cifar-100-binary.tar.gz, and unpack it",
+    "cifar-100": "cifar-100-binary.tar.gz, and unpack it",
+    "imagenet": "its images, in folders train/CLASS and val/CLASS",
+}
+
+
+def open_data(data: Data, shape: tuple[int, ...] | None, seed: int) -> DataSet:
+    """The set of a recipe, for a network whose input has this shape [C, H, W]; None takes the images' own. Raises DataError.
+
+    Splits do not depend on the seed; the sample by which a large set is normalized does.
+    """
+    wanted = image_shape(shape, data.size) if shape is not None else None
+    if data.source == DIGITS and data.format == "auto":
+        return _digits(data, wanted, seed)
+    path = _existing(data.source)
+    try:
+        form = data.format if data.format != "auto" else detect(path)
+        opened = {"idx": _idx, "cifar": _cifar, "folder": _folder, "shards": _shards}[form]
+        return opened(path, data, wanted, seed)
+    except OSError as error:
+        raise DataError(f"{error.filename or path} cannot be read: {error.strerror}") from None
+
+
+def _existing(source: str) -> Path:
+    path = Path(source).expanduser()
+    if path.exists():
+        return path
+    if source.lower() in KNOWN:
+        raise DataError(f"{source} does not ship with archc", f"download {KNOWN[source.lower()]}, then give the folder's path")
+    raise DataError(f"there is no {path}", f"data is `{DIGITS}`, which ships, or the path of a folder")
+
+
+def detect(path: Path) -> str:
+    """What a path holds: idx, cifar, folder or shards. Raises DataError."""
+    if path.is_file():
+        if path.suffix == ".tar":
+            return "shards"
+        raise DataError(f"{path} is a file", _unpack(path) or "give the folder that has the images, or a shard (.tar)")
+    if idx.is_idx(path):
+        return "idx"
+    if cifar.is_cifar(cifar.folder_of(path)):
+        return "cifar"
+    if shards.find(path):
+        return "shards"
+    if folder.is_folder(path):
+        return "folder"
+    packed = next((file for file in sorted(path.iterdir()) if _unpack(file)), None)
+    raise DataError(
+        f"there are no images in {path}",
+        (packed and f"unpack {packed.name} first") or "it may hold idx files, CIFAR's .bin files, one folder a class, or shards (.tar)",
+    )
+
+
+def _unpack(path: Path) -> str:
+    return "unpack it first" if path.name.lower().endswith((".zip", ".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".7z", ".rar")) else ""
+
+
+def _digits(data: Data, shape: Shape | None, seed: int) -> DataSet:
+    images, labels, classes = load_digits()
+    shape = shape or _own(images, data)
+    reader, test = Arrays(DIGITS, images, shape), test_rows(labels)
+    train, validation = _held(reader, np.flatnonzero(~test), labels[~test], data)
+    tested = Split(reader, np.flatnonzero(test), labels[test])
+    return DataSet(
+        DIGITS, DIGITS, classes, shape, train, validation, tested, images.shape[2:], [], partial(measure, seed=seed, sampled=None)
+    )
+
+
+def _idx(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
+    if path.is_file():
+        raise DataError(f"{path} is a file", "give the folder that has the four files")
+    training, test = idx.load_part(path, "train"), idx.load_part(path, "test")
+    if training is None:
+        raise DataError(f"{path} has no train-images-idx3-ubyte", "put all four files of the download there")
+    classes = names_beside(path) or idx.class_names(training[1])
+    for part, found in (("train", training), ("test", test)):
+        if found is not None and found[1].max() >= len(classes):
+            raise DataError(f"a {part} label of {path} is {found[1].max()}, and there are {len(classes)} classes")
+    return _arrays(path.name, "idx", classes, training, test, data, shape, seed)
+
+
+def _cifar(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
+    inner = cifar.folder_of(path)
+    if not inner.is_dir() or not cifar.is_cifar(inner):
+        raise DataError(f"{path} is not CIFAR's binary version", "it has data_batch_1.bin … and test_batch.bin, or train.bin and test.bin")
+    training, test, classes = cifar.load_cifar(inner)
+    return _arrays(inner.name, "cifar", classes, training, test, data, shape, seed)
+
+
+Part = tuple[Images, Labels]
+
+
+def _arrays(
+    name: str, form: str, classes: tuple[str, ...], training: Part, test: Part | None, data: Data, shape: Shape | None, seed: int
+) -> DataSet:
+    shape = shape or _own(training[0], data)
+    reader = Arrays(f"{name}/train", training[0], shape)
+    splits = _held(reader, np.arange(len(training[1])), training[1], data)
+    measured = partial(measure, seed=seed, sampled=None if small(len(training[0]), shape) else SAMPLED)
+    tested = _whole(Arrays(f"{name}/test", test[0], shape), test[1]) if test is not None else None
+    height, width = training[0].shape[2:]
+    return DataSet(name, form, classes, shape, *splits, tested, (height, width), [], measured)
+
+
+def _own(images: Images, data: Data) -> Shape:
+    return image_shape(images.shape[1:], data.size)
+
+
+def _held(reader: Reader, rows: Rows, labels: Labels, data: Data) -> tuple[Split, Split | None]:
+    """Training images, and those held out for validation. `labels` are those of `rows`."""
+    held = hold_out(labels, data.validation, [reader.key(int(row)) for row in rows])
+    return Split(reader, rows[~held], labels[~held]), Split(reader, rows[held], labels[held]) if held.any() else None
+
+
+def _whole(reader: Reader, labels: Labels) -> Split:
+    return Split(reader, np.arange(len(labels)), labels)
+
+
+def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
+    if path.is_file():
+        raise DataError(f"{path} is a file", "give the folder that has one folder a class")
+    parts = folder.parts_of(path)
+    classes = folder.class_folders(parts["train"])
+    listings = {part: folder.listing(root, classes, whole=part == "train") for part, root in parts.items()}
+    shape = shape or image_shape(sizes.of_files(listings["train"].root / path for path in listings["train"].paths), data.size)
+    corrupt: list[Corrupt] = []
+    found: dict[str, tuple[Files, Labels]] = {}
+    for part, listed in listings.items():
+        files = Files(listed.root, listed.paths, shape, data.corrupt == "skip", data.workers, corrupt)
+        found[part] = files, np.array(listed.labels, np.int64)
+    train, validation = _whole(*found["train"]), _whole(*found["validation"]) if "validation" in found else None
+    if validation is None:
+        files, labels = found["train"]
+        train, validation = _held(files, np.arange(len(labels)), labels, data)
+    measured = partial(measure, seed=seed, sampled=None if small(len(train), shape) else SAMPLED)
+    test = _whole(*found["test"]) if "test" in found else None
+    return DataSet(path.resolve().name, "folder", classes, shape, train, validation, test, None, corrupt, measured)
+
+
+def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
+    found = shards.find(path)
+    if "train" not in found:
+        raise DataError(f"there are no shards (.tar) for training in {path}", "name them train-000.tar, train-001.tar …")
+    beside = path if path.is_dir() else path.parent
+    classes = names_beside(beside) or shards.class_names(found["train"])
+    if len(classes) == 1:
+        raise DataError(f"{path} has one class alone, {classes[0]}", "two at least are needed to tell anything apart")
+    shape = shape or image_shape(sizes.of_files(shards.some(found["train"], sizes.LOOKED_AT)), data.size)
+    corrupt: list[Corrupt] = []
+    none = np.empty(0, np.int64)
+
+    def split(part: str, held: float = 0.0, inverse: bool = False) -> Split:
+        shuffled = part == "train" and not inverse
+        return Split(None, none, none, shards.Shards(found[part], classes, shape, data.corrupt == "skip", corrupt, shuffled, held, inverse))
+
+    out = 0.0 if "validation" in found else data.validation
+    validation = split("validation") if "validation" in found else split("train", out, inverse=True) if out else None
+    test = split("test") if "test" in found else None
+    measured = partial(measure, seed=seed)
+    return DataSet(path.resolve().name, "shards", classes, shape, split("train", out), validation, test, None, corrupt, measured)
+
+
+def check_classes(dataset: DataSet, outputs: int) -> None:
+    """Raises DataError where a network has not one output a class."""
+    if outputs != len(dataset.classes):
+        count = len(dataset.classes)
+        raise DataError(
+            f"{dataset.name} has {count} classes, and the network has {outputs} outputs",
+            f"write --replace-head classes={count}, or change the last layer of the spec",
+        )

@@ -1,0 +1,169 @@
+"""Image files and arrays to a network's input: decoded by pillow, brought to its size and channels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from archc.data.dataset import DataError, Images, Shape
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+# endings of files, and the decoders of pillow that may open them: none that runs another program
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".pbm", ".pnm")
+DECODERS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
+MOST_PIXELS = 89_478_485  # pillow's own limit: more is a decompression bomb
+MOST_BYTES = 1 << 30  # of a file
+CHANNELS = {1: "L", 3: "RGB"}
+Found = TypeVar("Found")
+
+
+class Unreadable(Exception):
+    """A file that is no readable image; its text says why."""
+
+
+def image_shape(shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Shape:
+    """[C, H, W] of the images for an input of this shape. Raises DataError where no image fits it."""
+    if len(shape) != 3:
+        raise DataError(
+            f"the network's input has the shape {_written(shape)}; images are [channels, height, width]",
+            "write `input: [1, 28, 28]` and begin with flatten" if len(shape) == 1 else "",
+        )
+    if shape[0] not in CHANNELS:
+        raise DataError(f"the network's input has {shape[0]} channels; images have 1 (grey) or 3 (RGB)")
+    height, width = size or shape[1:]
+    return shape[0], height, width
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(map(str, shape))}]"
+
+
+def read_image(path: str | PathLike[str], shape: tuple[int, ...]) -> Images:
+    """The image of a file, [C, H, W]. Raises DataError."""
+    wanted = image_shape(shape)
+    file = Path(path)
+    if file.is_dir() or not file.exists():
+        raise DataError(f"there is no image {file}" if not file.exists() else f"{file} is a folder, not an image")
+    try:
+        return decode(file, wanted)
+    except Unreadable as error:
+        raise DataError(f"{file} is no readable image: {error}") from None
+
+
+def decode(content: Path | bytes, shape: Shape) -> Images:
+    """The image of a file or of its content, [C, H, W]. Raises Unreadable."""
+    return _with(content, lambda image: from_pillow(image, shape))
+
+
+def head(content: Path | bytes) -> tuple[str, int, int]:
+    """Mode, width and height of an image that is not decoded. Raises Unreadable."""
+    return _with(content, lambda image: (image.mode, image.width, image.height))
+
+
+def _with(content: Path | bytes, use: Callable[[Image], Found]) -> Found:
+    """What `use` makes of the opened image. Raises Unreadable."""
+    pillow = _pillow()
+    try:
+        length = len(content) if isinstance(content, bytes) else content.stat().st_size
+        if not length:
+            raise Unreadable("it is empty")
+        if length > MOST_BYTES:
+            raise Unreadable(f"it has {length:,} bytes")
+        with pillow.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=DECODERS) as image:
+            if image.width * image.height > MOST_PIXELS:
+                raise Unreadable(f"{image.width:,} x {image.height:,} pixels are more than {MOST_PIXELS:,}")
+            return use(image)
+    except Unreadable:
+        raise
+    except Exception as error:  # what a decoder raises for a stranger's bytes is not listed anywhere
+        raise Unreadable(_reason(error)) from None
+
+
+def _pillow() -> ModuleType:
+    try:
+        from PIL import Image
+    except ImportError:
+        raise DataError("images need pillow, which is not installed", "pip install 'archc[train]'") from None
+    return Image
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if type(error).__name__ == "UnidentifiedImageError":
+        return "its content is none of " + ", ".join(DECODERS)
+    if type(error).__name__ == "DecompressionBombError":
+        return f"it has more than {MOST_PIXELS:,} pixels"
+    return str(error)[:120] or type(error).__name__
+
+
+def from_pillow(image: Image, shape: Shape) -> Images:
+    """A picture upright, with the input's channels and size, [C, H, W].
+
+    Its shorter side is brought to the size and the middle is cut out, so that what it shows keeps its proportions.
+    """
+    from PIL import Image, ImageOps
+
+    channels, height, width = shape
+    if image.format == "JPEG":  # decoded at a part of its size, where that is still twice what is wanted
+        image.draft(image.mode, (2 * width, 2 * height))
+    image = ImageOps.exif_transpose(image)
+    image = _opaque(image).convert(CHANNELS[channels])
+    if image.size != (width, height):
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    found = np.asarray(image, dtype=np.uint8)
+    return np.ascontiguousarray(found[None] if channels == 1 else found.transpose(2, 0, 1))
+
+
+def _opaque(image: Image) -> Image:
+    """Without transparency, on white; values of 16 bits as 8."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        values = np.asarray(image, dtype=np.int64)
+        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
+            raise Unreadable("its values lie outside of 0..65535")
+        return Image.fromarray((values // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise Unreadable("its values are floating-point numbers")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return image
+
+
+def fitted(images: Images, shape: Shape) -> Images:
+    """Images [N, C, H, W] of an array, with the input's channels and size: grey is repeated, RGB becomes luma, as in pillow."""
+    channels, height, width = shape
+    if images.shape[1] == 3 and channels == 1:
+        images = luma(images)
+    if images.shape[2:] != (height, width):
+        images = _resized(images, height, width)
+    if images.shape[1] == 1 and channels == 3:
+        images = np.repeat(images, 3, axis=1)
+    return images
+
+
+def luma(images: Images) -> Images:
+    """RGB [N, 3, H, W] to grey [N, 1, H, W]: 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601), in pillow's integers."""
+    red, green, blue = (images[:, i : i + 1].astype(np.uint32) for i in range(3))
+    return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)
+
+
+def _resized(images: Images, height: int, width: int) -> Images:
+    _pillow()
+    from PIL import Image, ImageOps
+
+    out = np.empty((*images.shape[:2], height, width), np.uint8)
+    for n, image in enumerate(images):
+        for c, plane in enumerate(image):
+            out[n, c] = np.asarray(ImageOps.fit(Image.fromarray(plane), (width, height), Image.Resampling.BILINEAR))
+    return out

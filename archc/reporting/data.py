@@ -1,0 +1,65 @@
+"""All that the page shows, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archc.analysis.definitions import DEFINITIONS
+from archc.analysis.timeline import OPTIMIZERS
+from archc.devices.device import DTYPES, Device
+from archc.draw.theme import family
+from archc.graph import Graph
+from archc.reporting.bounds import devices
+from archc.reporting.difference import difference
+from archc.reporting.network import network
+from archc.reporting.page import page
+from archc.reporting.tapes import memory
+
+AUTOCAST = "autocast"  # to bfloat16, of parameters in float32
+NUMBERS = ("float32", "tf32", "bfloat16", "float16", "float64", AUTOCAST)
+DEVICE = "a100-40gb"
+MOST_BATCH = 65_536
+MOST_PLAYED = 20_000  # layers; the timelines of more would make a page too large for a browser
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the page begins with. Raises ValueError for what it does not know."""
+
+    batch: int = 32
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    inference: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= MOST_BATCH:
+            raise ValueError(f"a batch has 1 to {MOST_BATCH:,} images, not {self.batch}")
+        for what, word, there in (("dtype", self.dtype, NUMBERS), ("optimizer", self.optimizer, tuple(OPTIMIZERS))):
+            if word not in there:
+                raise ValueError(f"no {what} is called {word}; there are {', '.join(there)}")
+
+
+def report(graphs: list[Graph], device: Device, choice: Choice) -> str:
+    """The page of one network, or of two side by side, as HTML."""
+    return page(record(graphs, device, choice))
+
+
+def record(graphs: list[Graph], device: Device, choice: Choice) -> dict[str, Any]:
+    """One network, or two with their difference."""
+    return {
+        "networks": [network(graph) | {"memory": memory(graph) if len(graph.nodes) <= MOST_PLAYED else None} for graph in graphs],
+        "families": {kind: family(kind) for kind in sorted({node.kind for graph in graphs for node in graph.nodes})},
+        "difference": difference(*graphs) if len(graphs) == 2 else None,
+        "devices": devices(device),
+        "dtypes": [{"name": name, "bytes": DTYPES.get(name, 4)} for name in NUMBERS],
+        "definitions": DEFINITIONS,
+        "choice": {
+            "batch": choice.batch,
+            "dtype": choice.dtype,
+            "optimizer": choice.optimizer,
+            "training": not choice.inference,
+            "device": device.key,
+        },
+        "most_batch": MOST_BATCH,
+    }

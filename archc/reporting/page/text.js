@@ -1,0 +1,89 @@
+// Numbers as texts, and elements. What comes from a spec becomes text nodes and attributes of fixed names, never markup.
+
+const SUFFIXES = [
+  [1e15, "P"],
+  [1e12, "T"],
+  [1e9, "G"],
+  [1e6, "M"],
+  [1e3, "K"],
+];
+const BINARY = [
+  [2 ** 40, "TiB"],
+  [2 ** 30, "GiB"],
+  [2 ** 20, "MiB"],
+  [2 ** 10, "KiB"],
+];
+const TIMES = [
+  [1, "s"],
+  [1e-3, "ms"],
+  [1e-6, "µs"],
+  [1e-9, "ns"],
+];
+
+function digits(value) {
+  const whole = String(Math.trunc(Math.abs(value))).length;
+  return value.toFixed(Math.max(3 - whole, 0));
+}
+
+function scaled(value, units, between) {
+  for (const [size, unit] of units) if (Math.abs(value) >= size) return digits(value / size) + between + unit;
+  return null;
+}
+
+const exact = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 3 });
+const short = (value) => scaled(value, SUFFIXES, "") ?? exact(value);
+const bytes = (value) => scaled(value, BINARY, " ") ?? `${exact(value)} B`;
+const rate = (value, unit) => (scaled(value, SUFFIXES, " ") ?? `${digits(value)} `) + unit; // 19.5 TFLOP/s
+const power = (exponent) =>
+  exponent < 0
+    ? (10 ** exponent).toFixed(-exponent)
+    : (scaled(10 ** exponent, SUFFIXES, "") ?? String(10 ** exponent)).replace(/\.0+/, "");
+const ratio = (value) =>
+  value >= 1000
+    ? short(value)
+    : value
+        .toPrecision(3)
+        .replace(/\.?0+$/, "")
+        .replace(/\.?0+e/, "e");
+const percent = (part) => `${(100 * part).toFixed(1)}%`;
+
+function seconds(value) {
+  if (!value) return "0";
+  return scaled(value, TIMES, " ") ?? `${value.toExponential(2)} s`;
+}
+
+function filled(node, attributes, children) {
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (name === "on") for (const [event, listener] of Object.entries(value)) node.addEventListener(event, listener);
+    else if (value === true) node.setAttribute(name, "");
+    else if (value !== false && value != null) node.setAttribute(name, value);
+  }
+  node.append(...children.flat().filter((child) => child != null && child !== false));
+  return node;
+}
+
+const element = (name, attributes, ...children) => filled(document.createElement(name), attributes, children);
+const drawn = (name, attributes, ...children) =>
+  filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+const button = (text, attributes, press) =>
+  element("button", { type: "button", ...attributes, on: { click: press, ...(attributes?.on ?? {}) } }, text);
+
+let counted = 0;
+const fresh = (word) => `${word}-${++counted}`;
+
+// Scrolls a box, and nothing around it, until a part of it can be seen; `edge` is what is covered at its ends.
+function inSight(box, inner, edge = 0) {
+  const [a, b] = [inner.getBoundingClientRect(), box.getBoundingClientRect()];
+  if (a.top < b.top + edge || a.bottom > b.bottom - edge) box.scrollTop += (a.top + a.bottom - b.top - b.bottom) / 2;
+  if (box.scrollWidth > box.clientWidth && (a.right < b.left || a.left > b.right))
+    box.scrollLeft += (a.left + a.right - b.left - b.right) / 2;
+}
+
+// A cell of CSV; what a spreadsheet would run as a formula is quoted as text.
+function quoted(value) {
+  const text = typeof value === "string" && /^[=+\-@\t\r]/.test(value) ? `'${value}` : String(value);
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+// `64x56x56` as a number of values; `all` is more than any.
+const area = (text) => (text === "all" ? Infinity : text.split("x").reduce((all, one) => all * Number(one), 1));

@@ -1,0 +1,65 @@
+"""Why a loss is not finite: the step once more, with an eye on every layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+def culprit(module: nn.Module, again: Callable[[], Any]) -> str:
+    """What first is not finite when `again` runs the step forward and backward: weights, an output, the loss or a gradient."""
+    if bad := bad_weights(module):
+        told = f"the weights of {bad} are not finite, since the gradient of the\n"
+        return f"{told}step before was not; of the layers with such weights it is the last"
+    found: list[str] = []
+    with _watched(module, found):
+        again()
+    if found:
+        return found[0]
+    gradients = [name for name, one in module.named_parameters() if one.grad is not None and not _finite(one.grad)]
+    return f"every output is finite, and the loss of them is not{f'; so is the gradient of {gradients[-1]}' if gradients else ''}"
+
+
+def bad_weights(module: nn.Module) -> str:
+    """The last layer, in the order of the network, with a weight that is not finite."""
+    names = [name for name, one in module.named_parameters() if not _finite(one)]
+    return names[-1].rpartition(".")[0] or names[-1] if names else ""
+
+
+@contextmanager
+def _watched(module: nn.Module, found: list[str]) -> Iterator[None]:
+    def watch(name: str) -> Callable[..., None]:
+        def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
+            if not found and any(not _finite(one) for one in _tensors(output)):
+                if not all(map(_finite, _tensors(inputs))):
+                    found.append(f"already the input of {name}, the first layer, is not finite: look at the images")
+                    return
+                given = [one for one in _tensors(inputs) if one.is_floating_point() and one.numel()]
+                most = max((float(one.detach().abs().max()) for one in given), default=0.0)
+                found.append(f"first at the output of {name} ({type(layer).__name__}), whose input goes up to {most:.3g}")
+
+        return hook
+
+    layers = [(name, one) for name, one in module.named_modules() if name and next(one.children(), None) is None]
+    handles = [one.register_forward_hook(watch(name)) for name, one in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _tensors(value: Any) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for one in value:
+            yield from _tensors(one)
+
+
+def _finite(tensor: Tensor) -> bool:
+    return bool(torch.isfinite(tensor.detach()).all())

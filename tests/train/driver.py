@@ -1,0 +1,27 @@
+"""A training that a test starts in processes of its own: `python -m tests.train.driver FOLDER SPEC [KEY=VALUE …]`, under torchrun or not."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+import archc
+from archc.elaborate.overrides import recipe_with
+from archc.train.engine import fit, go_on
+from archc.train.run import RunFolder, is_run
+from tests.train.common import PLAIN
+
+
+def main(folder: str, spec: str, *changes: str) -> None:
+    torch.set_num_threads(1)
+    if is_run(folder):
+        go_on(folder, PLAIN)
+        return
+    graph = archc.load(spec)
+    fit(graph, recipe_with(graph, list(changes)), RunFolder(Path(folder)), PLAIN)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archc.api import analyze, build, check, checkpoint, load, loads, memory, optimizer, report, roofline, source
     from archc.text.diagnostics import SpecError
-    from archc.train.calling import train
+    from archc.training.calling import train
 
 __version__ = "0.1.0"
 __all__ = [
@@ -40,9 +40,9 @@ def __getattr__(name: str) -> Any:
 
         return SpecError
     if name == "train":
-        import archc.train as room  # which can be called
+        from archc.training.calling import train
 
-        return room
+        return train
     if name in __all__:
         from archc import api
 

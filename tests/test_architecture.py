@@ -19,7 +19,7 @@ FLOORS = {
     **dict.fromkeys(("draw", "reference", "zoo", "passes"), 7),
     **dict.fromkeys(("lowering", "reporting"), 8),
     "runtime": 9,
-    "train": 10,
+    "training": 10,
     "look": 11,
     **dict.fromkeys(("api", "cli"), 12),
     "__init__": 13,
@@ -65,7 +65,7 @@ def test_torch_is_imported_in_its_own_rooms_alone() -> None:
     for path in FILES:
         found = {name.split(".")[0] for name in imported(path)}
         assert not found & {"pydantic", "rich", "click"}, path
-        if room(path) in ("runtime", "train", "look"):
+        if room(path) in ("runtime", "training", "look"):
             continue
         heavy = {name.split(".")[0] for name in imported_when_run(path)}
         assert not heavy & ({"torch"} if room(path) == "data" else {"torch", "numpy"}), path

@@ -253,6 +253,12 @@ def test_a_mask_of_floats_is_four_times_one_of_bytes() -> None:
     assert found.cost.cuda == 2 * 8 * 12 * 12 * (4 - 1)
 
 
+def test_response_normalization_keeps_four_maps() -> None:
+    """Its input, the squares with a border of channels, the sum that is raised to a power, and that power."""
+    (found,) = [one for one in lint(loaded(MAP, "[{conv: 16}, {lrn: 5}, {conv: 8}]"), 2) if one.code == "L105"]
+    assert found.cost.kept == 2 * 12 * 12 * 4 * (16 + (16 + 5 - 1) + 16 + 16)
+
+
 def test_repeats_are_one_finding() -> None:
     chain = "{c: {conv: {channels: 8, kernel: 3, padding: 1}}, b: batchnorm, a: {silu: {inplace: true}}}"
     text = f"input: [8, 16, 16]\nlayers:\n  s:\n    repeat: 16\n    layers: {chain}\n"
@@ -348,4 +354,13 @@ def test_the_command_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_wrong_spec(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.yaml").write_text("input: [3, 8, 8]\nlayers: [cnov]\n")
     assert main(["lint", str(tmp_path / "a.yaml")]) == 2
-    assert "A301" in capsys.readouterr().err
+    told = capsys.readouterr()
+    assert "A301" in told.err and told.out == "1 spec: 1 wrong\n"
+
+
+def test_a_narrow_terminal(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Messages are folded, lines of a spec are not."""
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["lint", "vgg16_bn", "--batch", "8"]) == 0
+    folded = [line for line in capsys.readouterr().out.split("\n") if "|" not in line]
+    assert max(map(len, folded)) <= 80 and folded[1].startswith("    ")

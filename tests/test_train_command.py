@@ -58,7 +58,9 @@ def test_what_a_run_holds(run: Path) -> None:
 
 def test_what_is_said(tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "small.yaml").write_text(SPEC)
-    assert main(["train", str(tmp_path / "small.yaml"), "-o", str(tmp_path / "run"), "--device", "cpu", "--epochs", "1", "--lr", "0.02"]) == 0
+    assert (
+        main(["train", str(tmp_path / "small.yaml"), "-o", str(tmp_path / "run"), "--device", "cpu", "--epochs", "1", "--lr", "0.02"]) == 0
+    )
     said = capsys.readouterr().out
     for part in ("small  input 1x8x8  2,410 parameters", "adamw lr 0.02", "predicted for a step", "epoch 1/1", "test     accuracy"):
         assert part in said
@@ -112,7 +114,10 @@ def test_images_that_cannot_be_read(run: Path, tmp_path: Path, capsys: Capture) 
     """Each is named; the others are told of."""
     (tmp_path / "bad.png").write_bytes(b"\x89PNG no")
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(tmp_path / "good.png")
-    assert main(["predict", str(run), str(tmp_path / "bad.png"), str(tmp_path / "good.png"), str(tmp_path / "none.png"), "--device", "cpu"]) == 2
+    assert (
+        main(["predict", str(run), str(tmp_path / "bad.png"), str(tmp_path / "good.png"), str(tmp_path / "none.png"), "--device", "cpu"])
+        == 2
+    )
     out, err = capsys.readouterr()
     assert "good.png" in out and "bad.png" in err and "none.png" in err and "Traceback" not in err
 
@@ -161,7 +166,7 @@ def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch, capsys: Capture)
 
     monkeypatch.setitem(sys.modules, "ignite", None)
     monkeypatch.setitem(sys.modules, "ignite.distributed", None)
-    for name in [name for name in sys.modules if name.startswith("archc.train")]:
+    for name in [name for name in sys.modules if name.startswith("archc.training")]:
         monkeypatch.delitem(sys.modules, name)
     assert main(["train", "lenet5", "--dry-run", "--device", "cpu"]) == 2
     assert "pip install 'archc[train]'" in capsys.readouterr().err

@@ -218,7 +218,7 @@ def _preview(args: argparse.Namespace) -> int:
     changes = [part.name for part in recipe.augment] + [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
     rows = of_each_class(dataset, dataset.train, args.rows, 1 if changes else args.columns, args.seed)
     if changes:
-        from archc.train.augment.preview import previewed
+        from archc.training.augment.preview import previewed
 
         rows = previewed(dataset, recipe, rows, args.columns - 1, args.seed, size)
         print(f"original, then {args.columns - 1} draws of {', '.join(changes)}")

@@ -21,7 +21,7 @@ from archc.table import Column, Table, to_csv, to_terminal
 from archc.text.diagnostics import printable
 
 if TYPE_CHECKING:
-    from archc.train.evaluation import Report
+    from archc.training.evaluation import Report
 
 SPLITS = ("test", "validation", "train")
 
@@ -43,8 +43,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _eval(args: argparse.Namespace) -> int:
-    from archc.train.run import opened
-    from archc.train.using import Trained
+    from archc.training.run import opened
+    from archc.training.using import Trained
 
     trained = Trained(opened(Path(args.run)), args.device)
     data = trained.data(args.data)

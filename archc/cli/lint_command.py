@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         show(model.diagnostics)
         wrong += model.graph is None
         found += lint(model.graph, args.batch, ignored) if model.graph is not None else []
-    print(_drawn(found, args.format, len(names)))
+    print(_drawn(found, args.format, len(names), wrong))
     return 2 if wrong or not names else int(args.strict and any(one.level == WARNING for one in found))
 
 
@@ -61,7 +61,7 @@ def _ignored(words: list[str]) -> set[str] | None:
     return codes if codes <= CODES.keys() else None
 
 
-def _drawn(found: list[Finding], form: str, specs: int) -> str:
+def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
     diagnostics = [one.diagnostic() for one in found]
     text = draw_all(diagnostics, form, colored(sys.stdout))
     if form == "json":
@@ -71,6 +71,7 @@ def _drawn(found: list[Finding], form: str, specs: int) -> str:
     text = _wrapped(text, width())
     warnings = sum(one.level == WARNING for one in found)
     told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
+    told = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", told) if part)
     return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
 
 

@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 def _look(args: argparse.Namespace) -> int:
     from archc.look.layers import LookError
     from archc.look.looking import attribution, examples, feature, filters
-    from archc.train.run import opened
-    from archc.train.using import Trained
+    from archc.training.run import opened
+    from archc.training.using import Trained
 
     output = args.output or f"{Path(args.run).name}-{_what(args)}.png"
     if not output.endswith(".png"):

@@ -135,7 +135,7 @@ def _totals(found: Timeline) -> list[str]:
         f"reserved   {bytes_text(found.reserved_bytes)}, in segments of the caching allocator",
     ]
     if found.workspace:
-        lines.append(f"allowance  {bytes_text(found.workspace)} for cuBLAS; workspaces of cuDNN are not known")
+        lines.append(f"allowance  up to {bytes_text(found.workspace)} for cuBLAS; workspaces of cuDNN are not known")
     return lines
 
 
@@ -171,7 +171,7 @@ def _curve(found: Timeline, columns: int) -> list[str]:
     for phase, at in starts.items():
         text = f"└ {phase}"[: len(bars) - at]
         words[at : at + len(text)] = text
-    return [bars, "".join(words).rstrip()]
+    return [bars.rstrip(), "".join(words).rstrip()]
 
 
 def timeline_table(found: Timeline) -> Table:

@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     """Images that cannot be read are named, the others are told of; then the exit status is 2."""
     from archc.data import DataError
-    from archc.train.run import opened
-    from archc.train.using import Trained
+    from archc.training.run import opened
+    from archc.training.using import Trained
 
     trained = Trained(opened(Path(args.run)), args.device)
     found: dict[str, Guesses] = {}

@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from archc.train.engine import go_on
-    from archc.train.wishes import Wishes
+    from archc.training.engine import go_on
+    from archc.training.wishes import Wishes
 
     go_on(args.run, Wishes(device=args.device, tensorboard=args.tensorboard, say=say, bar=sys.stderr.isatty()), args.data)
     return 0

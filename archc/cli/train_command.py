@@ -68,11 +68,11 @@ def _otherwise(args: argparse.Namespace) -> Graph | None:
 
 
 def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe) -> int:
-    from archc.train.engine import fit, go_on, tried
-    from archc.train.extraction import extract
-    from archc.train.run import fresh, is_run
-    from archc.train.transfer import new_tensors
-    from archc.train.wishes import Wishes
+    from archc.training.engine import fit, go_on, tried
+    from archc.training.extraction import extract
+    from archc.training.run import fresh, is_run
+    from archc.training.transfer import new_tensors
+    from archc.training.wishes import Wishes
 
     wishes = Wishes(
         device=args.device,

@@ -39,7 +39,7 @@ def _told(error: Exception) -> str | None:
     from archc.runtime.place import PlaceError
     from archc.runtime.renaming import WeightsError
     from archc.text.diagnostics import SpecError
-    from archc.train.wishes import TrainError
+    from archc.training.wishes import TrainError
 
     return str(error) if isinstance(error, TrainError | DataError | PlaceError | WeightsError | SpecError) else None
 
@@ -68,7 +68,7 @@ def processes_option(parser: Any, positive: Callable[[str], int]) -> None:
 
 def relaunched(processes: int) -> int:
     """This same command in several processes; its exit status."""
-    from archc.train.launching import launch
+    from archc.training.launching import launch
 
     return launch(_without_processes(sys.argv[1:]), processes)
 

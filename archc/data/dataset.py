@@ -82,6 +82,10 @@ class Split:
         self._rows = rows
         self._flow = flow
 
+    def __bool__(self) -> bool:
+        """That there is a split, also where nobody knows how long it is."""
+        return True
+
     def __len__(self) -> int:
         if self.length is None:
             raise TypeError("shards are a stream: how many images there are is not known")

@@ -17,8 +17,8 @@ from archc.look.layers import LookError, Place, first_convolution, place
 from archc.look.maximize import maximized, visible
 from archc.look.picture import Cell, Pixels, heat, pixels_of, sheet, signed
 from archc.text.suggest import did_you_mean
-from archc.train.setup import evaluator, input_shape
-from archc.train.using import Trained
+from archc.training.setup import evaluator, input_shape
+from archc.training.using import Trained
 
 COLUMNS, UNITS, ROWS = 8, 16, 8  # of a sheet: cells in a row; units of a whole layer, as inputs and as rows of examples
 TITLES = {"gradcam": "Grad-CAM", "integrated": "integrated gradients", "lrp": "LRP, epsilon rule"}

@@ -27,6 +27,7 @@ DATA = takes(
     size=(SIZE, _DATA.size, "height and width that images are brought to; the network's input unless given"),
     corrupt=(one_of("error", "skip"), _DATA.corrupt, "what a file that is no readable image leads to: error or skip"),
     workers=(count(0, 1024), _DATA.workers, "processes that read"),
+    images=(count(0, 10**10), _DATA.images, "images of an epoch of shards, which are counted unless given"),
 )
 STOP = takes(
     patience=(count(1, 1_000_000), MISSING, "epochs without a better figure after which training ends"),
@@ -89,7 +90,14 @@ ELSEWHERE: dict[str, str] = {
         "here it is called `clip`": ("grad_clip", "clip_grad", "gradient_clipping", "max_norm"),
         "here it is called `accumulate`": ("accumulation", "grad_accumulation", "gradient_accumulation", "accumulation_steps"),
         "here it is called `augment`": ("augmentation", "augmentations", "transforms", "transform"),
-        "it belongs to the data: data: {source: photos/, workers: 4}": ("workers", "num_workers", "validation", "val_split", "size"),
+        "it belongs to the data: data: {source: photos/, workers: 4}": (
+            "workers",
+            "images",
+            "num_workers",
+            "validation",
+            "val_split",
+            "size",
+        ),
         "here it is called `data`": ("dataset", "source"),
         "here it is called `seed`": ("random_seed", "random_state"),
         "here it is called `unfreeze`": ("gradual_unfreezing", "thaw"),

@@ -32,6 +32,7 @@ class Data:
     size: height and width that images of a folder or of shards are brought to; None takes those of the network's input
     corrupt: what to do with a file that is no readable image: error or skip
     workers: processes that read
+    images: of an epoch, where the source is a stream; 0 counts them, which reads all shards once
     """
 
     source: str = "digits"
@@ -40,6 +41,7 @@ class Data:
     size: tuple[int, int] | None = None
     corrupt: str = "error"
     workers: int = 0
+    images: int = 0
 
 
 @dataclass(frozen=True, slots=True)

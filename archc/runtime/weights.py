@@ -63,7 +63,9 @@ class _Fit(NamedTuple):
     notes: list[str]
 
 
-def load_weights(module: nn.Module, path: str | os.PathLike[str], *, rename: Sequence[str] = (), partial: bool = False, fresh: Collection[str] = ()) -> Loaded:
+def load_weights(
+    module: nn.Module, path: str | os.PathLike[str], *, rename: Sequence[str] = (), partial: bool = False, fresh: Collection[str] = ()
+) -> Loaded:
     """Loads a file of safetensors, or of torch.save, into a module by name.
 
     rename: rules `s/pattern/replacement/flags` for the file's names, applied in their order

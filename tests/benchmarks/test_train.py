@@ -21,13 +21,13 @@ from torch.nn import functional as F
 
 import archc
 from archc.recipe import Part
-from archc.train.distributed import World
-from archc.train.loop import Loop
-from archc.train.reading import Batch
-from archc.train.run import RunFolder
-from archc.train.setup import Setup, opened_data, setup
-from archc.train.watching import Watcher
-from archc.train.wishes import Wishes
+from archc.training.distributed import World
+from archc.training.loop import Loop
+from archc.training.reading import Batch
+from archc.training.run import RunFolder
+from archc.training.setup import Setup, opened_data, setup
+from archc.training.watching import Watcher
+from archc.training.wishes import Wishes
 from tests.benchmarks.measuring import compare, conditions, threads
 
 STEPS = 5
@@ -36,7 +36,8 @@ STEPS = 5
 def ready(name: str, batch: int) -> Setup:
     graph = archc.load(name)
     recipe = replace(graph.recipe, batch=batch, augment=(), epochs=1000, optimizer=Part("momentum", {"lr": 0.01}), ema=None, mixup=0.0,
-                     cutmix=0.0, data=replace(graph.recipe.data, source="digits"), clip=None, accumulate=1, precision="float32")  # fmt: skip
+                     cutmix=0.0,
+                     data=replace(graph.recipe.data, source="digits"), clip=None, accumulate=1, precision="float32")  # fmt: skip
     return setup(graph, recipe, opened_data(graph, recipe), World(0, 1, torch.device("cpu")), Wishes(device="cpu"))
 
 
@@ -64,7 +65,7 @@ def whole(made: Setup, folder: Path) -> Callable[[], None]:
     loop.engine.remove_event_handler(loop._end_epoch, Events.EPOCH_COMPLETED)
 
     def run() -> None:
-        loop.engine.run(map(lambda step: read(made, step), range(STEPS)), max_epochs=1, epoch_length=STEPS)
+        loop.engine.run((read(made, step) for step in range(STEPS)), max_epochs=1, epoch_length=STEPS)
         loop.engine.state.max_epochs = None
 
     return run

@@ -47,9 +47,13 @@ class Row:
     problem: str = ""
 
     def differences(self) -> dict[str, float]:
-        """Of what was measured, where it was."""
-        names = ("tensors", "allocated", "reserved")
-        pairs = {name: (getattr(self.predicted, name), getattr(self.measured, name)) for name in names}
+        """Of what was measured, where it was. Workspaces are in what the allocator gives: they are added as they were measured."""
+        space = self.measured.workspace
+        pairs = {
+            "tensors": (self.predicted.tensors, self.measured.tensors),
+            "allocated": (self.predicted.allocated + space, self.measured.allocated),
+            "reserved": (self.predicted.reserved + space, self.measured.reserved),
+        }
         return {name: predicted / found - 1 for name, (predicted, found) in pairs.items() if found}
 
 
@@ -109,13 +113,14 @@ def limited(limit: int) -> Iterator[None]:
 
 
 def table(rows: list[Row]) -> str:
-    columns = ["network", "images", "numbers", "runs again", "optimizer"]
+    columns = ["network", "images", "numbers", "runs again", "optimizer", "workspaces"]
     for name in ("tensors", "allocated", "reserved"):
         columns += [name, "measured", "difference"]
     drawn = Table([Column(title) for title in columns])
     for one in rows:
         case = one.case
         cells = [case.net, str(case.batch), case.amp or "float32", case.plan or "nothing", case.optimizer]
+        cells.append(bytes_text(one.measured.workspace))
         differences = one.differences()
         for name in ("tensors", "allocated", "reserved"):
             told = one.problem if name == "tensors" else ""

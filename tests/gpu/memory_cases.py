@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -44,11 +44,15 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Bytes:
-    """The peak: `tensors` without what one operator takes and gives back, the allocator's blocks and segments; 0 where it has none."""
+    """The peak: `tensors` without what one operator takes and gives back, the allocator's blocks and segments; 0 where it has none.
+
+    workspace: how much higher the peak is with what operators take and give back, as cuDNN's; where it is measured
+    """
 
     tensors: int
     allocated: int = 0
     reserved: int = 0
+    workspace: int = 0
 
 
 class Loop:
@@ -98,18 +102,18 @@ def _target(shape: tuple[int, ...], device: str) -> Any:
 
 
 def predicted(case: Case) -> Bytes:
-    """The allowance for cuBLAS is of what the allocator gives."""
+    """With the allowance for cuBLAS, which the allocator gives."""
     graph = case.graph()
     found = training(graph, case.options(), case.regions(graph))
     if case.device == "cpu":
         return Bytes(found.peak_bytes)
-    return Bytes(found.peak_bytes, found.allocated_bytes + found.workspace, found.reserved_bytes + found.workspace)
+    return Bytes(found.peak_bytes + found.workspace, found.allocated_bytes + found.workspace, found.reserved_bytes + found.workspace)
 
 
 def measured(case: Case) -> Bytes:
     """Three steps, then two under the profiler. On CUDA the profiler counts blocks, which are up to 1 MiB larger than the tensors."""
     if case.device == "cpu":
-        return Bytes(_tensors(Loop(case)))
+        return _profiled(Loop(case))
     clean()
     loop = Loop(case)
     torch.cuda.reset_peak_memory_stats()
@@ -119,15 +123,18 @@ def measured(case: Case) -> Bytes:
     allocated, reserved = torch.cuda.max_memory_allocated(), torch.cuda.max_memory_reserved()
     del loop
     clean()
-    return Bytes(_tensors(Loop(case)), allocated, reserved)
+    return replace(_profiled(Loop(case)), allocated=allocated, reserved=reserved)
 
 
-def _tensors(loop: Loop) -> int:
-    """The peak of a step as the profiler records allocations on the device, without what lives inside one operator."""
-    return loop.base() + recorded(loop).peak
+def _profiled(loop: Loop) -> Bytes:
+    """The peak of a step as the profiler records allocations on the device, without and with what lives inside one operator."""
+    events, marks = recorded(loop)
+    plain, whole = allocations._summed(allocations._without_scratch(events), marks), allocations._summed(events, marks)
+    return Bytes(loop.base() + plain.peak, workspace=whole.peak - plain.peak)
 
 
-def recorded(loop: Loop) -> allocations.Recorded:
+def recorded(loop: Loop) -> tuple[list[allocations._Event], list[tuple[int, str]]]:
+    """What is allocated and freed on the device in two steps, and when the second begins."""
     events: list[allocations._Event] = []
     marks: list[tuple[int, str]] = []
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
@@ -137,8 +144,7 @@ def recorded(loop: Loop) -> allocations.Recorded:
         loop.step()
     for root in profile.profiler.kineto_results.experimental_event_tree():
         allocations._walk(_OnDevice(root, loop.case.device), None, "", events, marks)
-    events.sort(key=lambda one: one.time)
-    return allocations._summed(allocations._without_scratch(events), sorted(marks))
+    return sorted(events, key=lambda one: one.time), sorted(marks)
 
 
 class _OnDevice:

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 
 import archc
-from archc.train.calling import changed
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.train.engine import fit
-from archc.train.run import RunFolder
-from archc.train.wishes import Outcome, Wishes
+from archc.training.calling import changed
+from archc.training.engine import fit
+from archc.training.run import RunFolder
+from archc.training.wishes import Outcome, Wishes
 
 MLP = """
 name: small
@@ -62,14 +62,14 @@ def trained(text: str, folder: Path, wishes: Wishes | None = None, **changes: An
 
 
 def went_on(folder: Path) -> Outcome:
-    from archc.train.engine import go_on
+    from archc.training.engine import go_on
 
     return go_on(folder, PLAIN)
 
 
 def figures(folder: Path) -> list[dict[str, float]]:
     """metrics.csv without what depends on the clock."""
-    from archc.train.run import read_rows
+    from archc.training.run import read_rows
 
     return [{name: value for name, value in row.items() if name != "seconds"} for row in read_rows(folder / "metrics.csv")]
 

@@ -1,4 +1,4 @@
-"""A training that a test starts in processes of its own: `python -m tests.train.driver FOLDER SPEC [KEY=VALUE …]`, under torchrun or not."""
+"""A training in processes of its own: `python -m tests.train.driver FOLDER SPEC [KEY=VALUE …]`, under torchrun or not."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 
 import archc
 from archc.elaborate.overrides import recipe_with
-from archc.train.engine import fit, go_on
-from archc.train.run import RunFolder, is_run
+from archc.training.engine import fit, go_on
+from archc.training.run import RunFolder, is_run
 from tests.train.common import PLAIN
 
 

@@ -17,10 +17,10 @@ from torch.nn import functional as F
 from archc.data import Normalization
 from archc.recipe import Part
 from archc.recipe.tables import AUGMENTATIONS
-from archc.train.augment import Augmentation, color, geometry
-from archc.train.augment.augmentation import KINDS
-from archc.train.augment.draws import Draws
-from archc.train.augment.policy import CHANGES, randaugment
+from archc.training.augment import Augmentation, color, geometry
+from archc.training.augment.augmentation import KINDS
+from archc.training.augment.draws import Draws
+from archc.training.augment.policy import CHANGES, randaugment
 
 PLAIN = Normalization((0.0,) * 3, (1.0,) * 3)
 OPTIONS = {name: choice.defaults() for name, choice in AUGMENTATIONS.items()}
@@ -245,7 +245,7 @@ def test_draws_are_uniform_and_independent() -> None:
 
 def test_splitmix_is_the_published_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first outputs for seed 0 of the reference implementation (Vigna, prng.di.unimi.it): with the key 0 a draw is the next."""
-    monkeypatch.setattr("archc.train.augment.draws.sha256", lambda _: SimpleNamespace(digest=lambda: bytes(32)))
+    monkeypatch.setattr("archc.training.augment.draws.sha256", lambda _: SimpleNamespace(digest=lambda: bytes(32)))
     reference = (0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC)
     assert Draws(0, 0, 4).uniform().tolist() == [(one >> 11) * 2.0**-53 for one in reference]
 

@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from archc.data import DataError
-from archc.train import engine
-from archc.train.checkpoints import found
-from archc.train.distributed import World, strategy_of
-from archc.train.finite import culprit
-from archc.train.memory import fitted, out_of_memory_text
-from archc.train.run import RunFolder, fresh, opened
-from archc.train.setup import Setup
-from archc.train.wishes import TrainError
+from archc.training import engine
+from archc.training.checkpoints import found
+from archc.training.distributed import World, strategy_of
+from archc.training.finite import culprit
+from archc.training.memory import fitted, out_of_memory_text
+from archc.training.run import RunFolder, fresh, opened
+from archc.training.setup import Setup
+from archc.training.wishes import TrainError
 from tests.train.common import MLP, NET, graph_of, recipe_of, trained
 
 CPU = World(0, 1, torch.device("cpu"))
@@ -40,7 +40,10 @@ def test_the_last_good_checkpoint_is_named(tmp_path: Path, monkeypatch: pytest.M
     def poisoned(*args: object) -> Setup:
         ready = real(*args)  # type: ignore[arg-type]
         prepare = ready.stepper.prepare
-        ready.stepper.prepare = lambda images, labels, number: (prepare(images, labels, number)[0] * (1.0 if number < 3 else 1e38 * 1e38), labels)
+        ready.stepper.prepare = lambda images, labels, number: (
+            prepare(images, labels, number)[0] * (1.0 if number < 3 else 1e38 * 1e38),
+            labels,
+        )
         return ready
 
     monkeypatch.setattr(engine, "setup", poisoned)
@@ -93,7 +96,9 @@ def test_folders(tmp_path: Path) -> None:
     assert fresh(None, "x", tmp_path).path.name == "x-8"
 
 
-@pytest.mark.parametrize(("file", "text"), [("metrics.csv", "epoch,loss\n1,abc\n"), ("spec.yaml", "layers: ["), ("recipe.yaml", "batch: -1\n")])
+@pytest.mark.parametrize(
+    ("file", "text"), [("metrics.csv", "epoch,loss\n1,abc\n"), ("spec.yaml", "layers: ["), ("recipe.yaml", "batch: -1\n")]
+)
 def test_damaged_runs(tmp_path: Path, file: str, text: str) -> None:
     trained(MLP, tmp_path / "run", epochs=1, batch=512)
     (tmp_path / "run" / file).write_text(text)
@@ -126,7 +131,7 @@ def test_what_memory_a_batch_of_too_many_needs() -> None:
 def test_batch_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch is one that the analysis says to fit, and one more would not."""
     from archc.analysis.timeline import training
-    from archc.train import memory
+    from archc.training import memory
 
     graph = graph_of(NET)
     recipe = recipe_of(graph, batch="fit", ema=None)
@@ -151,7 +156,7 @@ def test_strategies() -> None:
 
 def test_too_few_images_for_a_step(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="too few"):
-        from archc.train.setup import order_of
+        from archc.training.setup import order_of
 
         data = engine.opened_data(graph_of(MLP), graph_of(MLP).recipe)
         order_of(replace(graph_of(MLP).recipe, batch=3, accumulate=4), data, CPU)

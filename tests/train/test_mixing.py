@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="pip install 'archc[train]'")
 
 from archc.recipe import Recipe
-from archc.train.augment import mix
+from archc.training.augment import mix
 
 
 def mixed(recipe: Recipe, count: int = 64, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:

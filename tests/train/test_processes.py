@@ -14,9 +14,9 @@ pytest.importorskip("ignite")
 import safetensors.torch
 import torch
 
-from archc.train.checkpoints import found, load
-from archc.train.run import opened
-from archc.train.using import Trained
+from archc.training.checkpoints import found, load
+from archc.training.run import opened
+from archc.training.using import Trained
 from tests.train.common import MLP, NET, PLAIN, figures, trained, went_on
 from tests.train.test_resume import ended, same
 
@@ -37,7 +37,14 @@ def together(folder: Path, text: str, processes: int = 2, **changes: object) -> 
     for rank in range(processes):
         where = {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(processes), "LOCAL_WORLD_SIZE": str(processes)}
         where |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "tests.train.driver", str(folder), str(spec), *(f"{name}={value}" for name, value in changes.items())]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.train.driver",
+            str(folder),
+            str(spec),
+            *(f"{name}={value}" for name, value in changes.items()),
+        ]
         started.append(subprocess.Popen(command, cwd=ROOT, env=os.environ | where, stderr=subprocess.PIPE, text=True))
     for process in started:
         _, errors = process.communicate(timeout=110)

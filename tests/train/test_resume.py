@@ -17,9 +17,9 @@ pytest.importorskip("ignite")
 import safetensors.torch
 import torch
 
-from archc.train import checkpoints
-from archc.train.checkpoints import SaveError, found, load
-from archc.train.wishes import TrainError, Wishes
+from archc.training import checkpoints
+from archc.training.checkpoints import SaveError, found, load
+from archc.training.wishes import TrainError, Wishes
 from tests.train.common import MLP, NET, figures, trained, went_on
 
 
@@ -50,7 +50,21 @@ def test_killed_in_the_midst_of_an_epoch(tmp_path: Path) -> None:
     spec = tmp_path / "net.yaml"
     spec.write_text(NET)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    command = [sys.executable, "-m", "archc", "train", str(spec), "-o", str(killed), "--save-every", "2", "--epochs", "12", "--device", "cpu"]
+    command = [
+        sys.executable,
+        "-m",
+        "archc",
+        "train",
+        str(spec),
+        "-o",
+        str(killed),
+        "--save-every",
+        "2",
+        "--epochs",
+        "12",
+        "--device",
+        "cpu",
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     until = time.monotonic() + 60
     while not any(int(path.name[5:]) % 9 for path in found(killed / "checkpoints")[-1:]) and process.poll() is None:
@@ -109,7 +123,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
     last = found(run / "checkpoints")[-1] / "model.safetensors"
     last.write_bytes(last.read_bytes()[:100])
     said: list[str] = []
-    from archc.train.engine import go_on
+    from archc.training.engine import go_on
 
     go_on(run, Wishes(device="cpu", say=said.append, pictures=False))
     assert any("is damaged" in line for line in said)

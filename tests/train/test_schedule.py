@@ -10,7 +10,7 @@ from torch.optim import SGD, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler
 
 from archc.recipe import Part, Recipe
-from archc.train.schedule import Plateau, factor_of
+from archc.training.schedule import Plateau, factor_of
 
 STEPS, EPOCHS = 7, 9
 TOTAL = STEPS * EPOCHS

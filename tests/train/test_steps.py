@@ -13,12 +13,12 @@ from torch.nn import functional as F
 
 from archc.data import open_data
 from archc.recipe import Data, Part, Recipe
-from archc.train.augment import Augmentation
-from archc.train.checkpoints import found, load
-from archc.train.ema import Average
-from archc.train.losses import loss_of
-from archc.train.order import Order
-from archc.train.schedule import factor_of
+from archc.training.augment import Augmentation
+from archc.training.checkpoints import found, load
+from archc.training.ema import Average
+from archc.training.losses import loss_of
+from archc.training.order import Order
+from archc.training.schedule import factor_of
 from tests.train.common import MLP, NET, figures, graph_of, trained
 
 
@@ -33,7 +33,7 @@ def test_as_a_plain_loop(tmp_path: Path) -> None:
     data = open_data(Data(), (1, 8, 8), 3)
     order = Order(len(data.train), 100, 3)
     from archc.runtime.building import build
-    from archc.train.order import mixed
+    from archc.training.order import mixed
 
     torch.manual_seed(mixed(3, 0))
     module = build(graph)

@@ -17,12 +17,12 @@ from archc.cli.main import main
 from archc.data import open_data
 from archc.recipe import Data
 from archc.runtime.weights import load_weights, save_weights
-from archc.train.engine import go_on
-from archc.train.extraction import extract
-from archc.train.run import RunFolder, opened
-from archc.train.transfer import FEATURES, classifier_graph, featured, new_tensors, put_classifier
-from archc.train.using import Trained
-from archc.train.wishes import TrainError, Wishes
+from archc.training.engine import go_on
+from archc.training.extraction import extract
+from archc.training.run import RunFolder, opened
+from archc.training.transfer import FEATURES, classifier_graph, featured, new_tensors, put_classifier
+from archc.training.using import Trained
+from archc.training.wishes import TrainError, Wishes
 
 CPU = torch.device("cpu")
 

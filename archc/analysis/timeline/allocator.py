@@ -132,6 +132,7 @@ def _carry_over(tape: Tape, begin: int, pool: Pool, there: dict[Block, _Piece]) 
     left = [block for block in tape.alive(len(tape.events)) if block in there]
     started = list(tape.alive(begin))
     freed = [block for block in started if block not in there]
-    news = [block for block in left if block not in set(started)]
+    old_ones = set(started)
+    news = [block for block in left if block not in old_ones]
     for old, new in zip(freed, news, strict=False):
         there[old] = there.pop(new)

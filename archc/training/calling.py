@@ -1,0 +1,67 @@
+"""`archc.train(…)`: the Python interface of the room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from archc.compiler import compile_spec
+from archc.elaborate.overrides import recipe_with
+from archc.graph import Graph
+from archc.recipe import Recipe
+from archc.text.diagnostics import SpecError
+from archc.text.writing import text_of
+
+if TYPE_CHECKING:
+    from archc.training.wishes import Outcome
+
+
+def train(
+    net: Graph | str | PathLike[str],
+    recipe: Recipe | None = None,
+    *,
+    folder: str | PathLike[str] | None = None,
+    device: str = "auto",
+    weights: str | PathLike[str] | None = None,
+    rename: Sequence[str] = (),
+    partial: bool = False,
+    tensorboard: bool = False,
+    resume: bool = False,
+    say: Callable[[str], None] | None = None,
+    **overrides: Any,
+) -> Outcome:
+    """Trains a network by the recipe of its spec, or by `recipe`. `overrides` change that: archc.train("lenet5", epochs=5).
+
+    folder: of the run, new or empty (default: runs/NAME-N); with `resume` one that has a run, which then goes on by its own recipe
+    device: cpu, cuda, cuda:1, mps, or auto; weights: a file to start from, loaded as `build` does; say: takes what would be printed
+
+    The outcome has `.module` (best weights, eval mode), `.metrics` and `.folder`.
+    Raises SpecError, TrainError, DataError (a ValueError), WeightsError, PlaceError.
+    """
+    from archc.training.engine import fit, go_on
+    from archc.training.run import fresh
+    from archc.training.wishes import Wishes, quiet
+
+    wishes = Wishes(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
+    if resume:
+        if folder is None or recipe is not None or overrides:
+            raise TypeError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
+        return go_on(fspath(folder), wishes)
+    graph = copy(net if isinstance(net, Graph) else _loaded(fspath(net)))
+    if recipe is not None:
+        graph.recipe = recipe
+    return fit(graph, changed(graph, overrides), fresh(None if folder is None else fspath(folder), graph.name), wishes)
+
+
+def changed(graph: Graph, overrides: dict[str, Any]) -> Recipe:
+    """The graph's recipe with other settings, checked as a spec's are."""
+    return recipe_with(graph, [f"{name}={text_of(value)}" for name, value in overrides.items()])
+
+
+def _loaded(named: str) -> Graph:
+    model = compile_spec(named)
+    if model.graph is None:
+        raise SpecError(model.diagnostics)
+    return model.graph

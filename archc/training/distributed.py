@@ -1,0 +1,167 @@
+"""Processes and devices: one process, or those that torchrun, SLURM or a caller started."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import ignite.distributed as idist
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.fsdp import FSDPModule, fully_shard
+
+from archc.runtime.place import device_of
+from archc.training.wishes import TrainError
+
+STRATEGIES = ("auto", "single", "ddp", "fsdp")
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """This process among all: its number, how many there are, its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        return self.rank == 0
+
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean over all processes."""
+        return self.sum(value) / self.size if self.size > 1 else value
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def any(self, one: bool) -> bool:
+        """Whether it is so in a process."""
+        return one if self.size == 1 else bool(self.sum(torch.tensor(int(one), device=self.device)))
+
+    def gathered(self, value: str) -> list[str]:
+        """A text of each process, for all."""
+        if self.size == 1:
+            return [value]
+        found: list[Any] = [None] * self.size
+        dist.all_gather_object(found, value)
+        return [str(one) for one in found]
+
+    def wait(self) -> None:
+        if self.size > 1:
+            dist.barrier()
+
+    def share(self, value: Any) -> Any:
+        """The first process's value, for all."""
+        if self.size == 1:
+            return value
+        held = [value]
+        dist.broadcast_object_list(held, src=0)
+        return held[0]
+
+
+def launched() -> bool:
+    """Whether torchrun or SLURM started this process as one of several."""
+    return int(os.environ.get("WORLD_SIZE", "1")) > 1 or ("SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1)
+
+
+@contextmanager
+def world_of(device: str) -> Iterator[World]:
+    """The processes that there are; a group that was not there before ends with the context. Raises PlaceError."""
+    where = device_of(device)
+    own = launched() and not dist.is_initialized()
+    if own:
+        idist.initialize("nccl" if where.type == "cuda" else "gloo")
+    try:
+        if not dist.is_initialized():
+            yield World(0, 1, where)
+            return
+        if where.type == "cuda":
+            where = torch.device("cuda", idist.get_local_rank() % torch.cuda.device_count())
+            torch.cuda.set_device(where)
+        yield World(dist.get_rank(), dist.get_world_size(), where)
+    finally:
+        if own:
+            idist.finalize()
+
+
+def strategy_of(wanted: str, module: nn.Module, world: World) -> str:
+    """single, ddp or fsdp. `auto` takes ddp while weights, gradients and two states of an optimizer fill at most half of a GPU."""
+    if world.size == 1:
+        return "single"
+    if wanted == "single":
+        raise TrainError(f"strategy: single is for one process, and there are {world.size}; write auto, ddp or fsdp")
+    if wanted != "auto":
+        return wanted
+    if world.device.type != "cuda":
+        return "ddp"
+    needed = 4 * sum(one.numel() * one.element_size() for one in module.parameters())
+    return "fsdp" if 2 * needed > torch.cuda.get_device_properties(world.device).total_memory else "ddp"
+
+
+def wrapped(module: nn.Module, strategy: str, world: World) -> nn.Module:
+    """The module whose forward all processes call together."""
+    if strategy == "ddp":
+        if not any(one.requires_grad for one in module.parameters()):
+            return module
+        places = [world.device] if world.device.type == "cuda" else None
+        with warnings.catch_warnings():  # the newer name of broadcast_buffers is not in every PyTorch that archc takes
+            warnings.simplefilter("ignore", FutureWarning)
+            return nn.parallel.DistributedDataParallel(module, device_ids=places, broadcast_buffers=False)
+    if strategy == "fsdp":
+        _sharded(module, world)
+    return module
+
+
+def _sharded(module: nn.Module, world: World) -> None:
+    """Parameters of each part lie in pieces on the processes, and come together while the part runs."""
+    from torch.distributed.device_mesh import init_device_mesh
+
+    mesh = init_device_mesh(world.device.type, (world.size,))
+    for part in _units(module):
+        fully_shard(part, mesh=mesh)
+    fully_shard(module, mesh=mesh)
+
+
+def _units(module: nn.Module) -> list[nn.Module]:
+    """The direct parts whose parameters no other part has; layers that run as functions of their tensors stay with the whole."""
+    parts = [part for part in module.children() if any(True for _ in part.parameters())]
+    owners: dict[int, int] = {}
+    for part in parts:
+        for one in {id(one) for one in part.parameters()}:
+            owners[one] = owners.get(one, 0) + 1
+    return [part for part in parts if all(owners[id(one)] == 1 for one in part.parameters()) and next(part.children(), None) is not None]
+
+
+@contextmanager
+def not_yet(module: nn.Module, last: bool) -> Iterator[None]:
+    """Inside, gradients are added up and not sent, unless this is the last pass of a step."""
+    if isinstance(module, nn.parallel.DistributedDataParallel) and not last:
+        with module.no_sync():
+            yield
+        return
+    if isinstance(module, FSDPModule):
+        module.set_requires_gradient_sync(last)
+    yield
+
+
+def in_pieces(module: nn.Module) -> None:
+    """Sharded parameters lie in pieces again: without a backward pass those of the whole stay together after a forward pass."""
+    for part in module.modules():
+        if isinstance(part, FSDPModule):
+            part.reshard()
+
+
+def same_buffers(module: nn.Module, world: World) -> None:
+    """Buffers become those of the first process: statistics of batch normalization are of each process's images."""
+    if world.size > 1:
+        for buffer in module.buffers():
+            dist.broadcast(buffer, src=0)

@@ -1,0 +1,123 @@
+"""The face of the room: a graph and a recipe to a finished run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from archc.data import DataSet
+from archc.graph import Graph
+from archc.recipe import Recipe
+from archc.recipe.writing import recipe_text
+from archc.training.checkpoints import last_whole, latest
+from archc.training.distributed import World, world_of
+from archc.training.finishing import finish
+from archc.training.loop import Loop
+from archc.training.memory import fitted, out_of_memory_text, ran_out
+from archc.training.report import footer, header
+from archc.training.run import START, RunFolder, environment, fresh, opened
+from archc.training.setup import Setup, opened_data, setup
+from archc.training.spec import spec_text
+from archc.training.step import NotFinite
+from archc.training.threads import threads
+from archc.training.watching import Watcher
+from archc.training.wishes import Outcome, TrainError, Wishes, quiet
+
+
+def fit(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> Outcome:
+    """Trains a network, or goes on with a run.
+
+    Raises TrainError, DataError, WeightsError, PlaceError, SpecError.
+    """
+    with world_of(wishes.device) as world:
+        wishes = wishes if world.first else replace(wishes, say=quiet, bar=False)
+        data = opened_data(graph, recipe)
+        recipe, chosen = fitted(graph, recipe, data.train.length, world)
+        try:
+            with threads(graph, recipe, world):
+                return begun(graph, recipe, data, world, folder, wishes, chosen)
+        except (RuntimeError, MemoryError) as error:
+            if not ran_out(error):
+                raise
+        raise TrainError(out_of_memory_text(graph, recipe, world) + _kept(folder))
+
+
+def go_on(path: str | Path, wishes: Wishes, data: str | None = None) -> Outcome:
+    """A run from its last checkpoint to its end; `data` is where its images lie now. Raises as `fit`."""
+    folder = opened(path)
+    graph = folder.graph()
+    recipe = graph.recipe if data is None else replace(graph.recipe, data=replace(graph.recipe.data, source=data))
+    if (folder.path / START).is_file():
+        from archc.training.extraction import extract
+
+        return extract(graph, recipe, folder, replace(wishes, resume=True))
+    return fit(graph, recipe, folder, replace(wishes, resume=True))
+
+
+def tried(graph: Graph, recipe: Recipe, wishes: Wishes, folder: str | None) -> None:
+    """Says what `fit` would do, after building all that it needs; nothing is written."""
+    with world_of(wishes.device) as world:
+        data = opened_data(graph, recipe)
+        recipe, chosen = fitted(graph, recipe, data.train.length, world)
+        ready = setup(graph, recipe, data, world, wishes)
+        total = ready.order.steps * recipe.epochs
+        steps = f"{ready.order.steps:,} steps an epoch, {total:,} in all; nothing was trained"
+        for line in [*header(graph, recipe, data, world, ready.strategy, fresh(folder, graph.name).path), chosen, steps]:
+            if line and world.first:
+                wishes.say(line)
+
+
+def begun(graph: Graph, recipe: Recipe, data: DataSet, world: World, folder: RunFolder, wishes: Wishes, chosen: str = "") -> Outcome:
+    """`fit`, once data and processes are there."""
+    ready = setup(graph, recipe, data, world, wishes)
+    for line in [*header(graph, recipe, data, world, ready.strategy, folder.path), *filter(None, [chosen])]:
+        wishes.say(line)
+    return _fit(ready, folder, wishes)
+
+
+def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
+    world, recipe = ready.world, ready.recipe
+    if world.first and not wishes.resume:
+        where = environment(str(world.device), recipe.seed, world.size, ready.strategy)
+        folder.begin(spec_text(ready.graph), recipe_text(recipe), where, ready.data.to_dict())
+    watcher = Watcher(wishes, folder.path, recipe.epochs, world.first)
+    loop = Loop(ready, folder, watcher)
+    started = time.perf_counter()
+    if wishes.resume:
+        _resumed(loop, folder, wishes)
+    try:
+        loop.run()
+    except NotFinite as error:
+        raise TrainError(_not_finite_text(error, loop, folder)) from None
+    finally:
+        watcher.close()
+    outcome = finish(ready, loop.progress.best, folder, wishes)
+    for line in footer(outcome.metrics, folder.path, time.perf_counter() - started):
+        wishes.say(line)
+    return outcome
+
+
+def _resumed(loop: Loop, folder: RunFolder, wishes: Wishes) -> None:
+    """From the last whole checkpoint, or from the start where there is none."""
+    found = last_whole(folder.checkpoints, wishes.say)
+    if found is None:
+        folder.cut(0)
+        return
+    try:
+        loop.load(found)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise TrainError(f"{folder.path}\nits checkpoint of step {found.step} is not of this network and recipe: {error}") from None
+    folder.cut(found.step // loop.setup.order.steps)
+
+
+def _kept(folder: RunFolder) -> str:
+    last = latest(folder.checkpoints)
+    return f"\nThe last checkpoint is {last}." if last else ""
+
+
+def _not_finite_text(error: NotFinite, loop: Loop, folder: RunFolder) -> str:
+    epoch = (error.step - 1) // loop.setup.order.steps + 1
+    advice = "A smaller lr, a warm-up or clip: 1.0 may help."
+    kept = _kept(folder) or "\nThere is no checkpoint before it."
+    return f"the loss is {error.loss} at step {error.step}, in epoch {epoch}:\n{error.where}.{kept}\n{advice}"

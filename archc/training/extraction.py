@@ -1,0 +1,95 @@
+"""Feature extraction: a frozen body whose features are computed once, and a linear classifier that is trained on them.
+
+The run's folder has the whole network; `classifier/` in it is the run of the classifier alone.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from archc.data import DataSet
+from archc.graph import Graph
+from archc.recipe import Recipe
+from archc.recipe.writing import recipe_text
+from archc.runtime.building import finished
+from archc.training.checkpoints import save_tensors, write
+from archc.training.distributed import World, world_of
+from archc.training.engine import begun
+from archc.training.order import mixed
+from archc.training.run import METRICS, START, RunFolder, environment, is_run, opened
+from archc.training.setup import evaluator, opened_data, starting
+from archc.training.spec import spec_text
+from archc.training.transfer import classifier, classifier_graph, classifier_recipe, featured, put_classifier
+from archc.training.wishes import Outcome, TrainError, Wishes
+
+CLASSIFIER = "classifier"
+_BATCH = 256  # of features, where the recipe says `fit`
+
+
+def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> Outcome:
+    """Trains the last linear layer on features of the others, or goes on with that.
+
+    Raises TrainError, DataError, WeightsError, PlaceError, SpecError.
+    """
+    classifier(graph)
+    with world_of(wishes.device) as world:
+        if world.size > 1:
+            raise TrainError("features are computed and learned from in one process; leave --processes out")
+        data = opened_data(graph, recipe)
+        module = _started(graph, recipe, folder, wishes, world, data)
+        prepare = evaluator(graph, recipe, data, world, len(data.classes)).prepare
+        cached = featured(graph, module, data, prepare, world.device)
+        wishes.say(_told(graph, cached))
+        small, inner = classifier_graph(graph), RunFolder(folder.path / CLASSIFIER)
+        resumed = wishes.resume and is_run(inner.path)
+        learn = classifier_recipe(replace(recipe, batch=recipe.batch or _BATCH))
+        found = begun(
+            small,
+            learn,
+            cached,
+            world,
+            opened(inner.path) if resumed else inner,
+            replace(wishes, weights=None, rename=(), partial=False, fresh=(), resume=resumed),
+        )
+        put_classifier(graph, module, found.module)
+        return _whole(graph, module, folder, found)
+
+
+def _started(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes, world: World, data: DataSet) -> nn.Module:
+    """The network to start from. Its weights are kept, so that the run can go on without the file that they came from."""
+    if wishes.resume:
+        return finished(graph, starting(recipe, world, replace(wishes, weights=folder.path / START, rename=(), partial=False, fresh=())))[0]
+    torch.manual_seed(mixed(recipe.seed, 0))
+    module, loaded = finished(graph, starting(recipe, world, wishes))
+    if loaded is not None:
+        wishes.say(loaded.text())
+    folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), data.to_dict())
+    save_tensors(folder.path / START, {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}, {})
+    return module
+
+
+def _told(graph: Graph, cached: DataSet) -> str:
+    node = classifier(graph)
+    counts = ", ".join(f"{len(split):,} {name}" for name, split in cached.splits().items())
+    return f"features of {counts} images: {int(node.inputs[0].shape[0]):,} values each, as {node.name} is given them"
+
+
+def _whole(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -> Outcome:
+    """The whole network with its classifier, as the best of the run."""
+    tensors = {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}
+    save_tensors(folder.best, tensors, {"archc": graph.name})
+    _copied(found.folder / METRICS, folder.path / METRICS)
+    write(folder.path / "result.json", json.dumps(found.metrics, indent=1) + "\n")
+    for picture in ("curves.png", "confusion.png"):
+        _copied(found.folder / picture, folder.path / picture)
+    return Outcome(module.eval(), found.metrics, folder.path)
+
+
+def _copied(source: Path, target: Path) -> None:
+    if source.is_file():
+        write(target, source.read_bytes())

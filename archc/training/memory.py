@@ -1,0 +1,109 @@
+"""What the analysis says of a training's memory: what a step needs, the batch that fits, and what would fit where memory ran out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import torch
+
+from archc.analysis.fit import Fitting
+from archc.analysis.timeline import OPTIMIZERS, Options, training
+from archc.graph import Graph
+from archc.recipe import Recipe
+from archc.table import bytes_text
+from archc.training.distributed import World
+from archc.training.wishes import TrainError
+
+_LIKE = {"nesterov": "momentum"}  # optimizers that keep the same
+FUSED = {"sgd", "momentum", "nesterov", "adam", "adamw", "adagrad"}
+MOST_ON_CPU = 64  # more images at once are no faster there, and a small batch learns more in an epoch
+PART = 0.9  # of free memory: cuDNN and fragments take some
+
+
+def options_of(recipe: Recipe, world: World, batch: int) -> Options:
+    """The options of a pass with so many images of one process."""
+    name = _LIKE.get(recipe.optimizer.name, recipe.optimizer.name)
+    how = "fused" if recipe.optimizer.name in FUSED else ""
+    amp = recipe.precision if recipe.precision in ("bfloat16", "float16") else ""
+    dtype = "float64" if recipe.precision == "float64" else "float32"
+    device = "cuda" if world.device.type == "cuda" else "cpu"
+    loss = "mse" if recipe.loss.name == "mse" else "auto"
+    return Options(batch, dtype, name if name in OPTIMIZERS else "sgd", how, loss, device, amp)
+
+
+def each(recipe: Recipe, world: World) -> int:
+    """Images of a pass of one process."""
+    return max(1, -(-recipe.batch // (world.size * recipe.accumulate)))
+
+
+def predicted(graph: Graph, recipe: Recipe, world: World) -> int | None:
+    """Bytes of one process's training, averaged weights included; None where the analysis knows no answer."""
+    try:
+        options = options_of(recipe, world, each(recipe, world))
+        return training(graph, options).needed_bytes + _average(graph, recipe)
+    except ValueError:
+        return None
+
+
+def _average(graph: Graph, recipe: Recipe) -> int:
+    from archc.analysis.cost import analyze
+
+    return 0 if recipe.ema is None else 4 * analyze(graph).parameters
+
+
+def free_bytes(world: World) -> int:
+    """What the device has left for this process."""
+    if world.device.type == "cuda":
+        return int(torch.cuda.mem_get_info(world.device)[0])
+    try:
+        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // world.size
+    except (ValueError, OSError, AttributeError):
+        return 4 << 30
+
+
+def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World) -> tuple[Recipe, str]:
+    """The recipe with `batch: fit` worked out, and a line on what was chosen. All processes choose the least of theirs.
+
+    Raises TrainError where not one image fits.
+    """
+    if recipe.batch:
+        return recipe, ""
+    memory = int(PART * free_bytes(world)) - _average(graph, recipe)
+    most = Fitting(graph).largest(options_of(recipe, world, 1), memory)
+    if not most:
+        raise TrainError(f"batch: fit: not one image fits {bytes_text(memory)} of free memory; `archc fit` shows what else would")
+    passes = world.size * recipe.accumulate
+    chosen = most if world.device.type == "cuda" else min(most, max(1, MOST_ON_CPU // passes))
+    chosen = chosen - chosen % 8 if chosen > 8 else chosen
+    if images is not None:
+        chosen = max(1, min(chosen, images // passes))
+    chosen = min(int(one) for one in world.gathered(str(chosen)))
+    why = f"of {most:,} that fit {bytes_text(memory)}" if chosen < most else f"the most that {bytes_text(memory)} take"
+    return replace(recipe, batch=chosen * passes), f"batch: fit chose {chosen * passes:,} images a step: {chosen:,} at once, {why}"
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a GPU or on the CPU."""
+    told = isinstance(error, RuntimeError) and any(text in str(error) for text in ("allocate memory", "out of memory"))
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or told
+
+
+def out_of_memory_text(graph: Graph, recipe: Recipe, world: World) -> str:
+    """What was asked, what the analysis predicts for it, and what would fit."""
+    batch = each(recipe, world)
+    total = torch.cuda.get_device_properties(world.device).total_memory if world.device.type == "cuda" else free_bytes(world)
+    options = options_of(recipe, world, batch)
+    lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {batch:,} images at once"]
+    try:
+        fitting = Fitting(graph)
+        lines.append(f"of {graph.name} need {bytes_text(fitting.needed(options))} by the memory analysis. What would fit:")
+        for one in fitting.alternatives(options, int(PART * total), batch):
+            if one.largest:
+                name = "as it is" if one.name == "as asked" else one.name
+                lines.append(f"  {name}: at most {one.largest:,} images at once")
+        lines.append(f"Write a smaller batch, accumulate: {2 * recipe.accumulate}, or batch: fit;")
+        lines.append(f"`archc fit {graph.name}` shows more.")
+    except ValueError:
+        lines.append(f"of {graph.name} were too many: write a smaller batch, or accumulate: {2 * recipe.accumulate}.")
+    return "\n".join(lines)

@@ -1,0 +1,211 @@
+"""From a graph and a recipe to what the loop needs: module, optimizer, loss, images, all checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from archc.data import DataSet, Normalization, check_classes, open_data
+from archc.graph import Graph
+from archc.recipe import Recipe
+from archc.runtime.building import Wishes as Build
+from archc.runtime.building import finished
+from archc.runtime.optimizers import optimizer as optimizer_by_name
+from archc.training.augment import Augmentation, mix
+from archc.training.distributed import World, strategy_of, wrapped
+from archc.training.ema import Average
+from archc.training.evaluation import Evaluator
+from archc.training.freeze import Freezer
+from archc.training.groups import parameter_groups
+from archc.training.losses import LOSSES, loss_of
+from archc.training.memory import FUSED
+from archc.training.order import Order, mixed
+from archc.training.step import HALF, Prepare, Stepper
+from archc.training.transfer import FEATURES
+from archc.training.wishes import TrainError, Wishes
+
+Group = dict[str, Any]
+_FUSED_IN_PIECES = {"adam", "adamw"}  # the fused kernels that PyTorch has for tensors that lie in pieces on processes
+
+
+@dataclass(slots=True)
+class Setup:
+    """A training that can begin. `rates` are the learning rates of the optimizer's groups before any schedule."""
+
+    graph: Graph
+    recipe: Recipe
+    data: DataSet
+    world: World
+    order: Order
+    stepper: Stepper
+    evaluator: Evaluator
+    freezer: Freezer
+    rates: list[float]
+    strategy: str
+
+
+def input_shape(graph: Graph) -> tuple[int, ...]:
+    """[C, H, W] of the one input. Raises TrainError."""
+    shapes = {name: tuple(map(int, value.shape)) for name, value in graph.inputs.items()}
+    if len(shapes) != 1 or len(next(iter(shapes.values()))) != 3:
+        told = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+        raise TrainError(f"{graph.name} takes {told};\nonly networks that take one image, as 3x32x32, are trained here")
+    return next(iter(shapes.values()))
+
+
+def main_output(graph: Graph) -> str:
+    """The output that tells the class: the first that is there in deployment."""
+    return next(iter(graph.deployed().outputs))
+
+
+def checked(graph: Graph, data: DataSet) -> None:
+    """Raises TrainError or DataError where data and network do not fit."""
+    name = main_output(graph)
+    shape = tuple(map(int, graph.outputs[name].shape))
+    if len(shape) != 1:
+        raise TrainError(f"{graph.name} gives {'x'.join(map(str, shape))} at its output {name}, and not a number for each class")
+    check_classes(data, shape[0])
+
+
+def opened_data(graph: Graph, recipe: Recipe) -> DataSet:
+    data = open_data(recipe.data, input_shape(graph), recipe.seed)
+    checked(graph, data)
+    return data
+
+
+def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wishes) -> Setup:
+    """Builds all of it. Raises TrainError, WeightsError, PlaceError."""
+    torch.manual_seed(mixed(recipe.seed, 0))
+    module, loaded = finished(graph, starting(recipe, world, wishes))
+    if loaded is not None and world.first:
+        wishes.say(loaded.text())
+    strategy = strategy_of(recipe.strategy, module, world)
+    if strategy == "fsdp" and recipe.unfreeze:
+        raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later;\nwrite strategy: ddp")
+    freezer = Freezer(module, recipe)
+    freezer.begin(0)
+    freezer.train()
+    forward = joined(module, strategy, world, recipe)
+    groups = parameter_groups(module, graph, recipe)  # of the tensors as they lie on the processes
+    if not groups:
+        raise TrainError(f"{graph.name} has nothing to learn: it has no weights, or all of them are frozen")
+    order = order_of(recipe, data, world)
+    stepper = _stepper(graph, recipe, data, world, module, forward, groups, order.whole)
+    judge = evaluator(graph, recipe, data, world, len(data.classes))
+    rates = [float(group["lr"]) for group in stepper.optimizer.param_groups]
+    return Setup(graph, recipe, data, world, order, stepper, judge, freezer, rates, strategy)
+
+
+def joined(module: nn.Module, strategy: str, world: World, recipe: Recipe) -> nn.Module:
+    """The module as all processes call it, compiled where that is wished."""
+    forward = wrapped(module, strategy, world)
+    return cast(nn.Module, torch.compile(forward)) if recipe.compile else forward
+
+
+def order_of(recipe: Recipe, data: DataSet, world: World) -> Order:
+    """Raises TrainError where a step has not an image for each pass of each process."""
+    images = data.train.length or recipe.data.images or sum(data.train.counts(len(data.classes)))
+    order = Order(images, recipe.batch, recipe.seed, world.rank, world.size, recipe.accumulate)
+    passes = world.size * recipe.accumulate
+    if order.whole < passes:
+        raise TrainError(f"{order.whole} images a step are too few for {world.size} processes with {recipe.accumulate} passes each")
+    return order
+
+
+def starting(recipe: Recipe, world: World, wishes: Wishes) -> Build:
+    """How the network is built that a training starts from."""
+    device = str(world.device)
+    dtype = "float64" if recipe.precision == "float64" else None
+    optimize = "train" if recipe.optimize else ""
+    return Build(
+        device=device,
+        dtype=dtype,
+        weights=wishes.weights,
+        rename=tuple(wishes.rename),
+        partial=wishes.partial,
+        optimize=optimize,
+        fresh=wishes.fresh,
+    )
+
+
+def _stepper(
+    graph: Graph, recipe: Recipe, data: DataSet, world: World, module: nn.Module, forward: nn.Module, groups: list[Group], images: int
+) -> Stepper:
+    heads = tuple(graph.heads)
+    optimizer = grouped(recipe, groups)
+    return Stepper(
+        bare=module,
+        forward=forward,
+        optimizer=optimizer,
+        scaler=torch.amp.GradScaler(world.device.type, enabled=recipe.precision == "float16"),
+        loss=loss_of(recipe, main_output(graph), heads),
+        prepare=preparation(graph, recipe, data, world),
+        world=world,
+        images=images,
+        seed=recipe.seed,
+        precision=recipe.precision,
+        clip=recipe.clip,
+        accumulate=recipe.accumulate,
+        average=None if recipe.ema is None else Average(module, recipe.ema),
+    )
+
+
+def grouped(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer:
+    """The recipe's optimizer over groups of parameters: fused as archc.optimizer chooses for all of them."""
+    everything = [one for group in groups for one in group["params"]]
+    options = {name: value for name, value in recipe.optimizer.options.items() if value is not None}
+    if recipe.optimizer.name in FUSED - _FUSED_IN_PIECES and any(isinstance(one, DTensor) for one in everything):
+        options["fused"] = False
+    made = optimizer_by_name(everything, recipe.optimizer.name, **options)
+    made.param_groups.clear()
+    for group in groups:
+        made.add_param_group(group)
+    return made
+
+
+def looked_at(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world: World) -> Callable[[Tensor, int, bool], Tensor]:
+    """From images as they were read to what the network takes: augmented in training, cut to its size, normalized. Features stay."""
+    if isinstance(data, DataSet) and data.format == FEATURES:
+        return lambda values, number, train: values
+    normalization = data.normalization if isinstance(data, DataSet) else data
+    height, width = input_shape(graph)[1:]
+    return Augmentation(recipe.augment, normalization, recipe.seed, world.rank, world.size, (height, width))
+
+
+def preparation(graph: Graph, recipe: Recipe, data: DataSet, world: World) -> Prepare:
+    """What training does with the images and labels of a pass: changed and mixed as its number, the seed and the process say."""
+    augmentation, finish, classes = looked_at(graph, recipe, data, world), _form(recipe), len(data.classes)
+
+    def prepare(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
+        seen = augmentation(images, number, True)
+        if recipe.mixup or recipe.cutmix:
+            generator = torch.Generator().manual_seed(mixed(recipe.seed, number, world.rank, 1))
+            seen, labels = mix(seen, labels, classes, recipe, generator)
+        return finish(seen), labels
+
+    return prepare
+
+
+def _form(recipe: Recipe) -> Callable[[Tensor], Tensor]:
+    """The dtype and the order of memory that the network works in."""
+    dtype = torch.float64 if recipe.precision == "float64" else torch.float32
+    layout = torch.channels_last if recipe.optimize else torch.contiguous_format
+    return lambda images: images.to(dtype, memory_format=layout if images.ndim == 4 else torch.contiguous_format)
+
+
+def evaluator(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world: World, classes: int) -> Evaluator:
+    dtype = HALF.get(recipe.precision)
+    augmentation, finish = looked_at(graph, recipe, data, world), _form(recipe)
+
+    def autocast() -> torch.autocast:
+        return torch.autocast(world.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
+
+    def prepare(images: Tensor) -> Tensor:
+        return finish(augmentation(images, 0, False))
+
+    return Evaluator(prepare, LOSSES[recipe.loss.name](recipe), autocast, world, classes, main_output(graph))

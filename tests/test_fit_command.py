@@ -81,7 +81,7 @@ def test_planning_can_be_left_out(capsys: pytest.CaptureFixture[str]) -> None:
         ("--batch 8 -o plan.yaml", "write --batch 512 --memory 24GiB"),
         ("--batch 8 --memory 1GiB --no-plan -o plan.yaml", "leave --no-plan or -o out"),
         ("--batch 8 --memory 1GiB --inference -o plan.yaml", "leave --inference or -o out"),
-        ("--batch 8 --memory 8GiB -o nowhere/plan.yaml", "cannot write nowhere/plan.yaml"),
+        ("--batch 8 --memory 8GiB -o nowhere/plan.yaml", "there is no folder nowhere"),
     ],
 )
 def test_mistakes_are_told(rest: str, wanted: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,7 +96,13 @@ def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
         ("mlp --style field -o net.svg", "mlp has no receptive field"),
         ("vgg16 --depth 0", "'0' is neither a whole number from 1 up nor all"),
         ("vgg16 --style pie", "invalid choice: 'pie'"),
-        ("vgg16 -o missing/net.dot", "cannot write missing/net.dot"),
+        ("vgg16 -o missing/net.dot", "there is no folder missing"),
+        ("vgg16 --depth ²", "'²' is neither a whole number"),
+        ("vgg16 --columns 0", "'0' is not a whole number from 1 up"),
+        ("vgg16 --columns 2 --rankdir LR", "columns run from top to bottom"),
+        ("vgg16 --style volumes --columns 2", "--columns goes with --style graph, not with volumes"),
+        ("vgg16 --style cost --of bars --by macs", "--by is about the treemap"),
+        ("vgg16 --style field --layer features.1x -o net.svg", 'did you mean "features.'),
     ],
 )
 def test_what_does_not_go(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:

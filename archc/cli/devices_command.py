@@ -1,4 +1,5 @@
-"""The devices that `archc time` knows: memory, bandwidth and peaks, each with its source.
+"""The devices that `archc time` knows: memory, bandwidth and peaks, each with its
+source.
 
 archc devices
 archc devices a100-40gb

@@ -1,12 +1,14 @@
-"""The largest batch that fits a memory, the least memory that a batch needs, and what would make it fit. Needs no torch.
+"""The largest batch that fits a memory, the least memory that a batch needs,
+and what would make it fit. Needs no torch.
 
 archc fit resnet50 --memory 24GiB --optimizer adam
 archc fit vit_b16 --device a100 --amp bf16
 archc fit densenet121 --batch 64 --memory 16GiB
 archc fit resnet50 --batch 512 --memory 24GiB -o plan.yaml
 
-A batch that does not fit is planned with activation checkpointing: which layers run again in backward, at the least extra
-work. `archc build --checkpoint plan.yaml` builds the plan in.
+A batch that does not fit is planned with activation checkpointing: which layers
+run again in backward, at the least extra work. `archc build --checkpoint
+plan.yaml` builds the plan in.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.analysis.fit import MOST, Alternative, Fitting
@@ -68,11 +71,13 @@ def run(args: argparse.Namespace) -> int:
 def _usable(args: argparse.Namespace, budget: int | None) -> None:
     """Raises ValueError where options leave nothing to do, or exclude each other."""
     if budget is None and args.batch is None:
-        raise ValueError("fit needs a memory or a batch; write --memory 24GiB, --device NAME or --batch 64")
+        raise ValueError("fit needs a memory or a batch;\nwrite --memory 24GiB, --device NAME or --batch 64")
     if args.output and (budget is None or args.batch is None):
         raise ValueError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
         raise ValueError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
+    if args.output and not Path(args.output).parent.is_dir():
+        raise ValueError(f"there is no folder {Path(args.output).parent} to write into")
 
 
 def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:

@@ -1,7 +1,10 @@
-"""What the rules of training in PyTorch say of a network: memory that is kept for nothing, work that changes nothing.
+"""What the rules of training in PyTorch say of a network: memory that is kept for
+nothing, work that changes nothing.
 
-Each finding stands at its place, with what it costs in this network. docs/lint.md has the rules.
-Exit status 0, or with --strict 1 where there are warnings; 2 where a spec is wrong.
+Each finding stands at its place, with what it costs in this network;
+docs/lint.md has the rules.
+Exit status 0, or with --strict 1 where there are warnings; 2 where a spec is
+wrong.
 
 archc lint resnet50 --batch 64
 archc lint my.yaml --ignore L114,L117 --strict

@@ -12,30 +12,30 @@ from typing import NoReturn
 from archc.text.suggest import did_you_mean
 
 COMMANDS = {
-    "analyze": "every layer's shape, parameters, MACs, FLOPs and memory, and the totals",
+    "analyze": "every layer's shape, parameters, MACs and memory, and the totals",
     "check": "validate specs, and compare them with their `expect`",
     "lint": "what is kept, copied or computed for nothing in training",
     "explain": "how each number of a layer comes about",
-    "memory": "the peak of a training step, or of inference: what it is made of, and where it is",
+    "memory": "the peak of a training step or of inference, and what it is made of",
     "fit": "the largest batch for a memory, and the least memory for a batch",
     "time": "the least time that a device could take, layer by layer",
     "devices": "the devices that `archc time` knows",
     "calibrate": "measure this machine, for `archc time` to forecast with",
-    "build": "the network as PyTorch source, as weights, as ONNX or torch.export",
-    "render": "a network as a picture: its graph, its volumes, a block in detail, its cost",
-    "report": "a network as one page: diagram, table, charts, memory, bounds; two side by side",
-    "train": "train a network on images: checkpoints, figures, the best weights, in a folder",
+    "build": "the network as PyTorch source, weights, ONNX or torch.export",
+    "render": "a network as a picture: graph, volumes, a block in detail, cost",
+    "report": "a network as one page, or two: diagram, table, charts, memory",
+    "train": "train a network on images: checkpoints, figures, the best weights",
     "resume": "go on with a training that was ended",
     "eval": "how good a run's network is on images, class by class",
     "predict": "what a run's network sees in images",
-    "look": "inside a run's network: filters, attributions, what excites a unit",
+    "look": "inside a run's network: filters, attributions, features",
     "compare": "networks side by side, with their ratios, and as a chart",
     "diff": "what changed between two specs, and what it costs",
     "resolve": "the spec as elaborated, each value with where it came from",
     "list": "the specs that ship, as a history",
-    "docs": "the layers and blocks that a spec can use, with their arguments",
+    "docs": "the layers and blocks that a spec can use, with arguments",
     "new": "write a spec to start from",
-    "data": "a set of images: its classes, splits and corrupt files, and a picture of it",
+    "data": "a set of images: its classes, splits, corrupt files and a picture",
     "schema": "the JSON Schema that makes an editor complete and check specs",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
@@ -95,7 +95,7 @@ def _usage() -> str:
     width = max(map(len, COMMANDS))
     rows = [f"  {name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
     return "\n".join([
-        "archc: networks as short YAML specs, checked, counted and explained without a framework",
+        "archc: networks as short YAML specs, checked, counted and explained",
         "",
         "usage: archc COMMAND …     (archc COMMAND --help)",
         "",

@@ -1,4 +1,5 @@
-"""The peak of a training step, or of inference: what it is made of, where it is, and whether it fits. Needs no torch.
+"""The peak of a training step, or of inference: what it is made of, where it is,
+and whether it fits. Needs no torch.
 
 archc memory resnet50 --batch 64 --optimizer adam
 archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def training_options(parser: argparse.ArgumentParser) -> None:
     """--optimizer, --how, --loss, --dtype, --amp, --device, --memory."""
-    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="default: sgd, without momentum")
+    names = ", ".join(OPTIMIZERS)
+    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     parser.add_argument("--how", choices=IMPLEMENTATIONS, default="", help="the optimizer's implementation (default: torch.optim's choice)")
     parser.add_argument("--loss", choices=LOSSES, default="auto", help="auto: cross_entropy for a vector of classes, else mse")
     parser.add_argument("--dtype", type=float_type, default="float32", help=f"of parameters: {', '.join(FLOATS)} (default: float32)")
@@ -115,7 +117,9 @@ def _header(found: Timeline) -> list[str]:
     lines = [printable(f"{graph.name}  input {inputs}  batch {options.batch}"), f"{words}, {numbers}, on {options.device}"]
     if found.plan is not None:
         count = len(found.plan.regions)
-        lines.append(f"{count} region{'' if count == 1 else 's'}, run again in backward")
+        lines.append(
+            f"{count} region{'' if count == 1 else 's'}, run again in backward" if count else "the plan has no region: nothing runs again"
+        )
     return lines
 
 

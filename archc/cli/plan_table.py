@@ -50,6 +50,8 @@ def _table(planned: Planned) -> Table:
         table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
     table.totals.append(["", *_sums(list(planned.rows))])
     table.notes.append("layers that run again, bytes kept and saved for a batch, MACs for an image")
+    if any(row.again.layers > row.layers for row in planned.rows):
+        table.notes.append("regions within regions are counted in: their layers run again twice")
     return table
 
 

@@ -69,7 +69,7 @@ def _block(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Pictu
 def _graph_options(args: argparse.Namespace, theme: Theme) -> GraphOptions:
     from archc.draw.graph_options import GraphOptions
 
-    return GraphOptions(args.depth, args.full, args.rankdir or "TB", theme, args.shapes)
+    return GraphOptions(args.depth, args.full, args.rankdir or "TB", theme, args.shapes, columns=args.columns)
 
 
 def _volumes(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Picture:
@@ -101,7 +101,7 @@ class Style:
 
 _LAYOUT = ("depth", "full", "shapes", "rankdir", "training", "timeout")
 STYLES = {
-    "graph": Style(_graph, _LAYOUT),
+    "graph": Style(_graph, (*_LAYOUT, "columns")),
     "volumes": Style(_volumes, ("scale", "names")),
     "block": Style(_block, ("block", *_LAYOUT)),
     "cost": Style(_cost, ("of", "by", "batch", "optimizer")),
@@ -123,6 +123,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     graph.add_argument("--full", action="store_true", help="every layer a node: nothing folded, nothing drawn as one")
     graph.add_argument("--shapes", action="store_true", help="shapes on all edges, not only where they change")
     graph.add_argument("--rankdir", choices=_RANKDIRS, help="from top to bottom (TB, the default), from left to right (LR) …")
+    graph.add_argument(
+        "--columns", type=_positive, metavar="N", help="graph: cut into at most N columns; 1 for none (default: to fit a page)"
+    )
     graph.add_argument("--training", action="store_true", help="show what is there in training alone, too")
     graph.add_argument("--timeout", type=_positive, metavar="S", help="seconds that Graphviz may take (default: 20)")
     others = parser.add_argument_group("volumes, cost and field")
@@ -198,13 +201,21 @@ def _raster(picture: Picture, svg: str, form: str) -> bytes:
 def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
     """What does not go together in the options, or nothing."""
     if form not in FORMATS:
-        return f"a picture is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {form or 'a file with no ending'}; end -o so, or say --format"
+        return (
+            f"a picture is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {form or 'a file with no ending'};\nend -o so, or say --format"
+        )
     if form == "dot" and style not in _LAID_OUT:
-        return f"the style {style} is not laid out by Graphviz and has no DOT; write .svg, .pdf, .png or .html"
+        return f"the style {style} is not laid out by Graphviz and has no DOT;\nwrite .svg, .pdf, .png or .html"
     if style == "block" and not args.block:
-        return "which block? --block NAME, as --block inception; several stand side by side"
+        return "which block? --block NAME, as --block inception"
     if len(args.specs) > 1 and style != "block":
         return f"the style {style} draws one network; several specs go with --block"
+    if args.columns and args.columns > 1 and args.rankdir not in (None, "TB"):
+        return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
+    if args.by and args.of in ("bars", "timeline"):
+        return f"--by is about the treemap; leave --by or --of {args.of} out"
+    if args.output and not Path(args.output).parent.is_dir():
+        return f"there is no folder {Path(args.output).parent} to write into"
     known = dict.fromkeys(option for one in STYLES.values() for option in one.takes)
     for option in known:
         given = getattr(args, option)
@@ -233,12 +244,12 @@ def _depth(text: str) -> int:
     """Levels of blocks that are opened: one less than levels of names."""
     if text == "all":
         return _DEEPEST
-    if not text.isdigit() or not 0 < int(text[:9]) <= _DEEPEST:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) <= _DEEPEST:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a whole number from 1 up nor all")
     return int(text) - 1
 
 
 def _positive(text: str) -> int:
-    if not text.isdigit() or not 0 < int(text[:9]) < 10**8:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text[:9]) < 10**8:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 up")
     return int(text)

@@ -32,7 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin = parser.add_argument_group("what the page begins with")
     begin.add_argument("--batch", type=_batch, default=32, metavar="N", help="images at once (default: 32)")
     begin.add_argument("--dtype", type=_dtype, default="float32", metavar="DTYPE", help=f"{', '.join(NUMBERS)} (default: float32)")
-    begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", help="default: sgd, without momentum")
+    names = ", ".join(OPTIMIZERS)
+    begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     begin.add_argument("--inference", action="store_true", help="a forward pass, not a step of training")
     begin.add_argument("--device", default=DEVICE, metavar="NAME", help=f"a device by name, or a .yaml file with one (default: {DEVICE})")
     files_option(parser)
@@ -54,9 +55,11 @@ def run(args: argparse.Namespace) -> int:
 def _wrong(args: argparse.Namespace) -> str | None:
     """What is wrong with the options, if anything is."""
     if len(args.specs) > 2:
-        return f"a page shows one network, or two side by side, not {len(args.specs)}; `archc compare` has a table of many"
+        return f"a page shows one network, or two side by side, not {len(args.specs)};\n`archc compare` has a table of many"
     if args.output and Path(args.output).suffix.lower() not in SUFFIXES:
         return f"the page is HTML: write -o {Path(args.output).stem or 'report'}.html"
+    if args.output and not Path(args.output).parent.is_dir():
+        return f"there is no folder {Path(args.output).parent} to write into"
     name = args.output or _own_name(args.specs)
     if not args.output and Path(name).exists():
         return f"{name} is there already; say -o {name} to write over it"

@@ -16,12 +16,15 @@ from __future__ import annotations
 import argparse
 import sys
 
-from archc.cli.common import compiled, spec_options, usable
+from archc.checkpointing import CheckpointPlan, plan_of
+from archc.cli.common import compiled, show, spec_options, usable
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options
-from archc.cli.training import guarded, processes_option, relaunched, say
+from archc.cli.training import guarded, processes_option, refused, relaunched, say
 from archc.graph import Graph
 from archc.recipe import Recipe
+from archc.recipe.keys import PLANS
+from archc.text.diagnostics import SpecError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,12 +55,28 @@ def run(args: argparse.Namespace) -> int:
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]
     graph = usable(compiled(args, args.spec)) if before is not None or not args.replace_head else None
+    try:
+        plan = _plan(args, graph) if graph is not None else None
+    except SpecError as error:
+        show(error.diagnostics)
+        return 2
+    except ValueError as error:
+        return refused(f"--checkpoint {args.checkpoint}: {error}")
     recipe = recipe_of(args, graph) if graph is not None else None
     if graph is None or recipe is None:
         return 2
     if args.processes and args.processes > 1 and not args.dry_run:
         return guarded(lambda: relaunched(args.processes))
-    return guarded(lambda: _train(args, before, graph, recipe))
+    return guarded(lambda: _train(args, before, graph, recipe, plan))
+
+
+def _plan(args: argparse.Namespace, graph: Graph) -> CheckpointPlan | None:
+    """The plan in the file of --checkpoint; a word is left to the recipe. Raises SpecError, ValueError."""
+    if args.checkpoint is None or args.checkpoint in PLANS:
+        return None
+    plan = plan_of(graph, args.checkpoint)
+    args.checkpoint = "none"
+    return plan
 
 
 def _otherwise(args: argparse.Namespace) -> Graph | None:
@@ -67,7 +86,7 @@ def _otherwise(args: argparse.Namespace) -> Graph | None:
     return usable(compiled(argparse.Namespace(**(vars(args) | {"set": [*args.set, *other]})), args.spec))
 
 
-def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe) -> int:
+def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe, plan: CheckpointPlan | None) -> int:
     from archc.training.engine import fit, go_on, tried
     from archc.training.extraction import extract
     from archc.training.run import fresh, is_run
@@ -83,6 +102,7 @@ def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe:
         say=say,
         bar=sys.stderr.isatty(),
         fresh=new_tensors(before, graph) if before is not None else (),
+        checkpoint=plan,
     )
     if args.dry_run:
         tried(graph, recipe, wishes, args.output)

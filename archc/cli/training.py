@@ -16,7 +16,22 @@ _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdata
 
 
 def guarded(work: Callable[[], int]) -> int:
-    """The exit status of work that needs torch; what the user got wrong is said, and is 2."""
+    """The exit status of work that needs torch; what the user got wrong is said, and is 2. One of several processes ends here."""
+    status = _guarded(work)
+    if several():
+        # threads of gloo may still hold tensors, and abort the process while the interpreter goes (pytorch/pytorch#179291)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
+    return status
+
+
+def several() -> bool:
+    """Whether this process was started as one of several."""
+    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+
+
+def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
     except ModuleNotFoundError as error:

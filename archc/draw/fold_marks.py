@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from archc.graph import Node, Scope
 from archc.shape import Shape
 
+PORT = "port"  # the end of a box at which a column of a picture ends or begins
+
 
 @dataclass(slots=True, eq=False)
 class Box:
     """One box: layers that follow each other, or a closed block. `copies` has its layers, one list for each copy that it stands for.
 
-    kind: input or output for an end of the network; else that of its main layer, or empty for a closed block
+    end: input or output for an end of the network, PORT for that of a column; else empty
     closed: the block that is shown closed, the first of `times` copies; `last` is the last of them
     """
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from archc.draw.dot import TIMEOUT, DrawError, to_svg
+from archc.draw.dot import TIMEOUT, DrawError, to_svg, to_svgs
 from archc.draw.fold import View, view
-from archc.draw.fold_marks import Box, Group, Item
-from archc.draw.graph_dot import write_dot
+from archc.draw.fold_marks import PORT, Box, Group, Item
+from archc.draw.graph_columns import parts
+from archc.draw.graph_compose import places, side_by_side
+from archc.draw.graph_dot import write_columns, write_dot
 from archc.draw.graph_finish import Said, finished
 from archc.draw.graph_options import GraphOptions
 from archc.draw.graph_text import Line, clean, lines, telling, title
@@ -35,17 +37,38 @@ def graph_svg(graph: Graph, options: GraphOptions | None = None, timeout: float 
     """The picture of a network as SVG. Raises DrawError: no Graphviz, or no layout in time."""
     options = options or GraphOptions()
     found = view(graph, options.folding)
-    return drawn(graph.name, [found], options, timeout)
+    svg = _laid_out(graph.name, [found], options, timeout)
+    if options.rankdir != "TB" or options.columns == 1:
+        return _dressed(graph.name, svg, [found], options)
+    columns = parts(found, places(svg, sum(1 for _ in found.boxes())), options.columns)
+    if len(columns) > 1:
+        texts = write_columns(graph.name, columns, options)
+        svg = side_by_side(to_svgs(texts, timeout), [_ports(one) for one in columns], options.theme)
+    return _dressed(graph.name, svg, columns, options)
 
 
 def drawn(name: str, views: list[View], options: GraphOptions, timeout: float) -> Drawing:
     """Pictures beside each other, laid out. Raises DrawError."""
+    return _dressed(name, _laid_out(name, views, options, timeout), views, options)
+
+
+def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> str:
     edges = sum(len(one.edges) for one in views)
     if edges > MOST_EDGES:
         raise DrawError(f"{edges:,} edges are more than a picture can show ({MOST_EDGES:,}): give a smaller --depth, or leave out --full")
-    text = write_dot(name, views, options, bare=True)
-    svg = finished(to_svg(text, timeout), clean(name), _said(views), options.theme, options.prefix)
-    return Drawing(svg, {name: options.prefix + own for name, own in _ids(views).items()})
+    return to_svg(write_dot(name, views, options, bare=True), timeout)
+
+
+def _dressed(name: str, svg: str, views: list[View], options: GraphOptions) -> Drawing:
+    dressed = finished(svg, clean(name), _said(views), options.theme, options.prefix)
+    return Drawing(dressed, {name: options.prefix + own for name, own in _ids(views).items()})
+
+
+def _ports(column: View) -> tuple[int | None, int | None]:
+    """The numbers of the boxes at which a column is entered and left."""
+    first, last = column.items[0], column.items[-1]
+    entered = first.index if isinstance(first, Box) and first.end == PORT else None
+    return entered, last.index if isinstance(last, Box) and last.end == PORT else None
 
 
 def _said(views: list[View]) -> dict[str, Said]:

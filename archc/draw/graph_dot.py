@@ -9,7 +9,7 @@ from math import ceil
 
 from archc.draw.fold import View
 from archc.draw.fold_fuse import SMALL
-from archc.draw.fold_marks import Box, Group, Item
+from archc.draw.fold_marks import PORT, Box, Group, Item
 from archc.draw.graph_edges import edge_lines
 from archc.draw.graph_options import GraphOptions
 from archc.draw.graph_text import SIZE, SMALL_SIZE, Telling, clean, is_bar, lines, sign, size, telling, title
@@ -35,16 +35,30 @@ def write_dot(name: str, views: list[View], options: GraphOptions, bare: bool = 
 
     `bare`: boxes of their sizes without texts, which are put in after the layout, so that no font has a part in it.
     """
+    return _text(name, views, _Writer(options, _numbered(views), count(), bare))
+
+
+def write_columns(name: str, columns: list[View], options: GraphOptions) -> list[str]:
+    """A bare DOT text for each column of a picture; numbers go on from one to the next."""
+    writer = _Writer(options, _numbered(columns), count(), True)
+    return [_text(name, [one], writer) for one in columns]
+
+
+def _numbered(views: list[View]) -> Telling:
+    """Numbers the boxes anew, since views stand beside each other; what tells the uses of blocks apart."""
     boxes = [box for one in views for box in one.boxes()]
-    for i, box in enumerate(boxes):  # anew, since views stand beside each other
+    for i, box in enumerate(boxes):
         box.index = i
-    writer = _Writer(options, telling(boxes), count(), bare)
+    return telling(boxes)
+
+
+def _text(name: str, views: list[View], writer: _Writer) -> str:
     out = [f"digraph {_quoted(clean(name))} {{", *_defaults(writer)]
     for one in views:
         for item in one.items:
             out += _item(item, writer, 1)
     for one in views:
-        out += edge_lines(one, options, writer.telling)
+        out += edge_lines(one, writer.options, writer.telling)
     return "\n".join([*out, "}", ""])
 
 
@@ -96,6 +110,8 @@ def _rim(theme: Theme) -> str:
 def _box(box: Box, writer: _Writer) -> str:
     """The attributes of a node."""
     theme, kind = writer.options.theme, main_kind(box)
+    if box.end == PORT:
+        return f'id="n-{box.index}" shape=point width="0.02" color="{theme.line}"'
     look = f'id="n-{box.index}" class="{kind}" fillcolor="{theme.fill(kind)}" color="{theme.edge(kind)}"'
     if box.closed:
         look = f'id="n-{box.index}" class="block" fillcolor="{shade(theme, 3)}" color="{theme.line}" penwidth="1.4"'

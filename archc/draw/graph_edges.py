@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from math import atan2, degrees, hypot
 
 from archc.draw.fold import View
-from archc.draw.fold_marks import Box, Edge, Item
+from archc.draw.fold_marks import PORT, Box, Edge, Item
 from archc.draw.graph_options import GraphOptions
 from archc.draw.graph_spine import spines
 from archc.draw.graph_text import SMALL_SIZE, Telling, edge_text, joins, sign, size
@@ -31,7 +31,8 @@ def edge_lines(one: View, options: GraphOptions, telling: Telling) -> Iterator[s
         straight = single or id(edge) in spine
         alone = straight and around[tail] == around[head] and (single or (leaving[tail] == 1 and _beside(edge, edges, around)))
         weight = 50 if straight else 3 if entering[head] == 1 else 1
-        yield f"  n{tail} -> n{head} [{_label(edge, text, options.rankdir, alone, telling)}weight={weight}];"
+        open_end = "arrowhead=none " if edge.head.end == PORT else ""
+        yield f"  n{tail} -> n{head} [{_label(edge, text, options.rankdir, alone, telling)}{open_end}weight={weight}];"
 
 
 def _beside(edge: Edge, edges: list[Edge], around: dict[int, int]) -> bool:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from xml.etree import ElementTree
 
-from archc.draw.dot import DrawError
+from archc.draw.graph_compose import read
+from archc.draw.graph_marks import SVG, Element, box_of
+from archc.draw.graph_marks import own_tag as _tag
 from archc.draw.graph_text import SIZE, SMALL_SIZE, Line, line_height
 from archc.draw.scene import text_width
 from archc.draw.theme import FONT, Theme
-
-_SVG = "http://www.w3.org/2000/svg"
-_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-Element = ElementTree.Element
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,14 +24,8 @@ class Said:
 
 def finished(svg: str, name: str, said: Mapping[str, Said], theme: Theme, prefix: str = "") -> str:
     """The SVG with what is `said` of its elements, by id, and `prefix` before each id. Raises DrawError."""
-    ElementTree.register_namespace("", _SVG)
-    try:
-        root = ElementTree.fromstring(svg.encode())
-    except ElementTree.ParseError as error:
-        raise DrawError(f"Graphviz gave no SVG: {error}") from None
-    graph = root.find(_tag("g"))
-    if graph is None:
-        raise DrawError("Graphviz gave an empty SVG")
+    ElementTree.register_namespace("", SVG)
+    root, graph = read(svg)
     headings = Element(_tag("g"), {"class": "headings"})
     for element in [graph, *graph.findall(_tag("g"))]:
         headings.extend(_dress(element, said, theme, prefix))
@@ -42,10 +33,6 @@ def finished(svg: str, name: str, said: Mapping[str, Said], theme: Theme, prefix
     for key, value in {"role": "img", "aria-label": name, "font-family": FONT}.items():
         root.set(key, value)
     return ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def _tag(name: str) -> str:
-    return f"{{{_SVG}}}{name}"
 
 
 def _dress(element: Element, said: Mapping[str, Said], theme: Theme, prefix: str) -> Iterator[Element]:
@@ -83,7 +70,8 @@ def _small(edge: Element) -> None:
 
 def _lines(node: Element, about: Said, theme: Theme) -> Iterator[Element]:
     """The lines of a box, around its middle."""
-    x, y = _center(node)
+    box = box_of(node)
+    x, y = (box.left + box.right) / 2, (box.top + box.bottom) / 2
     top = y - sum(map(line_height, about.lines)) / 2
     for line in about.lines:
         height = line_height(line)
@@ -99,29 +87,11 @@ def _text(line: Line, x: float, middle: float, color: str, anchor: str) -> Eleme
     return element
 
 
-def _center(node: Element) -> tuple[float, float]:
-    for shape in node:
-        if shape.tag == _tag("ellipse"):
-            return float(shape.get("cx", "0")), float(shape.get("cy", "0"))
-    numbers = _numbers(node)
-    return (min(numbers[::2]) + max(numbers[::2])) / 2, (min(numbers[1::2]) + max(numbers[1::2])) / 2
-
-
-def _left(cluster: Element) -> float:
-    return min(_numbers(cluster)[::2])
-
-
-def _numbers(element: Element) -> list[float]:
-    """The coordinates of its outline, x and y by turns."""
-    found = (_NUMBER.findall(shape.get("d") or shape.get("points") or "") for shape in element)
-    return [float(number) for number in next(filter(None, found), ("0", "0"))]
-
-
 def _heading(cluster: Element, placed: list[Element], about: Said, theme: Theme) -> Iterator[Element]:
     """A cluster's heading where Graphviz made room for it, with a patch of the cluster's color behind: arrows pass below."""
     if not placed:
         return
-    x, y = _left(cluster) + 9, float(placed[0].get("y", "0")) - 0.36 * SIZE
+    x, y = box_of(cluster).left + 9, float(placed[0].get("y", "0")) - 0.36 * SIZE
     fill = next((shape.get("fill", "none") for shape in cluster if shape.get("fill")), "none")
     for line in about.lines:
         size = SIZE if line.strong else SMALL_SIZE

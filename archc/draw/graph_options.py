@@ -15,6 +15,7 @@ class GraphOptions:
     """depth: levels of blocks opened; None for as many as stay legible. full: every layer a node, nothing folded or fused.
 
     rankdir: TB, BT, LR or RL, where the graph runs to; shapes: on every edge, not only where they change
+    columns: a picture from top to bottom in so many; None for as many as make it largest on a page
     prefix: what the ids of the SVG begin with, where a page has several
     """
 
@@ -24,6 +25,7 @@ class GraphOptions:
     theme: Theme = LIGHT
     shapes: bool = False
     prefix: str = ""
+    columns: int | None = None
 
     @property
     def folding(self) -> Folding:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.draw.fold_fuse import SMALL
-from archc.draw.fold_marks import Box, Edge, Group
+from archc.draw.fold_marks import PORT, Box, Edge, Group
 from archc.draw.scene import text_width
 from archc.draw.theme import family
 from archc.graph import Node, Scope
@@ -120,7 +120,8 @@ def telling(boxes: Iterable[Box]) -> Telling:
 
 def edge_text(edge: Edge, everywhere: bool) -> str:
     """The shape on an edge, where the box that it comes from changed it; the ends tell their own."""
-    if not edge.shapes or (not everywhere and (edge.tail.end or edge.head.end or edge.shapes[0] in _came_in(edge))):
+    ends = {edge.tail.end, edge.head.end} - {"", PORT}
+    if not edge.shapes or (not everywhere and (ends or edge.shapes[0] in _came_in(edge))):
         return ""
     return shape_text(edge.shapes)
 

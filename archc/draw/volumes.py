@@ -60,7 +60,7 @@ def _paint_row(picture: Scene, graph: Graph, options: VolumesOptions, theme: The
         for one in row:
             paint(picture, one, theme)
         _dots(picture, row, run, theme)
-        if i:
+        if i and run.shown[0].body != "input":  # one input does not come from another
             picture.arrow([rows[i - 1][-1].exit, row[0].entry], theme.line, 1.1)
     tops = place_below(labels, [one.box for row in rows for one in row])
     for label, row, top in zip(labels, rows, tops, strict=True):

@@ -20,12 +20,15 @@ from archc.draw import dot
 from archc.draw.block import block_dot, block_svg, views
 from archc.draw.dot import DrawError
 from archc.draw.fold import MOST_BOXES, Folding, View, view
-from archc.draw.fold_marks import Box, Edge, Group, Item
+from archc.draw.fold_marks import PORT, Box, Edge, Group, Item
 from archc.draw.graph import graph_dot, graph_svg
+from archc.draw.graph_columns import parts
+from archc.draw.graph_marks import box_of
 from archc.draw.graph_options import GraphOptions
 from archc.draw.graph_spine import ranks, spines
 from archc.draw.graph_text import lines, shape_text, size, telling
 from archc.draw.page import _SCRIPT, page
+from archc.draw.scene import Box as Place
 from archc.draw.theme import DARK, LIGHT
 from archc.graph import Graph
 from archc.shape import Shape
@@ -296,7 +299,9 @@ def test_the_picture(name: str) -> None:
     root = ElementTree.fromstring(drawing.svg)
     elements = {one.get("id"): one for one in root.iter() if one.get("id")}
     assert all(drawing.ids[node.name] in elements for node in graph.nodes)
-    assert len([one for one in root.iter() if one.get("class") == "edge"]) == len(view(graph, Folding(None)).edges)
+    edges = len([one for one in root.iter() if one.get("class") == "edge"])
+    ways = [way for one in root.iter() if one.get("class") == "way" for way in one]
+    assert edges == len(view(graph, Folding(None)).edges) + len(ways)  # one more leads to each way from column to column
     for element in elements.values():
         fits(element)
     assert "://" not in without_namespaces(drawing.svg)
@@ -313,6 +318,38 @@ def fits(element: ElementTree.Element) -> None:
     for text in element.iter(f"{SVG}text"):
         half = text_width(text.text or "", float(text.get("font-size", "0")), text.get("font-weight") == "bold") / 2
         assert min(xs) <= float(text.get("x", "0")) - half and float(text.get("x", "0")) + half <= max(xs)
+
+
+@laid_out
+@pytest.mark.parametrize("name", ["vgg16", "resnet50", "inception_v4", "nasnet_a_large", "vit_b16", "unet"])
+def test_columns_are_for_a_page(name: str) -> None:
+    """A long picture is larger on a page in columns, in which no two boxes lie over each other and no block is cut."""
+    graph = network(name)
+    pages = [measured(ElementTree.fromstring(graph_svg(graph, GraphOptions(columns=columns)).svg)) for columns in (1, None)]
+    whole, cut = (min(504 / width, 648 / height) for width, height in pages)
+    assert cut > 1.4 * whole if name not in ("vit_b16", "unet") else cut == whole
+    nodes = [box_of(one) for one in ElementTree.fromstring(graph_svg(graph).svg).iter() if one.get("class", "").startswith("node")]
+    assert len(nodes) == len(list(view(graph, Folding(None)).boxes()))
+    assert not [(a, b) for i, a in enumerate(nodes) for b in nodes[i + 1 :] if a.meets(b)]
+
+
+@laid_out
+@pytest.mark.parametrize(("name", "columns"), [("resnet50", 4), ("unet", 3), ("nasnet_a_large", 5), ("efficientnet_b7", 6), ("lenet5", 2)])
+def test_a_column_ends_where_one_value_goes_on(name: str, columns: int) -> None:
+    found = view(network(name), Folding(None))
+    boxes = list(found.boxes())
+    column: dict[int, int] = {}
+    tall = [Place(0, 40.0 * i, 80, 40.0 * i + 20) for i in range(len(boxes))]
+    made = parts(found, tall, columns)
+    assert 1 < len(made) <= columns
+    for i, one in enumerate(made):
+        column |= {id(box): i for box in one.boxes() if box.end != PORT}
+    assert list(column) == [id(box) for box in boxes] and list(column.values()) == sorted(column.values())
+    for i in range(len(made) - 1):
+        passing = {id(edge.tail) for edge in found.edges if column[id(edge.tail)] <= i < column[id(edge.head)]}
+        assert len(passing) == 1
+    whole = [group for group in groups(found.items) if group.scope.block or group.times > 1]
+    assert all(len({column[id(box)] for box in View([group]).boxes()}) == 1 for group in whole)
 
 
 @laid_out

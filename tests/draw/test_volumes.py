@@ -172,7 +172,10 @@ def test_two_inputs_are_both_drawn() -> None:
     graph = loads(
         HEAD + "input: {left: [4, 8, 8], right: [4, 8, 8]}\nlayers:\n  sum: {add: , from: [left, right]}\n  c: {conv: {channels: 3}}\n"
     )
-    assert {"left", "right"} <= set(words(tree(draw(graph, OPTIONS, LIGHT))))
+    root = tree(draw(graph, OPTIONS, LIGHT))
+    assert {"left", "right"} <= set(words(root))
+    arrows = [one for one in root.iter(f"{SVG}polyline") if one.get("stroke") == LIGHT.line]
+    assert len(arrows) == 2  # to the sum and to the convolution, none from left to right
 
 
 def test_names_of_a_stranger_stay_text() -> None:

@@ -177,7 +177,7 @@ def test_commands_of_the_page_of_documentation_run(line: str, tmp_path: Path, mo
         ("lenet5 --dtype int8", "no dtype is called 'int8'"),
         ("lenet5 --device nonesuch -o x.html", "nonesuch"),
         ("nonesuch -o x.html", "nonesuch"),
-        ("lenet5 -o no/such/folder/x.html", "cannot write"),
+        ("lenet5 -o no/such/folder/x.html", "there is no folder no/such/folder"),
     ],
 )
 def test_mistakes_are_told(

@@ -45,7 +45,7 @@ const ratio = (value) =>
         .toPrecision(3)
         .replace(/\.?0+$/, "")
         .replace(/\.?0+e/, "e");
-const percent = (part) => `${(100 * part).toFixed(1)}%`;
+const percent = (part) => (part > 0 && part < 0.0005 ? "less than 0.1%" : `${(100 * part).toFixed(1)}%`);
 
 function seconds(value) {
   if (!value) return "0";

@@ -101,8 +101,9 @@ class TimelineChart {
       const { memory } = this.network.record;
       const most =
         this.found.tape.events.length < 60_000 ? largestBatch(memory, choice, limit, this.view.page.record.most_batch) : null;
-      const largest = most === null ? "" : `; a batch of ${exact(most)} is the largest whose tensors fit`;
-      words.unshift(`${percent(this.found.peak / limit)} of the ${bytes(limit)} of ${device.name}${largest}.`);
+      const bound = most === this.view.page.record.most_batch ? "fits, and so do all below" : "is the largest whose tensors fit";
+      const largest = most === null ? "" : most ? `; a batch of ${exact(most)} ${bound}` : "; not one image fits";
+      words.unshift(`The peak is ${percent(this.found.peak / limit)} of the ${bytes(limit)} of ${device.name}${largest}.`);
     }
     return words.join(" ");
   }

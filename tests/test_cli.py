@@ -124,6 +124,27 @@ def test_wrong_words(run: Run, words: tuple[str, ...], said: str) -> None:
     assert status == 2 and said in err and "Traceback" not in err
 
 
+def test_choices_fit_eighty_columns(run: Run) -> None:
+    status, _, err = run("fit", "vgg16", "--optimizer", "adamm")
+    assert status == 2 and max(map(len, err.splitlines())) <= 80
+    assert err.startswith("archc: argument --optimizer: invalid choice: 'adamm'\n  choose from ") and "adafactor" in err
+    assert "see `archc fit --help`" in err and ")" not in err
+    err = run("fit", "vgg16", "--optimizer", "a" * 500)[2]
+    assert max(map(len, err.splitlines())) <= 80 and "adafactor" in err
+    assert len(run("render", "vgg16", "--theme", "x")[2].splitlines()) == 2  # what is short stays in a line
+
+
+def test_a_missing_folder_is_named(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "none" / "deeper"
+    status, _, err = run("schema", "-o", str(folder / "a.json"))
+    assert status == 2 and f"there is no folder {folder}; make it, or write elsewhere\n" in err and not folder.parent.exists()
+    (tmp_path / "file").write_text("")
+    assert f"there is no folder {tmp_path / 'file'}; make it" in run("schema", "-o", str(tmp_path / "file" / "a.json"))[2]
+    (tmp_path / "here").mkdir()
+    err = run("schema", "-o", str(tmp_path / "here"))[2]
+    assert "cannot write" in err and "there is no folder" not in err
+
+
 def test_check(run: Run, tmp_path: Path) -> None:
     good, broken, wrong = (tmp_path / name for name in ("good.yaml", "broken.yaml", "wrong.yaml"))
     good.write_text("input: [3, 8, 8]\nexpect: {parameters: 16, macs: '<= 1K', shape: [4, 8, 8]}\nlayers: [{conv: 4}]\n")

@@ -123,3 +123,18 @@ def test_alternatives(capsys: pytest.CaptureFixture[str]) -> None:
     assert names == ["as asked", "under autocast to bfloat16", "fused adamw", "with momentum", "with sgd"]
     peaks = [archc.memory("vgg11", batch=16, optimizer=name).peak_bytes for name in ("sgd", "momentum", "adamw")]
     assert peaks == sorted(set(peaks))
+
+
+@pytest.mark.parametrize("columns", ("80", "120"))
+@pytest.mark.parametrize("rest", ("memory long.yaml", "fit long.yaml --batch 4", "fit long.yaml --batch 4 --optimizer momentum --amp bf16"))
+def test_a_long_name_is_cut(
+    rest: str, columns: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.chdir(tmp_path)
+    for name in ("a" * 200, "a" * 30):
+        Path("long.yaml").write_text(f"archc: 1\nname: {name}\ninput: [3, 8, 8]\nlayers: [{{conv: 4}}, relu, flatten, {{linear: 2}}]\n")
+        head = printed(f"archc {rest}", capsys).split("\n\n")[0].splitlines()
+        assert max(map(len, head)) <= int(columns) and head[0].startswith("a" * 24)
+        assert ("…" in head[0]) == (len(name) > 30)
+        assert "batch 1" in head[0] or head[-1].endswith(", on cuda")

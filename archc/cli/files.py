@@ -26,7 +26,13 @@ def write_whole(name: str, content: str | bytes) -> int:
                 Path(beside).unlink()
             raise
     except OSError as error:
-        print(f"archc: cannot write {path}: {error.strerror}", file=sys.stderr)
+        print(f"archc: cannot write {path}{_why(error, path)}", file=sys.stderr)
         return 2
     print(f"wrote {path}")
     return 0
+
+
+def _why(error: OSError, path: Path) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return f"\n  there is no folder {path.parent}; make it, or write elsewhere"
+    return f": {error.strerror}"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from archc.analysis.fit import MOST, Alternative, Fitting
 from archc.analysis.timeline import Options
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.common import colored, compiled, headed, spec_options, usable, width
 from archc.cli.memory_command import DEFAULT_WIDTH, budget_of, options_of, positive, training_options
 from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
@@ -103,7 +103,7 @@ def _lines(
     fitting: Fitting, options: Options, budget: int | None, batch: int | None, found: list[Alternative], planned: Planned | None
 ) -> list[str]:
     asked = found[0]
-    lines = [printable(f"{fitting.graph.name}: {_way(options, fitting.inference)}, on {options.device}"), ""]
+    lines = [headed(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", width() or DEFAULT_WIDTH), ""]
     if batch is not None and asked.needed is not None:
         lines.append(f"a batch of {batch} needs {bytes_text(asked.needed)}" + _verdict(asked.needed, budget))
     if budget is not None and asked.largest is not None:

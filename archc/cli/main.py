@@ -39,19 +39,31 @@ COMMANDS = {
     "schema": "the JSON Schema that makes an editor complete and check specs",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
+WIDTH = 80  # of a message
 
 
 class Parser(argparse.ArgumentParser):
     """A parser that says what was meant."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"archc: {message}{self._hint(message)}\n  see `{self.prog} --help`\n")
+        self.exit(EXIT_USAGE, f"{_folded(f'archc: {message}{self._hint(message)}')}\n  see `{self.prog} --help`\n")
 
     def _hint(self, message: str) -> str:
         wrong = message.rpartition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
         options = [option for action in self._actions for option in action.option_strings]
         hint = did_you_mean(wrong, options) if wrong.startswith("-") else None
         return f"; {hint}" if hint else ""
+
+
+def _folded(message: str) -> str:
+    """Choices that have no room in a line stand below it, and a wrong one of any length is cut."""
+    wrong, given, choices = message.rpartition(" (choose from ")
+    if not given or len(message) <= WIDTH:
+        return message
+    from textwrap import fill
+
+    wrong = wrong if len(wrong) <= WIDTH else wrong[: WIDTH - 1] + "…"
+    return f"{wrong}\n{fill('choose from ' + choices.removesuffix(')'), WIDTH, initial_indent='  ', subsequent_indent='    ')}"
 
 
 def main(argv: Sequence[str] | None = None) -> int:

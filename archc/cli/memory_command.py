@@ -17,7 +17,7 @@ from archc.analysis.memory import DTYPES, dtype_name
 from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
 from archc.analysis.timeline.tape import Mark
 from archc.checkpointing import plan_of
-from archc.cli.common import colored, compiled, show, spec_options, usable, width
+from archc.cli.common import colored, compiled, headed, show, spec_options, usable, width
 from archc.table import Column, Table, bytes_text, to_csv, to_terminal
 from archc.text.diagnostics import SpecError, printable
 
@@ -101,7 +101,7 @@ def budget_of(args: argparse.Namespace) -> int | None:
 def report_lines(found: Timeline, budget: int | None, top: int = MOST_LAYERS) -> list[str]:
     """What the command prints."""
     room = width() or DEFAULT_WIDTH
-    lines = [*_header(found), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
+    lines = [*_header(found, room), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
     lines += [f"peak at    {printable(found.peak_at)}", *_totals(found), *_fits(found, budget)]
     layers = _layers(found, top)
     if layers.rows:
@@ -109,12 +109,12 @@ def report_lines(found: Timeline, budget: int | None, top: int = MOST_LAYERS) ->
     return [*lines, "", *_curve(found, room - 2), ""]
 
 
-def _header(found: Timeline) -> list[str]:
+def _header(found: Timeline, room: int) -> list[str]:
     options, graph = found.options, found.graph
     inputs = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
     words = f"training with {options.optimizer} ({found.how})" if found.how else "inference"
     numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
-    lines = [printable(f"{graph.name}  input {inputs}  batch {options.batch}"), f"{words}, {numbers}, on {options.device}"]
+    lines = [headed(graph.name, printable(f"  input {inputs}  batch {options.batch}"), room), f"{words}, {numbers}, on {options.device}"]
     if found.plan is not None:
         count = len(found.plan.regions)
         lines.append(

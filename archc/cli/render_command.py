@@ -204,6 +204,9 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
         return (
             f"a picture is {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, not {form or 'a file with no ending'};\nend -o so, or say --format"
         )
+    ending = Path(args.output or "").suffix[1:].lower()
+    if ending in FORMATS and ending != form:
+        return f"-o ends in .{ending}, but --format says {form};\nleave --format out, or end -o in .{form}"
     if form == "dot" and style not in _LAID_OUT:
         return f"the style {style} is not laid out by Graphviz and has no DOT;\nwrite .svg, .pdf, .png or .html"
     if style == "block" and not args.block:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from archc.draw import volumes_u
+from archc.draw import volumes_chain, volumes_u
 from archc.draw.scene import Box, Scene, shortened, text_width
 from archc.draw.theme import FAMILIES, Theme
 from archc.draw.volumes_boxes import SCALES, Solid, largest_extent, paint, solid
 from archc.draw.volumes_labels import Label, least_centre, place_below
 from archc.draw.volumes_labels import paint as paint_label
-from archc.draw.volumes_units import Run, Unit, input_units, runs, units
+from archc.draw.volumes_units import Run, Unit, input_units, parts, runs, units_of
 from archc.graph import Graph
 
 
@@ -30,7 +30,7 @@ class VolumesOptions:
 
 
 def draw(graph: Graph, options: VolumesOptions, theme: Theme) -> str:
-    """The figure as SVG. Raises ValueError for a network without layers."""
+    """The figure as SVG. Raises ValueError for a network without layers, and for one with branches that no row of boxes can show."""
     return scene(graph, options, theme).svg()
 
 
@@ -50,7 +50,9 @@ def scene(graph: Graph, options: VolumesOptions, theme: Theme) -> Scene:
 
 def _paint_row(picture: Scene, graph: Graph, options: VolumesOptions, theme: Theme) -> list[Unit]:
     """Boxes from left to right, with their labels below. The units that are drawn."""
-    found = runs([*input_units(graph), *units(graph)])
+    cut = parts(graph)
+    volumes_chain.check(graph, cut)
+    found = runs([*input_units(graph), *units_of(cut)])
     shown = [unit for run in found for unit in run.shown]
     largest = largest_extent(shown)
     rows = [[solid(unit, largest, options.scale) for unit in run.shown] for run in found]

@@ -79,19 +79,28 @@ def _is_map(graph: Graph, value: Value) -> bool:
 
 def units(graph: Graph) -> list[Unit]:
     """The maps of the network in order, in blocks as small as there is room for."""
-    cut = pieces(graph)
-    found = _quieted(_described(cut))
+    return units_of(parts(graph))
+
+
+def parts(graph: Graph) -> list[list[Node]]:
+    """The layers of the network in order, in blocks as small as there is room for."""
+    found = cut = pieces(graph)
     around = [blocks(common(piece)) for piece in cut]
     for level in reversed(range(max(map(len, around), default=0))):
-        if _fit(runs(found)):
+        if _fit(runs(units_of(found))):
             break
-        found = _quieted(_described(by_blocks(cut, around, level)))
+        found = by_blocks(cut, around, level)
     return found
+
+
+def units_of(cut: list[list[Node]]) -> list[Unit]:
+    """The map of each part, where it has one of its own."""
+    return _quieted(_described(cut))
 
 
 def chain_units(way: Sequence[Node]) -> list[Unit]:
     """The maps along a chain of layers, one after the other."""
-    return _quieted(_described([[node] for node in way]))
+    return units_of([[node] for node in way])
 
 
 def _fit(found: list[Run]) -> bool:

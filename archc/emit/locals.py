@@ -59,7 +59,7 @@ class Body:
             yield from self._statement(at, step)
             if training and (after is None or not after.training):
                 yield from self._otherwise(at + 1)
-            yield from self._ended(after)
+            yield from self._ended(training, after)
 
     def _otherwise(self, end: int) -> Iterator[Line]:
         """Values of training alone that others wait for are None elsewhere."""
@@ -97,9 +97,9 @@ class Body:
             yield Line("del " + ", ".join(inside), None, 1)
         self.waiting += [name for name in left if name not in inside]
 
-    def _ended(self, after: Step | None) -> Iterator[Line]:
+    def _ended(self, training: bool, after: Step | None) -> Iterator[Line]:
         """Names whose values are used no more. Those that end in a block of training go after it, in any mode."""
-        if self.waiting and after is not None and not after.training and not after.test:
+        if self.waiting and after is not None and not (training and after.training) and not after.test:
             yield Line("del " + ", ".join(self.waiting))
             self.waiting = []
 

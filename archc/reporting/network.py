@@ -31,7 +31,9 @@ def network(graph: Graph) -> dict[str, Any]:
         "params": {name: _written(value) for name, value in graph.params.items()},
         "inputs": [{"name": name, "shape": str(value.shape)} for name, value in graph.inputs.items()],
         "input_values": sum(value.shape.values for value in graph.inputs.values()),
-        "outputs": [_source(value, numbers, inputs) for value in graph.outputs.values()],
+        "outputs": [
+            {"name": name, "shape": str(value.shape), "source": _source(value, numbers, inputs)} for name, value in graph.outputs.items()
+        ],
         "scopes": scopes.columns(),
         "layers": _columns(report, scopes, numbers, inputs) | traffic(graph),
         **_words(report),

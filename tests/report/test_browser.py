@@ -6,7 +6,7 @@ import pytest
 
 import archc
 from archc.devices.catalogue import find
-from tests.report.conftest import Open
+from tests.report.conftest import LONG_BLOCK, Open
 from tests.report.seen import choose, panel, peak, row, rows, seconds
 from tests.report.test_page import HOSTILE
 
@@ -245,3 +245,30 @@ def test_a_large_network_has_what_it_can(opened: Open) -> None:
     row(page, "conv1").locator("td").nth(3).click()
     assert "archc explain lenet5 conv1" in panel(page)
     choose(page, batch=3, training="false", device="a100-40gb")
+
+
+def test_several_outputs_are_named(opened: Open) -> None:
+    page = opened("ends")
+    names = page.locator(".diagram .box.input").evaluate_all("all => all.map((one) => one.getAttribute('aria-label'))")
+    assert sorted(names) == ["input left", "input right", "output boxes", "output classes", "output given"]
+    assert page.locator("[aria-label='output boxes']").evaluate("one => [...one.children].map((text) => text.textContent).join(' ')") == (
+        " boxes 2x8x8"
+    )
+    tops = [page.locator(f"[aria-label^='{name}']").bounding_box()["y"] for name in ("input right", "b,", "output boxes")]
+    assert tops == sorted(set(tops))
+    assert page.locator(".diagram .edge.arrow").count() == 7  # two from inputs, two within the block, three to outputs
+    page.locator("[aria-label='output boxes']").click()
+    assert opened("one").locator("[aria-label^='output ']").count() == 0
+
+
+def test_nothing_bound_by_arithmetic_is_said_so(opened: Open) -> None:
+    said = opened("ends").locator("[aria-label=Roofline] .lead").inner_text()
+    assert said.endswith("None of it is bound by arithmetic, all by bandwidth.") and "0.0%" not in said
+    assert "% of it is bound by arithmetic, the rest by bandwidth." in opened("one").locator("[aria-label=Roofline] .lead").inner_text()
+
+
+def test_a_long_kind_is_cut(opened: Open) -> None:
+    page = opened("ends")
+    kind = row(page, "a").locator("td").first
+    assert kind.bounding_box()["width"] < 200 and kind.get_attribute("title") == LONG_BLOCK == kind.text_content()
+    assert kind.evaluate("cell => cell.scrollWidth > cell.clientWidth && getComputedStyle(cell).textOverflow") == "ellipsis"

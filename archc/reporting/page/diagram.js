@@ -137,11 +137,11 @@ class Diagram {
   }
 
   #title(part) {
-    return part.input ? part.label : part.label || part.name;
+    return part.terminal ? part.label : part.label || part.name;
   }
 
   #caption(part) {
-    if (part.input) return part.shape;
+    if (part.terminal) return part.shape;
     if (part.scope) return `${part.kind ? `${part.kind} · ` : ""}${part.layers.length} layers`;
     return `${part.kind} · ${this.network.shape(part)}`;
   }
@@ -151,7 +151,7 @@ class Diagram {
     const closed = part.scope && !box.open;
     const differing = this.view.differing.get(part);
     const folding = part.scope && (box.open ? "open" : "folded");
-    const name = part.input ? part.name : [part.name, this.#caption(part), folding, differing].filter(Boolean).join(", ");
+    const name = part.terminal ? part.name : [part.name, this.#caption(part), folding, differing].filter(Boolean).join(", ");
     const states = [box.open && "open", part.train && "train", differing && "differs"].filter(Boolean);
     const classes = ["box", this.network.family(part), ...states].join(" ");
     const group = drawn(
@@ -166,7 +166,7 @@ class Diagram {
       closed && drawn("text", { class: "caption", x: box.width - 10, y: 16, "text-anchor": "end" }, "+"),
     );
     group.shows = part;
-    if (part.input) return group;
+    if (part.terminal) return group;
     this.groups.set(part, group);
     group.addEventListener("mouseover", (event) => (event.stopPropagation(), this.view.page.hover(part.name)));
     group.addEventListener("mouseleave", () => this.view.page.hover(null));
@@ -278,7 +278,7 @@ class Diagram {
     else if (event.key === "0") this.fit();
     else if (group && (event.key === "Enter" || event.key === " ")) {
       this.dragged = false;
-      if (group.shows.input) return;
+      if (group.shows.terminal) return;
       this.#press(event, group.shows);
     } else if (group && ["ArrowDown", "ArrowRight", "ArrowUp", "ArrowLeft"].includes(event.key)) {
       const step = event.key === "ArrowDown" || event.key === "ArrowRight" ? 1 : -1;

@@ -19,8 +19,8 @@ class Item {
 // {width, height, boxes: [{part, x, y, width, height, open}], edges: [{from, to, points}]} of a scope's children.
 function layout(network, scope, open, measure) {
   const items = new Map();
-  const given = scope === network.root ? network.inputs : [];
-  for (const part of [...given, ...scope.children]) {
+  const [given, ends] = scope === network.root ? [network.inputs, network.outputs] : [[], []];
+  for (const part of [...given, ...scope.children, ...ends]) {
     if (part.scope && open.has(part)) {
       const inner = layout(network, part, open, measure);
       items.set(part, new Item(part, Math.max(inner.width, measure(part)) + 2 * BOX.pad, inner.height + BOX.head + BOX.pad, inner));

@@ -24,6 +24,9 @@ class Part {
   }
 }
 
+// An input or output of the network: a box that is no part of it.
+const terminal = (word, { name, shape }) => ({ terminal: word, label: name, name: `${word} ${name}`, shape });
+
 class Network {
   constructor(record, families) {
     this.record = record;
@@ -36,7 +39,8 @@ class Network {
     this.root = new Part("", null, -1, "");
     this.parts = this.#tree();
     this.byName = new Map([...this.#all(this.root)].map((part) => [part.name, part]));
-    this.inputs = record.inputs.map((input) => ({ input: true, label: input.name, name: `input ${input.name}`, shape: input.shape }));
+    this.inputs = record.inputs.map((input) => terminal("input", input));
+    this.outputs = record.outputs.length > 1 ? record.outputs.map((output) => terminal("output", output)) : []; // one needs no name
     this.users = this.parts.map(() => []);
     this.#edges();
   }
@@ -75,16 +79,23 @@ class Network {
         this.#link(source < 0 ? this.inputs[-1 - source] : this.parts[source], this.parts[i]);
       }
     });
-    for (const source of this.record.outputs) {
-      if (source >= 0) for (let one = this.parts[source]; one.parent; one = one.parent) one.parent.link(one, null);
-    }
+    this.record.outputs.forEach(({ source }, i) => {
+      const output = this.outputs[i] ?? null;
+      if (source < 0) {
+        if (output) this.root.link(this.inputs[-1 - source], output);
+        return;
+      }
+      let one = this.parts[source];
+      for (; one.parent.parent; one = one.parent) one.parent.link(one, null);
+      this.root.link(one, output);
+    });
   }
 
   // An edge between layers is one of the scope that holds both, and leads through the borders of those between.
   #link(from, to) {
     let a = from;
     let b = to;
-    if (from.input) {
+    if (from.terminal) {
       for (; b.parent.parent; b = b.parent) b.parent.link(null, b);
       this.root.link(from, b);
       return;
@@ -102,7 +113,7 @@ class Network {
   }
 
   family(part) {
-    return part.input ? "input" : part.scope ? "scope" : (this.families[part.kind] ?? "other");
+    return part.terminal ? "input" : part.scope ? "scope" : (this.families[part.kind] ?? "other");
   }
 
   shape(part) {

@@ -49,12 +49,15 @@ class RooflineChart {
     }
     const totals = figures.totals;
     const computed = figures.times.reduce((sum, time) => sum + (time.by === "compute" ? time.seconds : 0), 0) / (totals.seconds || 1);
+    const share = percent(computed);
     const speed = choice.batch / totals.seconds;
     this.head.replaceChildren(
       element("b", {}, seconds(totals.seconds)),
       ` at least for a ${choice.training ? "step, forward and backward," : "forward pass"} on ${device.name}: `,
       `at most ${speed < 1000 ? digits(speed) : short(Math.round(speed))} images/s. `,
-      `${percent(computed)} of it is bound by arithmetic, the rest by bandwidth.`,
+      computed
+        ? `${share[0].toUpperCase()}${share.slice(1)} of it is bound by arithmetic, the rest by bandwidth.`
+        : "None of it is bound by arithmetic, all by bandwidth.",
     );
     this.note.textContent =
       `${rate(peak, "FLOP/s")} in ${peakName(choice)}, ${rate(device.bandwidth, "B/s")} (${device.source}). ` +

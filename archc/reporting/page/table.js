@@ -140,7 +140,8 @@ class LayerTable {
     for (const column of COLUMNS) {
       const text = column.key === "name" && this.flat ? part.name : figures.text(part, column);
       if (column.key !== "name") {
-        row.append(element("td", { role: "gridcell", class: column.text ? "number" : "" }, text));
+        const kind = column.key === "kind";
+        row.append(element("td", { role: "gridcell", class: column.text ? "number" : kind ? "kind" : "", title: kind ? text : null }, text));
         continue;
       }
       const mark = part.scope

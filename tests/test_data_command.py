@@ -39,7 +39,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
     assert main(["data", *map(str, words)]) == 2
     told = capsys.readouterr()
     assert told.out == ""
-    return told.err
+    return " ".join(told.err.split())
 
 
 @pytest.mark.parametrize("line", COMMANDS)

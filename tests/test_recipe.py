@@ -68,6 +68,7 @@ WHOLE = """train:
   strategy: ddp
   compile: true
   optimize: true
+  checkpoint: blocks
   save_every: 100
 """
 READ = Recipe(
@@ -95,6 +96,7 @@ READ = Recipe(
     strategy="ddp",
     compile=True,
     optimize=True,
+    checkpoint="blocks",
     save_every=100,
 )
 

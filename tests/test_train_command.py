@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,65 @@ def test_images_that_cannot_be_read(run: Path, tmp_path: Path, capsys: Capture) 
     assert "good.png" in out and "bad.png" in err and "none.png" in err and "Traceback" not in err
 
 
+def test_figures_of_classes_are_numbers(run: Path, tmp_path: Path, capsys: Capture) -> None:
+    """In JSON and CSV alike; what else is said goes to standard error, so that a program may read the rest."""
+    words = ["eval", str(run), "--device", "cpu", "--confusion", str(tmp_path / "c.svg"), "--format"]
+    assert main([*words, "json"]) == 0
+    first = json.loads(capsys.readouterr().out)
+    assert main([*words, "csv"]) == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    right = sum(one["recall"] * one["images"] for one in first["classes"])
+    assert right / first["images"] == pytest.approx(first["accuracy"])
+    assert [float(row["recall"]) for row in rows] == [one["recall"] for one in first["classes"]]
+    assert [row["precision"] for row in rows] == ["" if one["precision"] is None else repr(one["precision"]) for one in first["classes"]]
+
+
+def test_a_few_epochs_of_a_long_recipe_stay_a_run(tmp_path: Path, capsys: Capture) -> None:
+    """A drop and an unfreezing that would come after the last epoch: no reason to refuse the run later."""
+    long = "{epochs: 90, batch: 512, optimizer: sgd, schedule: {step: {at: [30, 60]}}, freeze: ['1.*'], unfreeze: {50: ['1.*']}}"
+    (tmp_path / "long.yaml").write_text(SPEC.partition("train:")[0] + f"train: {long}\n")
+    folder = str(tmp_path / "run")
+    assert main(["train", str(tmp_path / "long.yaml"), "--epochs", "1", "-o", folder, "--device", "cpu"]) == 0
+    for words in (["eval", folder], ["resume", folder]):
+        assert main([*words, "--device", "cpu"]) == 0, capsys.readouterr().err
+
+
+def test_a_plan_of_checkpointing_from_a_file(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "small.yaml").write_text(SPEC)
+    (tmp_path / "plan.yaml").write_text('checkpoint:\n  - ["1", "2"]\n')
+    words = ["train", str(tmp_path / "small.yaml"), "--epochs", "1", "--device", "cpu", "-o", str(tmp_path / "run"), "--checkpoint"]
+    assert main([*words, str(tmp_path / "plan.yaml")]) == 0
+    assert "1 part run again in backward" in capsys.readouterr().out
+    assert (tmp_path / "run" / "checkpoint.yaml").read_text() == 'checkpoint:\n  - ["1", "2"]\n'
+    assert main([*words, "norm"]) == 2
+    assert 'did you mean\n"norms"?' in capsys.readouterr().err
+    (tmp_path / "plan.yaml").write_text("checkpoint: [nothing]\n")
+    assert main([*words, str(tmp_path / "plan.yaml")]) == 2
+    assert "no layer is called nothing" in capsys.readouterr().err
+
+
+def test_what_is_left_out_and_what_ends_early_is_said(tmp_path: Path, capsys: Capture) -> None:
+    for index in range(40):
+        folder = tmp_path / "photos" / ("dark" if index % 2 else "light")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 8), 40 if index % 2 else 200).save(folder / f"{index}.png")
+    (tmp_path / "photos" / "dark" / "39.png").write_bytes(b"no image")
+    (tmp_path / "small.yaml").write_text(SPEC.replace("linear: 10", "linear: 2"))
+    words = ["train", str(tmp_path / "small.yaml"), "--data", str(tmp_path / "photos"), "--epochs", "9", "--lr", "1e-9", "--device", "cpu"]
+    changes = ["--train", "data.corrupt=skip", "--train", "data.validation=0.5", "--train", "stop={patience: 1, least: 0.9}"]
+    assert main([*words, *changes, "-o", str(tmp_path / "run")]) == 0
+    said = capsys.readouterr().out
+    assert "1 image cannot be read: left out" in said and "ended early: accuracy was not better for 1 epoch" in said
+    assert "20, which is all of the images in place of 64" in said
+    noted = json.loads((tmp_path / "run" / "data.json").read_text())["corrupt"]
+    assert [Path(one["name"]).name for one in noted] == ["39.png"]
+
+
+def test_files_of_a_run_have_the_rights_that_others_have(run: Path) -> None:
+    rights = {path.name: path.stat().st_mode for path in [*run.iterdir(), *run.glob("checkpoints/*/*")] if path.is_file()}
+    assert len(set(rights.values())) == 1, rights
+
+
 def test_resume_of_what_is_finished(run: Path, capsys: Capture) -> None:
     before = (run / "metrics.csv").read_bytes()
     assert main(["resume", str(run), "--device", "cpu"]) == 0
@@ -134,6 +194,7 @@ def test_resume_of_what_is_finished(run: Path, capsys: Capture) -> None:
     [
         (["train", "lenet5", "--data", "nowhere"], "nowhere"),
         (["train", "lenet5", "--device", "cuda:99"], "--device cuda:99"),
+        (["train", "lenet5", "--device", "meta"], "a network has no values there"),
         (["train", "lenet5", "--epochs", "0"], "epochs"),
         (["train", "lenet5", "--partial"], "--partial is about --weights"),
         (["train", "lenet5", "--weights", "none.pth", "--device", "cpu"], "does not exist"),
@@ -177,7 +238,8 @@ def test_the_python_interface(tmp_path: Path) -> None:
 
     net = archc.loads(SPEC)
     said: list[str] = []
-    outcome = archc.train(net, folder=tmp_path / "run", device="cpu", epochs=2, say=said.append, **{"optimizer.lr": 0.02})
+    changes: dict[str, Any] = {"optimizer.lr": 0.02}
+    outcome = archc.train(net, folder=tmp_path / "run", device="cpu", epochs=2, say=said.append, **changes)
     assert outcome.folder == tmp_path / "run" and not outcome.module.training and outcome.metrics["test_accuracy"] > 0.8
     assert net.recipe.epochs == 3
     assert any("adamw lr 0.02" in line for line in said)

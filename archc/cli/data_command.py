@@ -1,13 +1,15 @@
-"""A look at images: what a set has, and a picture of it, also as a recipe's augmentations change it.
+"""A look at images: what a set has, and a picture of it, also as a recipe's
+augmentations change it.
 
-archc data info digits
-archc data info photos --all
-archc data preview digits -o grid.png
-archc data preview digits -o grid.png --augment '{rotation: {degrees: 20}}' --augment crop
-archc data preview -o grid.png --spec lenet5
+  archc data info digits
+  archc data info photos --all
+  archc data preview digits -o grid.png
+  archc data preview digits -o grid.png --augment '{rotation: {degrees: 20}}'
+  archc data preview -o grid.png --spec lenet5
 
-SOURCE is digits, which ships, or a path: a folder with one folder a class, idx files (MNIST), CIFAR's binary version, or
-shards (.tar). Without it, the set of the spec's recipe is taken.
+SOURCE is digits, which ships, or a path: a folder with one folder a class, idx
+files (MNIST), CIFAR's binary version, or shards (.tar). Without it, the set of
+the spec's recipe is taken.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.cli.common import colored, compiled, show, width
 from archc.cli.files import write_whole
+from archc.cli.training import refused
 from archc.compiler import compile_text
 from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
@@ -59,26 +62,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if (wrong := _wrong(args)) is not None:
-        return _refused(wrong)
+        return refused(wrong)
     try:
         from archc.data import DataError
 
         try:
             return (_info if args.what == "info" else _preview)(args)
         except DataError as error:
-            return _refused(printable(str(error)))
+            return refused(printable(str(error)))
     except SpecError as error:
         show(error.diagnostics)
         return 2
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "PIL", "torch"):
             raise
-        return _refused(f"this needs {error.name}, which is not installed: pip install 'archc[train]'")
-
-
-def _refused(what: str) -> int:
-    print(f"archc: {what}", file=sys.stderr)
-    return 2
+        return refused(f"this needs {error.name}, which is not installed: pip install 'archc[train]'")
 
 
 def _wrong(args: argparse.Namespace) -> str | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,12 +55,13 @@ def _eval(args: argparse.Namespace) -> int:
     report = trained.evaluate(data.splits()[split], args.batch)
     table = _table(report, trained.classes)
     if args.format == "json":
-        print(json.dumps(_to_dict(data.name, split, report, table), indent=2, ensure_ascii=False))
+        print(json.dumps(_to_dict(data.name, split, report, trained.classes), indent=2, ensure_ascii=False))
     elif args.format == "csv":
-        print(to_csv(table))
+        print(to_csv(_exact(report, trained.classes)))
     else:
         print("\n".join(_lines(trained.graph.name, data.name, split, report, table)))
-    return _draw(args.confusion, report, trained.classes) if args.confusion else 0
+    with nullcontext() if args.format == "text" else redirect_stdout(sys.stderr):  # what is read by programs stays alone
+        return _draw(args.confusion, report, trained.classes) if args.confusion else 0
 
 
 def _lines(network: str, data: str, split: str, report: Report, table: Table) -> list[str]:
@@ -72,23 +74,42 @@ def _lines(network: str, data: str, split: str, report: Report, table: Table) ->
 def _table(report: Report, classes: tuple[str, ...]) -> Table:
     """Of each class its images, how many were found, how many that were taken for it are, and what it is taken for most."""
     table = Table([Column("class"), Column("images", "count"), Column("recall"), Column("precision"), Column("taken for")])
-    pairs = [] if report.pairs is None else report.pairs.tolist()
-    guessed = [sum(column) for column in zip(*pairs, strict=True)]
-    for index, row in enumerate(pairs):
-        wrong = max((one for one in range(len(row)) if one != index and row[one]), key=lambda one: row[one], default=None)
-        other = "" if wrong is None else f"{classes[wrong]} ({row[wrong]:,})"
-        table.rows.append([classes[index], sum(row), _part(row[index], sum(row)), _part(row[index], guessed[index]), other])
+    for one in _figures(report, classes):
+        other = f"{one['taken_for']} ({one['times']:,})" if one["times"] else ""
+        table.rows.append([one["class"], one["images"], _percent(one["recall"]), _percent(one["precision"]), other])
     return table
 
 
-def _part(part: int, whole: int) -> str:
-    return f"{part / whole:.1%}".rjust(6) if whole else ""
+def _percent(part: float | None) -> str:
+    return "" if part is None else f"{part:.1%}".rjust(6)
 
 
-def _to_dict(data: str, split: str, report: Report, table: Table) -> dict[str, Any]:
-    names = ("class", "images", "recall", "precision")
-    classes = [dict(zip(names, (one.strip() if isinstance(one, str) else one for one in row), strict=False)) for row in table.rows]
-    return {"data": data, "split": split, "images": report.images} | report.figures() | {"classes": classes}
+def _figures(report: Report, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Of each class: recall and precision are None where there is nothing to count."""
+    pairs = [] if report.pairs is None else report.pairs.tolist()
+    guessed = [sum(column) for column in zip(*pairs, strict=True)]
+    found = []
+    for index, row in enumerate(pairs):
+        wrong = max((one for one in range(len(row)) if one != index and row[one]), key=lambda one: row[one], default=None)
+        figures = {"class": classes[index], "images": sum(row), "recall": _part(row[index], sum(row))}
+        figures |= {"precision": _part(row[index], guessed[index])}
+        found.append(figures | {"taken_for": None if wrong is None else classes[wrong], "times": 0 if wrong is None else row[wrong]})
+    return found
+
+
+def _part(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
+
+
+def _exact(report: Report, classes: tuple[str, ...]) -> Table:
+    table = Table([Column(name) for name in ("class", "images", "recall", "precision", "taken_for", "times")])
+    table.rows = [["" if one is None else one if isinstance(one, str) else repr(one) for one in row.values()]
+                  for row in _figures(report, classes)]  # fmt: skip
+    return table
+
+
+def _to_dict(data: str, split: str, report: Report, classes: tuple[str, ...]) -> dict[str, Any]:
+    return {"data": data, "split": split, "images": report.images} | report.figures() | {"classes": _figures(report, classes)}
 
 
 def _draw(name: str, report: Report, classes: tuple[str, ...]) -> int:

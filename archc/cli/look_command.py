@@ -1,13 +1,13 @@
 """Looks inside a trained network; each look is a picture.
 
-archc look runs/lenet5-1 --filters -o filters.png
-archc look runs/lenet5-1 --attribution digit.png -o why.png
-archc look runs/lenet5-1 --attribution digit.png --method gradcam --layer conv2 --class 3
-archc look runs/lenet5-1 --feature conv2.5 -o feature.png
-archc look runs/lenet5-1 --examples conv2.5 -o examples.png
+  archc look runs/lenet5-1 --filters -o filters.png
+  archc look runs/lenet5-1 --attribution digit.png -o why.png
+  archc look runs/lenet5-1 --attribution digit.png --method gradcam --class 3
+  archc look runs/lenet5-1 --feature conv2.5 -o feature.png
+  archc look runs/lenet5-1 --examples conv2.5 -o examples.png
 
-A unit is a layer's channel, or a feature of a vector: conv2.5 is the sixth of conv2. A layer alone stands for its first
-sixteen units.
+A unit is a layer's channel, or a feature of a vector: conv2.5 is the sixth of
+conv2. A layer alone stands for its first sixteen units.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ METHODS = ("gradcam", "integrated", "lrp")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.usage = "archc look [options] RUN\n  --filters | --attribution IMAGE | --feature LAYER.UNIT | --examples LAYER.UNIT"
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--filters", action="store_true", help="the filters of the first convolution, or of --layer")

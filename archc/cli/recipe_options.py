@@ -25,7 +25,11 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--accumulate": ("accumulate", "N", "forward and backward passes of an optimizer's step"),
     "--seed": ("seed", "N", "decides the order of images and all chance"),
     "--strategy": ("strategy", "NAME", "of several processes: auto, single, ddp or fsdp"),
-    "--checkpoint": ("checkpoint", "PLAN", "run parts again in backward to keep less until then: norms, blocks, none, or a file with a plan"),
+    "--checkpoint": (
+        "checkpoint",
+        "PLAN",
+        "run parts again in backward to keep less until then: norms, blocks, none, or a file with a plan",
+    ),
     "--save-every": ("save_every", "STEPS", "checkpoints besides those after each epoch"),
 }
 # Options that may stand several times: together they are one list.

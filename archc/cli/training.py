@@ -17,7 +17,12 @@ _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdata
 
 def guarded(work: Callable[[], int]) -> int:
     """The exit status of work that needs torch; what the user got wrong is said, and is 2. One of several processes ends here."""
-    status = _guarded(work)
+    try:
+        status = _guarded(work)
+    except KeyboardInterrupt:
+        if not several():
+            raise
+        status = 130
     if several():
         # threads of gloo may still hold tensors, and abort the process while the interpreter goes (pytorch/pytorch#179291)
         sys.stdout.flush()
@@ -27,8 +32,9 @@ def guarded(work: Callable[[], int]) -> int:
 
 
 def several() -> bool:
-    """Whether this process was started as one of several."""
-    return "RANK" in os.environ and int(os.environ.get("WORLD_SIZE", "1")) > 1
+    """Whether this process was started as one of several, and met them."""
+    room = sys.modules.get("archc.training.distributed")
+    return room is not None and bool(room.launched())
 
 
 def _guarded(work: Callable[[], int]) -> int:

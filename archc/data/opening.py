@@ -193,5 +193,5 @@ def check_classes(dataset: DataSet, outputs: int) -> None:
         count = len(dataset.classes)
         raise DataError(
             f"{dataset.name} has {count} classes, and the network has {outputs} outputs",
-            f"write --replace-head classes={count}, or change the last layer of the spec",
+            f"write --set classes={count}, --replace-head classes={count} with --weights, or change the spec's last layer",
         )

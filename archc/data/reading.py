@@ -80,7 +80,7 @@ class Files:
                 self._known[row] = True
             return
         if not self._skip:
-            raise DataError(f"{self.name(row)} is no readable image: {found}", "write `corrupt: skip` to go on without such files")
+            raise DataError(f"{self.name(row)} is no readable image: {found}", "write `corrupt: skip` in `data` to go on without it")
         if row not in self._bad:
             self._bad.add(row)
             self._corrupt.append(Corrupt(self.name(row), found))

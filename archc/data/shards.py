@@ -89,7 +89,7 @@ class Shards:
         except Unreadable as error:
             name = f"{sample['__url__']}: {sample['__key__']}" + (f".{kind}" if kind else "")
             if not self.skip:
-                raise DataError(f"{name} is no readable image: {error}", "write `corrupt: skip` to go on without such files") from None
+                raise DataError(f"{name} is no readable image: {error}", "write `corrupt: skip` in `data` to go on without it") from None
             if (bad := Corrupt(name, str(error))) not in self.corrupt:
                 self.corrupt.append(bad)
             return None

@@ -46,10 +46,13 @@ class _Setting(NamedTuple):
     tree: t.Tree
 
 
-def recipe_with(graph: Graph, overrides: Sequence[str | Override] = (), file: str | PathLike[str] | None = None) -> Recipe:
+def recipe_with(
+    graph: Graph, overrides: Sequence[str | Override] = (), file: str | PathLike[str] | None = None, *, known: bool = False
+) -> Recipe:
     """The graph's recipe with what a file and then `overrides` say in its place: `key=YAML`, as in `optimizer.lr=0.1`.
 
-    Whole settings go before parts of them, in whatever order they stand. Raises SpecError, whose text names the option or the file.
+    Whole settings go before parts of them, in whatever order they stand. `known`: the file is a run's, whose settings were held
+    against each other and the network when they were written. Raises SpecError, whose text names the option or the file.
     """
     diagnostics = Diagnostics()
     run = _run(graph, diagnostics)
@@ -57,7 +60,7 @@ def recipe_with(graph: Graph, overrides: Sequence[str | Override] = (), file: st
     budget.fill()
     try:
         if file is not None:
-            recipe = _with_file(run, Path(fspath(file)), recipe)
+            recipe = _with_file(run, Path(fspath(file)), recipe, known)
         if not diagnostics.failed:
             settings = [one for text in overrides if (one := _setting(text, recipe, diagnostics)) is not None]
             recipe = _with_settings(run, settings, recipe)
@@ -79,7 +82,7 @@ def _run(graph: Graph, diagnostics: Diagnostics) -> Run:
     return run
 
 
-def _with_file(run: Run, path: Path, recipe: Recipe) -> Recipe:
+def _with_file(run: Run, path: Path, recipe: Recipe, known: bool) -> Recipe:
     """A file with the keys of a recipe, or with the one key `train`."""
     source = read_file(path, str(path), None, run.diagnostics)
     tree = t.parse(source, run.diagnostics) if source is not None else None
@@ -92,7 +95,9 @@ def _with_file(run: Run, path: Path, recipe: Recipe) -> Recipe:
         return recipe
     rows = {str(key.value): (key, value) for key, value in tree.items}
     made = read_rows(run, rows, recipe)
-    return recipe if made is None else _checked(run, rows, made, recipe, epochs=False)
+    if made is None or known:
+        return made or recipe
+    return _checked(run, rows, made, recipe, epochs=False)
 
 
 def _with_settings(run: Run, settings: list[_Setting], recipe: Recipe) -> Recipe:

@@ -19,6 +19,7 @@ from archc.recipe.types import (
 from archc.signature import FLAG, MISSING, one_of, whole
 
 _RECIPE, _DATA = Recipe(), Data()
+PLANS = ("none", "norms", "blocks")  # of checkpointing
 
 DATA = takes(
     source=(optional_text("the name of a set, or a path"), _DATA.source, "a set that ships with the installation, or a path"),
@@ -50,6 +51,7 @@ VALUES = takes(
     strategy=(one_of("auto", "single", "ddp", "fsdp"), _RECIPE.strategy, "of several processes: auto, single, ddp or fsdp"),
     compile=(FLAG, _RECIPE.compile, "through torch.compile"),
     optimize=(FLAG, _RECIPE.optimize, "results in place where autograd allows it, channels last"),
+    checkpoint=(one_of(*PLANS), _RECIPE.checkpoint, "what backward runs again, to keep less until then: none, norms or blocks"),
     save_every=(whole(0), _RECIPE.save_every, "steps between checkpoints, besides those after each epoch; 0 for none"),
 )
 KEYS: dict[str, str] = {
@@ -68,7 +70,7 @@ KEYS: dict[str, str] = {
     "freeze": "patterns of tensors that stay as they are",
     "unfreeze": "patterns of tensors that begin to learn at an epoch: {5: [layer4.*]}",
     "stop": "when to end early: {patience: 10, monitor: accuracy}",
-    **{name: VALUES.params[name].doc for name in ("seed", "strategy", "compile", "optimize", "save_every")},
+    **{name: VALUES.params[name].doc for name in ("seed", "strategy", "compile", "optimize", "checkpoint", "save_every")},
 }
 # The keys that choose one of a table, and which.
 PARTS = {"optimizer": "optimizer", "schedule": "schedule", "loss": "loss"}
@@ -85,6 +87,7 @@ ELSEWHERE: dict[str, str] = {
         "here it is called `warmup`": ("warm_up", "warmup_epochs"),
         "here it is called `loss`": ("criterion", "objective", "loss_fn"),
         "write loss: {cross_entropy: {smoothing: 0.1}}": ("label_smoothing", "smoothing"),
+        "write checkpoint: norms, or blocks": ("checkpointing", "activation_checkpointing", "gradient_checkpointing", "remat"),
         "write precision: bf16": ("amp", "mixed_precision", "dtype"),
         "write stop: {patience: 10}": ("early_stopping", "patience", "early_stop"),
         "here it is called `clip`": ("grad_clip", "clip_grad", "gradient_clipping", "max_norm"),

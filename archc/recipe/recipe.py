@@ -66,6 +66,7 @@ class Recipe:
     rates: factors of the learning rate by patterns over names of tensors, the last that fits; freeze: patterns of tensors that stay
     unfreeze: patterns that begin to learn at an epoch, gradually
     strategy: auto, single, ddp or fsdp
+    checkpoint: what backward runs again to keep less until then: none, norms or blocks, as archc.build has them
     """
 
     data: Data = field(default_factory=Data)
@@ -92,4 +93,5 @@ class Recipe:
     strategy: str = "auto"
     compile: bool = False
     optimize: bool = False
+    checkpoint: str = "none"
     save_every: int = 0  # steps between checkpoints besides those at the end of each epoch

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from copy import copy
+from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
+from archc.checkpointing import CheckpointPlan, plan_of
 from archc.compiler import compile_spec
 from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.recipe import Recipe
+from archc.recipe.keys import PLANS
 from archc.text.diagnostics import SpecError
 from archc.text.writing import text_of
 
@@ -29,16 +32,18 @@ def train(
     partial: bool = False,
     tensorboard: bool = False,
     resume: bool = False,
+    checkpoint: CheckpointPlan | str | PathLike[str] | None = None,
     say: Callable[[str], None] | None = None,
     **overrides: Any,
 ) -> Outcome:
     """Trains a network by the recipe of its spec, or by `recipe`. `overrides` change that: archc.train("lenet5", epochs=5).
 
     folder: of the run, new or empty (default: runs/NAME-N); with `resume` one that has a run, which then goes on by its own recipe
+    checkpoint: what backward runs again: norms, blocks, a plan, or a file with one
     device: cpu, cuda, cuda:1, mps, or auto; weights: a file to start from, loaded as `build` does; say: takes what would be printed
 
     The outcome has `.module` (best weights, eval mode), `.metrics` and `.folder`.
-    Raises SpecError, TrainError, DataError (a ValueError), WeightsError, PlaceError.
+    Raises SpecError, TrainError, DataError (a ValueError), WeightsError, PlaceError, and ValueError for a plan that cannot be.
     """
     from archc.training.engine import fit, go_on
     from archc.training.run import fresh
@@ -46,12 +51,16 @@ def train(
 
     wishes = Wishes(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
     if resume:
-        if folder is None or recipe is not None or overrides:
+        if folder is None or recipe is not None or overrides or checkpoint is not None:
             raise TypeError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
         return go_on(fspath(folder), wishes)
     graph = copy(net if isinstance(net, Graph) else _loaded(fspath(net)))
     if recipe is not None:
         graph.recipe = recipe
+    if checkpoint is not None:
+        named = isinstance(checkpoint, str) and checkpoint in PLANS
+        overrides |= {"checkpoint": checkpoint if named else "none"}
+        wishes = replace(wishes, checkpoint=None if named else plan_of(graph, checkpoint))
     return fit(graph, changed(graph, overrides), fresh(None if folder is None else fspath(folder), graph.name), wishes)
 
 

@@ -88,7 +88,12 @@ def write(path: Path, content: Callable[[Path], object] | str | bytes) -> None:
 
 
 def _synced(path: Path, put: Callable[[Path], object]) -> None:
+    """Writes a file to the disk, with the rights that files have here: those of safetensors are for its owner alone."""
+    path.touch()
+    rights = path.stat().st_mode
     put(path)
+    if path.stat().st_mode != rights:
+        path.chmod(rights)
     with path.open("rb+") as file:
         os.fsync(file.fileno())
 

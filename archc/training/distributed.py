@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import warnings
 from collections.abc import Iterator
@@ -15,9 +16,10 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
-from archc.runtime.place import device_of
+from archc.runtime.place import PlaceError, device_of
 from archc.training.wishes import TrainError
 
+_MESHES: list[Any] = []  # of this process, until its group ends
 STRATEGIES = ("auto", "single", "ddp", "fsdp")
 
 
@@ -73,10 +75,18 @@ def launched() -> bool:
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 or ("SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1)
 
 
+def real_device(device: str) -> torch.device:
+    """A device on which tensors have values. Raises PlaceError."""
+    where = device_of(device)
+    if where.type == "meta":
+        raise PlaceError(f"--device {device}: a network has no values there;\nwrite cpu, cuda or auto")
+    return where
+
+
 @contextmanager
 def world_of(device: str) -> Iterator[World]:
     """The processes that there are; a group that was not there before ends with the context. Raises PlaceError."""
-    where = device_of(device)
+    where = real_device(device)
     own = launched() and not dist.is_initialized()
     if own:
         idist.initialize("nccl" if where.type == "cuda" else "gloo")
@@ -90,7 +100,17 @@ def world_of(device: str) -> Iterator[World]:
         yield World(dist.get_rank(), dist.get_world_size(), where)
     finally:
         if own:
-            idist.finalize()
+            _ended()
+
+
+def _ended() -> None:
+    """The group's end. What still refers to it would keep its threads, which may abort the process at its exit (pytorch/pytorch#179291)."""
+    gc.collect()
+    for mesh in _MESHES:  # PyTorch's caches of layouts keep a mesh, and it the group
+        getattr(mesh, "_pg_registry", {}).clear()
+    _MESHES.clear()
+    idist.finalize()
+    gc.collect()
 
 
 def strategy_of(wanted: str, module: nn.Module, world: World) -> str:
@@ -126,6 +146,7 @@ def _sharded(module: nn.Module, world: World) -> None:
     from torch.distributed.device_mesh import init_device_mesh
 
     mesh = init_device_mesh(world.device.type, (world.size,))
+    _MESHES.append(mesh)
     for part in _units(module):
         fully_shard(part, mesh=mesh)
     fully_shard(module, mesh=mesh)

@@ -15,9 +15,9 @@ from archc.training.distributed import World, world_of
 from archc.training.finishing import finish
 from archc.training.loop import Loop
 from archc.training.memory import fitted, out_of_memory_text, ran_out
-from archc.training.report import footer, header
+from archc.training.report import corrupt_text, footer, header, stopped_text
 from archc.training.run import START, RunFolder, environment, fresh, opened
-from archc.training.setup import Setup, opened_data, setup
+from archc.training.setup import Setup, opened_data, plan_for, setup
 from archc.training.spec import spec_text
 from archc.training.step import NotFinite
 from archc.training.threads import threads
@@ -33,14 +33,15 @@ def fit(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> Outc
     with world_of(wishes.device) as world:
         wishes = wishes if world.first else replace(wishes, say=quiet, bar=False)
         data = opened_data(graph, recipe)
-        recipe, chosen = fitted(graph, recipe, data.train.length, world)
+        plan = plan_for(graph, recipe, wishes)
+        recipe, chosen = fitted(graph, recipe, data.train.length, world, plan)
         try:
             with threads(graph, recipe, world):
                 return begun(graph, recipe, data, world, folder, wishes, chosen)
         except (RuntimeError, MemoryError) as error:
             if not ran_out(error):
                 raise
-        raise TrainError(out_of_memory_text(graph, recipe, world) + _kept(folder))
+        raise TrainError(out_of_memory_text(graph, recipe, world, plan) + _kept(folder))
 
 
 def go_on(path: str | Path, wishes: Wishes, data: str | None = None) -> Outcome:
@@ -52,18 +53,18 @@ def go_on(path: str | Path, wishes: Wishes, data: str | None = None) -> Outcome:
         from archc.training.extraction import extract
 
         return extract(graph, recipe, folder, replace(wishes, resume=True))
-    return fit(graph, recipe, folder, replace(wishes, resume=True))
+    return fit(graph, recipe, folder, replace(wishes, resume=True, checkpoint=folder.plan(graph)))
 
 
 def tried(graph: Graph, recipe: Recipe, wishes: Wishes, folder: str | None) -> None:
     """Says what `fit` would do, after building all that it needs; nothing is written."""
     with world_of(wishes.device) as world:
         data = opened_data(graph, recipe)
-        recipe, chosen = fitted(graph, recipe, data.train.length, world)
+        recipe, chosen = fitted(graph, recipe, data.train.length, world, plan_for(graph, recipe, wishes))
         ready = setup(graph, recipe, data, world, wishes)
         total = ready.order.steps * recipe.epochs
         steps = f"{ready.order.steps:,} steps an epoch, {total:,} in all; nothing was trained"
-        for line in [*header(graph, recipe, data, world, ready.strategy, fresh(folder, graph.name).path), chosen, steps]:
+        for line in [*header(graph, recipe, data, world, ready.strategy, fresh(folder, graph.name).path, ready.plan), chosen, steps]:
             if line and world.first:
                 wishes.say(line)
 
@@ -71,7 +72,7 @@ def tried(graph: Graph, recipe: Recipe, wishes: Wishes, folder: str | None) -> N
 def begun(graph: Graph, recipe: Recipe, data: DataSet, world: World, folder: RunFolder, wishes: Wishes, chosen: str = "") -> Outcome:
     """`fit`, once data and processes are there."""
     ready = setup(graph, recipe, data, world, wishes)
-    for line in [*header(graph, recipe, data, world, ready.strategy, folder.path), *filter(None, [chosen])]:
+    for line in [*header(graph, recipe, data, world, ready.strategy, folder.path, ready.plan), *filter(None, [chosen])]:
         wishes.say(line)
     return _fit(ready, folder, wishes)
 
@@ -80,7 +81,7 @@ def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
     world, recipe = ready.world, ready.recipe
     if world.first and not wishes.resume:
         where = environment(str(world.device), recipe.seed, world.size, ready.strategy)
-        folder.begin(spec_text(ready.graph), recipe_text(recipe), where, ready.data.to_dict())
+        folder.begin(spec_text(ready.graph), recipe_text(recipe), where, ready.data.to_dict(), wishes.checkpoint)
     watcher = Watcher(wishes, folder.path, recipe.epochs, world.first)
     loop = Loop(ready, folder, watcher)
     started = time.perf_counter()
@@ -90,9 +91,17 @@ def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
         loop.run()
     except NotFinite as error:
         raise TrainError(_not_finite_text(error, loop, folder)) from None
+    except KeyboardInterrupt:
+        wishes.say(f"interrupted; archc resume {folder.path} goes on from its last checkpoint")
+        raise
     finally:
         watcher.close()
+    if loop.progress.stopped and recipe.stop is not None:
+        wishes.say(stopped_text(recipe.stop))
     outcome = finish(ready, loop.progress.best, folder, wishes)
+    if ready.data.corrupt and world.first:
+        folder.note(ready.data.to_dict())
+        wishes.say(f"data     {corrupt_text(ready.data)}")
     for line in footer(outcome.metrics, folder.path, time.perf_counter() - started):
         wishes.say(line)
     return outcome

@@ -54,7 +54,7 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> 
             cached,
             world,
             opened(inner.path) if resumed else inner,
-            replace(wishes, weights=None, rename=(), partial=False, fresh=(), resume=resumed),
+            replace(wishes, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
         )
         put_classifier(graph, module, found.module)
         return _whole(graph, module, folder, found)

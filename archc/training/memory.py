@@ -9,6 +9,7 @@ import torch
 
 from archc.analysis.fit import Fitting
 from archc.analysis.timeline import OPTIMIZERS, Options, training
+from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.table import bytes_text
@@ -37,11 +38,11 @@ def each(recipe: Recipe, world: World) -> int:
     return max(1, -(-recipe.batch // (world.size * recipe.accumulate)))
 
 
-def predicted(graph: Graph, recipe: Recipe, world: World) -> int | None:
+def predicted(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> int | None:
     """Bytes of one process's training, averaged weights included; None where the analysis knows no answer."""
     try:
         options = options_of(recipe, world, each(recipe, world))
-        return training(graph, options).needed_bytes + _average(graph, recipe)
+        return training(graph, options, plan).needed_bytes + _average(graph, recipe)
     except ValueError:
         return None
 
@@ -62,7 +63,7 @@ def free_bytes(world: World) -> int:
         return 4 << 30
 
 
-def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World) -> tuple[Recipe, str]:
+def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan: CheckpointPlan | None = None) -> tuple[Recipe, str]:
     """The recipe with `batch: fit` worked out, and a line on what was chosen. All processes choose the least of theirs.
 
     Raises TrainError where not one image fits.
@@ -70,7 +71,7 @@ def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World) -> tu
     if recipe.batch:
         return recipe, ""
     memory = int(PART * free_bytes(world)) - _average(graph, recipe)
-    most = Fitting(graph).largest(options_of(recipe, world, 1), memory)
+    most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory)
     if not most:
         raise TrainError(f"batch: fit: not one image fits {bytes_text(memory)} of free memory; `archc fit` shows what else would")
     passes = world.size * recipe.accumulate
@@ -89,14 +90,14 @@ def ran_out(error: BaseException) -> bool:
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or told
 
 
-def out_of_memory_text(graph: Graph, recipe: Recipe, world: World) -> str:
+def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> str:
     """What was asked, what the analysis predicts for it, and what would fit."""
     batch = each(recipe, world)
     total = torch.cuda.get_device_properties(world.device).total_memory if world.device.type == "cuda" else free_bytes(world)
     options = options_of(recipe, world, batch)
     lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {batch:,} images at once"]
     try:
-        fitting = Fitting(graph)
+        fitting = Fitting(graph, plan=plan)
         lines.append(f"of {graph.name} need {bytes_text(fitting.needed(options))} by the memory analysis. What would fit:")
         for one in fitting.alternatives(options, int(PART * total), batch):
             if one.largest:

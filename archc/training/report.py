@@ -3,38 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from archc.analysis.cost import analyze
+from archc.checkpointing import CheckpointPlan
 from archc.data import DataSet
 from archc.graph import Graph
-from archc.recipe import Part, Recipe
+from archc.recipe import Part, Recipe, Stop
 from archc.table import bytes_text
 from archc.text.diagnostics import printable
 from archc.training.distributed import World
 from archc.training.memory import each, predicted
 
 
-def header(graph: Graph, recipe: Recipe, data: DataSet, world: World, strategy: str, folder: Path | None) -> list[str]:
+def header(
+    graph: Graph, recipe: Recipe, data: DataSet, world: World, strategy: str, folder: Path | None, plan: CheckpointPlan | None = None
+) -> list[str]:
     """Network, data, batch, optimizer, device, memory, folder."""
     shapes = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
     parameters = analyze(graph).parameters
     counts = ", ".join(f"{name} {'stream' if one.length is None else f'{one.length:,}'}" for name, one in data.splits().items())
-    memory = predicted(graph, recipe, world)
+    most = min(recipe.batch, data.train.length or recipe.batch)
+    memory = predicted(graph, replace(recipe, batch=most), world, plan)
     rows = [
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),
         ("data", f"{data.name}  {len(data.classes)} classes  images: {counts}"),
-        ("recipe", f"{recipe.epochs} epochs of batch {recipe.batch}{_split(recipe, world)}, {_part(recipe.optimizer)}"),
+        ("", corrupt_text(data)),
+        ("recipe", f"{recipe.epochs} epochs of batch {_batch(recipe, data, world)}, {_part(recipe.optimizer)}"),
         ("", _furniture(recipe)),
         ("device", f"{world.device}{f' and {world.size - 1} more, {strategy}' if world.size > 1 else ''}, {recipe.precision}"),
-        ("memory", "" if memory is None else f"{bytes_text(memory)} predicted for a step"),
+        ("memory", "" if memory is None else f"{bytes_text(memory)} predicted for a step{_again(plan)}"),
         ("run", "" if folder is None else str(folder)),
     ]
     return [printable(line) for name, text in rows if text for line in _wrapped(name, text)]
 
 
-def _split(recipe: Recipe, world: World) -> str:
-    return f" ({each(recipe, world)} at once)" if world.size * recipe.accumulate > 1 else ""
+def _again(plan: CheckpointPlan | None) -> str:
+    """How many parts backward runs again."""
+    many = len(plan.regions) if plan else 0
+    return f", {many:,} {'part' if many == 1 else 'parts'} run again in backward" if many else ""
+
+
+def corrupt_text(data: DataSet) -> str:
+    many = len(data.corrupt)
+    return f"{many:,} {'image' if many == 1 else 'images'} cannot be read: left out, named in data.json" if many else ""
+
+
+def _batch(recipe: Recipe, data: DataSet, world: World) -> str:
+    images = data.train.length
+    if images is not None and images < recipe.batch:
+        return f"{images:,}, which is all of the images in place of {recipe.batch:,}"
+    return f"{recipe.batch}" + (f" ({each(recipe, world)} at once)" if world.size * recipe.accumulate > 1 else "")
 
 
 def _part(part: Part) -> str:
@@ -58,12 +78,21 @@ def _wrapped(name: str, text: str, room: int = 70) -> list[str]:
     return [f"{name if not i else '':8}{line}" for i, line in enumerate(lines)]
 
 
+def stopped_text(stop: Stop) -> str:
+    many = f"{stop.patience:,} epoch{'' if stop.patience == 1 else 's'}"
+    return f"ended early: {stop.monitor} was not better for {many}"
+
+
+def loss_text(loss: float) -> str:
+    return f"{loss:.4f}" if abs(loss) < 1e5 else f"{loss:.3e}"
+
+
 def footer(metrics: Mapping[str, float], folder: Path, seconds: float) -> list[str]:
     """The best epoch, the test, where it lies."""
     lines = []
     if "accuracy" in metrics:
-        lines.append(f"best     epoch {int(metrics['epoch'])}: accuracy {metrics['accuracy']:.2%}, loss {metrics['loss']:.4f}")
+        lines.append(f"best     epoch {int(metrics['epoch'])}: accuracy {metrics['accuracy']:.2%}, loss {loss_text(metrics['loss'])}")
     if "test_accuracy" in metrics:
-        lines.append(f"test     accuracy {metrics['test_accuracy']:.2%}, loss {metrics['test_loss']:.4f}")
+        lines.append(f"test     accuracy {metrics['test_accuracy']:.2%}, loss {loss_text(metrics['test_loss'])}")
     lines.append(f"in       {seconds:.1f} s, {folder}")
     return lines

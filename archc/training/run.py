@@ -13,7 +13,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from archc.checkpointing import CheckpointPlan, plan_of
 from archc.compiler import compile_text
+from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
 from archc.training.checkpoints import write
@@ -21,6 +23,7 @@ from archc.training.wishes import TrainError
 
 SPEC, RECIPE, ENVIRONMENT, DATA = "spec.yaml", "recipe.yaml", "environment.json", "data.json"
 METRICS, BEST = "metrics.csv", "best.safetensors"
+PLAN = "checkpoint.yaml"  # of a run with a plan of its own: what backward runs again
 START = "start.safetensors"  # of a run of feature extraction: the weights that it began with
 _PACKAGES = ("archc", "torch", "pytorch-ignite", "numpy", "safetensors", "pillow", "scikit-learn", "webdataset")
 Row = dict[str, float]
@@ -41,7 +44,9 @@ class RunFolder:
     def best(self) -> Path:
         return self.path / BEST
 
-    def begin(self, spec: str, recipe: str, environment: Mapping[str, Any], data: Mapping[str, Any]) -> None:
+    def begin(
+        self, spec: str, recipe: str, environment: Mapping[str, Any], data: Mapping[str, Any], plan: CheckpointPlan | None = None
+    ) -> None:
         """Makes the folder with what is known before the first step."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -49,8 +54,14 @@ class RunFolder:
             raise TrainError(f"{self.path}\ncannot be made: {error.strerror}") from None
         write(self.path / RECIPE, recipe)
         write(self.path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
-        write(self.path / DATA, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+        self.note(data)
+        if plan is not None:
+            write(self.path / PLAN, plan.text())
         write(self.path / SPEC, spec)  # last: a folder that has it is a run
+
+    def note(self, data: Mapping[str, Any]) -> None:
+        """What is known of the data, with images that turned out to be none."""
+        write(self.path / DATA, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
     def add(self, row: Row) -> None:
         """A row of figures: the file is written anew, whole or not at all."""
@@ -63,11 +74,23 @@ class RunFolder:
 
     def graph(self) -> Graph:
         """The network with the recipe of the run. Raises TrainError."""
-        recipe = "".join(f"  {line}\n" for line in _text(self.path / RECIPE).splitlines())
-        model = compile_text(f"{_text(self.path / SPEC)}\ntrain:\n{recipe}", name=str(self.path / SPEC))
-        if model.graph is None:
-            raise TrainError(f"{self.path}\nis damaged: its {SPEC} or {RECIPE} cannot be read\n\n{SpecError(model.diagnostics)}")
+        model = compile_text(_text(self.path / SPEC), name=str(self.path / SPEC))
+        try:
+            if model.graph is None:
+                raise SpecError(model.diagnostics)
+            model.graph.recipe = recipe_with(model.graph, file=self.path / RECIPE, known=True)
+        except SpecError as error:
+            raise TrainError(f"{self.path}\nis damaged: its {SPEC} or {RECIPE} cannot be read\n\n{error}") from None
         return model.graph
+
+    def plan(self, graph: Graph) -> CheckpointPlan | None:
+        """The plan that the run began with, where the recipe alone does not say it. Raises TrainError."""
+        if not (self.path / PLAN).exists():
+            return None
+        try:
+            return plan_of(graph, self.path / PLAN)
+        except SpecError as error:
+            raise TrainError(f"{self.path}\nis damaged: its {PLAN} cannot be read\n\n{error}") from None
 
     def data(self) -> dict[str, Any]:
         """What was noted of the data: classes, shape, normalization."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from archc.checkpointing import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization, check_classes, open_data
 from archc.graph import Graph
 from archc.recipe import Recipe
@@ -47,6 +48,7 @@ class Setup:
     freezer: Freezer
     rates: list[float]
     strategy: str
+    plan: CheckpointPlan | None = None
 
 
 def input_shape(graph: Graph) -> tuple[int, ...]:
@@ -78,10 +80,18 @@ def opened_data(graph: Graph, recipe: Recipe) -> DataSet:
     return data
 
 
+def plan_for(graph: Graph, recipe: Recipe, wishes: Wishes) -> CheckpointPlan | None:
+    """What backward runs again: the caller's plan, or the one that the recipe names."""
+    if wishes.checkpoint is not None or recipe.checkpoint == "none":
+        return wishes.checkpoint
+    return plan_of(graph, recipe.checkpoint)
+
+
 def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wishes) -> Setup:
     """Builds all of it. Raises TrainError, WeightsError, PlaceError."""
     torch.manual_seed(mixed(recipe.seed, 0))
-    module, loaded = finished(graph, starting(recipe, world, wishes))
+    plan = plan_for(graph, recipe, wishes)
+    module, loaded = finished(graph, replace(starting(recipe, world, wishes), checkpoint=plan))
     if loaded is not None and world.first:
         wishes.say(loaded.text())
     strategy = strategy_of(recipe.strategy, module, world)
@@ -98,7 +108,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wis
     stepper = _stepper(graph, recipe, data, world, module, forward, groups, order.whole)
     judge = evaluator(graph, recipe, data, world, len(data.classes))
     rates = [float(group["lr"]) for group in stepper.optimizer.param_groups]
-    return Setup(graph, recipe, data, world, order, stepper, judge, freezer, rates, strategy)
+    return Setup(graph, recipe, data, world, order, stepper, judge, freezer, rates, strategy, plan)
 
 
 def joined(module: nn.Module, strategy: str, world: World, recipe: Recipe) -> nn.Module:

@@ -64,7 +64,8 @@ def classifier_graph(graph: Graph) -> Graph:
 def classifier_recipe(recipe: Recipe) -> Recipe:
     """The same training, as far as features can have it: images are seen once, as they are."""
     nothing: dict[str, float] = {}
-    return replace(recipe, augment=(), mixup=0.0, cutmix=0.0, heads=nothing, rates=nothing, freeze=(), unfreeze={}, optimize=False)
+    plain = replace(recipe, optimize=False, checkpoint="none")
+    return replace(plain, augment=(), mixup=0.0, cutmix=0.0, heads=nothing, rates=nothing, freeze=(), unfreeze={})
 
 
 class _Stored:

@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 
 from archc.data import DataSet, Normalization, Split, open_data, read_image
-from archc.runtime.place import device_of
-from archc.training.distributed import World
+from archc.training.distributed import World, real_device
 from archc.training.evaluation import Report
 from archc.training.finishing import best_module
 from archc.training.run import RunFolder
@@ -22,7 +21,7 @@ class Trained:
 
     def __init__(self, folder: RunFolder, device: str = "auto") -> None:
         self.folder = folder
-        self.world = World(0, 1, device_of(device))
+        self.world = World(0, 1, real_device(device))
         self.graph = folder.graph()
         noted = folder.data()
         self.classes: tuple[str, ...] = tuple(noted["classes"])

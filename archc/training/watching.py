@@ -7,6 +7,7 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from archc.training.report import loss_text
 from archc.training.run import Row
 from archc.training.wishes import TrainError, Wishes
 
@@ -39,9 +40,9 @@ class Watcher:
         if not self.first:
             return
         room = len(str(self.epochs))
-        line = f"epoch {int(row['epoch']):{room}}/{self.epochs}  train loss {row['train_loss']:.4f}"
+        line = f"epoch {int(row['epoch']):{room}}/{self.epochs}  train loss {loss_text(row['train_loss'])}"
         if "loss" in row:
-            line += f"  loss {row['loss']:.4f}  accuracy {row['accuracy']:7.2%}"
+            line += f"  loss {loss_text(row['loss'])}  accuracy {row['accuracy']:7.2%}"
         self.wishes.say(f"{line}  {row['seconds']:.1f} s{'  best' if better else ''}")
         if self._events is not None:
             for name, value in row.items():

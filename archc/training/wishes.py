@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+    from archc.checkpointing import CheckpointPlan
+
 
 class TrainError(Exception):
     """What stops a training, for the user. Its text is complete, in lines of 80 columns as far as names allow."""
@@ -26,6 +28,7 @@ class Wishes:
     device: cpu, cuda, cuda:1, mps or auto; weights, rename, partial: what the network starts from, as archc.build takes them;
         fresh: names of tensors that begin anew all the same, as those of a replaced head
     tensorboard: whether events are written for it; resume: whether the folder is a run to go on with
+    checkpoint: a plan of what backward runs again, in place of the recipe's
     say: takes a line for the reader; bar: whether a progress bar is drawn; pictures: whether curves and confusion are drawn
     """
 
@@ -39,6 +42,7 @@ class Wishes:
     bar: bool = False
     pictures: bool = True
     fresh: Collection[str] = ()
+    checkpoint: CheckpointPlan | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,7 +166,9 @@ def test_inputs_that_take_no_image(shape: tuple[int, ...], says: str) -> None:
 def test_classes_and_outputs() -> None:
     found = opened("digits")
     check_classes(found, 10)
-    with pytest.raises(DataError, match="10 classes, and the network has 1000 outputs; write --replace-head classes=10"):
+    with pytest.raises(
+        DataError, match="10 classes, and the network has 1000 outputs; write --set classes=10, --replace-head classes=10 with --weights"
+    ):
         check_classes(found, 1000)
 
 

@@ -18,9 +18,16 @@ def main(folder: str, spec: str, *changes: str) -> None:
     torch.set_num_threads(1)
     if is_run(folder):
         go_on(folder, PLAIN)
-        return
-    graph = archc.load(spec)
-    fit(graph, recipe_with(graph, list(changes)), RunFolder(Path(folder)), PLAIN)
+    else:
+        graph = archc.load(spec)
+        fit(graph, recipe_with(graph, list(changes)), RunFolder(Path(folder)), PLAIN)
+    left = [name for name in threads() if "gloo" in name]
+    assert not left, f"{left} may abort the process at its exit"
+
+
+def threads() -> list[str]:
+    """The names of this process's threads, where Linux tells them."""
+    return [path.read_text().strip() for path in Path("/proc/self/task").glob("*/comm")]
 
 
 if __name__ == "__main__":

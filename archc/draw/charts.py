@@ -131,7 +131,10 @@ def _plain(name: str) -> str:
 
 def _saved(figure: Any, form: str) -> bytes:
     import io
+    import warnings
 
     out = io.BytesIO()
-    figure.savefig(out, format=form, dpi=150, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {}))
+    with warnings.catch_warnings():  # letters that the font has not are drawn as boxes
+        warnings.filterwarnings("ignore", "Glyph")
+        figure.savefig(out, format=form, dpi=150, metadata={"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(form, {}))
     return out.getvalue()

@@ -100,7 +100,7 @@ def _end(text: str, start: int, delimiter: str, part: str) -> int:
     while at < len(text) and text[at] != delimiter:
         at += 2 if text[at] == "\\" else 1
     if at >= len(text):
-        raise _wrong(text, len(text), f'{part} has no "{printable(delimiter)}" at its end', _FORM.replace("/", delimiter))
+        raise _wrong(text, len(text), f'{part} has no "{printable(delimiter)}" at its end', _FORM.replace("/", printable(delimiter)))
     return at
 
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 pytest.importorskip("torch")
@@ -119,6 +119,7 @@ def test_long_rules() -> None:
 
 
 @given(st.text(max_size=30))
+@example("s\x1f")
 def test_any_text_is_a_rule_or_a_mistake(text: str) -> None:
     for rule in (text, f"s/{text}", f"s/{text}/", f"s/a/{text}/", f"s/{text}/b/"):
         try:

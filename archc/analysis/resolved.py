@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.citation import PAPER
@@ -98,6 +98,23 @@ class _Writer:
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
         self.training = False  # inside an entry that is there in training alone
         self.heads = graph.heads
+        self.live = _leading(value.node for value in (*graph.outputs.values(), *graph.heads.values()))
+
+    def aside(self, node: Node) -> bool:
+        """Whether the chain goes on from before a layer, which has to be said: also within training, of a layer that leads nowhere."""
+        return node.train_only and (not self.training or node not in self.live)
+
+
+def _leading(ends: Iterable[Node | None]) -> set[Node]:
+    """These layers, and all that lead to them."""
+    open_ = list(ends)
+    found: set[Node] = set()
+    while open_:
+        node = open_.pop()
+        if node is not None and node not in found:
+            found.add(node)
+            open_ += [value.node for value in node.inputs]
+    return found
 
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
@@ -116,9 +133,10 @@ def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
 
 
 def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
-    """A level of names. One that is a head is marked as a whole, so that the head keeps its name."""
+    """A level of names. One that is a head, and nothing besides, is marked as a whole, so that the head keeps its name."""
     names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
-    head = not writer.training and any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
+    named = any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
+    head = named and not writer.training and set(scope.walk()) <= _leading(value.node for value in scope.outputs)
     if head:
         yield indent, "train_only: true", ""
     before, writer.training = writer.current, writer.training or head
@@ -130,7 +148,7 @@ def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
 
 def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
     """The modifiers and the kind of an entry."""
-    aside = node.train_only and not writer.training
+    aside = writer.aside(node)
     if aside:
         yield indent, "train_only: true", ""
     taken = node.inputs if branches is None else branches.inputs
@@ -169,7 +187,7 @@ def _value(child: Scope | Node, own: tuple[Value, ...], writer: _Writer) -> tupl
     """What a branch gives: a layer for training alone passes on what it was given."""
     if isinstance(child, Scope):
         return child.outputs
-    return own if child.train_only and not writer.training else child.outputs
+    return own if writer.aside(child) else child.outputs
 
 
 def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]:

@@ -355,14 +355,7 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
-@pytest.fixture
-def unbounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Output as wide as it comes."""
-    monkeypatch.delenv("COLUMNS", raising=False)
-
-
 @pytest.mark.parametrize(("command", "output"), commands(), ids=lambda text: text if "\n" not in text else "")
-@pytest.mark.usefixtures("unbounded")
 def test_the_page_shows_what_archc_prints(command: str, output: str, capsys: pytest.CaptureFixture[str]) -> None:
     program, *words = shlex.split(command)
     assert program == "archc"

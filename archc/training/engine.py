@@ -92,7 +92,7 @@ def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
     except NotFinite as error:
         raise TrainError(_not_finite_text(error, loop, folder)) from None
     except KeyboardInterrupt:
-        wishes.say(f"interrupted; archc resume {folder.path} goes on from its last checkpoint")
+        wishes.say(f"interrupted; archc resume {folder.whole} goes on from its last checkpoint")
         raise
     finally:
         watcher.close()
@@ -102,7 +102,7 @@ def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
     if ready.data.corrupt and world.first:
         folder.note(ready.data.to_dict())
         wishes.say(f"data     {corrupt_text(ready.data)}")
-    for line in footer(outcome.metrics, folder.path, time.perf_counter() - started):
+    for line in footer(outcome.metrics, folder.whole, time.perf_counter() - started):
         wishes.say(line)
     return outcome
 

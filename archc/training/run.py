@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def whole(self) -> Path:
+        """The run to go on with: of a classifier on features, the one around it."""
+        return self.path.parent if (self.path.parent / START).is_file() else self.path
+
+    @property
     def best(self) -> Path:
         return self.path / BEST
 

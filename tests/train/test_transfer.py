@@ -119,7 +119,9 @@ def test_extraction_goes_on_where_it_was_ended(tmp_path, body):
         if line.startswith("epoch 2"):
             raise Ended
 
-    whole = extracted(tmp_path / "whole", body).module.state_dict()
+    said: list[str] = []
+    whole = extracted(tmp_path / "whole", body, said.append).module.state_dict()
+    assert said[-1].endswith(f"{tmp_path / 'whole'}")  # and not the classifier within
     with pytest.raises(Ended):
         extracted(tmp_path / "ended", body, end)
     with pytest.raises(TrainError, match="no epoch is through"):

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+
 import pytest
 
 
 @pytest.fixture(autouse=True)
 def no_columns(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def no_module_twice() -> Iterator[None]:
+    """A test that imports a module anew leaves two of it, and the tests after it depend on the order."""
+    yield
+    package = sys.modules.get("archc")
+    rooms = {name: module for name, module in sys.modules.items() if name.startswith("archc.") and name.count(".") == 1}
+    twice = [name for name, module in rooms.items() if getattr(package, name.partition(".")[2], module) is not module]
+    assert not twice, f"imported anew: {', '.join(twice)}"

@@ -34,9 +34,17 @@ _SLIPS = (
 )
 
 
+DEEPEST = 64
+TOO_DEEP = f"nested deeper than {DEEPEST} levels", "name a part as a block"
+
+
 def report(error: Any, source: Source, diagnostics: Diagnostics) -> None:
     """A parser's error as a diagnostic."""
     problem = error.problem or ""
+    if "nesting depth" in problem:  # PyYAML from 6.0.4 on has a limit of its own, which its scanner may meet before ours is
+        at = error.problem_mark.index
+        diagnostics.error("A103", Span(source, at, at + 1), *TOO_DEEP)
+        return
     mark: Any = error.problem_mark or error.context_mark
     if error.context_mark is not None and mark.line != error.context_mark.line and not problem.startswith("did not find expected key"):
         mark = error.context_mark  # where the bracket, quote or word began that has no end

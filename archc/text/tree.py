@@ -15,11 +15,10 @@ import yaml
 
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
-from archc.text.syntax import report
+from archc.text.syntax import DEEPEST, TOO_DEEP, report
 
 MOST_CHARACTERS = 4_000_000
 MOST_NODES = 1_000_000
-DEEPEST = 64
 LARGEST = 2**53  # beyond this, sums and JSON readers lose digits
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F][0-9a-fA-F_]*\Z|0o[0-7][0-7_]*\Z")
@@ -192,7 +191,7 @@ class _Reader:
                 self.anchors[event.anchor] = tree, 1
             return tree
         if depth > DEEPEST:
-            raise _Refused("A103", start, start + 1, f"nested deeper than {DEEPEST} levels", "name a part as a block")
+            raise _Refused("A103", start, start + 1, *TOO_DEEP)
         before = self.count
         if event.anchor:
             self.anchors[event.anchor] = None

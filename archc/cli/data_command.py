@@ -19,6 +19,7 @@ import json
 import sys
 from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from archc.cli.common import colored, compiled, show, width
@@ -69,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
         try:
             return (_info if args.what == "info" else _preview)(args)
         except DataError as error:
-            return refused(printable(str(error)))
+            return refused(str(error))
     except SpecError as error:
         show(error.diagnostics)
         return 2
@@ -175,6 +176,7 @@ def _lines(dataset: DataSet, counts: dict[str, list[int]], read: int) -> list[st
     if (sizes := _sizes(dataset)) is not None:
         low, high = (f"{one[0]} x {one[1]}" for one in sizes)
         lines.append(f"stored   {low}" + (f" to {high}" if low != high else ""))
+    lines += [printable(line) for note in dataset.notes for line in wrap(note, 70, initial_indent="note     ", subsequent_indent=" " * 9)]
     return [*lines, *_corrupt(dataset, sum(map(sum, counts.values())), read), ""]
 
 

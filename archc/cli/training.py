@@ -10,6 +10,8 @@ from collections.abc import Callable
 from textwrap import wrap
 from typing import Any
 
+from archc.text.diagnostics import printable
+
 WIDTH = 80
 LATER = 3.0  # seconds
 _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
@@ -67,7 +69,7 @@ def _told(error: Exception) -> str | None:
 
 def refused(told: str) -> int:
     """Says what is wrong, in lines of 80 columns as far as names of files allow."""
-    first, *others = told.split("\n")
+    first, *others = map(printable, told.split("\n"))
     lines = [f"archc: {first}", *others]
     parts = [[line] if len(line) <= WIDTH else wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
     print("\n".join(line for part in parts for line in part), file=sys.stderr)

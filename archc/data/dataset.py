@@ -129,6 +129,7 @@ class DataSet:
     format: digits, idx, cifar, folder or shards
     shape: [C, H, W] of every image that it gives
     stored: height and width as they lie on disk, where all are equal
+    notes: what was decided about its files, and what was passed over; doubtful: whether its classes may be meant otherwise
     """
 
     name: str
@@ -142,6 +143,8 @@ class DataSet:
     corrupt: list[Corrupt] = field(default_factory=list)
     measure: Callable[[Split], Normalization] | None = field(default=None, repr=False)
     _normalization: Normalization | None = field(default=None, repr=False)
+    notes: tuple[str, ...] = ()
+    doubtful: bool = False
 
     @property
     def normalization(self) -> Normalization:
@@ -166,4 +169,5 @@ class DataSet:
             "images": {name: split.length for name, split in self.splits().items()},
             "normalization": self.normalization.to_dict(),
             "corrupt": [{"name": one.name, "reason": one.reason} for one in self.corrupt],
+            "notes": list(self.notes),
         }

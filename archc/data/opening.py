@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 from archc.data import cifar, folder, idx, shards, sizes
 from archc.data.dataset import Corrupt, DataError, DataSet, Images, Labels, Reader, Shape, Split
 from archc.data.digits import load_digits, test_rows
+from archc.data.layout import understood
 from archc.data.names import names_beside
 from archc.data.pixels import image_shape
 from archc.data.reading import Arrays, Files, small
 from archc.data.splitting import Rows, hold_out
 from archc.data.statistics import SAMPLED, measure
+from archc.data.tree import shown
 from archc.recipe import Data
 
 DIGITS = "digits"
@@ -146,9 +149,9 @@ def _whole(reader: Reader, labels: Labels) -> Split:
 def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     if path.is_file():
         raise DataError(f"{path} is a file", "give the folder that has one folder a class")
-    parts = folder.parts_of(path)
-    classes = folder.class_folders(parts["train"])
-    listings = {part: folder.listing(root, classes, whole=part == "train") for part, root in parts.items()}
+    layout = understood(path)
+    classes = layout.classes
+    listings = {part: folder.listing(root, classes) for part, root in layout.parts.items()}
     shape = shape or image_shape(sizes.of_files(listings["train"].root / path for path in listings["train"].paths), data.size)
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
@@ -161,7 +164,8 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
         train, validation = _held(files, np.arange(len(labels)), labels, data)
     measured = partial(measure, seed=seed, sampled=None if small(len(train), shape) else SAMPLED)
     test = _whole(*found["test"]) if "test" in found else None
-    return DataSet(path.resolve().name, "folder", classes, shape, train, validation, test, None, corrupt, measured)
+    made = DataSet(path.resolve().name, "folder", classes, shape, train, validation, test, None, corrupt, measured)
+    return replace(made, notes=layout.notes, doubtful=layout.doubtful)
 
 
 def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
@@ -189,9 +193,14 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
 
 def check_classes(dataset: DataSet, outputs: int) -> None:
     """Raises DataError where a network has not one output a class."""
-    if outputs != len(dataset.classes):
-        count = len(dataset.classes)
+    if outputs == len(dataset.classes):
+        return
+    count = len(dataset.classes)
+    told = f"{dataset.name} has {count} classes, and the network has {outputs} outputs"
+    if dataset.doubtful:
+        named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
         raise DataError(
-            f"{dataset.name} has {count} classes, and the network has {outputs} outputs",
-            f"write --set classes={count}, --replace-head classes={count} with --weights, or change the spec's last layer",
+            "\n".join([f"{told};", f"the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"])
         )
+    hint = f"write --set classes={count}, --replace-head classes={count} with --weights, or change the spec's last layer"
+    raise DataError(told, hint)

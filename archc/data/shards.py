@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from archc.data.dataset import Corrupt, DataError, Images, Shape
-from archc.data.folder import PARTS
 from archc.data.pixels import ENDINGS, Unreadable, decode
+from archc.data.roles import TRAIN, named_role
 from archc.data.splitting import place
 
 MOST_BYTES = 1 << 28  # of an entry
@@ -27,16 +27,15 @@ KINDS = tuple(ending[1:] for ending in ENDINGS)
 
 
 def find(path: Path) -> dict[str, list[Path]]:
-    """The shards of each split: DIR/train-000.tar or DIR/train/000.tar; shards of other names are for training."""
+    """The shards of each split: DIR/train-000.tar or DIR/train/000.tar; shards whose names tell of none are for training."""
     if path.is_file():
         return {"train": [path]}
     found: dict[str, list[Path]] = {}
     for file in sorted([*path.glob("*.tar"), *path.glob("*/*.tar")]):
         if not file.resolve().is_relative_to(path.resolve()):
             raise DataError(f"{file} is a link that leaves {path}", "copy the shard into the folder")
-        said = (file.parent.name if file.parent != path else file.name).lower()
-        part = next((part for part, names in PARTS.items() if any(said.startswith(name) for name in names)), "train")
-        found.setdefault(part, []).append(file)
+        part, _ = named_role(file.parent.name if file.parent != path else file.stem)
+        found.setdefault(part or TRAIN, []).append(file)
     return found
 
 

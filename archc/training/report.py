@@ -29,6 +29,7 @@ def header(
     rows = [
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),
         ("data", f"{data.name}  {len(data.classes)} classes  images: {counts}"),
+        *(("", note) for note in data.notes),
         ("", corrupt_text(data)),
         ("recipe", f"{recipe.epochs} epochs of batch {_batch(recipe, data, world)}, {_part(recipe.optimizer)}"),
         ("", _furniture(recipe)),

@@ -137,6 +137,7 @@ def featured(graph: Graph, module: nn.Module, data: DataSet, prepare: Callable[[
         splits.get("test"),
         corrupt=data.corrupt,
         measure=lambda split: plain,
+        notes=data.notes,
     )
 
 

@@ -37,14 +37,16 @@ def test_folder_of_splits(tmp_path: Path) -> None:
 
 def test_folders_that_are_wrong(tmp_path: Path) -> None:
     made.picture((0, 0, 0)).save(tmp_path / "a.png")
-    assert "1 images lie in" in told(tmp_path) and "one folder a class" in told(tmp_path)
-    (tmp_path / "a.png").unlink()
+    assert "1 image lies in" in told(tmp_path) and "one folder a class" in told(tmp_path)
     (tmp_path / "red").mkdir()
+    (tmp_path / "a.png").rename(tmp_path / "red/a.png")
     assert "one class alone, red" in told(tmp_path)
     made.folder(tmp_path)
     (tmp_path / "white").mkdir()
     (tmp_path / "white/notes.txt").write_text("none yet")
     (tmp_path / "white/.hidden.png").write_bytes(b"")
+    assert f"the class folder {tmp_path / 'white'} has 1 .txt, and no image that is read" in told(tmp_path)
+    (tmp_path / "white/notes.txt").unlink()
     assert f"the class folder {tmp_path / 'white'} is empty" in told(tmp_path)
 
 

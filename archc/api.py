@@ -61,18 +61,20 @@ def memory(
     device: str = "cuda",
     inference: bool = False,
     checkpoint: Checkpoint = None,
+    accumulate: int = 1,
 ) -> Timeline:
     """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
 
     optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: loop, foreach or fused, torch.optim's choice unless given
     loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
     checkpoint: what backward runs again, as in `build`
+    accumulate: passes forward and backward of a step, among which the batch is divided, as in `train`
 
     Raises SpecError, ValueError.
     """
     from archc.analysis import timeline as simulated
 
-    options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp)
+    options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
     graph = net if isinstance(net, Graph) else load(net)
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))

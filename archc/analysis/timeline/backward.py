@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -16,10 +17,10 @@ from archc.shape import product
 
 
 class Grad(NamedTuple):
-    """A gradient in a block. What is not `dense` is never added to in place."""
+    """A gradient in a block. Autograd adds in place to what is `own`: a tensor without holes that is no view of another."""
 
     block: Block
-    dense: bool = True
+    own: bool = True
 
 
 @dataclass(slots=True)
@@ -34,7 +35,9 @@ class Backward:
     tensors: dict[Value, Tensor]
     halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
     waiting: dict[Value, Grad] = field(default_factory=dict)
-    weights: dict[tuple[Node, int], Block] = field(default_factory=dict)
+    weights: dict[tuple[Node, int], Block] = field(default_factory=dict)  # the gradients that parameters have
+    uses: Counter[Node] = field(default_factory=Counter)  # layers that have yet to run backward, by the owner of their weights
+    sums: dict[tuple[Node, int], Grad] = field(default_factory=dict)  # what waits for the other uses of a weight
     frames: Frames | None = None
     rerun: Callable[[Node], None] = lambda node: None  # has the region of a layer run again
     missing: list[Value] = field(default_factory=list)  # outputs of the layer at hand to which no gradient came
@@ -51,7 +54,7 @@ class Backward:
         old = self.waiting.get(key)
         if old is None:
             self.waiting[key] = grad
-        elif old.dense and old.block.refs == 1:
+        elif old.own and old.block.refs == 1:
             self.tape.free(grad.block)
         else:
             self.waiting[key] = Grad(self.new(self.bytes(value), node))
@@ -93,27 +96,45 @@ class Backward:
             if storage in gone:
                 self.tape.free(self.held[storage])
 
-    def weight(self, step: Step, role: str = "") -> list[tuple[int, Block]]:
+    def weight(self, step: Step, role: str = "", own: bool = True) -> list[tuple[int, Grad]]:
         """New gradients of the weights, all or those of a role; of cast weights, those of their copies."""
         half = self.halves(step.node)
+        size, kind = (2, TEMPORARY) if half else (self.item, GRADIENTS)
         return [
-            (i, self.tape.new(weight.values * (2 if half else self.item), TEMPORARY if half else GRADIENTS, step.node))
+            (i, Grad(self.tape.new(weight.values * size, kind, step.node), own))
             for i, weight in enumerate(step.node.facts.owned)
             if weight.role != "buffer" and role in ("", weight.role)
         ]
 
-    def adopt(self, step: Step, made: list[tuple[int, Block]]) -> None:
-        """A parameter takes its gradient over; that of a second use is added to the first."""
+    def adopt(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+        """What a layer hands its weights: added to what came from their other uses, and after the last of these taken over."""
         owner = step.node.shared or step.node
-        for i, one in made:
-            block = one
-            if one.kind == TEMPORARY:
-                block = self.tape.new(2 * one.bytes, GRADIENTS, step.node)
-                self.tape.free(one)
-            if (owner, i) in self.weights:
-                self.tape.free(block)
+        for i, grad in made:
+            key, one = (owner, i), grad
+            if one.block.kind == TEMPORARY:
+                one = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
+                self.tape.free(grad.block)
+            old = self.sums.get(key)
+            if old is None:
+                self.sums[key] = one
+            elif old.own and old.block.refs == 1:
+                self.tape.free(one.block)
             else:
-                self.weights[owner, i] = block
+                self.sums[key] = Grad(self.tape.new(old.block.bytes, GRADIENTS, step.node))
+                self.tape.free(old.block)
+                self.tape.free(one.block)
+        self.uses[owner] -= 1
+        if not self.uses[owner]:
+            self._accumulate(owner, [i for i, _ in made])
+
+    def _accumulate(self, owner: Node, indices: Iterable[int]) -> None:
+        """A parameter without a gradient takes the new one over; one that has some from a pass before adds in place."""
+        for i in indices:
+            grad = self.sums.pop((owner, i))
+            if (owner, i) in self.weights:
+                self.tape.free(grad.block)
+            else:
+                self.weights[owner, i] = grad.block
 
 
 Rule = Callable[[Backward, Step, list[Grad]], None]
@@ -128,9 +149,9 @@ def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
     made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
     weights = at.weight(step)
     at.release(step, grads)
-    at.adopt(step, weights)
     for value, grad in made:
         at.add(value, grad, step.node)
+    at.adopt(step, weights)
 
 
 def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
@@ -209,7 +230,7 @@ def _shared(at: Backward, step: Step, grads: list[Grad]) -> None:
 
 
 def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
-    scaled = Grad(at.new(at.bytes(step.node.output), step.node), grads[0].dense)
+    scaled = Grad(at.new(at.bytes(step.node.output), step.node), grads[0].own)
     at.tape.free(grads[0].block)
     _shared(at, step, [scaled])
 

@@ -35,18 +35,18 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
     for _ in range(2):
         parts = [_turned(at, step, part, part.bytes) for part in parts]
     whole = _gathered(at, step, parts, 3 * size if asked == size and not _crossed(step) else 2 * asked)
-    made |= {i: _weight(at, step, w) for i, w in weights.items() if i not in made}
+    made |= {i: _weight(at, step, w, _crossed(step)) for i, w in weights.items() if i not in made}
     news = [tape.new(at.bytes(value), BACKWARD, node) for value in sources]
     tape.free(whole)
     at.release(step, gone=gone)
-    at.adopt(step, list(made.items()))
     for value, new in zip(sources, news, strict=True):
         at.add(value, Grad(_turned(at, step, new, new.bytes)), node)
+    at.adopt(step, list(made.items()))
 
 
-def _weight(at: Backward, step: Step, weight: Weight) -> Block:
+def _weight(at: Backward, step: Step, weight: Weight, own: bool = False) -> Grad:
     half = at.halves(step.node)
-    return at.tape.new(weight.values * (2 if half else at.item), TEMPORARY if half else GRADIENTS, step.node)
+    return Grad(at.tape.new(weight.values * (2 if half else at.item), TEMPORARY if half else GRADIENTS, step.node), own)
 
 
 def _crossed(step: Step) -> bool:

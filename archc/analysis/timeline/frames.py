@@ -53,7 +53,7 @@ class Frames:
     def __init__(self, graph: Graph, run: Run, instructions: Iterable[Instruction], numbers: set[Storage]) -> None:
         self.steps = {step.node: step for step in run.steps}
         self.numbers = numbers
-        self.live = _live(graph)
+        self.live = reached(graph)
         self.of: dict[Node, Frame] = {}
         self.by_call: dict[Call, Frame] = {}
         for _, one in instructions:
@@ -93,7 +93,7 @@ class Frames:
                 yield from (run.tensors[value].storage for value in frame.call.inputs)
 
 
-def _live(graph: Graph) -> set[Node]:
+def reached(graph: Graph) -> set[Node]:
     """The layers from which what comes out follows."""
     found: set[Node] = set()
     open_: list[Value] = [*graph.outputs.values(), *graph.heads.values()]

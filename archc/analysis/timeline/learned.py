@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from archc.analysis.storages import Step
 from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
-from archc.analysis.timeline.tape import TEMPORARY, Block
+from archc.analysis.timeline.tape import TEMPORARY
 
 
 def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
     """The gradient of the bias is a sum of its own: before the product where the input was copied, else after it."""
     copied = any(storage.made_by is step.node for storage in step.kept)
-    made: list[tuple[int, Block]] = at.weight(step, "bias") if copied else []
+    made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
     at.rerun(step.node)
     inputs = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
-    made += at.weight(step, "weight")
+    weights = at.weight(step, "weight", own=False)
     gone = at.unpacked(step)
-    made += [] if copied else at.weight(step, "bias")
+    made += [] if copied else at.weight(step, "bias", own=False)
     at.release(step, grads, gone)
-    at.adopt(step, made)
     for value, grad in inputs:
         at.add(value, grad, step.node)
+    at.adopt(step, made + weights)
 
 
 def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
@@ -27,12 +27,12 @@ def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
     made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
     whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
     gone = at.unpacked(step)
-    weights = at.weight(step)
+    weights = at.weight(step, own=False)
     at.tape.free(whole)
     at.release(step, grads, gone)
-    at.adopt(step, weights)
     for value, grad in made:
         at.add(value, grad, step.node)
+    at.adopt(step, weights)
 
 
 def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +14,7 @@ from archc.analysis.timeline.autocast import cast, low
 from archc.analysis.timeline.backward import Backward, Grad
 from archc.analysis.timeline.evaluation import evaluated
 from archc.analysis.timeline.forward import Forward, masks, numbers
-from archc.analysis.timeline.frames import Frames
+from archc.analysis.timeline.frames import Frames, reached
 from archc.analysis.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
 from archc.analysis.timeline.order import order
 from archc.analysis.timeline.result import Timeline
@@ -33,6 +34,7 @@ class Options:
     loss: of each output, and their sum: cross_entropy, mse, sum; auto is cross_entropy for a vector of classes, else mse
     device: cpu or cuda
     amp: bfloat16 or float16, where the forward pass runs under torch.autocast
+    accumulate: passes of a step, among which the batch is divided; gradients add up over them
     """
 
     batch: int = 1
@@ -42,6 +44,12 @@ class Options:
     loss: str = "auto"
     device: str = "cpu"
     amp: str = ""
+    accumulate: int = 1
+
+    @property
+    def images(self) -> int:
+        """Those of the largest pass."""
+        return -(-self.batch // self.accumulate)
 
 
 def training(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> Timeline:
@@ -90,6 +98,8 @@ def _known(options: Options) -> None:
             raise ValueError(f"no {what} is called {word}; there are {', '.join(filter(None, there))}")
     if options.batch < 1:
         raise ValueError(f"a batch has 1 image or more, not {options.batch}")
+    if not 1 <= options.accumulate <= options.batch:
+        raise ValueError(f"a batch of {options.batch} cannot be divided into {options.accumulate} passes; write from 1 to {options.batch}")
 
 
 def _own(tape: Tape, node: Node, item: int) -> None:
@@ -106,18 +116,18 @@ class _Training:
         self.options = options
         self.how = options.how or usual(options.optimizer, options.device)
         self.item = DTYPES[options.dtype]
-        self.run: Run = run(graph, options.batch, options.amp or options.dtype)
+        self.run: Run = run(graph, options.images, options.amp or options.dtype)
         if options.amp:
             cast(graph, self.run, options.device)
-        counts: set[Storage] = set()
+        self.counts: set[Storage] = set()
         if options.device == "cuda":
             masks(self.run)
         else:
-            counts = numbers(self.run)
+            self.counts = numbers(self.run)
         self.tape = Tape()
         again = spans(graph, plan) if plan is not None else []
         self.instructions = list(order(graph, True, again))
-        self.frames = Frames(graph, self.run, self.instructions, counts) if again else None
+        self.frames = Frames(graph, self.run, self.instructions, self.counts) if again else None
         self.forward = Forward(self.tape, self.run, True, options.device, self.frames)
         self.outputs = [*graph.outputs.values(), *graph.heads.values()]
 
@@ -127,17 +137,26 @@ class _Training:
         self._start(owners, shapes)
         before = self._previous()
         self.tape.mark("start", None)
+        grads: dict[tuple[Node, int], Block] = {}
+        for number in range(min(self.options.accumulate, 2)):  # all after the first are alike
+            if number:
+                before = self._again()
+            grads = self._pass(before, grads)
+        self._step(grads, shapes)
+        return Timeline(self.graph, self.options, self.how, self.tape, self.plan)
+
+    def _pass(self, before: list[Block], grads: dict[tuple[Node, int], Block]) -> dict[tuple[Node, int], Block]:
+        """Forward and backward, on top of the gradients that there are; those that there are then."""
         self.forward.go(self.instructions)
         for block in before:
             self.tape.free(block)
-        backward = self._backward()
+        backward = self._backward(grads)
         self._loss(backward)
         for step in reversed(self.run.steps):
             backward.step(step)
             self.tape.mark("backward", step.node)
         self.tape.free(self.one)
-        self._step(backward, shapes)
-        return Timeline(self.graph, self.options, self.how, self.tape, self.plan)
+        return backward.weights
 
     def _start(self, owners: list[Node], shapes: list[tuple[int, ...]]) -> None:
         """What is there all the time."""
@@ -159,25 +178,35 @@ class _Training:
         """Class indices have eight bytes."""
         way = self._way(value)
         if way == "cross_entropy":
-            return 8 * self.options.batch * value.shape.values // value.shape[0]
+            return 8 * self.options.images * value.shape.values // value.shape[0]
         return self._bytes(value) if way == "mse" else 0
 
     def _bytes(self, value: Value) -> int:
-        return self.options.batch * value.shape.values * self.item
+        return self.options.images * value.shape.values * self.item
 
     def _previous(self) -> list[Block]:
         """The names of the step before still hold its outputs and its loss."""
         storages: dict[Storage, None] = dict.fromkeys(self.run.tensors[value].storage for value in self.outputs)
         found = [self.tape.new(storage.bytes, PASSING) for storage in storages if storage.made_by is not None]
-        size = self._scalar(self.outputs[0]) if len(self.outputs) == 1 else self.item
-        self.before = self.tape.new(size, PASSING)
+        plain = len(self.outputs) == 1 and self.options.accumulate == 1
+        self.before = self.tape.new(self._scalar(self.outputs[0]) if plain else self.item, PASSING)
+        return found
+
+    def _again(self) -> list[Block]:
+        """A pass after another: names hold the outputs and the loss of that one, nothing else of it is left but gradients."""
+        outputs = [self.run.tensors[value].storage for value in dict.fromkeys(self.outputs)]
+        found = [self.forward.held[storage] for storage in outputs if storage.made_by is not None]
+        inputs = {self.run.tensors[value].storage for value in self.graph.inputs.values()}
+        self.forward.held = {storage: block for storage, block in self.forward.held.items() if storage in inputs}
+        if self.frames is not None:
+            self.frames = self.forward.frames = Frames(self.graph, self.run, self.instructions, self.counts)
         return found
 
     def _scalar(self, value: Value) -> int:
         """PyTorch's mean-square loss is one number in a storage as large as the output."""
         return self._bytes(value) if self._way(value) == "mse" else self.item
 
-    def _backward(self) -> Backward:
+    def _backward(self, grads: dict[tuple[Node, int], Block]) -> Backward:
         same: dict[Value, Value] = {}
         for step in self.run.steps:
             for value, tensor in zip(step.node.outputs, step.outputs, strict=True):
@@ -186,7 +215,9 @@ class _Training:
                     same[value] = same.get(source, source)
         device, amp = self.options.device, bool(self.options.amp)
         halves = partial(low, device=device) if amp else _never
-        found = Backward(self.tape, self.options.batch, self.item, same, self.forward.held, self.run.tensors, halves)
+        found = Backward(self.tape, self.options.images, self.item, same, self.forward.held, self.run.tensors, halves)
+        found.weights = grads
+        found.uses = Counter(node.shared or node for node in reached(self.graph))
         if self.frames is not None:
             found.frames, found.rerun = self.frames, self._rerun
         return found
@@ -199,21 +230,31 @@ class _Training:
             self.forward.rerun(frame)
 
     def _loss(self, backward: Backward) -> None:
-        """The loss of each output, their sum, and backward up to the outputs."""
+        """The loss of each output, their sum, its part in the step, and backward up to the outputs."""
         losses: list[Block] = []
         kept = [self._loss_of(value, losses) for value in self.outputs]
         for _ in losses[1:]:
             losses.append(self.tape.new(self.item, PASSING))
+        passes = [self.tape.new(8, KEPT)] if self.options.accumulate > 1 and self.options.device == "cpu" else []  # their number
+        losses += [self.tape.new(self.item, PASSING)] if self.options.accumulate > 1 else []
         for block in losses[:-1]:
             self.tape.free(block)
         self.tape.free(self.before)
+        self.before = losses[-1]
         self.tape.mark("loss", None)
-        self.one = self.tape.new(self.item, BACKWARD)
+        self.one = grad = self.tape.new(self.item, BACKWARD)
+        if self.options.accumulate > 1:
+            grad = self.tape.new(self.item, BACKWARD)
+        for block in passes:
+            self.tape.free(block)
+        grad.refs += len(self.outputs)
+        if grad is not self.one:
+            self.tape.free(grad)
         for value, blocks in reversed(list(zip(self.outputs, kept, strict=True))):
             if self._needs_grad(value):
-                self._loss_grad(value, blocks, backward)
+                self._loss_grad(value, blocks, grad, backward)
             else:
-                for block in blocks:
+                for block in (*blocks, grad):
                     self.tape.free(block)
 
     def _needs_grad(self, value: Value) -> bool:
@@ -233,31 +274,28 @@ class _Training:
         losses.append(self.tape.new(self._scalar(value), PASSING))
         return kept
 
-    def _loss_grad(self, value: Value, kept: list[Block], backward: Backward) -> None:
+    def _loss_grad(self, value: Value, kept: list[Block], came: Block, backward: Backward) -> None:
         way = self._way(value)
         if way == "sum":
-            self.one.refs += 1
-            backward.add(value, Grad(self.one, False), self.run.steps[-1].node)
+            backward.add(value, Grad(came, False), self.run.steps[-1].node)
             return
         grad = self.tape.new(self._bytes(value), BACKWARD)
+        for block in (kept[-1], came):
+            self.tape.free(block)
         if way == "cross_entropy":
-            logs, total = kept
-            self.tape.free(total)
             last = self.tape.new(self._bytes(value), BACKWARD)
             self.tape.free(grad)
-            self.tape.free(logs)
-            grad = last
-        else:
             self.tape.free(kept[0])
+            grad = last
         backward.add(value, Grad(grad), self.run.steps[-1].node)
 
-    def _step(self, backward: Backward, shapes: list[tuple[int, ...]]) -> None:
+    def _step(self, grads: dict[tuple[Node, int], Block], shapes: list[tuple[int, ...]]) -> None:
         size = transient_values(self.options.optimizer, shapes, self.how) * self.item
         if size and self.how == LOOP and self.options.device == "cpu" and self.options.optimizer in BY_NUMBERS:
             size += 8
         if size:
             self.tape.free(self.tape.new(size, TEMPORARY))
         self.tape.mark("optimizer", None)
-        for block in backward.weights.values():
+        for block in grads.values():
             self.tape.free(block)
         self.tape.mark("end", None)

@@ -94,6 +94,7 @@ def checkpoint(
     dtype: str = "float32",
     amp: str = "",
     device: str = "cuda",
+    accumulate: int = 1,
 ) -> Planned:
     """The checkpointing with which a training step fits a memory, at the least that runs again: `.plan`, `.fits`, `.after.peak_bytes`.
 
@@ -108,7 +109,7 @@ def checkpoint(
     room = read_quantity(memory, BYTES) if isinstance(memory, str) else memory
     if room is None or room < 1:
         raise ValueError(f"{memory!r} is no size; write 24GiB")
-    options = Options(batch, dtype, optimizer, how, loss, device, amp)
+    options = Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
     return planner.plan(net if isinstance(net, Graph) else load(net), options, int(room))
 
 

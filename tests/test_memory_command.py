@@ -73,6 +73,17 @@ def test_json_is_the_timeline(capsys: pytest.CaptureFixture[str]) -> None:
     assert max(event["bytes"] for event in found["events"]) <= found["peak"] <= found["allocated"] <= found["reserved"]
 
 
+def test_passes_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """The peak of a step of two passes and more, which `memory` and `fit` agree upon, in images of a whole step."""
+    line = "lenet5 --optimizer momentum --device cpu --accumulate 4"
+    text = printed(f"archc memory --batch 64 {line}", capsys)
+    assert "batch 64 in 4 passes of 16" in text
+    peak = archc.memory("lenet5", batch=64, optimizer="momentum", device="cpu", accumulate=4).peak_bytes
+    assert f"{peak:,}" in text and peak > archc.memory("lenet5", batch=16, optimizer="momentum", device="cpu").peak_bytes
+    found = json.loads(printed(f"archc fit --batch 64 {line} --memory {peak} --format json", capsys))["alternatives"][0]
+    assert (found["needed"], found["largest_batch"]) == (peak, 64)
+
+
 def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     lines = printed("archc memory resnet18 --format csv", capsys).splitlines()
     nodes = len(archc.load("resnet18").nodes)

@@ -38,14 +38,18 @@ class Fitting:
         return self.timeline(options).needed_bytes
 
     def largest(self, options: Options, memory: int) -> int:
-        """The largest batch that fits a memory; 0 where one image is too much. What is allocated bounds it, fragments may cost some."""
+        """The largest batch that fits a memory, in whole passes; 0 where one image a pass is too much. What is allocated bounds it,
+        fragments may cost some."""
 
-        def allocated(batch: int) -> int:
-            found = self.timeline(replace(options, batch=batch))
+        def simulated(images: int) -> Timeline:
+            return self.timeline(replace(options, batch=images * options.accumulate))
+
+        def allocated(images: int) -> int:
+            found = simulated(images)
             return found.allocated_bytes + found.workspace if options.device == "cuda" else found.peak_bytes
 
-        def fits(batch: int) -> bool:
-            return self.timeline(replace(options, batch=batch)).fits(memory)
+        def fits(images: int) -> bool:
+            return simulated(images).fits(memory)
 
         high = largest(allocated, memory)
         low, step = high, 1
@@ -54,7 +58,7 @@ class Fitting:
         while high - low > 1:
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
-        return low
+        return low * options.accumulate
 
     def alternatives(
         self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None

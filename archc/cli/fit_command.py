@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("--batch", type=positive, metavar="N", help="images at once: whether they fit, or what they need")
+    parser.add_argument("--batch", type=positive, metavar="N", help="images of a step: whether they fit, or what they need")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     training_options(parser)
     parser.add_argument("--no-plan", action="store_true", help="no checkpointing where a batch does not fit")
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     try:
         budget = budget_of(args)
-        options = options_of(args, args.batch or 1)
+        options = options_of(args, args.batch or args.accumulate)
         _usable(args, budget)
     except ValueError as error:
         print(f"archc: {error}", file=sys.stderr)
@@ -124,7 +124,8 @@ def _lines(
 
 def _way(options: Options, forward: bool) -> str:
     numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
-    return f"inference in {numbers}" if forward else f"training with {options.optimizer} in {numbers}"
+    passes = f", {options.accumulate} passes a step" if options.accumulate > 1 else ""
+    return f"inference in {numbers}" if forward else f"training with {options.optimizer} in {numbers}{passes}"
 
 
 def _verdict(needed: int, budget: int | None) -> str:

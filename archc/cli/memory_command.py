@@ -4,6 +4,7 @@ and whether it fits. Needs no torch.
 archc memory resnet50 --batch 64 --optimizer adam
 archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
 archc memory resnet50 --batch 64 --checkpoint blocks
+archc memory resnet50 --batch 256 --accumulate 4
 archc memory my.yaml --inference --format json
 """
 
@@ -27,7 +28,7 @@ DEFAULT_WIDTH, MOST_LAYERS = 80, 8
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images of a step (default: 1)")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     parser.add_argument(
         "--checkpoint", metavar="PLAN", help="with what backward runs again: norms, blocks, or a file with a plan, as in `archc build`"
@@ -38,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def training_options(parser: argparse.ArgumentParser) -> None:
-    """--optimizer, --how, --loss, --dtype, --amp, --device, --memory."""
+    """--accumulate, --optimizer, --how, --loss, --dtype, --amp, --device, --memory."""
+    parser.add_argument("--accumulate", type=positive, default=1, metavar="N", help="passes among which the batch is divided (default: 1)")
     names = ", ".join(OPTIMIZERS)
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     parser.add_argument("--how", choices=IMPLEMENTATIONS, default="", help="the optimizer's implementation (default: torch.optim's choice)")
@@ -83,7 +85,10 @@ def options_of(args: argparse.Namespace, batch: int) -> Options:
     """Raises ValueError where options exclude each other."""
     if args.amp and args.dtype != "float32":
         raise ValueError(f"--amp needs parameters in float32, not {args.dtype}; leave one of --amp and --dtype out")
-    return Options(batch, args.dtype, args.optimizer, args.how, args.loss, "cpu" if args.device == "cpu" else "cuda", args.amp or "")
+    if args.inference and args.accumulate > 1:
+        raise ValueError("--accumulate is about training; leave it or --inference out")
+    device = "cpu" if args.device == "cpu" else "cuda"
+    return Options(batch, args.dtype, args.optimizer, args.how, args.loss, device, args.amp or "", args.accumulate)
 
 
 def budget_of(args: argparse.Namespace) -> int | None:
@@ -114,7 +119,9 @@ def _header(found: Timeline, room: int) -> list[str]:
     inputs = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
     words = f"training with {options.optimizer} ({found.how})" if found.how else "inference"
     numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
-    lines = [headed(graph.name, printable(f"  input {inputs}  batch {options.batch}"), room), f"{words}, {numbers}, on {options.device}"]
+    passes = f" in {options.accumulate} passes of {options.images}" if options.accumulate > 1 else ""
+    heading = headed(graph.name, printable(f"  input {inputs}  batch {options.batch}{passes}"), room)
+    lines = [heading, f"{words}, {numbers}, on {options.device}"]
     if found.plan is not None:
         count = len(found.plan.regions)
         lines.append(

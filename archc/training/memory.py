@@ -22,15 +22,16 @@ MOST_ON_CPU = 64  # more images at once are no faster there, and a small batch l
 PART = 0.9  # of free memory: cuDNN and fragments take some
 
 
-def options_of(recipe: Recipe, world: World, batch: int) -> Options:
-    """The options of a pass with so many images of one process."""
+def options_of(recipe: Recipe, world: World, images: int) -> Options:
+    """The options of a step of one process, with so many images in each of its passes."""
     name = _LIKE.get(recipe.optimizer.name, recipe.optimizer.name)
     how = "fused" if recipe.optimizer.name in FUSED else ""
     amp = recipe.precision if recipe.precision in ("bfloat16", "float16") else ""
     dtype = "float64" if recipe.precision == "float64" else "float32"
     device = "cuda" if world.device.type == "cuda" else "cpu"
     loss = "mse" if recipe.loss.name == "mse" else "auto"
-    return Options(batch, dtype, name if name in OPTIMIZERS else "sgd", how, loss, device, amp)
+    name, batch = name if name in OPTIMIZERS else "sgd", images * recipe.accumulate
+    return Options(batch, dtype, name, how, loss, device, amp, recipe.accumulate)
 
 
 def each(recipe: Recipe, world: World) -> int:
@@ -71,7 +72,7 @@ def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan:
     if recipe.batch:
         return recipe, ""
     memory = int(PART * free_bytes(world)) - _average(graph, recipe)
-    most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory)
+    most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory) // recipe.accumulate
     if not most:
         raise TrainError(f"batch: fit: not one image fits {bytes_text(memory)} of free memory; `archc fit` shows what else would")
     passes = world.size * recipe.accumulate
@@ -92,17 +93,17 @@ def ran_out(error: BaseException) -> bool:
 
 def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> str:
     """What was asked, what the analysis predicts for it, and what would fit."""
-    batch = each(recipe, world)
+    images = each(recipe, world)
     total = torch.cuda.get_device_properties(world.device).total_memory if world.device.type == "cuda" else free_bytes(world)
-    options = options_of(recipe, world, batch)
-    lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {batch:,} images at once"]
+    options = options_of(recipe, world, images)
+    lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {images:,} images at once"]
     try:
         fitting = Fitting(graph, plan=plan)
         lines.append(f"of {graph.name} need {bytes_text(fitting.needed(options))} by the memory analysis. What would fit:")
-        for one in fitting.alternatives(options, int(PART * total), batch):
+        for one in fitting.alternatives(options, int(PART * total), options.batch):
             if one.largest:
                 name = "as it is" if one.name == "as asked" else one.name
-                lines.append(f"  {name}: at most {one.largest:,} images at once")
+                lines.append(f"  {name}: at most {one.largest // recipe.accumulate:,} images at once")
         lines.append(f"Write a smaller batch, accumulate: {2 * recipe.accumulate}, or batch: fit;")
         lines.append(f"`archc fit {graph.name}` shows more.")
     except ValueError:

@@ -71,7 +71,7 @@ class Apart(Backward):
     def add(self, value: Value, grad: Grad, node: Node) -> None:
         key = self.same.get(value, value)
         if key in self.waiting:
-            self.waiting[key] = Grad(self.waiting[key].block, dense=False)
+            self.waiting[key] = Grad(self.waiting[key].block, own=False)
         super().add(value, grad, node)
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 import archc
+from archc.analysis.storages import items_of
 from archc.analysis.timeline import Options, Timeline, inference, training
 from archc.analysis.timeline.allocator import MIDDLE_SEGMENT, SMALL_SEGMENT, OutOfMemory, Pool
-from archc.checkpointing import CheckpointPlan
-from archc.graph import Graph
+from archc.checkpointing import READY, CheckpointPlan
+from archc.graph import Graph, Value
 
 torch = pytest.importorskip("torch")
 
@@ -58,13 +60,14 @@ class Run:
 
     def __init__(self, graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> None:
         torch.manual_seed(0)
+        self.passes, batch = options.accumulate, options.images
         self.module = archc.build(graph, checkpoint=plan)
         self.optimizer = OPTIMIZERS[options.optimizer](self.module.parameters(), **HOW[options.how or "loop"])
-        self.inputs = [torch.randn(options.batch, *value.shape) for value in graph.inputs.values()]
+        self.inputs = [images(graph, value, batch) for value in graph.inputs.values()]
         outputs = [*graph.outputs.values(), *graph.heads.values()]
-        classes = [torch.zeros(options.batch, dtype=torch.int64) for _ in outputs]
-        self.targets = [c if len(v.shape) == 1 else torch.zeros(options.batch, *v.shape) for v, c in zip(outputs, classes, strict=True)]
-        self.names: dict[str, object] = {}
+        classes = [torch.zeros(batch, dtype=torch.int64) for _ in outputs]
+        self.targets = [c if len(v.shape) == 1 else torch.zeros(batch, *v.shape) for v, c in zip(outputs, classes, strict=True)]
+        self.names: dict[str, Any] = {}
 
     def base(self) -> int:
         """Bytes that are there before the first step."""
@@ -72,17 +75,25 @@ class Run:
         return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
     def step(self) -> None:
-        self.names["out"] = self.module(*self.inputs)
-        self.names["loss"] = self.loss(self.names["out"])
-        self.names["loss"].backward()  # type: ignore[attr-defined]
+        for _ in range(self.passes):
+            self.names["out"] = self.module(*self.inputs)
+            self.names["loss"] = self.loss(self.names["out"]) / self.passes if self.passes > 1 else self.loss(self.names["out"])
+            self.names["loss"].backward()
         self.optimizer.step()
         self.optimizer.zero_grad()
 
-    def loss(self, out: object) -> object:
+    def loss(self, out: Any) -> Any:
         outputs = list(out.values()) if isinstance(out, dict) else [out]
         pairs = zip(outputs, self.targets, strict=True)
         losses = [F.cross_entropy(o, t) if t.dtype == torch.int64 else F.mse_loss(o, t) for o, t in pairs]
         return sum(losses[1:], losses[0])
+
+
+def images(graph: Graph, value: Value, batch: int) -> Any:
+    """The values of an input; of one that an embedding looks up, whole numbers."""
+    shape = (batch, *value.shape)
+    whole = items_of(graph, 4)[value] == 8
+    return torch.zeros(shape, dtype=torch.int64) if whole else torch.randn(shape)
 
 
 def trained(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> tuple[Run, Recorded]:
@@ -174,6 +185,44 @@ def test_forms(form: str) -> None:
     for batch in (2, 3):
         agrees(graph, Options(batch))
         evaluates(graph, batch)
+
+
+SHARED = {
+    "vectors": "{input: [8], layers: {a: {linear: 8}, r: relu, b: {share: a}, s: {share: a}, c: {linear: 3}}}",
+    "two inputs": "{input: {x: [9], y: [9]}, layers: {a: {from: x, linear: {features: 9, bias: false}}, b: {from: y, share: a}, "
+    "c: {from: [b, a], add: }}}",
+    "maps": "{input: [4, 6, 6], layers: {a: {conv: 4}, b: {share: a}, n: batchnorm, m: {share: n}, p: prelu, q: {share: p}, "
+    "s: layer_scale, t: {share: s}, u: {share: s}, f: flatten, c: {linear: 3}}}",
+    "tokens": "{input: [5, 4], layers: {a: {attention: 2}, b: {share: a}, l: layernorm, m: {share: l}, p: position_embedding, "
+    "q: {share: p}, r: rmsnorm, s: {share: r}, t: {share: a}}}",
+}
+
+
+@pytest.mark.parametrize("passes", [1, 4])
+@pytest.mark.parametrize("form", SHARED)
+def test_weights_that_layers_share(form: str, passes: int) -> None:
+    graph = archc.loads(SHARED[form])
+    for optimizer in ("sgd", "momentum", "adam"):
+        agrees(graph, Options(2 * passes, optimizer=optimizer, accumulate=passes))
+
+
+@pytest.mark.parametrize("passes", [2, 5])
+def test_gradients_stay_over_the_passes_of_a_step(passes: int) -> None:
+    """With momentum, the peak of the second pass and of all later ones, and not that of the first."""
+    graph = archc.loads("{input: [1, 28, 28], layers: [flatten, {linear: 256}, relu, {linear: 256}, relu, {linear: 10}]}")
+    options = Options(2 * passes, optimizer="momentum", accumulate=passes, device="cpu")
+    agrees(graph, options)
+    alone = training(graph, replace(options, batch=2, accumulate=1))
+    assert training(graph, options).peak_bytes > 1.2 * alone.peak_bytes
+    agrees(archc.load("resnet18", input=[3, 32, 32]), options)
+    agrees(archc.load("resnet18", input=[3, 32, 32]), options, READY["norms"](archc.load("resnet18", input=[3, 32, 32])))
+
+
+def test_more_passes_than_images_are_refused() -> None:
+    with pytest.raises(ValueError, match="a batch of 2 cannot be divided into 3 passes; write from 1 to 2"):
+        archc.memory("lenet5", batch=2, accumulate=3)
+    with pytest.raises(ValueError, match="in training alone"):
+        archc.memory("lenet5", batch=2, accumulate=2, inference=True)
 
 
 @pytest.mark.heavy

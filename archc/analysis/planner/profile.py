@@ -94,7 +94,7 @@ class Profile:
 def _run(graph: Graph, options: Options) -> Run:
     """The forward pass as the simulation runs it."""
     assert options.dtype in DTYPES
-    done = run(graph, options.batch, options.amp or options.dtype)
+    done = run(graph, options.images, options.amp or options.dtype)
     if options.amp:
         cast(graph, done, options.device)
     if options.device == "cuda":

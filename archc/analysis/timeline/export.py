@@ -13,6 +13,7 @@ def to_dict(timeline: Timeline) -> dict[str, Any]:
     return {
         "name": timeline.graph.name,
         "batch": options.batch,
+        "passes": options.accumulate,
         "dtype": options.dtype,
         "amp": options.amp or None,
         "device": options.device,

@@ -66,9 +66,10 @@ class Timeline:
         return {kind: found[kind] for kind in KINDS if found[kind]}
 
     def kept_by_layer(self) -> dict[Node, int]:
-        """What the forward pass keeps for backward, by the layer that made it; what stays of the input of the network is not in it."""
+        """What a forward pass keeps for backward, by the layer that made it; what stays of the input of the network is not in it."""
         found = Counter[Node]()
-        for block, made in self.tape.events:
+        end = next((mark.event for mark in self.tape.marks if mark.phase == "loss"), 0)
+        for block, made in self.tape.events[:end]:
             if made and block.kind == KEPT and block.of is not None:
                 found[block.of] += block.bytes
         return dict(found.most_common())

@@ -64,6 +64,8 @@ def training(graph: Graph, options: Options, plan: CheckpointPlan | None = None)
 def inference(graph: Graph, options: Options) -> Timeline:
     """One forward pass in eval mode without gradients. The result of the pass before is gone."""
     _known(options)
+    if options.accumulate > 1:
+        raise ValueError("gradients are accumulated in training alone; leave accumulate or inference out")
     run = evaluated(graph, options.batch, options.amp or options.dtype)
     if options.amp:
         cast(graph, run, options.device)

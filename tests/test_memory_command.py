@@ -80,7 +80,7 @@ def test_passes_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
     assert "batch 64 in 4 passes of 16" in text
     peak = archc.memory("lenet5", batch=64, optimizer="momentum", device="cpu", accumulate=4).peak_bytes
     assert f"{peak:,}" in text and peak > archc.memory("lenet5", batch=16, optimizer="momentum", device="cpu").peak_bytes
-    found = json.loads(printed(f"archc fit --batch 64 {line} --memory {peak} --format json", capsys))["alternatives"][0]
+    found = json.loads(printed(f"archc fit --batch 64 {line} --memory {peak}B --format json", capsys))["alternatives"][0]
     assert (found["needed"], found["largest_batch"]) == (peak, 64)
 
 

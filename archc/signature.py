@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from archc.text.suggest import did_you_mean
@@ -52,13 +52,17 @@ class Param:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The parameters of one operator or block, in order; the first is the main one: `{conv: 64}`."""
+    """The parameters of one operator or block, in order; the first is the main one: `{conv: 64}`.
+
+    nameless: why no value may stand without a name, where others would take it for something else
+    """
 
     params: dict[str, Param]
+    nameless: str = ""
 
     @property
     def main(self) -> Param | None:
-        return next(iter(self.params.values()), None)
+        return None if self.nameless else next(iter(self.params.values()), None)
 
 
 def bind(signature: Signature, given: Mapping[str, Any], preset: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
@@ -106,9 +110,11 @@ def shown(value: Any, most: int = 40) -> str:
 
 def _remedy(value: Any, wanted: Type) -> str | None:
     """What to write instead of a value that is nearly right."""
-    sizes = wanted.name in ("int", "sizes", "padding", "groups")
+    sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability")
     if isinstance(value, float) and sizes:
         return f"write {int(value)}, or int(…) in an expression" if value.is_integer() else "round it: int(…), round(…) or round_to(…, 8)"
+    if wanted.name == "probability" and is_int(value, 2) and value <= 100:
+        return f"write {value / 100:g} for {value}%"
     if not isinstance(value, str):
         return None
     text = value.strip("\u201c\u201d\u2018\u2019")
@@ -116,7 +122,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return "these quotation marks belong to the text; YAML's are \" and '"
     if wanted.name == "bool" and text.lower() in ("yes", "no", "on", "off"):
         return f"write {'true' if text.lower() in ('yes', 'on') else 'false'}"
-    if (sizes or wanted.name == "number") and re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
+    if (sizes or number) and re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
         return "write it without quotes"
     if sizes and re.fullmatch(r"\d{1,3}(,\d{3})+", text):
         return f"write {text.replace(',', '_')}"
@@ -124,7 +130,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return "a list is written [3, 3]"
     if wanted.name in ("sizes", "padding") and re.fullmatch(r"\d+([x,]\s*\d+)*", text):
         return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
-    if wanted.name == "number" and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
+    if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
     if wanted.name == "padding" and text == "valid":
         return "write 0"
@@ -223,7 +229,7 @@ Count = Annotated[int, whole(0)]
 Index = Annotated[int, whole(-LARGEST_SIZE)]
 Real = Annotated[float, real()]
 Positive = Annotated[float, real(0)]
-Probability = Annotated[float, real(0, 1)]
+Probability = Annotated[float, replace(real(0, 1), name="probability")]
 Flag = Annotated[bool, FLAG]
 Sizes = Annotated[int | tuple[int, ...], per_axis(1)]
 Counts = Annotated[int | tuple[int, ...], per_axis(0)]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from archc.elaborate.hints import beside, explained, meant
 from archc.elaborate.state import Closure, Context, Run
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
-from archc.language.values import Mistake, evaluate, is_entry, is_expression, written
+from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, written
 from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 Trees = dict[str, t.Tree]
+Instead = Callable[[Any], str | None]
+LISTS = ("sizes", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
 
 
 def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:
@@ -25,7 +28,8 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
     if not isinstance(tree, t.Mapping):
         main = signature.main
         if main is None:
-            run.error("A302", tree.span, f"{what} takes no arguments", f"write `{entry.kind}`", context.place)
+            takes = f"{what} takes no value without a name" if signature.params else f"{what} takes no arguments"
+            run.error("A302", tree.span, takes, signature.nameless or f"write `{entry.kind}`", context.place)
             return None
         return {main.name: tree}
     found: Trees = {}
@@ -46,9 +50,19 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
 
 
 def bound(
-    run: Run, entry: Entry, signature: Signature, trees: Trees, preset: dict[str, Any], what: str, context: Context
+    run: Run,
+    entry: Entry,
+    signature: Signature,
+    trees: Trees,
+    preset: dict[str, Any],
+    what: str,
+    context: Context,
+    instead: Instead | None = None,
 ) -> dict[str, Any] | None:
-    """Every argument, evaluated and checked. None where one is wrong or unknown."""
+    """Every argument, evaluated and checked. None where one is wrong or unknown.
+
+    `instead`: what to write for a value without a name that would be read otherwise elsewhere
+    """
     given: dict[str, Any] = {}
     known = True
     for name, tree in trees.items():
@@ -69,9 +83,37 @@ def bound(
     for fault in faults:
         tree_of = trees.get(fault.argument or "")
         if fault.code != "A403":
-            hint = meant(tree_of, given.get(fault.argument or ""), context) or fault.hint
-            run.error(fault.code, tree_of.span if tree_of is not None else entry.kind_span, fault.message, hint, context.place)
-    return None if faults or not known else args
+            value = given.get(fault.argument or "")
+            hint = meant(tree_of, value, context) or (_bare_hint(entry, signature, value, instead) if tree_of is entry.argument else None)
+            span = tree_of.span if tree_of is not None else entry.kind_span
+            run.error(fault.code, span, fault.message, hint or fault.hint, context.place)
+    if faults or not known or (instead is not None and _is_unclear(run, entry, given, what, context, instead)):
+        return None
+    return args
+
+
+def _is_unclear(run: Run, entry: Entry, given: Mapping[str, Any], what: str, context: Context, instead: Instead) -> bool:
+    """Whether a value stands without a name that would be read otherwise elsewhere. An expression has names that tell."""
+    tree = entry.argument
+    if tree is None or len(given) != 1 or isinstance(tree, t.Mapping) or names_in(tree):
+        return False
+    value = next(iter(given.values()))
+    hint = instead(value)
+    if hint is not None:
+        run.error("A402", tree.span, f"{shown(value)} without a name can mean two things to {what}", hint, context.place)
+    return hint is not None
+
+
+def _bare_hint(entry: Entry, signature: Signature, value: Any, instead: Instead | None) -> str | None:
+    """What to write in place of a value without a name that is of the wrong type: several arguments each have a name."""
+    hint = instead(value) if instead is not None else None
+    main = signature.main
+    if hint is not None or main is None or not isinstance(value, list) or main.type.name in LISTS:
+        return hint
+    if len(value) == 1:
+        return f"write {{{entry.kind}: {shown(value[0])}}}"
+    named = [f"{name}: {shown(one)}" for name, one in zip(signature.params, value, strict=False)]
+    return f"name each: {{{entry.kind}: {{{', '.join(named)}}}}}" if 1 < len(value) <= len(signature.params) else None
 
 
 def _example(entry: Entry, missing: list[Fault]) -> str:

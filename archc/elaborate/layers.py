@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.elaborate.binding import Trees, arguments_of, bound, origins, preset_of
+from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
 from archc.elaborate.state import MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
 from archc.graph import Node, Written
 from archc.language.entries import Entry
@@ -12,6 +12,7 @@ from archc.ops.facts import Facts
 from archc.ops.registry import Op
 from archc.shape import Shape
 from archc.signature import Fault
+from archc.text.diagnostics import Diagnostic
 from archc.text.source import Span
 
 
@@ -21,7 +22,7 @@ def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: V
     if trees is None:
         return (UNKNOWN,), None
     preset = preset_of(run, op.name, op.signature)
-    args = bound(run, entry, op.signature, trees, preset, op.name, context)
+    args = bound(run, entry, op.signature, trees, preset, op.name, context, _instead(op, inputs))
     if args is None or UNKNOWN in inputs:
         return (UNKNOWN,), None
     written = Written(entry.kind_span, origins(run, op.name, op.signature, trees), context.place.uses)
@@ -30,7 +31,18 @@ def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: V
     except Fault as fault:
         _report(run, fault, entry, written, context)
         return (UNKNOWN,), None
+    for doubt in node.facts.doubts:
+        span = written.arguments[doubt.argument][0] if doubt.argument in written.arguments else entry.kind_span
+        run.diagnostics.add(Diagnostic("A903", doubt.message, span, doubt.hint, context.place.uses, "warning"))
     return node.outputs, node
+
+
+def _instead(op: Op, inputs: Values) -> Instead | None:
+    """What an operator says of a value without a name, where the shape of its input is known."""
+    bare = op.bare
+    if bare is None or not inputs or UNKNOWN in inputs:
+        return None
+    return lambda value: bare(value, inputs[0].shape)
 
 
 def make(run: Run, op: Op, name: str, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:

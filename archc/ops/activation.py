@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.bare import COUNTED, axis_alone, is_number
+from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, PRESERVED
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
+
+STEEPEST = 1.0  # slope of negative values that is not steeper than that of positive ones
 
 Approximation = Annotated[str, one_of("none", "tanh")]
 
@@ -22,6 +25,7 @@ def _pointwise(
     args: tuple[float, ...] = (),
     weights: tuple[Weight, ...] = (),
     layout: str = ELEMENTWISE,
+    doubts: tuple[Doubt, ...] = (),
     **options: tuple[Any, Any],
 ) -> Facts:
     """An activation; `work` is (multiplies, adds, compares, special functions) a value."""
@@ -37,6 +41,7 @@ def _pointwise(
         torch=Module(f"nn.{name}", args, given(**options, inplace=(inplace, False))),
         classic=name.upper(),
         layout=layout,
+        doubts=doubts,
     )
 
 
@@ -50,7 +55,12 @@ def _result(inplace: bool) -> tuple[Kept, ...]:
     return (OUTPUT,) if inplace else (INPUT,)
 
 
-@op
+def _highest(value: Any, x: Shape) -> str | None:
+    """Keras's ReLU(6)."""
+    return "`relu6` cuts at 6; `hardtanh` with low: 0 cuts anywhere" if is_number(value) else None
+
+
+@op(bare=_highest)
 def relu(x: Shape, *, inplace: bool = False) -> Facts:
     """[*] -> [*]. max(x, 0): one compare a value.
 
@@ -75,10 +85,20 @@ def leaky_relu(x: Shape, *, slope: Real = 0.01, inplace: bool = False) -> Facts:
     slope: factor of negative values
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "LeakyReLU", (1, 0, 1, 0), _result(inplace), inplace, negative_slope=(slope, 0.01))
+    doubts: tuple[Doubt, ...] = ()
+    if abs(slope) > STEEPEST:
+        doubts = (Doubt("slope", f"slope is {slope:g}: negative values grow", "it is 0.01 in PyTorch, 0.3 in Keras unless given"),)
+    return _pointwise(x, "LeakyReLU", (1, 0, 1, 0), _result(inplace), inplace, doubts=doubts, negative_slope=(slope, 0.01))
 
 
-@op
+def _slopes(value: Any, x: Shape) -> str | None:
+    """PyTorch's PReLU(num_parameters)."""
+    if isinstance(value, float):
+        return f"the slope at the start is {{prelu: {{start: {value:g}}}}}"
+    return "`prelu` has one slope, {prelu: {shared: false}} one for each channel" if is_number(value) else None
+
+
+@op(bare=_slopes)
 def prelu(x: Shape, *, shared: bool = True, start: Real = 0.25) -> Facts:
     """[C, *S] -> [C, *S]. leaky_relu with a learned slope (He et al., 2015).
 
@@ -116,10 +136,17 @@ def celu(x: Shape, *, alpha: Real = 1.0, inplace: bool = False) -> Facts:
     alpha: how far negative values reach
     inplace: whether the result is written over the input
     """
+    if not alpha:
+        raise Fault("alpha", "celu divides by alpha, so that it cannot be 0")
     return _pointwise(x, "CELU", (1, 1, 1, 2), _result(inplace), inplace, alpha=(alpha, 1.0))
 
 
-@op
+def _approximated(value: Any, x: Shape) -> str | None:
+    """Keras's gelu(approximate=True)."""
+    return ("write {gelu: tanh}" if value else "write `gelu`") if isinstance(value, bool) else None
+
+
+@op(bare=_approximated)
 def gelu(x: Shape, *, approximate: Approximation = "none") -> Facts:
     """[*] -> [*]. x * normal distribution(x) (Hendrycks & Gimpel, 2016): 0.5*x*(1 + erf(x*0.7071)).
 
@@ -198,6 +225,8 @@ def softplus(x: Shape, *, beta: Positive = 1.0, threshold: Real = 20.0) -> Facts
     beta: sharpness
     threshold: above it, the function is linear
     """
+    if not beta:
+        raise Fault("beta", "softplus divides by beta, so that it cannot be 0")
     return _pointwise(x, "Softplus", (1, 1, 1, 3), (INPUT,), beta=(beta, 1.0), threshold=(threshold, 20.0))
 
 
@@ -248,7 +277,7 @@ def threshold(x: Shape, *, threshold: Real, value: Real, inplace: bool = False) 
     return _pointwise(x, "Threshold", (0, 0, 1, 0), _cloned(x, inplace), inplace, args=(threshold, value))
 
 
-@op
+@op(bare="it halves the first axis, PyTorch's dim=1")
 def glu(x: Shape) -> Facts:
     """[2*C, *S] -> [C, *S]. The first half times the sigmoid of the second (Dauphin et al., 2017), along the first axis."""
     if x.channels % 2:
@@ -259,7 +288,7 @@ def glu(x: Shape) -> Facts:
                  torch=Module("nn.GLU", (1,)), classic="GLU", layout=ELEMENTWISE)  # fmt: skip
 
 
-@op
+@op(bare=axis_alone("softmax"))
 def softmax(x: Shape, *, axis: Index = 0) -> Facts:
     """[*] -> [*]. exp(x)/sum(exp(x)) along an axis, after subtracting the largest value: torch.nn.Softmax.
 
@@ -268,7 +297,7 @@ def softmax(x: Shape, *, axis: Index = 0) -> Facts:
     return _softmax(x, axis, "Softmax", log=False)
 
 
-@op
+@op(bare=axis_alone("log_softmax"))
 def log_softmax(x: Shape, *, axis: Index = 0) -> Facts:
     """[*] -> [*]. log(softmax(x)): torch.nn.LogSoftmax.
 
@@ -279,7 +308,7 @@ def log_softmax(x: Shape, *, axis: Index = 0) -> Facts:
 
 def _softmax(x: Shape, axis: int, name: str, log: bool) -> Facts:
     if not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes")
+        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes", COUNTED)
     n, size = x.values, x[axis]
     rows = n // size
     # the largest of a row, its subtraction, exp, the sum; then a division a value, or a logarithm a row and a subtraction a value

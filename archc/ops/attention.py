@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import Facts, Kept, Module, Weight, Work, given, new
+from typing import Any
+
+from archc.ops.bare import large_part, whole_numbers
+from archc.ops.facts import Doubt, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import Axes, Merge
 from archc.ops.registry import op
 from archc.shape import Shape
-from archc.signature import Fault, Probability, Size
+from archc.signature import Fault, Probability, Size, is_int
+
+MANY_FEATURES = 16
 
 
-@op
+def _embedding(value: Any, x: Shape) -> str | None:
+    """PyTorch's MultiheadAttention(embed_dim, num_heads)."""
+    numbers = whole_numbers(value)
+    if len(numbers) == 2 and numbers[0] == x.features:
+        return f"the features come from the input: {{attention: {numbers[1]}}}"
+    if is_int(value, 2) and value == x.features:
+        return f"the {value} features come from the input; name the heads, {{attention: {{heads: …}}}}"
+    return None
+
+
+@op(bare=_embedding)
 def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool = True, dropout: Probability = 0.0) -> Facts:
     """[T, D] -> [T, D], or [T, D], [S, D] -> [T, D]. Multi-head attention (Vaswani et al., 2017): torch.nn.MultiheadAttention.
 
@@ -60,7 +75,15 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
             "{self}({0}, {0}, {0}, need_weights=False)[0]" if memory is None else "{self}({0}, {1}, {1}, need_weights=False)[0]",
         ),
         classic=f"ATTENTION-{heads}",
+        doubts=_heads_doubted(heads, features) + large_part(dropout, "dropout"),
     )
+
+
+def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
+    """As many heads as features, the number that PyTorch calls embed_dim."""
+    if heads < features or features < MANY_FEATURES:
+        return ()
+    return (Doubt("heads", f"{heads} heads share {features} features: each has one", "the features come from the input"),)
 
 
 _TOKENS_FIRST = Axes((1, 0, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Annotated, Any
 
+from archc.ops.bare import large_eps, positional
 from archc.ops.facts import INPUT, Facts, Kept, Module, Reach, Weight, Work, given, new
 from archc.ops.layout import CONTIGUOUS, CONVOLVED
 from archc.ops.registry import op
@@ -16,7 +17,7 @@ from archc.tracked import label
 PaddingMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 
 
-@op
+@op(bare=positional("conv", 0, "channels", "kernel", "stride", "padding"))
 def conv(
     x: Shape,
     *,
@@ -66,10 +67,11 @@ def conv(
         dense=x.values * out.values + (out.values if bias else 0),
         layout=CONTIGUOUS if padding_mode == "circular" or (padded_apart and len(x) == 2) else CONVOLVED,
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
+        doubts=large_eps(standardize, "standardize"),
     )
 
 
-@op
+@op(bare=positional("conv_transpose", 0, "channels", "kernel", "stride", "padding", "output_padding"))
 def conv_transpose(
     x: Shape,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archc.ops.bare import large_part
 from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, given, new, weightless
 from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.registry import op
@@ -59,6 +60,7 @@ def _dropping(
         idle=True,
         layout=SCALED if p == 1 else ELEMENTWISE,
         beside=noise if p < 1 else None,
+        doubts=large_part(p),
     )
 
 

@@ -149,6 +149,15 @@ POINT = "point"  # each output value sees one input position
 WHOLE = "whole"  # each output value sees all positions
 Field = str | tuple[Reach, ...]
 
+
+class Doubt(NamedTuple):
+    """A value that an operator takes and that is hardly meant: a warning where the argument was written."""
+
+    argument: str
+    message: str
+    hint: str
+
+
 NEW = "new"
 VIEW = "view"  # the output shares the input's storage
 INPLACE = "in place"  # the output overwrites the input
@@ -178,6 +187,7 @@ class Facts:
     room: values that the output's storage holds for one image at least
     takes: the dtype of the inputs
     reads: how many of the inputs are read, where others give their shape alone
+    doubts: arguments that are hardly meant as they stand
     """
 
     out: Shape | tuple[Shape, ...]
@@ -200,6 +210,7 @@ class Facts:
     room: int = 0
     takes: str = "same"
     reads: int | None = None
+    doubts: tuple[Doubt, ...] = ()
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archc.ops.bare import positional
 from archc.ops.facts import POINT, WHOLE, Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge
 from archc.ops.registry import op
@@ -9,7 +10,7 @@ from archc.shape import Shape
 from archc.signature import Fault, Size
 
 
-@op
+@op(bare=positional("linear", -1, "features"))
 def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
     """[*, F] -> [*, features]. A fully-connected layer over the last axis: torch.nn.Linear.
 

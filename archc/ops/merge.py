@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from archc.ops.bare import COUNTED, axis_alone, whole_numbers
 from archc.ops.facts import INPLACE, POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.registry import op
 from archc.shape import Shape
-from archc.signature import Fault, Index, Indices, Size
+from archc.signature import Fault, Index, Indices, Size, is_int, shown
+
+MANY_PARTS = 9  # a number that may well be the size of a part
 
 
 @op(merges=True)
@@ -54,7 +59,7 @@ def average(*xs: Shape) -> Facts:
                  torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE", layout=SCALED)  # fmt: skip
 
 
-@op(merges=True)
+@op(merges=True, bare=axis_alone("concat"))
 def concat(*xs: Shape, axis: Index = 0) -> Facts:
     """[C1, *S], [C2, *S], … -> [C1 + C2 + …, *S]. Values side by side: torch.cat.
 
@@ -63,11 +68,12 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     _several(xs, "concat")
     rank = len(xs[0])
     if not -rank <= axis < rank:
-        raise Fault("axis", f"axis {axis} of a shape with {rank} axes")
+        raise Fault("axis", f"axis {axis} of a shape with {rank} axes", COUNTED)
     at = axis % rank
     for x in xs[1:]:
         if len(x) != rank or any(i != at and a != b for i, (a, b) in enumerate(zip(x, xs[0], strict=True))):
-            raise Fault(None, f"concat of shapes that differ beside axis {at}: {_listed(xs)}", "make their other axes equal")
+            hint = f"make their other axes equal; {COUNTED}" if at else "make their other axes equal"
+            raise Fault(None, f"concat of shapes that differ beside axis {at}: {_listed(xs)}", hint)
     size = xs[0][at]
     for x in xs[1:]:
         size = size + x[at]
@@ -77,7 +83,18 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     return weightless(out, work=Work(), keeps=(), reach=_along(xs[0], at), torch=torch, classic="CONCAT", layout=JOINED)
 
 
-@op
+def _part_sizes(value: Any, x: Shape) -> str | None:
+    """PyTorch's split(64) makes parts of 64, its chunk(2) and TensorFlow's split make two parts."""
+    numbers = whole_numbers(value)
+    if numbers:
+        return f"the sizes of the parts have a name: {{split: {{sizes: {numbers}}}}}"
+    if not is_int(value, MANY_PARTS) or x.channels % value or x.channels >= value * value:
+        return None
+    sizes = shown([value] * (x.channels // value))
+    return f"{{split: {{parts: {value}}}}} makes {value} parts, {{split: {{sizes: {sizes}}}}} parts of {value}"
+
+
+@op(bare=_part_sizes)
 def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) -> Facts:
     """[C, *S] -> [C/parts, *S], [C/parts, *S]. Parts of a value, named `split.0`, `split.1` and so on: torch.chunk, torch.split.
 
@@ -86,7 +103,7 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     sizes: the size of each part, where they differ
     """
     if not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes")
+        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes", COUNTED)
     at = axis % len(x)
     if sizes and (min(sizes) < 1 or sum(sizes) != x[at]):
         raise Fault("sizes", f"{' + '.join(map(str, sizes))} is not the {x[at]} of the axis")

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from archc.ops.facts import INPUT, POINT, WHOLE, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.bare import large_eps, whole_numbers
+from archc.ops.facts import INPUT, POINT, WHOLE, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Packed
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
-from archc.signature import Fault, Positive, Probability, Real, Size, one_of
+from archc.signature import Fault, Positive, Real, Size, one_of, real
+
+Momentum = Annotated[float, real(0, 1)]
+_SIZED = "the channels come from the input: write `{0}`, or name the argument, as in {{{0}: {{eps: 0.001}}}}"
 
 Axis = Annotated[str, one_of("last", "channels")]
 
+MOST_MOMENTUM = 0.5
 
-@op
-def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Probability = 0.1, affine: bool = True, track: bool = True) -> Facts:
+
+@op(bare=_SIZED.format("batchnorm"))
+def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Momentum = 0.1, affine: bool = True, track: bool = True) -> Facts:
     """[C, *S] -> [C, *S]. Each channel to mean 0 and variance 1 over the batch (Ioffe & Szegedy, 2015): torch.nn.BatchNorm1d, 2d, 3d.
 
     Work is that of inference, one multiply and one add a value, with the statistics folded into scale and shift.
@@ -45,10 +51,26 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Probability = 0.1, af
                      given(eps=(eps, 1e-5), momentum=(momentum, 0.1), affine=(affine, True), track_running_stats=(track, True))),
         layout=NORMALIZED,
         classic="BATCHNORM",
+        doubts=large_eps(eps) + _large_momentum(momentum),
     )  # fmt: skip
 
 
-@op
+def _large_momentum(momentum: float) -> tuple[Doubt, ...]:
+    """Keras's momentum is the weight of the statistics so far."""
+    if momentum <= MOST_MOMENTUM:
+        return ()
+    meant = f"Keras's {momentum:g}, the weight of the old ones, is {1 - momentum:.6g} here"
+    return (Doubt("momentum", f"momentum is {momentum:g}: the newest batch outweighs all before it", meant),)
+
+
+def _sizes(value: Any, x: Shape) -> str | None:
+    """PyTorch's LayerNorm(normalized_shape), Keras's LayerNormalization(axis)."""
+    if isinstance(value, str):
+        return None
+    return "sizes come from the input: `layernorm` is over the last axis, {layernorm: channels} over the channels"
+
+
+@op(bare=_sizes)
 def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bool = True, bias: bool = True) -> Facts:
     """[*, D] -> [*, D]. Each vector to mean 0 and variance 1 (Ba et al., 2016): torch.nn.LayerNorm.
 
@@ -74,10 +96,11 @@ def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bo
         torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
         moves=((Axes((0, len(x), *range(1, len(x)))),),) if axis == "channels" else (),
         classic="LAYERNORM",
+        doubts=large_eps(eps),
     )
 
 
-@op
+@op(bare=_SIZED.format("rmsnorm").replace("channels", "features"))
 def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
     """[*, D] -> [*, D]. Each vector divided by its root mean square (Zhang & Sennrich, 2019): torch.nn.RMSNorm.
 
@@ -96,10 +119,17 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
         layout=ROWS,
         classic="RMSNORM",
+        doubts=large_eps(eps),
     )
 
 
-@op
+def _counts(value: Any, x: Shape) -> str | None:
+    """PyTorch's GroupNorm(num_groups, num_channels)."""
+    numbers = whole_numbers(value)
+    return f"the channels come from the input: {{groupnorm: {numbers[0]}}}" if len(numbers) == 2 and numbers[1] == x.channels else None
+
+
+@op(bare=_counts)
 def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = True) -> Facts:
     """[C, *S] -> [C, *S]. Each group of channels to mean 0 and variance 1 (Wu & He, 2018): torch.nn.GroupNorm.
 
@@ -119,10 +149,11 @@ def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = Tr
         torch=Module("nn.GroupNorm", (groups, x.channels), given(eps=(eps, 1e-5), affine=(affine, True))),
         layout=SUGGESTED,
         classic="GROUPNORM",
+        doubts=large_eps(eps),
     )
 
 
-@op
+@op(bare=_SIZED.format("instancenorm"))
 def instancenorm(x: Shape, *, eps: Positive = 1e-5, affine: bool = False) -> Facts:
     """[C, *S] -> [C, *S]. Each channel of each image to mean 0 and variance 1 (Ulyanov et al., 2016): torch.nn.InstanceNorm1d, 2d, 3d.
 
@@ -142,6 +173,7 @@ def instancenorm(x: Shape, *, eps: Positive = 1e-5, affine: bool = False) -> Fac
         reach=WHOLE,
         torch=Module(f"nn.InstanceNorm{len(space)}d", (x.channels,), given(eps=(eps, 1e-5), affine=(affine, False))),
         classic="INSTANCENORM",
+        doubts=large_eps(eps),
     )
 
 

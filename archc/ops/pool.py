@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from archc.ops.bare import window_alone
 from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new, weightless
 from archc.ops.layout import CONTIGUOUS, POWERS, WINDOWED
 from archc.ops.registry import op
@@ -15,7 +16,7 @@ from archc.tracked import label
 Norm = Annotated[float, real(1)]
 
 
-@op
+@op(bare=window_alone("maxpool"))
 def maxpool(
     x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, dilation: Sizes = 1, ceil: bool = False
 ) -> Facts:
@@ -42,7 +43,7 @@ def maxpool(
     )
 
 
-@op
+@op(bare=window_alone("avgpool"))
 def avgpool(
     x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, ceil: bool = False, count_padding: bool = True
 ) -> Facts:
@@ -97,7 +98,7 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
     )
 
 
-@op
+@op(bare="one value a channel is left; for other sizes there is `adaptive_avgpool`")
 def global_avgpool(x: Shape) -> Facts:
     """[C, *S] -> [C, 1, …]. The mean of each channel: torch.nn.AdaptiveAvgPool1d(1), 2d, 3d."""
     rank = len(spatial(x, "global_avgpool"))
@@ -112,7 +113,7 @@ def global_avgpool(x: Shape) -> Facts:
     )
 
 
-@op
+@op(bare="one value a channel is left; for other sizes there is `adaptive_maxpool`")
 def global_maxpool(x: Shape) -> Facts:
     """[C, *S] -> [C, 1, …]. The largest value of each channel: torch.nn.AdaptiveMaxPool1d(1), 2d, 3d."""
     rank = len(spatial(x, "global_maxpool"))

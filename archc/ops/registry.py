@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, overload
 
 from archc.ops.facts import Facts
+from archc.shape import Shape
 from archc.signature import MISSING, NAMED, Param, Signature, Type
 from archc.text.suggest import did_you_mean
 
 Function = Callable[..., Facts]
+Bare = Callable[[Any, Shape], str | None]  # of a value without a name, and the first input: what to write instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Op:
     summary: str
     doc: str
     module: str
+    bare: Bare | None = None
 
     def __call__(self, *shapes: Any, **arguments: Any) -> Facts:
         return self.function(*shapes, **arguments)
@@ -37,15 +40,15 @@ class Registry:
     """Operators by name, built from their functions when they are first asked for."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Function, bool, bool]] = {}
+        self._waiting: dict[str, tuple[Function, bool, bool, str | Bare]] = {}
         self._built: dict[str, Op] = {}
 
-    def add(self, function: Function, name: str, merges: bool = False, transparent: bool = False) -> None:
+    def add(self, function: Function, name: str, merges: bool = False, transparent: bool = False, bare: str | Bare = "") -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ValueError(f"{name!r} cannot name an operator: use lower-case letters, digits and _")
         if name in self._waiting:
             raise ValueError(f"an operator called {name} exists")
-        self._waiting[name] = function, merges, transparent
+        self._waiting[name] = function, merges, transparent, bare
 
     def get(self, name: str) -> Op | None:
         if name not in self._built and name in self._waiting:
@@ -75,24 +78,26 @@ OPERATORS = Registry()
 @overload
 def op(function: Function) -> Function: ...
 @overload
-def op(*, name: str = "", merges: bool = False, transparent: bool = False) -> Callable[[Function], Function]: ...
+def op(*, name: str = "", merges: bool = False, transparent: bool = False, bare: str | Bare = "") -> Callable[[Function], Function]: ...
 def op(
-    function: Function | None = None, *, name: str = "", merges: bool = False, transparent: bool = False
+    function: Function | None = None, *, name: str = "", merges: bool = False, transparent: bool = False, bare: str | Bare = ""
 ) -> Function | Callable[[Function], Function]:
     """Register an operator: positional parameters are inputs, keyword-only ones its arguments, the first the main one.
 
     The docstring is its documentation: a first line `[C, H, W] -> [channels, H', W']. What it does.`, then a line
     `argument: meaning` for each argument. `merges`: it takes branches. `transparent`: it is its input, and no layer.
+    `bare`: why no value may stand without a name, or a function of such a value and the first input that says what to write
+    where PyTorch or Keras would read it otherwise, None where there is no doubt.
     """
 
     def register(function: Function) -> Function:
-        OPERATORS.add(function, name or function.__name__, merges, transparent)
+        OPERATORS.add(function, name or function.__name__, merges, transparent, bare)
         return function
 
     return register(function) if function is not None else register
 
 
-def _describe(name: str, function: Function, merges: bool, transparent: bool) -> Op:
+def _describe(name: str, function: Function, merges: bool, transparent: bool, bare: str | Bare) -> Op:
     code = function.__code__
     takes_any = bool(code.co_flags & 0x04)
     positional = code.co_argcount
@@ -105,7 +110,7 @@ def _describe(name: str, function: Function, merges: bool, transparent: bool) ->
     return Op(
         name=name,
         function=function,
-        signature=Signature(params),
+        signature=Signature(params, bare if isinstance(bare, str) else ""),
         least_inputs=1 if takes_any else positional - optional,
         most_inputs=None if takes_any else positional,
         merges=merges,
@@ -113,6 +118,7 @@ def _describe(name: str, function: Function, merges: bool, transparent: bool) ->
         summary=summary,
         doc=doc,
         module=function.__module__,
+        bare=None if isinstance(bare, str) else bare,
     )
 
 

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
+from archc.ops.bare import whole_numbers
 from archc.ops.facts import Facts, Module, Reach, Work, given, weightless
 from archc.ops.layout import SUGGESTED
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
-from archc.signature import Fault, Sizes, one_of
+from archc.signature import Fault, Sizes, is_int, one_of
 from archc.tracked import label
 
 Mode = Annotated[str, one_of("nearest", "linear", "bilinear", "trilinear")]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
-@op
+def _larger(value: Any, x: Shape) -> str | None:
+    """PyTorch's Upsample(64) is to 64x64, Keras's UpSampling2D(2) by 2. A size that is no larger than the map is no size."""
+    factors = [value] if is_int(value) else whole_numbers(value)
+    if not factors or len(x) < 2 or set(x.space) == {1}:
+        return None
+    if any(factor <= size for factor, size in zip(factors * len(x.space), x.space, strict=False)):
+        return None
+    shown = factors[0] if is_int(value) else factors
+    return f"{{upsample: {{scale: {shown}}}}} is {shown} times as large, {{upsample: {{size: {shown}}}}} of this size"
+
+
+@op(bare=_larger)
 def upsample(
     x: Shape,
     like: Shape | None = None,

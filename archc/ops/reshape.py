@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any
 
-from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Expression, Facts, Field, Module, Reach, Work, weightless
+from archc.ops.bare import COUNTED, axis_alone, whole_numbers
+from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Doubt, Expression, Facts, Field, Module, Reach, Work, weightless
 from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
 from archc.ops.registry import op
 from archc.ops.window import axes, spatial
 from archc.shape import Shape, product
-from archc.signature import Fault, Index, Indices, Real, Size, Sizes, items, one_of, whole
+from archc.signature import Fault, Index, Indices, Real, Size, Sizes, is_int, items, one_of, whole
 
 Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
@@ -28,7 +30,7 @@ def identity(x: Shape) -> Facts:
     return _moved(x, "{0}")
 
 
-@op
+@op(bare="it makes one axis of all, as PyTorch's start_dim=1: write `flatten`")
 def flatten(x: Shape) -> Facts:
     """[*] -> [F]. All axes as one."""
     out = Shape((x.values,))
@@ -50,7 +52,12 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
         raise Fault("shape", f"{x.values:,} values of shape {list(x)} do not make {list(shape)}")
     out = Shape(x.values // known if size == -1 else size for size in shape)
     sizes = ", ".join(str(int(size)) for size in out)
-    return _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), reach=WHOLE, name="RESHAPE")
+    doubts: tuple[Doubt, ...] = ()
+    if shape[0] == -1 and out[0] == 1 and len(out) > 1:
+        hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
+        doubts = (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
+    facts = _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), reach=WHOLE, name="RESHAPE")
+    return replace(facts, doubts=doubts) if doubts else facts
 
 
 @op
@@ -60,19 +67,36 @@ def permute(x: Shape, *, order: Indices) -> Facts:
     order: the old axes, in their new order, counted from 0
     """
     if sorted(order) != list(range(len(x))):
-        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}")
+        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}", _recounted(order, len(x)))
     moved = ", ".join(str(axis + 1) for axis in order)
     return _moved(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), reach=WHOLE, name="PERMUTE")
 
 
-@op
+def _recounted(order: tuple[int, ...], rank: int) -> str:
+    """The order without the batch, where it was counted, or from 0."""
+    batch = order[:1] == (0,) and sorted(order) == list(range(rank + 1))
+    if batch or sorted(order) == list(range(1, rank + 1)):
+        return f"without the batch, from 0: {[axis - 1 for axis in order[batch:]]}"
+    return COUNTED
+
+
+def _two_axes(value: Any, x: Shape) -> str | None:
+    """PyTorch's transpose(1, 2) counts the batch."""
+    numbers = whole_numbers(value)
+    if len(numbers) != 2 or min(numbers) < 1 or max(numbers) >= len(x):
+        return None
+    counted = [axis - 1 for axis in numbers]
+    return f"{{transpose: {{axes: {counted}}}}} if the batch is counted as axis 0, {{transpose: {{axes: {numbers}}}}} if not"
+
+
+@op(bare=_two_axes)
 def transpose(x: Shape, *, axes: Indices = (0, 1)) -> Facts:
     """[A, B] -> [B, A]. Two axes exchanged: torch.transpose.
 
     axes: the two axes, counted from 0
     """
     if len(axes) != 2 or any(not -len(x) <= axis < len(x) for axis in axes):
-        raise Fault("axes", f"{list(axes)} are not two axes of {list(x)}")
+        raise Fault("axes", f"{list(axes)} are not two axes of {list(x)}", COUNTED)
     first, second = (axis % len(x) for axis in axes)
     order = list(range(len(x)))
     order[first], order[second] = second, first
@@ -88,7 +112,7 @@ def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
     axis: the axis that goes
     """
     if len(x) < 2 or not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} cannot be taken from {list(x)}")
+        raise Fault("axis", f"axis {axis} cannot be taken from {list(x)}", COUNTED)
     at = axis % len(x)
     if not -x[at] <= index < x[at]:
         raise Fault("index", f"index {index} of an axis of {x[at]}")
@@ -96,21 +120,35 @@ def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
     return _moved(out, f"{{0}}.select({at + 1}, {int(index)})", Entry(at + 1, int(index)), name="SELECT")
 
 
-@op
+@op(bare=axis_alone("mean"))
 def mean(x: Shape, *, axis: Index = 0) -> Facts:
     """[T, D] -> [D]. The mean along an axis: torch.mean.
 
     axis: the axis that goes; 0 is the tokens of a sequence
     """
     if len(x) < 2 or not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} cannot be averaged away in {list(x)}")
+        raise Fault("axis", f"axis {axis} cannot be averaged away in {list(x)}", COUNTED)
     at = axis % len(x)
     out = Shape((*x[:at], *x[at + 1 :]))
     work = Work(add=x.values - out.values, special=out.values)
     return weightless(out, work=work, keeps=(), reach=WHOLE, torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
 
 
-@op
+def _borders(value: Any, x: Shape) -> str | None:
+    """PyTorch's ZeroPad2d(1) and ZeroPad2d((left, right, top, bottom)), Keras's ZeroPadding2D((1, 2))."""
+    rank, numbers = len(x.space), whole_numbers(value)
+    if is_int(value):
+        return f"before and after, for each axis: {{pad: {[value] * 2 * rank}}}"
+    if len(numbers) == rank > 1:
+        return f"before and after, for each axis: {{pad: {[side for number in numbers for side in (number, number)]}}}"
+    pairs = [numbers[i : i + 2] for i in range(0, len(numbers), 2)]
+    if len(numbers) != 2 * rank or all(pair == pairs[0] for pair in pairs):
+        return None
+    turned = [side for pair in reversed(pairs) for side in pair]
+    return f"{{pad: {{sides: {numbers}}}}} begins with the first axis, PyTorch's pads with the last: {{pad: {{sides: {turned}}}}}"
+
+
+@op(bare=_borders)
 def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -> Facts:
     """[C, *S] -> [C, *S']. A border around the map: torch.nn.functional.pad. Negative sides cut.
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from archc.ops.facts import POINT, Expression, Facts, Kept, Weight, Work, weightless
 from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.registry import op
 from archc.shape import Shape
-from archc.signature import Real
+from archc.signature import Real, is_int
 
 
-@op
+def _features(value: Any, x: Shape) -> str | None:
+    """The LayerScale(dim) of others."""
+    return "the features come from the input; the factor at the start is {layer_scale: {start: …}}" if is_int(value, 2) else None
+
+
+@op(bare=_features)
 def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
     """[*, D] -> [*, D] or [C, H, W] -> [C, H, W]. A learned factor for each feature or channel (Touvron et al., 2021).
 

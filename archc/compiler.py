@@ -30,17 +30,19 @@ class Model:
 def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None) -> Model:
     """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
     diagnostics = Diagnostics()
+    return _elaborated(load_spec(named, diagnostics), diagnostics, changes or {}, inputs or {})
+
+
+def load_spec(named: str, diagnostics: Diagnostics) -> Spec | None:
+    """A spec as it is written, with what it extends; None where it cannot be read, with the reason in `diagnostics`."""
     path = locate(named)
     if path is None:
         hint = did_you_mean(named, (one.stem for one in shipped())) or "`archc list` shows the specs that ship"
         diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
-        return Model(None, None, diagnostics)
+        return None
     name = str(path) if Path(named).exists() else _relative(path)
     source = read_file(path, name, None, diagnostics)
-    if source is None:
-        return Model(None, None, diagnostics)
-    spec = Loader(path.parent, diagnostics).load(source, path)
-    return _elaborated(spec, diagnostics, changes or {}, inputs or {})
+    return None if source is None else Loader(path.parent, diagnostics).load(source, path)
 
 
 def compile_text(

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from archc.initial import INITIALIZERS
-from archc.language import library
+from archc.language import citation, library
 from archc.language.blocks import Block
 from archc.language.budget import FIGURES
-from archc.language.citation import ACCURACY, CLAIM, COUNTED, PAPER
+from archc.language.citation import CLAIM, PAPER
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.spec import KEYS, METRICS
 from archc.ops import OPERATORS
@@ -129,7 +129,7 @@ def _paper() -> Schema:
 
 def _claim() -> Schema:
     figure: Schema = {"type": ["number", "string"]}
-    types: Schema = dict.fromkeys((*COUNTED, *ACCURACY), figure) | {
+    types: Schema = dict.fromkeys(citation.FIGURES, figure) | {
         "of": {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]},
         "set": {"type": "object"},
     }

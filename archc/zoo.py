@@ -8,12 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from archc.analysis.cost import Report, analyze
+from archc.analysis.count import Count
 from archc.analysis.published import CUT, DIFFERS, Comparison, compare
-from archc.compiler import compile_spec
+from archc.compiler import load_spec, variant
+from archc.draw.charts import Bubble
+from archc.graph import Graph
 from archc.language.citation import Claim, Paper
 from archc.language.loading import shipped, shipped_folder
 from archc.language.spec import Spec
 from archc.table import Column, Table, bytes_text, escaped
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
 
 
 @dataclass(slots=True)
@@ -25,14 +30,30 @@ class Accuracy:
     by: str
     note: str
 
+    @property
+    def source(self) -> str:
+        """Who printed it, and what a reader should know."""
+        return self.by + (f" ({self.note})" if self.note else "")
+
 
 @dataclass(slots=True)
 class Entry:
-    """One network of the zoo, deployed, at its own input."""
+    """One network, deployed, at its own input."""
 
     name: str
     spec: Spec
-    report: Report
+    parameters: Count
+    macs: Count
+    known: Report | None = None
+
+    @property
+    def report(self) -> Report:
+        """Its analysis, made when it is first asked for."""
+        if self.known is None:
+            graph = variant(self.spec, {}).graph
+            assert graph is not None, self.name
+            self.known = analyze(graph.deployed())
+        return self.known
 
     @property
     def paper(self) -> Paper:
@@ -51,26 +72,53 @@ class Entry:
         return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
 
 
+def analyzed(name: str, spec: Spec, graph: Graph) -> Entry:
+    """The entry of a network whose graph is there."""
+    report = analyze(graph.deployed())
+    return Entry(name, spec, report.counts["parameters"], report.counts["macs"], report)
+
+
+def _promised(name: str, spec: Spec) -> Entry | None:
+    """The entry of a spec that promises both figures to the unit: `archc check` holds it to them, so nothing is counted again."""
+    promises = [tree.value for figure in ("parameters", "macs") if isinstance(tree := spec.expect.get(figure, (None, None))[1], t.Scalar)]
+    figures = [Count(value, value) for value in promises if isinstance(value, int)]
+    return Entry(name, spec, figures[0], figures[1]) if len(figures) == 2 else None
+
+
+MEASURED = "torchvision"  # whose weights can be had and measured again: preferred to what papers and lectures print
+
+
 def accuracy(claims: Iterable[Claim]) -> Accuracy | None:
-    """The first accuracy that a spec quotes."""
-    for claim in claims:
-        if not claim.set and ("top1" in claim.figures or "top5" in claim.figures):
-            return Accuracy(_percent(claim, "top1"), _percent(claim, "top5"), claim.by, claim.note)
+    """The accuracy that a spec quotes of the network as it stands: torchvision's where there is one, else the first."""
+    found = [claim for claim in claims if not claim.set and not claim.of and _percent(claim, "top1", "top5") is not None]
+    found.sort(key=lambda claim: (not claim.by.startswith(MEASURED), _percent(claim, "top1") is None))
+    if not found:
+        return None
+    claim = found[0]
+    return Accuracy(_percent(claim, "top1"), _percent(claim, "top5"), claim.by, claim.note)
+
+
+def _percent(claim: Claim, *names: str) -> float | None:
+    """The first accuracy of these that was printed, or follows from a printed error."""
+    for name in names:
+        if name in claim.figures:
+            return float(claim.figures[name])
+        if f"{name}_error" in claim.figures:
+            return round(100 - float(claim.figures[f"{name}_error"]), 6)
     return None
-
-
-def _percent(claim: Claim, name: str) -> float | None:
-    return float(claim.figures[name]) if name in claim.figures else None
 
 
 def history(paths: Iterable[Path] | None = None) -> list[Entry]:
     """All networks that ship, the oldest first; those of no paper stand before."""
     entries = []
     for path in shipped() if paths is None else paths:
-        model = compile_spec(str(path))
-        if model.graph is not None and model.spec is not None:
-            entries.append(Entry(path.stem, model.spec, analyze(model.graph.deployed())))
-    return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.report.parameters, entry.name))
+        spec = load_spec(str(path), Diagnostics())
+        entry = _promised(path.stem, spec) if spec is not None else None
+        if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
+            entry = analyzed(path.stem, spec, graph)
+        if entry is not None:
+            entries.append(entry)
+    return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.parameters.low, entry.name))
 
 
 def markdown() -> str:
@@ -124,8 +172,7 @@ def _networks(entries: list[Entry]) -> list[str]:
 def _shown(found: Accuracy | None) -> list[str]:
     if found is None:
         return ["", "", ""]
-    source = found.by + (f" ({found.note})" if found.note else "")
-    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(source)]
+    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(found.source)]
 
 
 def _differences(entries: list[Entry]) -> list[str]:
@@ -159,20 +206,38 @@ def _challenge() -> list[str]:
 
 def listing(entries: list[Entry]) -> Table:
     """The history as a table."""
-    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), Column("top-1", "number", 3),
+    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), *_TOP1,
                Column("paper", "text", 1), Column("what", "text")]  # fmt: skip
     table = Table(columns)
     for entry in entries:
-        found, counts = entry.accuracy, entry.report.counts
-        top1 = f"{found.top1:g}" if found is not None and found.top1 is not None else ""
-        cells = [str(entry.paper.year or ""), entry.name, counts["parameters"], counts["macs"], top1]
+        cells = [str(entry.paper.year or ""), entry.name, entry.parameters, entry.macs, *_top1(entry)]
         table.rows.append([*cells, entry.paper.short, entry.doc])
     return table
 
 
-def accurate(entries: Iterable[Entry]) -> list[tuple[Entry, float]]:
-    """The networks of which a top-1 accuracy is quoted, with it."""
-    return [(entry, found.top1) for entry in entries if (found := entry.accuracy) is not None and found.top1 is not None]
+_TOP1 = Column("top-1", "number", 3), Column("printed by", "text", 2)
+
+
+def _top1(entry: Entry) -> list[str]:
+    """The accuracy, and who printed it."""
+    found = entry.accuracy
+    return [f"{found.top1:g}", found.source] if found is not None and found.top1 is not None else ["", ""]
+
+
+def plotted(entries: Iterable[Entry]) -> list[Bubble]:
+    """The networks of which a top-1 accuracy is quoted, as a chart has them: it tells whose figures they are."""
+    found = [(entry, quoted, quoted.top1) for entry in entries if (quoted := entry.accuracy) is not None and quoted.top1 is not None]
+    return [
+        Bubble(
+            name=entry.name,
+            macs=entry.macs.low,
+            parameters=entry.parameters.low,
+            accuracy=top1,
+            group=entry.paper.title,
+            source=MEASURED if quoted.by.startswith(MEASURED) else "papers and lectures",
+        )
+        for entry, quoted, top1 in found
+    ]
 
 
 def comparison(entries: list[Entry]) -> Table:
@@ -181,16 +246,27 @@ def comparison(entries: list[Entry]) -> Table:
     for title in ("parameters", "MACs", "FLOPs", "activations"):
         rank = 3 if title in ("FLOPs", "activations") else 5
         columns += [Column(title, "count", rank), Column("×", "number", rank - 1 if rank < 5 else 5)]
-    table = Table([*columns, Column("top-1", "number", 4)])
+    table = Table([*columns, Column("top-1", "number", 4), Column("printed by", "text", 1)])
     base = entries[0].report.counts
     for entry in entries:
         counts = entry.report.counts
         cells: list[object] = [entry.name, entry.inputs, str(len(entry.report.layers))]
         for name in ("parameters", "macs", "flops", "activations"):
             cells += [counts[name], f"{counts[name].low / base[name].low:.2f}" if base[name].low else ""]
-        found = entry.accuracy
-        table.rows.append([*cells, f"{found.top1:g}" if found is not None and found.top1 is not None else ""])
+        table.rows.append([*cells, *_top1(entry)])
     return table
+
+
+def sources(entries: Iterable[Entry]) -> list[str]:
+    """Whose accuracies stand in a comparison: a line a source, with its networks."""
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        if (found := entry.accuracy) is not None and found.top1 is not None:
+            names.setdefault(found.source, []).append(entry.name)
+    told = [
+        f"top-1 of {', '.join(few[:4])}{f' and {len(few) - 4} more' if len(few) > 4 else ''}: {source}" for source, few in names.items()
+    ]
+    return ["", *told] if told else []
 
 
 def summary(entry: Entry) -> dict[str, object]:
@@ -198,5 +274,5 @@ def summary(entry: Entry) -> dict[str, object]:
     report, found, paper = entry.report, entry.accuracy, entry.paper
     told: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}
     told |= {name: report.counts[name].low for name in ("parameters", "macs", "flops", "activations")}
-    told |= {"top1": found.top1 if found else None, "top5": found.top5 if found else None, "accuracy_by": found.by if found else None}
+    told |= {"top1": found.top1 if found else None, "top5": found.top5 if found else None, "accuracy_by": found.source if found else None}
     return {**told, "doc": entry.doc}

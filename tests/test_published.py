@@ -31,6 +31,13 @@ HEAD = "archc: 1\ninput: [3, 8, 8]\nparams: {width: 16}\nlayers: {a: {conv: {cha
         ("activations: 448, of: b, only: conv", 448, EXACT),
         ("parameters: 32, of: a, set: {width: 8}", 32, EXACT),
         ("top1: 71.5", None, QUOTED),
+        ("top1_error: 28.5", None, QUOTED),
+        ("parameters: 0.7KB", 732, ROUNDS),  # 183 values of 4 bytes
+        ("weights: 0.6KiB", 640, ROUNDS),  # 625 by its unit of 1,024
+        ("weights: 0.64KB", 640, EXACT),
+        ("volumes: 1664", 3 * 64 + 16 * 64 + 7 * 64, EXACT),  # the input and both convolutions; a relu makes no volume
+        ("volumes: 448, of: b", 7 * 64, EXACT),
+        ("dense: 197_632, of: a", 3 * 64 * 16 * 64 + 16 * 64, EXACT),
     ],
 )
 def test_verdicts(claim: str, ours: int | None, verdict: str) -> None:
@@ -38,6 +45,12 @@ def test_verdicts(claim: str, ours: int | None, verdict: str) -> None:
     assert model.spec is not None and not list(model.diagnostics)
     rows, wrong = compare(model.spec)
     assert not wrong and [(row.ours, row.verdict) for row in rows] == [(ours, verdict)]
+
+
+@pytest.mark.parametrize("claim", ["macs: 3KB", "top1: 71MB", "dense: 1GiB", "parameters: 12 bytes", "parameters: 1Kb"])
+def test_figures_that_are_none(claim: str) -> None:
+    found = list(compile_text(HEAD + f"  - {{{claim}, by: a test}}\n").diagnostics)
+    assert [one.code for one in found] == ["A402"]
 
 
 @pytest.mark.parametrize(("claim", "code"), [("macs: 1, of: c", "A304"), ("macs: 1, set: {wide: 2}", "A307")])

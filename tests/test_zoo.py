@@ -10,7 +10,7 @@ import pytest
 from archc.cli.main import main
 from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
 from archc.language.loading import shipped
-from archc.zoo import Entry, challenge, history
+from archc.zoo import Entry, challenge, history, plotted
 
 ENTRIES = {entry.name: entry for entry in history()}
 NO_PAPER = {"mlp", "convnet", "autoencoder"}
@@ -33,7 +33,27 @@ def test_history_goes_forward() -> None:
 def test_the_state_of_the_art_rose_with_the_years() -> None:
     """Accuracies are quoted, not computed; these four are landmarks that every lecture has."""
     found = [ENTRIES[name].accuracy for name in ("alexnet_torchvision", "resnet50", "nasnet_a_large", "efficientnet_l2")]
-    assert [one.top1 for one in found if one is not None] == [56.522, 76.0, 82.7, 85.5]
+    assert [one.top1 for one in found if one is not None] == [56.522, 76.13, 82.7, 85.5]
+
+
+def test_one_source_of_accuracies_or_each_named(capsys: pytest.CaptureFixture[str]) -> None:
+    """torchvision's where a spec quotes it; a printed error is 100 less the accuracy; every output says whose figure it is."""
+    for entry in ENTRIES.values():
+        measured = [claim for claim in entry.spec.published if claim.by.startswith("torchvision") and "top1" in claim.figures]
+        assert not measured or (entry.accuracy is not None and entry.accuracy.by == measured[0].by), entry.name
+    found = ENTRIES["alexnet_grouped"].accuracy
+    assert found is not None and (found.top1, found.top5) == (59.3, 81.8)  # the paper: errors of 40.7 and 18.2
+    points = {point.name: point for point in plotted(ENTRIES.values())}
+    assert {"alexnet", "alexnet_grouped", "googlenet", "googlenet_caffe"} <= set(points)
+    assert all((point.source == "torchvision") == ENTRIES[point.name].accuracy.by.startswith("torchvision") for point in points.values())
+    assert main(["compare", "vgg16", "alexnet_grouped"]) == 0
+    out = capsys.readouterr().out
+    assert "top-1 of vgg16: torchvision 0.28" in out and "top-1 of alexnet_grouped: paper, table 2" in out
+
+
+def test_what_a_listing_takes_from_promises_is_what_comes_out() -> None:
+    for entry in list(ENTRIES.values())[::9]:
+        assert (entry.parameters, entry.macs) == (entry.report.counts["parameters"], entry.report.counts["macs"])
 
 
 def test_the_challenge_names_specs_that_ship() -> None:

@@ -14,7 +14,7 @@ def lecture_lines(report: Report) -> list[str]:
     """The rows of the table, and its totals: values and weights, biases apart, as lectures count."""
     graph = report.graph
     rows = [("INPUT", _volume(value.shape), _rounded(value.shape.values), "0") for value in graph.inputs.values()]
-    shown = [layer for layer in report.layers if _belongs(layer)]
+    shown = [layer for layer in report.layers if is_volume(layer)]
     rows += [(_title(layer), _volume(layer.output_shape), _rounded(layer.values), _weights(layer)) for layer in shown]
     wide = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
@@ -36,7 +36,7 @@ def _bytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB" if size >= 10**6 else f"{size / 1e3:.1f} KB"
 
 
-def _belongs(layer: Layer) -> bool:
+def is_volume(layer: Layer) -> bool:
     """Activations are drawn into the layer before them; views make no volume of their own."""
     node = layer.node
     same = len(node.inputs) == 1 and node.inputs[0].shape == layer.output_shape

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.analysis.cost import Layer, Report, analyze, totals
+from archc.analysis.lecture import is_volume
 from archc.compiler import variant
-from archc.language.citation import ACCURACY, Claim, leading
+from archc.language.citation import COUNTED, PRINTED, VALUE_BYTES, Claim, in_bytes, leading
 from archc.language.spec import Spec
 from archc.text.diagnostics import Diagnostic
 
@@ -15,7 +16,7 @@ EXACT, ROUNDS, CUT, DIFFERS, QUOTED = "exact", "rounds", "cut off", "differs", "
 
 @dataclass(slots=True)
 class Comparison:
-    """One printed figure. `ours` is None for what no analysis can tell (accuracies).
+    """One printed figure. `ours` is None for what no analysis can tell (accuracies), and bytes where bytes were printed.
 
     verdict: `exact`; `rounds` where ours rounds to the printed digits; `cut off` where its further digits were dropped;
         `differs`; `quoted` where there is nothing to compare
@@ -43,14 +44,25 @@ def compare(spec: Spec) -> tuple[list[Comparison], list[Diagnostic]]:
         if report is None:
             continue
         layers = _layers(report, claim, wrong)
-        counts = totals(layers)
         for metric, printed in claim.figures.items():
-            if metric in ACCURACY:
+            if metric not in COUNTED and metric not in PRINTED:
                 rows.append(Comparison(claim, metric, printed, None, QUOTED))
-            else:
-                ours = counts[metric].low
-                rows.append(Comparison(claim, metric, printed, ours, _verdict(printed, ours)))
+                continue
+            ours = _figure(metric, report, layers, whole=not (claim.of or claim.only))
+            if in_bytes(printed):
+                ours *= VALUE_BYTES
+            rows.append(Comparison(claim, metric, printed, ours, _verdict(printed, ours)))
     return rows, wrong
+
+
+def _figure(metric: str, report: Report, layers: list[Layer], whole: bool) -> int:
+    """A figure of some layers; the network's input is a volume where they are all of them."""
+    if metric == "dense":
+        return sum(layer.dense or 0 for layer in layers)
+    if metric == "volumes":
+        inputs = report.graph.inputs.values() if whole else ()
+        return sum(value.shape.values for value in inputs) + sum(layer.values for layer in layers if is_volume(layer))
+    return totals(layers)[metric].low
 
 
 def _report(spec: Spec, claim: Claim, known: dict[str, Report], wrong: list[Diagnostic]) -> Report | None:

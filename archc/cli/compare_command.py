@@ -15,11 +15,10 @@ import json
 import sys
 from pathlib import Path
 
-from archc.analysis.cost import analyze
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.cli.files import write_whole
 from archc.table import to_csv, to_markdown, to_terminal
-from archc.zoo import Entry, accurate, comparison, history, summary
+from archc.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +39,9 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "markdown":
         print(to_markdown(comparison(entries)))
     elif not (args.all and args.plot):
-        print(to_terminal(comparison(entries), width(), colored(sys.stdout)))
+        table = comparison(entries)
+        table.notes += sources(entries)
+        print(to_terminal(table, width(), colored(sys.stdout)))
     return _plot(entries, args.plot) if args.plot else 0
 
 
@@ -51,7 +52,7 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
         graph = usable(model)
         if graph is None or model.spec is None:
             return None
-        entries.append(Entry(graph.name, model.spec, analyze(graph.deployed())))
+        entries.append(analyzed(graph.name, model.spec, graph))
     if args.all:
         entries += [entry for entry in history() if entry.name not in {one.name for one in entries}]
     if not entries:
@@ -61,14 +62,13 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
 
 
 def _plot(entries: list[Entry], name: str) -> int:
-    from archc.draw.charts import Bubble, ChartError, bubbles
+    from archc.draw.charts import ChartError, bubbles
 
-    known = accurate(entries)
-    others = [entry.name for entry in entries if entry.name not in {entry.name for entry, _ in known}]
-    if not known:
+    points = plotted(entries)
+    others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
+    if not points:
         print("archc: none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec", file=sys.stderr)
         return 2
-    points = [Bubble(entry.name, entry.report.macs, entry.report.parameters, top1, entry.paper.title) for entry, top1 in known]
     try:
         picture = bubbles(points, Path(name).suffix[1:].lower())
     except ChartError as error:

@@ -80,14 +80,12 @@ def _zoo() -> int:
 
 def _pictures(folder: Path) -> int:
     from archc.cli.files import write_whole
-    from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
-    from archc.zoo import accurate, challenge, history
+    from archc.draw.charts import Bar, ChartError, bubbles, timeline
+    from archc.zoo import challenge, history, plotted
 
-    known = accurate(history())
-    points = [Bubble(entry.name, entry.report.macs, entry.report.parameters, top1, entry.paper.title) for entry, top1 in known]
     bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]
     try:
-        pictures = {"zoo.svg": bubbles(points, "svg"), "ilsvrc.svg": timeline(bars, "svg")}
+        pictures = {"zoo.svg": bubbles(plotted(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
     except ChartError as error:
         print(f"archc: {error}", file=sys.stderr)
         return 2

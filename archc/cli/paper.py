@@ -7,14 +7,22 @@ import json
 import sys
 from textwrap import fill
 
-from archc.analysis.published import DIFFERS, QUOTED, Comparison, compare
+from archc.analysis.published import CUT, DIFFERS, QUOTED, Comparison, compare
 from archc.cli.common import colored, show, width
-from archc.language.citation import PAPER
+from archc.language.citation import PAPER, in_bytes
 from archc.language.spec import Spec
 from archc.table import Column, Table, to_terminal
 from archc.text.diagnostics import printable
 
-NAMES = {"macs": "MACs", "flops": "FLOPs", "top1": "top-1 %", "top5": "top-5 %"}
+NAMES = {
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "top1": "top-1 %",
+    "top5": "top-5 %",
+    "top1_error": "top-1 error %",
+    "top5_error": "top-5 error %",
+    "dense": "if dense",
+}
 
 
 def explain_paper(args: argparse.Namespace, spec: Spec) -> int:
@@ -47,9 +55,10 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
                    Column("difference", "number"), Column("by")])  # fmt: skip
     for row in rows:
         claim = row.claim
-        told = [notes.setdefault(("", text), len(notes) + 1) for text in (claim.why, claim.note) if text]
+        reasons = (claim.why if row.verdict in (DIFFERS, CUT) else "", claim.note)
+        told = [notes.setdefault(("", text), len(notes) + 1) for text in reasons if text]
         marks = "".join(f" [{number}]" for number in told)
-        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), row.ours, _difference(row) + marks, claim.by])
+        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), _ours(row), _difference(row) + marks, claim.by])
     if not any(row[1] for row in table.rows):
         table.columns.pop(1)
         for cells in table.rows:
@@ -60,6 +69,10 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
 
 def _printed(row: Comparison) -> str:
     return f"{row.printed:,}" if isinstance(row.printed, int) else str(row.printed)
+
+
+def _ours(row: Comparison) -> int | str | None:
+    return f"{row.ours:,} B" if in_bytes(row.printed) else row.ours
 
 
 def _what(row: Comparison) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,13 +17,17 @@ class ChartError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bubble:
-    """One network: MACs and parameters of one image, accuracy in %. Bubbles of one `group` have one color."""
+    """One network: MACs and parameters of one image, accuracy in %. Bubbles of one `group` have one color.
+
+    `source` says whose accuracy it is. Where a chart has several, those of all but the most frequent are rings.
+    """
 
     name: str
     macs: int
     parameters: int
     accuracy: float
     group: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +45,22 @@ def bubbles(points: Sequence[Bubble], form: str) -> bytes:
     largest = max(point.parameters for point in points)
     groups = list(dict.fromkeys(point.group for point in points))
     colors = _colors(len(groups))
+    sources = [source for source, _ in Counter(point.source for point in points).most_common()]
     for point in sorted(points, key=lambda point: -point.parameters):
         size = 12 + 1800 * point.parameters / largest
         color = colors[groups.index(point.group)]
-        axes.scatter(point.macs / 1e9, point.accuracy, s=size, color=color, alpha=0.55, edgecolors="white", linewidths=0.8, zorder=2)
+        look = {"color": color, "alpha": 0.55, "edgecolors": "white", "linewidths": 0.8}
+        if point.source != sources[0]:
+            look = {"facecolors": "none", "edgecolors": color, "linewidths": 1.6}
+        axes.scatter(point.macs / 1e9, point.accuracy, s=size, zorder=2, **look)
     axes.set_xscale("log")
     axes.margins(0.12, 0.1)
     axes.set_xlabel("MACs of one image, billions")
     axes.set_ylabel("top-1 accuracy on ImageNet, %")
     axes.set_title(f"area: parameters (the largest {largest / 1e6:,.0f} million)", fontsize=9, color=GREY, loc="right")
+    if any(sources):
+        marks = [f"{'ring' if i else 'disc'}: {source}" for i, source in enumerate(sources) if source]
+        axes.set_title(_plain(f"accuracy, {', '.join(marks)}"), fontsize=9, color=GREY, loc="left")
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(True, which="major", color="#e5e5e5", linewidth=0.8, zorder=0)
     _label(figure, axes, [(point.name, point.macs / 1e9, point.accuracy) for point in points])

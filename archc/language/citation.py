@@ -25,10 +25,16 @@ COUNTED = {  # worked out from the network
     "flops": "floating-point operations",
     "activations": "values of all outputs, views not counted",
 }
+PRINTED = {  # worked out as well, but nothing that a spec would promise
+    "volumes": "values of the rows of `archc analyze --view lecture`: the input, and layers with weights or another size",
+    "dense": "parameters of a fully-connected layer in the place of a convolution",
+}
 ACCURACY = {"top1": "accuracy of the first guess, %", "top5": "how often the class is among five guesses, %"}
+ERRORS = {"top1_error": "100 - top1, where the error was printed", "top5_error": "100 - top5, where the error was printed"}
+FIGURES = {**COUNTED, **PRINTED, **ACCURACY, **ERRORS}
+STORED = ("parameters", "weights", "biases", "activations", "volumes")  # what may be printed in bytes
 CLAIM = {
-    **COUNTED,
-    **ACCURACY,
+    **FIGURES,
     "by": "who printed it, and where",
     "of": "the layer or part, or several, that it is about; the whole network unless given",
     "only": "a kind of layer, if no other is counted",
@@ -37,7 +43,8 @@ CLAIM = {
     "why": "why our figure does not round to the printed one",
 }
 _EXAMPLE = 'published: [{macs: 3.8G, by: "paper, table 1"}]'
-FIGURE = re.compile(r"(?P<digits>[0-9][0-9,_]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?)\s*\Z")
+FIGURE = re.compile(r"(?P<digits>[0-9][0-9,_]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?|(?P<bytes>[kKmMgG]i?B))\s*\Z")
+VALUE_BYTES = 4  # of a value that was printed in bytes: float32
 
 
 @dataclass(slots=True)
@@ -106,7 +113,7 @@ def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
     claim = Claim(tree.span)
     for key, value in tree.items:
         name = str(key.value)
-        if name in COUNTED or name in ACCURACY:
+        if name in FIGURES:
             _read_figure(claim, name, value, diagnostics)
         elif name == "of":
             parts = value.items if isinstance(value, t.Sequence) else [value]
@@ -120,7 +127,7 @@ def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
             setattr(claim, name, _text(name, value, diagnostics))
     keys = {str(key.value) for key, _ in tree.items}
     if keys <= {"by", "of", "only", "set", "note", "why"} and not tree.broken:
-        diagnostics.error("A204", tree.span, "no figure", f"there are {', '.join((*COUNTED, *ACCURACY))}")
+        diagnostics.error("A204", tree.span, "no figure", f"there are {', '.join(FIGURES)}")
     if "by" not in keys and not tree.broken:
         diagnostics.error("A204", tree.span, "nobody printed it", 'add by: "paper, table 1"')
     return claim
@@ -130,10 +137,12 @@ def _read_figure(claim: Claim, name: str, value: t.Tree, diagnostics: Diagnostic
     number = _number(value)
     if number is not None:
         claim.figures[name] = number
-    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and FIGURE.match(value.value):
+    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (match := FIGURE.match(value.value)):
         claim.figures[name] = value.value
+        if match["bytes"] and name not in STORED:
+            diagnostics.error("A402", value.span, f"{name} is not measured in bytes", f"bytes are of {', '.join(STORED)}")
     else:
-        hint = "76.13" if name in ACCURACY else "a number, or a text such as 3.8G"
+        hint = "76.13" if name in (*ACCURACY, *ERRORS) else "a number, or a text such as 3.8G"
         diagnostics.error("A402", value.span, f"{name} is no figure", hint)
 
 
@@ -151,14 +160,22 @@ def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
     return ""
 
 
+def in_bytes(figure: int | float | str) -> bool:
+    """Whether a figure was printed in bytes, as 552MB."""
+    match = FIGURE.match(figure) if isinstance(figure, str) else None
+    return match is not None and match["bytes"] is not None
+
+
 def leading(figure: int | float | str) -> tuple[float, float]:
-    """What a printed figure stands for: its value, and half of a unit of its last digit (0 where it is exact)."""
+    """What a printed figure stands for: its value (or bytes), and half of a unit of its last digit (0 where it is exact)."""
     if isinstance(figure, int):
         return figure, 0
     match = FIGURE.match(figure if isinstance(figure, str) else repr(figure))
     assert match is not None
     digits = match["digits"].replace(",", "").replace("_", "")
-    scale = 10 ** {"": 0, "k": 3, "m": 6, "g": 9, "b": 9, "t": 12}[match["unit"].lower()]
+    power = {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}
+    unit = match["unit"].lower()
+    scale = {"i": 1024}.get(unit[1:2], 1000) ** power[unit[:1]]
     places = len(digits.partition(".")[2])
     exact = scale == 1 and not places
     return float(digits) * scale, 0 if exact else scale * 10.0**-places / 2

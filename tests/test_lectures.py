@@ -15,9 +15,12 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.cost import Layer, Report, totals
+from archc.analysis.accounts import activations_from_volumes, saved_from_activations
+from archc.analysis.cost import Layer, Report, analyze, totals
+from archc.analysis.saved import saved
+from archc.analysis.training_step import step_work
 from archc.cli.main import main
-from archc.compiler import compile_spec
+from archc.compiler import compile_spec, compile_text
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"
@@ -387,7 +390,7 @@ def test_the_figures_of_the_page(words: str, parameters: int, macs: int) -> None
 
 def test_the_page_has_all_its_figures() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    assert len(commands()) == page.count("```console") == 5
+    assert len(commands()) == page.count("```console") == 6
     assert len(rows_of_figures()) == sum(line.startswith("|") and "`" in line for line in page.splitlines()) == 24
 
 
@@ -406,3 +409,67 @@ def test_the_table_of_the_state_of_the_art(row: dict[str, str]) -> None:
     assert spec is not None
     claimed = [claim for claim in spec.published if claim.figures.get("parameters") == row["printed"]]
     assert claimed and bool(row["why"]) == all(claim.why or claim.of for claim in claimed)  # `of`: without the classifier
+
+
+# What the table's totals mean
+
+
+def test_lenet5_with_biases(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", "lenet5", "--view", "lecture", "--biases"]) == 0
+    printed = re.findall(r"^(?:CONV|FC).*= ([\d,]+)$", capsys.readouterr().out, re.MULTILINE)
+    assert printed == [f"{int(row['parameters']):,}" for row in table("lenet5_rows") if int(row["parameters"])]
+
+
+@pytest.mark.parametrize(("optimizer", "factor"), [("sgd", 2), ("momentum", 3), ("adam", 4)])
+def test_training_multiplies_the_table(optimizer: str, factor: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """The lectures' x 2 for plain SGD and x 4 for Adam on weights, x 2 on volumes."""
+    assert main(["analyze", "vgg16", "--view", "lecture", "--optimizer", optimizer, "--batch", "10", "--dtype", "bf16"]) == 0
+    out = capsys.readouterr().out
+    told = re.search(rf"x {factor} with {optimizer} .* = ([\d.]+) (MB|GB), biases included", out)
+    assert told is not None
+    assert float(told[1]) * {"MB": 1e6, "GB": 1e9}[told[2]] == pytest.approx(factor * 2 * 138_357_544, rel=0.005)  # as printed
+    assert f"x 10 images x 2 for the gradients in backward = {2 * 10 * 2 * 15_237_608 / 1e6:.1f} MB" in out
+
+
+@pytest.mark.parametrize("spec", ["lenet5", "vgg16", "resnet18", "googlenet", "densenet121", "vit_b16", "unet", "mobilenet_v2"])
+def test_three_totals_explain_one_another(spec: str) -> None:
+    for batch in (1, 3):
+        graph = compile_spec(spec).graph
+        assert graph is not None
+        found = analyze(graph, batch)
+        assert sum(term.amount for term in activations_from_volumes(found)) == found.activations
+        terms = saved_from_activations(found)
+        assert terms[0].amount == found.memory.activations
+        assert sum(term.amount for term in terms) == saved(graph, batch).total
+
+
+@pytest.mark.parametrize("spec", ["lenet5", "resnet18", "googlenet", "vit_b16", "unet", "lambda_resnet26t", "bit_resnet50x1"])
+def test_a_step_has_the_flops_that_torch_counts(spec: str) -> None:
+    """Grouped convolutions are left out: PyTorch 2.13 counts the gradient of their weights as if there were one group."""
+    torch = pytest.importorskip("torch")
+    from torch.utils.flop_counter import FlopCounterMode
+
+    graph = compile_spec(spec).graph
+    assert graph is not None
+    flops = step_work(graph).to_dict()["flops"]
+    net = archc.build(spec, device="cpu").to("meta").train()
+    inputs = [torch.empty(2, *value.shape, device="meta") for value in graph.inputs.values()]
+    with FlopCounterMode(display=False) as there:
+        outputs = net(*inputs)
+    outputs = list(outputs.values()) if isinstance(outputs, dict) else [outputs]
+    with FlopCounterMode(display=False) as back:
+        sum(one.sum() for one in outputs).backward()
+    assert (there.get_total_flops(), back.get_total_flops()) == (2 * flops["forward"], 2 * flops["backward"])
+
+
+def test_a_depthwise_layer_costs_as_much_again_for_each_gradient() -> None:
+    """By hand, where PyTorch's counter is wrong: 4 channels, 3x3 taps, 6x6 positions; the second layer alone has an input to reach."""
+    graph = compile_text(
+        "input: [4, 8, 8]\nlayers: [{conv: {channels: 4, kernel: 3, padding: 1, groups: 4}}, {conv: {channels: 4, kernel: 3, groups: 4}}]"
+    ).graph
+    assert graph is not None
+    assert step_work(graph).to_dict()["macs"] == {
+        "forward": 4 * 9 * (64 + 36),
+        "backward": 4 * 9 * (64 + 2 * 36),
+        "step": 4 * 9 * (2 * 64 + 3 * 36),
+    }

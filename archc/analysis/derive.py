@@ -31,10 +31,7 @@ def derive(layer: Layer, before: Field | None = None) -> list[Step]:
     """The derivation of each figure of a layer. `before` is the receptive field of its first input."""
     facts = _tracked_facts(layer.node)
     steps = _shape_steps(layer.node, facts)
-    for role, what in (("weight", "weights"), ("bias", "biases"), ("buffer", "buffers")):
-        sizes = [product(weight.shape) for weight in facts.owned if weight.role == role]
-        if sizes:
-            steps.append(_step(what, _sum(sizes)))
+    steps += _weight_steps(facts)
     if isinstance(facts.macs, int) and facts.macs:
         steps.append(_step("MACs", facts.macs))
     steps += _work_steps(facts)
@@ -99,6 +96,20 @@ def _shape_steps(node: Node, facts: Facts) -> list[Step]:
     for name, size in zip(names, shape, strict=True):
         if isinstance(size, Tracked) and size.symbols not in handed_on:
             steps.append(_step(size.symbols if size.parent is not None else name + "'", size))
+    return steps
+
+
+def _weight_steps(facts: Facts) -> list[Step]:
+    steps, learned = [], {}
+    for role, what in (("weight", "weights"), ("bias", "biases"), ("buffer", "buffers")):
+        sizes = [product(weight.shape) for weight in facts.owned if weight.role == role]
+        if sizes:
+            steps.append(_step(what, _sum(sizes)))
+            if role != "buffer":
+                learned[what] = int(_sum(sizes))
+    if len(learned) > 1:
+        told = " + ".join(f"{size:,}" for size in learned.values())
+        steps.insert(2, Step("parameters", " + ".join(learned), told, f"{sum(learned.values()):,}"))
     return steps
 
 

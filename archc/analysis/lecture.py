@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.cost import Layer, Report
+from archc.analysis.memory import DTYPES
 from archc.graph import Node, Value
 from archc.shape import Shape, product
 
@@ -10,30 +11,59 @@ HIDDEN = ("flatten", "dropout", "identity", "tokens")  # lectures show what has 
 SHOWN = ("maxpool", "avgpool", "lrn", "softmax")
 
 
-def lecture_lines(report: Report) -> list[str]:
-    """The rows of the table, and its totals: values and weights, biases apart, as lectures count."""
+def lecture_lines(report: Report, biases: bool = False) -> list[str]:
+    """The rows of the table, and its totals. Lectures count weights, biases apart; with `biases` a row has both.
+
+    The totals are for the report's batch, dtype and optimizer.
+    """
     graph = report.graph
     rows = [("INPUT", _volume(value.shape), _rounded(value.shape.values), "0") for value in graph.inputs.values()]
     shown = [layer for layer in report.layers if is_volume(layer)]
-    rows += [(_title(layer), _volume(layer.output_shape), _rounded(layer.values), _weights(layer)) for layer in shown]
+    rows += [(_title(layer), _volume(layer.output_shape), _rounded(layer.values), _weights(layer, biases)) for layer in shown]
     wide = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
         f"{(title + ':').ljust(wide[0] + 1)} {volume.ljust(wide[1])} = {values.rjust(wide[2])}   {weights}"
         for title, volume, values, weights in rows
     ]
     values = sum(v.shape.values for v in graph.inputs.values()) + sum(layer.values for layer in shown)
-    weights = report.weights
-    lines += [
-        "",
-        f"TOTAL values:  {values:,} = {_rounded(values, 3)} x 4 bytes = {_bytes(4 * values)} an image, forward alone",
-        f"TOTAL weights: {weights:,} = {_rounded(weights, 3)} x 4 bytes = {_bytes(4 * weights)};"
-        f" with {report.biases:,} biases {report.parameters:,}",
-    ]
+    return [*lines, "", *_volume_totals(report, values), *_weight_totals(report, biases)]
+
+
+def _volume_totals(report: Report, values: int) -> list[str]:
+    memory = report.memory
+    size = DTYPES[memory.dtype]
+    lines = [f"TOTAL values:  {values:,} = {_rounded(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
+    factors, whole = [], size * values
+    if memory.batch > 1:
+        factors.append(f"x {memory.batch} images")
+        whole *= memory.batch
+    if memory.optimizer:
+        factors.append("x 2 for the gradients in backward")
+        whole *= 2
+    return lines + ([f"               {' '.join(factors)} = {bytes_of(whole)}"] if factors else [])
+
+
+def _weight_totals(report: Report, biases: bool) -> list[str]:
+    memory = report.memory
+    size = DTYPES[memory.dtype]
+    counted, what = (report.parameters, "TOTAL params: ") if biases else (report.weights, "TOTAL weights:")
+    first = f"{what} {counted:,} = {_rounded(counted, 3)} x {size} bytes = {bytes_of(size * counted)}"
+    told = f"of them {report.biases:,} biases" if biases else f"with {report.biases:,} biases {report.parameters:,}"
+    lines = [f"{first}; {told}"]
+    if memory.optimizer:
+        whole = memory.parameters + memory.gradients + memory.optimizer_state
+        factor = f"{whole / memory.parameters:.2f}".removesuffix("0").removesuffix(".0") if memory.parameters else "1"
+        kept = "weights, gradients, state" if memory.optimizer_state else "weights, gradients"
+        lines.append(f"               x {factor} with {memory.optimizer} ({kept}) = {bytes_of(whole)}, biases included")
     return lines
 
 
-def _bytes(size: int) -> str:
-    return f"{size / 1e6:.1f} MB" if size >= 10**6 else f"{size / 1e3:.1f} KB"
+def bytes_of(size: int) -> str:
+    """Decimal, as lectures have it: `61.0 MB`."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB")):
+        if size >= unit:
+            return f"{size / unit:,.{2 if unit == 10**9 else 1}f} {name}"
+    return f"{size / 1e3:.1f} KB"
 
 
 def is_volume(layer: Layer) -> bool:
@@ -64,12 +94,13 @@ def _rounded(value: int, digits: int = 2) -> str:
     return str(value)
 
 
-def _weights(layer: Layer) -> str:
-    own = [w for w in layer.node.facts.owned if w.role == "weight"]
+def _weights(layer: Layer, biases: bool) -> str:
+    """`(5x5x6)x16 = 2,400`, or with biases `(5x5x6)x16 + 16 = 2,416`."""
+    own = [w for w in layer.node.facts.owned if w.role == "weight" or (biases and w.role == "bias")]
     if not own or layer.node.shared is not None:
         return "0"
     texts = [_product(layer.node, tuple(weight.shape)) for weight in own]
-    return f"{' + '.join(texts)} = {layer.weights.low:,}"
+    return f"{' + '.join(texts)} = {(layer.parameters if biases else layer.weights).low:,}"
 
 
 def _product(node: Node, shape: tuple[int, ...]) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from archc.analysis.count import count, flops
+from archc.analysis.count import Count, count, flops
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import POINT, VIEW, Reach, Work
 from archc.shape import product
@@ -70,8 +70,18 @@ def backward(node: Node, batch: int, size: int, wanted: set[Value]) -> Amount:
         moved += sum(touched(node, value) for value in _read(node))
     elif facts.reach == POINT:
         moved += _kept(node, wanted)
-    factors = (bool(inputs) + bool(learned)) if learned else len(inputs)
-    return Amount(2 * count(facts.macs).low * factors * batch, (moved * batch + weights) * size, weights * size)
+    return Amount(2 * backward_macs(node, wanted).low * batch, (moved * batch + weights) * size, weights * size)
+
+
+def backward_macs(node: Node, wanted: set[Value]) -> Count:
+    """MACs of one image in backward: those of forward for the gradient of the inputs, where one is wanted, and for that of the weights.
+
+    A product of two inputs has them for each factor whose gradient is wanted.
+    """
+    inputs = [value for value in _read(node) if value in wanted]
+    factors = bool(inputs) + 1 if _owned(node, False) else len(inputs)
+    forward = count(node.facts.macs)
+    return Count(factors * forward.low, None if forward.high is None and factors else factors * (forward.high or 0))
 
 
 def wanted_gradients(graph: Graph) -> set[Value]:

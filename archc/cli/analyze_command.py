@@ -11,10 +11,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from textwrap import fill
 
 from archc.analysis.cost import Report, analyze
+from archc.analysis.count import Count
 from archc.analysis.memory import DTYPES, OPTIMIZERS, dtype_name
 from archc.analysis.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.training_step import step_work
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.compiler import Model
 from archc.graph import Graph
@@ -34,8 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block")
     parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
+    parser.add_argument("--biases", action="store_true", help="in the lecture's table: count biases with the weights")
     parser.add_argument("--as", dest="tool", metavar="TOOL", help=f"what that tool would print, and why it differs: {_TOOLS}")
-    parser.add_argument("--training", action="store_true", help="count what is there in training alone, too")
+    parser.add_argument("--training", action="store_true", help="what is there in training alone, too, and the FLOPs of a step")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
@@ -70,17 +74,21 @@ def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[
         return
     report = analyze(graph, args.batch, args.dtype, args.optimizer)
     if args.format == "json":
-        found.append(report.to_dict())
+        found.append(report.to_dict() | ({"training_step": step_work(graph).to_dict()} if args.training else {}))
     elif args.view == "lecture":
+        from archc.analysis.accounts import account_lines
         from archc.analysis.lecture import lecture_lines
 
-        print("\n".join([*_header(model, graph), *map(printable, lecture_lines(report))]))
+        print("\n".join([*_header(model, graph), *map(printable, lecture_lines(report, args.biases)), ""]))
+        print("\n".join(fill(printable(line), width() or 100, subsequent_indent="  ") for line in account_lines(report)))
     else:
         _print_table(args, model, report)
 
 
 def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None:
     table = build_table(rows_of(args, report), report, len(model.graph.nodes) - len(report.layers) if model.graph else 0)
+    if args.training:
+        table.notes.append(_step_line(report))
     if args.format == "csv":
         print(to_csv(table))
     elif args.format == "markdown":
@@ -177,6 +185,15 @@ def _summary(report: Report, left_out: int) -> list[str]:
     if open_ended:
         lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
     return lines
+
+
+def _step_line(report: Report) -> str:
+    """What a training step computes."""
+    work, batch = step_work(report.graph), report.memory.batch
+    counts = [Count(2 * one.low, None if one.high is None else 2 * one.high) for one in (work.forward, work.backward, work.step)]
+    forward, backward, step = (cell_text(one, "count", True) for one in counts)
+    whole = f", {cell_text(Count(batch * counts[2].low, counts[2].high and batch * counts[2].high), 'count', True)} for {batch}"
+    return f"step         FLOPs an image at 2 a MAC: forward {forward}, backward {backward}, both {step}{whole if batch > 1 else ''}"
 
 
 def _positive(text: str) -> int:

@@ -14,6 +14,7 @@ import sys
 from fnmatch import fnmatchcase
 from textwrap import fill
 
+from archc.analysis.accounts import account_lines
 from archc.analysis.cost import Layer, Report, analyze
 from archc.analysis.definitions import DEFINITIONS
 from archc.analysis.derive import Step, derive
@@ -131,5 +132,6 @@ def _totals(report: Report) -> str:
     table.totals.append(["total", len(report.layers), counts["parameters"], counts["macs"], counts["flops"], counts["activations"]])
     room = width() or 100
     meanings = [fill(f"{name}: {text}", room, subsequent_indent="  ") for name, text in DEFINITIONS.items()]
+    accounts = [fill(printable(line), room, subsequent_indent="  ") for line in account_lines(report)]
     head = f"{report.name}: {cell_text(counts['parameters'], 'count')} parameters, {cell_text(counts['macs'], 'count')} MACs"
-    return "\n".join([printable(head), "", to_terminal(table, width()), "", *meanings])
+    return "\n".join([printable(head), "", to_terminal(table, width()), "", *accounts, "", *meanings])

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "archc"
 FLOORS = {
     **dict.fromkeys(("text", "shape", "tracked", "growing"), 0),
-    **dict.fromkeys(("signature", "table"), 1),
+    **dict.fromkeys(("signature", "table", "aliases"), 1),
     **dict.fromkeys(("language", "ops", "initial", "recipe"), 2),
     **dict.fromkeys(("graph", "devices"), 3),
     **dict.fromkeys(("elaborate", "checkpointing", "data"), 4),

@@ -176,7 +176,7 @@ def test_check_for_programs(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(BROKEN)
     (found,) = json.loads(run("check", str(path), "--format", "json")[1])
-    assert (found["code"], found["line"], found["column"], found["hint"]) == ("A301", 2, 10, 'did you mean "conv" or "mbconv"?')
+    assert (found["code"], found["line"], found["column"], found["hint"]) == ("A301", 2, 10, 'did you mean "conv"?')
     assert run("check", str(path), "--format", "github")[1].startswith(f"::error file={path},line=2,col=10,title=A301::no layer")
     sarif = json.loads(run("check", str(path), "--format", "sarif")[1])
     (result,) = sarif["runs"][0]["results"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archc.elaborate.hints import beside, explained, meant
+from archc.elaborate.hints import explained, meant
 from archc.elaborate.state import Closure, Context, Run
+from archc.elaborate.unknown import suggest_argument
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, written
 from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
-from archc.text.suggest import did_you_mean
 
 Trees = dict[str, t.Tree]
 Instead = Callable[[Any], str | None]
@@ -34,14 +34,13 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
         return {main.name: tree}
     found: Trees = {}
     good = not tree.broken
+    given = [str(key.value) for key, _ in tree.items]
     for key, value in tree.items:
         if key.value in signature.params:
             found[str(key.value)] = value
         else:
             good = False
-            known = list(signature.params)
-            hint = beside(str(key.value), entry.kind) or did_you_mean(str(key.value), known)
-            hint = hint or (f"it takes {', '.join(known)}" if known else "it takes none")
+            hint = suggest_argument(run, entry, entry.kind, key, value, given, signature, context)
             run.error("A302", key.span, f'{what} has no argument "{key.value}"', hint, context.place)
     if not good:  # the others are checked all the same
         bound(run, entry, Signature({name: signature.params[name] for name in found}), found, {}, what, context)
@@ -171,9 +170,9 @@ def preset_of(run: Run, kind: str, signature: Signature) -> dict[str, Any]:
         for key, tree in run.spec.defaults[kind][1].items:
             name = str(key.value)
             if name not in signature.params:
-                hint = beside(name, kind) or did_you_mean(name, signature.params)
-                hint = hint or f"it takes {', '.join(signature.params) or 'none'}"
-                run.error("A302", key.span, f'{kind} has no argument "{name}"', hint)
+                given = [str(other.value) for other, _ in run.spec.defaults[kind][1].items]
+                suggested = suggest_argument(run, None, kind, key, tree, given, signature, None)
+                run.error("A302", key.span, f'{kind} has no argument "{name}"', suggested)
                 continue
             value = argument(run, tree, signature.params[name], context)
             if value is not MISSING:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from archc.elaborate.blocks import apply_block, find_block, ships
-from archc.elaborate.hints import explained, meant, misplaced
+from archc.elaborate.hints import explained, meant
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
-from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number, suggest_kind
+from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number
 from archc.elaborate.references import resolve_from
 from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
 from archc.elaborate.sharing import apply_share
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
+from archc.elaborate.unknown import suggest_kind
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
@@ -212,7 +213,7 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
         return apply_block(run, block, entry, name, context, inputs)
     if op is None:
         if not run.spec.no_blocks:
-            hint = misplaced(run, entry, context) or suggest_kind(run, kind)
+            hint = suggest_kind(run, entry, context)
             run.error("A301", entry.kind_span, f'no layer or block is called "{kind}"', hint, context.place)
         if name is not None:
             register(run, context, name, Ref((UNKNOWN,), entry.kind_span, weak=True))

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from archc.elaborate.naming import is_kind
-from archc.elaborate.state import Context, Run
-from archc.language.entries import MODIFIERS, Entry
+from archc.elaborate.state import Context
 from archc.language.expression import Expression
 from archc.language.functions import FUNCTIONS, Axes, ExpressionError, instead
 from archc.language.values import Mistake
@@ -60,15 +58,6 @@ def explained(mistake: Mistake, context: Context) -> Mistake:
     return mistake
 
 
-def beside(name: str, kind: str) -> str | None:
-    """A modifier among the arguments stands a level too low; a number is cut off by a comma."""
-    if name.endswith(")"):
-        return "a list is written [3, 3]"
-    if name.isdigit():
-        return "digits are grouped by _, as in 1_024"
-    return f"`{name}` stands beside {kind}: {{{name}: …, {kind}: …}}" if name in MODIFIERS else None
-
-
 def near_names(name: str, context: Context) -> str | None:
     """Why a name of a layer is not known."""
     if "," in name:
@@ -77,16 +66,4 @@ def near_names(name: str, context: Context) -> str | None:
         for key, _ in chain.entries:
             if key is not None and key.value == name:
                 return f"it stands on line {key.span.line}; only what stands before can be named"
-    return None
-
-
-def misplaced(run: Run, entry: Entry, context: Context) -> str | None:
-    """A name where a layer should stand: of a value, or of a chain's first layer."""
-    if entry.kind == "input":
-        return "`identity` passes the input of a branch on; elsewhere, take it with `from: input`"
-    if is_visible(entry.kind, context):
-        return f'"{entry.kind}" is a value, not a layer: take it with `from: {entry.kind}`'
-    argument = entry.argument
-    if isinstance(argument, t.Mapping) and argument.items and is_kind(run, str(argument.items[0][0].value)):
-        return f"a chain of named layers is {{layers: {{{entry.kind}: …}}}}"
     return None

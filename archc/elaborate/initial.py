@@ -13,6 +13,7 @@ from archc.elaborate.blocks import find_block
 from archc.elaborate.layers import facts_of
 from archc.elaborate.naming import find_offered
 from archc.elaborate.state import Run, Stop
+from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
 from archc.initial import INITIALIZERS, SYNONYMS, InitRule
 from archc.language.entries import Entry
@@ -253,7 +254,7 @@ def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
         operators = [f"{op}.{name}" for (op, name), found in tensors.of_op.items() if name and is_learned(tensors.all[found[0]])]
         run.error("A303", span, f'no tensor is called "{text}"', did_you_mean(text, [*operators, *names]) or such_as(names))
     else:
-        hint = did_you_mean(text, [*OPERATORS, *names]) or such_as(names)
+        hint = did_you_mean(text, names) or suggest_layer(run, text) or such_as(names)
         run.error("A301", span, f'no operator or tensor is called "{text}"', hint)
 
 

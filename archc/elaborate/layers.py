@@ -6,6 +6,7 @@ from typing import Any
 
 from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
 from archc.elaborate.state import MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
+from archc.elaborate.unknown import suggest_for_inputs
 from archc.graph import Node, Written
 from archc.language.entries import Entry
 from archc.ops.facts import Facts
@@ -22,6 +23,9 @@ def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: V
     if trees is None:
         return (UNKNOWN,), None
     preset = preset_of(run, op.name, op.signature)
+    if op.most_inputs == 1 and len(inputs) == 2 and (hint := suggest_for_inputs(op.name, len(inputs))) is not None:
+        run.error("A502", entry.kind_span, f"{op.name} takes 1 input; this is given 2", hint, context.place)
+        return (UNKNOWN,), None
     args = bound(run, entry, op.signature, trees, preset, op.name, context, _instead(op, inputs))
     if args is None or UNKNOWN in inputs:
         return (UNKNOWN,), None

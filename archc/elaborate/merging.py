@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from archc.elaborate import chains
-from archc.elaborate.hints import beside
+from archc.elaborate.hints import is_visible
 from archc.elaborate.layers import apply, register
 from archc.elaborate.naming import check_name, enter, leave
 from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
-from archc.language.entries import Entry
+from archc.elaborate.unknown import find_argument_hint
+from archc.language.entries import MODIFIERS, Entry
 from archc.language.values import Mistake, evaluate
 from archc.ops.registry import Op
 from archc.text import tree as t
-from archc.text.suggest import did_you_mean
 
 
 def has_branches(op: Op, argument: t.Tree | None) -> bool:
@@ -31,12 +31,13 @@ def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inp
             if key.value in op.signature.params:
                 trees[str(key.value)] = tree
                 continue
-            _check_branch(op, key, tree)
+            _check_branch(run, op, entry, key, tree, context)
             branch = check_name(str(evaluate(key, context.env)), key.span)
             key = t.Scalar(key.source, key.start, key.end, branch)
             merged.extend(chains.run_entry(run, tree, key, context, inputs))
     else:
         assert isinstance(entry.argument, t.Sequence)
+        _check_values(op, entry.argument, context)
         inner = enter(run, name, "", context, inputs, entry.kind_span)
         for tree in entry.argument.items:
             merged.extend(chains.run_entry(run, tree, None, inner, inputs))
@@ -46,10 +47,22 @@ def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inp
     return values
 
 
-def _check_branch(op: Op, key: t.Scalar, tree: t.Tree) -> None:
+def _check_values(op: Op, branches: t.Sequence, context: Context) -> None:
+    """Branches are layers; names of values alone are for `from`."""
+    names = [one.value for one in branches.items if isinstance(one, t.Scalar) and isinstance(one.value, str)]
+    if len(names) < 2 or len(names) < len(branches.items) or not all(is_visible(name, context) for name in names):
+        return
+    listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
+    message = f"{' and '.join(names[:2])}{' …' if len(names) > 2 else ''} are values, and branches are layers"
+    raise Mistake("A301", branches.span, message, f"write {{from: [{listed}], {op.name}: }}")
+
+
+def _check_branch(run: Run, op: Op, entry: Entry, key: t.Scalar, tree: t.Tree, context: Context) -> None:
     """What is no branch by its form is a misspelled argument, or a modifier a level too low."""
-    name = str(key.value)
-    plain = isinstance(tree, t.Scalar) and isinstance(tree.value, bool | int | float)
-    hint = beside(name, op.name) or (did_you_mean(name, op.signature.params) if plain else None)
+    if not (isinstance(tree, t.Scalar) and isinstance(tree.value, bool | int | float)) and key.value not in MODIFIERS:
+        return
+    assert isinstance(entry.argument, t.Mapping)
+    given = [str(other.value) for other, _ in entry.argument.items]
+    hint = find_argument_hint(run, entry, op.name, key, tree, given, op.signature, context)
     if hint is not None:
-        raise Mistake("A302", key.span, f'{op.name} has no argument "{name}"', hint)
+        raise Mistake("A302", key.span, f'{op.name} has no argument "{key.value}"', hint)

@@ -11,7 +11,6 @@ from archc.language.entries import GROUPS
 from archc.language.values import Mistake
 from archc.ops import OPERATORS, Op
 from archc.text.source import Span
-from archc.text.suggest import did_you_mean
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}\Z")
 
@@ -86,16 +85,6 @@ def is_kind(run: Run, kind: str) -> bool:
     return kind in GROUPS or kind in run.spec.blocks or OPERATORS.get(kind) is not None or kind in library.index()
 
 
-def suggest_kind(run: Run, kind: str) -> str | None:
-    """The nearest layer or block to a name that is none."""
-    if "\xa0" in kind:
-        return "it holds a character that only looks like a space"
-    if called := re.match(r"(\w+)\(", kind):
-        return f"arguments follow a colon: {{{called[1]}: …}}"
-    known = [*OPERATORS, *run.spec.blocks, *library.index(), *GROUPS]
-    return _SYNONYMS.get(kind.lower()) or did_you_mean(kind, known)
-
-
 def find_offered(kind: str, span: Span) -> Op | None:
     """An operator that an installed package offers under the name. Looked for last, since looking takes time."""
     if not kind.isidentifier():
@@ -106,23 +95,3 @@ def find_offered(kind: str, span: Span) -> Op | None:
         return find_installed(kind)
     except PluginError as error:
         raise Mistake("A705", span, str(error)) from None
-
-
-_SYNONYMS = {
-    name: f"here it is called {right}"
-    for right, names in {
-        "`linear`": ("dense", "fc", "fully_connected", "gemm"),
-        "`batchnorm`": ("bn", "batchnormalization", "batch_normalization"),
-        "`maxpool`": ("pool", "maxpooling", "maxpooling2d"),
-        "`global_avgpool`": ("gap", "globalaveragepooling2d", "global_average_pool"),
-        "`silu`": ("swish",),
-        "`concat`": ("cat", "concatenate", "route"),
-        "`conv_transpose`": ("deconv", "deconvolution", "convtranspose"),
-        "`conv` with `groups: depthwise`": ("depthwise_conv", "dwconv", "depthwiseconv2d"),
-        "`add` with a `skip: identity` branch": ("shortcut", "eltwise"),
-    }.items()
-    for name in names
-} | {
-    "sequential": "a chain is a list of entries, or `layers:`",
-    "activation": "an activation has its own name, as in `relu`",
-}

@@ -233,7 +233,8 @@ def _check_defaults(run: Run) -> None:
     """`defaults` of what does not exist, and of what nothing used (its arguments have not been looked at yet)."""
     from archc.elaborate.binding import preset_of
     from archc.elaborate.blocks import find_block
-    from archc.elaborate.naming import find_offered, suggest_kind
+    from archc.elaborate.naming import find_offered
+    from archc.elaborate.unknown import suggest_layer
     from archc.ops import OPERATORS
 
     for kind, (key, _) in run.spec.defaults.items():
@@ -244,6 +245,6 @@ def _check_defaults(run: Run) -> None:
         if found is None and run.spec.no_blocks:
             continue
         if found is None:
-            run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_kind(run, kind))
+            run.error("A301", key.span, f'no layer or block is called "{kind}"', suggest_layer(run, kind))
         else:
             preset_of(run, kind, found.signature)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from archc.elaborate.blocks import find_block
-from archc.elaborate.hints import beside
-from archc.elaborate.naming import suggest_kind
 from archc.elaborate.state import Run
+from archc.elaborate.unknown import suggest_argument, suggest_kind
 from archc.language.entries import GROUPS, Chain, Entry, read_entry
 from archc.ops import OPERATORS
 from archc.signature import Signature
 from archc.text import tree as t
-from archc.text.suggest import did_you_mean
 
 
 def check_unmet(run: Run) -> None:
@@ -29,17 +27,17 @@ def _check_chain(run: Run, chain: Chain) -> None:
         if entry.chain is not None:
             todo.extend(tree for _, tree in entry.chain.entries)
         elif entry not in run.met and entry.kind not in GROUPS and entry.kind != "null" and not entry.kind.startswith("$"):
-            todo.extend(_check_entry(run, entry))
+            todo.extend(_check_entry(run, entry, chain))
 
 
-def _check_entry(run: Run, entry: Entry) -> list[t.Tree]:
+def _check_entry(run: Run, entry: Entry, chain: Chain) -> list[t.Tree]:
     """The branches of an entry, to be checked in their turn."""
     block = find_block(run, entry.kind, own=True)
     op = OPERATORS.get(entry.kind) if block is None else None
     block = block or (find_block(run, entry.kind, own=False) if op is None else None)
     found = op or block
     if found is None and not run.spec.no_blocks:
-        run.error("A301", entry.kind_span, f'no layer or block is called "{entry.kind}"', suggest_kind(run, entry.kind))
+        run.error("A301", entry.kind_span, f'no layer or block is called "{entry.kind}"', suggest_kind(run, entry, None, chain))
     if found is None or (block is not None and block.broken):
         return []
     if op is not None and op.merges:
@@ -56,9 +54,8 @@ def _branches(signature: Signature, argument: t.Tree | None) -> list[t.Tree]:
 
 
 def _check_arguments(run: Run, entry: Entry, argument: t.Mapping, signature: Signature) -> None:
-    for key, _ in argument.items:
-        name = str(key.value)
-        if name not in signature.params:
-            known = ", ".join(signature.params) or "none"
-            hint = beside(name, entry.kind) or did_you_mean(name, signature.params) or f"it takes {known}"
-            run.error("A302", key.span, f'{entry.kind} has no argument "{name}"', hint)
+    given = [str(key.value) for key, _ in argument.items]
+    for key, value in argument.items:
+        if key.value not in signature.params:
+            hint = suggest_argument(run, entry, entry.kind, key, value, given, signature, None)
+            run.error("A302", key.span, f'{entry.kind} has no argument "{key.value}"', hint)

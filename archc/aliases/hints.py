@@ -1,0 +1,178 @@
+"""Hints for words of other frameworks, in the form that their reader would type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+
+from archc.aliases.arguments import Params, find_argument
+from archc.aliases.rewriting import Known, Rewritten, called, next_entry, rewrite, rewrite_call
+from archc.aliases.table import Absent, Alias, Note, find_layer, fold, table
+from archc.aliases.values import CONVERSIONS, as_written
+from archc.text import tree as t
+
+NEAR, NEAR_ELSEWHERE = 0.75, 0.85  # how alike a misspelled name must be to one of archc's, and to one of another framework's
+LONGEST = 40
+
+PLUGIN = "a plugin can add one: docs/writing-an-operator.md"
+_ABSENT = {
+    "recurrent": f"archc has no recurrent layers; {PLUGIN}",
+    "layer": f"archc has no such layer; {PLUGIN}",
+    "block": "archc has no such block; `blocks` in the spec can define it: docs/language.md",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Where an entry stands: under a name, in a list, or in neither, as a branch does; with modifiers beside it or without."""
+
+    key: str | None = None
+    listed: bool = False
+    modifiers: Mapping[str, str] | None = None
+
+
+def layer_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -> str | None:
+    """What to write for a layer under a name that archc does not have. None where the name is known of no framework."""
+    call = called(word)
+    if call is not None:
+        return _call_hint(*call, known, where)
+    layer = find_layer(word, known.kinds)
+    if layer is None:
+        return None
+    if isinstance(layer, Absent):
+        return _ABSENT[layer.sort]
+    if isinstance(layer, Note):
+        return layer.say
+    if isinstance(layer, Alias) and layer.kind in table().two_inputs and (where.modifiers or {}).get("from", "").count(",") == 1:
+        return table().two_inputs[layer.kind]
+    made = rewrite(word, layer, argument, known)
+    return _drawn(made, where) if made is not None else "an activation has its own name, as in `relu`"
+
+
+def named(word: str, known: Known) -> str | None:
+    """What a name alone means, where no arguments of a layer stand."""
+    layer = find_layer(word, known.kinds)
+    return f"here it is called `{layer.kind}`" if isinstance(layer, Alias) else None
+
+
+def _call_hint(name: str, given: list[tuple[str, str]], known: Known, where: Where) -> str | None:
+    """A call in Python's form."""
+    layer = Alias(name) if name in known.kinds else find_layer(name, known.kinds)
+    if isinstance(layer, Alias) and not layer.shown:
+        return _drawn(rewrite_call(name, layer, given, known), where)
+    return f"arguments follow a colon: {{{name}: …}}" if layer is None else layer_hint(name, None, known, where)
+
+
+def _drawn(made: Rewritten, where: Where) -> str:
+    """The remedy in the form in which the entry was written."""
+    notes = f" ({'; '.join(made.notes[:3])})" if made.notes else ""
+    if not made.after:
+        return f"write {_with_modifiers(made.text, where)}{notes}"
+    return f"write {_entries(made.text, made.after, where)}{notes}"
+
+
+def _entries(first: str, after: Sequence[str], where: Where) -> str:
+    """Several entries in place of one."""
+    if where.modifiers:
+        return _with_modifiers(f"{{layers: [{', '.join([first, *after])}]}}", where)
+    many = {2: "two", 3: "three"}.get(1 + len(after), "several")
+    if where.listed:
+        return f"{many} entries, " + " and ".join(f"- {one}" for one in [first, *after])
+    if where.key is not None and where.key.isidentifier():
+        return f"{many} entries, " + " and ".join([f"{where.key}: {first}", *(_named(where.key, one) for one in after)])
+    return f"a chain: [{', '.join([first, *after])}]"
+
+
+def _named(key: str, text: str) -> str:
+    kind = text.strip("{").partition(":")[0]
+    return f"{key}_{kind}: {text}"
+
+
+def _with_modifiers(text: str, where: Where) -> str:
+    """An entry with the modifiers that stand beside it."""
+    if not where.modifiers:
+        return text
+    beside = ", ".join(f"{name}: {as_written(value) or '…'}" for name, value in where.modifiers.items())
+    return f"{{{beside}, {text[1:]}" if text.startswith("{") else f"{{{beside}, {text}: }}"
+
+
+def argument_hint(kind: str, name: str, value: t.Tree, given: Sequence[str], known: Known, where: Where) -> str | None:
+    """What to write for an argument that a layer of archc has not. None where the word is known of no framework."""
+    params = known.params(kind)
+    says = find_argument(kind, name, params)
+    text = as_written(value.span.text)
+    if says.argument:
+        return _renamed(name, says.argument, says.by, text, given)
+    if says.inferred:
+        return "inferred from the input: leave it out"
+    if says.next is not None:
+        return _next_hint(says.next, text, known, where)
+    return says.say or None
+
+
+def _renamed(name: str, argument: str, by: str, text: str | None, given: Sequence[str]) -> str:
+    if argument in given:
+        return f"that is `{argument}`, which stands here already: leave it out"
+    batch = by in ("without_batch", "concat_axis")
+    converted = CONVERSIONS[by](text, name) if by and text is not None else text
+    if argument == "padding" and converted is not None:
+        converted = _padding(converted, given)
+    if converted is None:
+        return f"here it is called `{argument}`" + (", and does not count the batch's axis" if batch else "")
+    return f"write {argument}: {converted}" + (" (without the batch's axis)" if batch and converted != text else "")
+
+
+def _padding(text: str, given: Sequence[str]) -> str:
+    """A padding in other words; darknet's `pad: 1` beside `size` is half a window."""
+    word = text.strip("'\"").lower()
+    if word in ("same", "valid"):
+        return "same_upper" if word == "same" else "0"
+    return "same" if text == "1" and "size" in given else text
+
+
+def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:
+    """What is an entry of its own here: an activation, a normalization, a dropout."""
+    what = kind or "an activation"
+    entry = next_entry(kind, text, known)
+    if entry == "":
+        return f"{what} is an entry of its own: leave this out"
+    entry = entry or (f"{{{kind}: …}}" if kind in ("dropout", "maxpool") else kind or "relu")
+    if where.modifiers or not (where.listed or where.key):
+        return f"{what} is an entry of its own: a chain is [{{…}}, {entry}]"
+    drawn = f"- {entry}" if where.listed else _named(where.key, entry) if where.key and where.key.isidentifier() else entry
+    return f"{what} is an entry of its own, the next: {drawn}"
+
+
+def near_kind(word: str, known: Known, elsewhere: bool = True) -> str | None:
+    """A misspelled name: the nearest of archc's layers, or (`elsewhere`) of another framework's, if both begin alike."""
+    folded = fold(word)[:LONGEST]
+    own = {fold(kind): kind for kind in known.kinds}
+    best, score = "", 0.0
+    for one in dict.fromkeys((*own, *(table().layers if elsewhere else ()))):
+        if not _comparable(folded, one):
+            continue
+        ratio = SequenceMatcher(None, folded, one).ratio()
+        if ratio > score and ratio >= (NEAR if one in own else NEAR_ELSEWHERE):
+            best, score = one, ratio
+    if not best:
+        return None
+    if best in own:
+        return f'did you mean "{own[best]}"?'
+    layer = table().layers[best]
+    if isinstance(layer, Alias):
+        return f"here it is called `{layer.kind}`" if not layer.fixed and not layer.shown else None
+    return _ABSENT[layer.sort] if isinstance(layer, Absent) else layer.say if isinstance(layer, Note) else None
+
+
+def _comparable(wrong: str, right: str) -> bool:
+    """Whether one may be a slip of the other: of nearly its length, and with its first letter or all of its letters."""
+    return bool(wrong) and abs(len(wrong) - len(right)) <= 2 and (wrong[0] == right[0] or sorted(wrong) == sorted(right))
+
+
+def near_argument(name: str, params: Params) -> str | None:
+    """A misspelled argument."""
+    folded = fold(name)[:LONGEST]
+    ratios = {one: SequenceMatcher(None, folded, fold(one)).ratio() for one in params if _comparable(folded, fold(one))}
+    best = max(ratios, key=lambda one: ratios[one], default=None)
+    return f'did you mean "{best}"?' if best is not None and ratios[best] >= NEAR else None

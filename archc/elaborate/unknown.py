@@ -1,0 +1,139 @@
+"""What to write instead of a layer, or an argument of one, that there is not. The table of aliases is read here, and only then."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from archc.elaborate.hints import is_visible
+from archc.elaborate.naming import is_kind
+from archc.elaborate.state import Context, Run
+from archc.language import library
+from archc.language.entries import MODIFIERS, Chain, Entry
+from archc.ops import OPERATORS
+from archc.signature import Signature
+from archc.text import tree as t
+
+if TYPE_CHECKING:
+    from archc.aliases.hints import Where
+    from archc.aliases.rewriting import Known
+
+MOST_ENTRIES = 2000  # of a chain that are looked through for one
+
+
+def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain | None = None) -> str:
+    """What to write for a layer or block that there is not. The context is None where none was come by; then the chain is given."""
+    from archc.aliases import hints
+
+    kind = entry.kind
+    if "\xa0" in kind:
+        return "it holds a character that only looks like a space"
+    if (value := _value(entry, context)) is not None:
+        return value
+    known = _known(run)
+    told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
+    return told or _named_chain(run, entry) or hints.near_kind(kind, known) or f"`archc docs` lists the layers; {hints.PLUGIN}"
+
+
+def suggest_for_inputs(kind: str, count: int) -> str | None:
+    """What to write instead of a layer that is given more inputs than it takes."""
+    from archc.aliases.table import table
+
+    return table().two_inputs.get(kind) if count == 2 else None
+
+
+def suggest_layer(run: Run, name: str) -> str | None:
+    """What a name alone may have meant where a layer's name stands, as in `init` and `defaults`."""
+    from archc.aliases import hints
+
+    return hints.named(name, _known(run)) or hints.near_kind(name, _known(run), elsewhere=False)
+
+
+def suggest_argument(
+    run: Run, entry: Entry | None, kind: str, key: t.Scalar, value: t.Tree, given: list[str], signature: Signature, context: Context | None
+) -> str:
+    """What to write for an argument that a layer or block does not have."""
+    taken = ", ".join(signature.params)
+    found = find_argument_hint(run, entry, kind, key, value, given, signature, context)
+    return found or (f"it takes {taken}" if taken else "it takes none")
+
+
+def find_argument_hint(
+    run: Run, entry: Entry | None, kind: str, key: t.Scalar, value: t.Tree, given: list[str], signature: Signature, context: Context | None
+) -> str | None:
+    """As suggest_argument; None where the name is near to nothing and known of no framework."""
+    from archc.aliases import hints
+
+    name, taken = str(key.value), list(signature.params)
+    if (hint := _beside(name, kind, taken)) is not None:
+        return hint
+    where = _where(entry, _chains(context, None)) if entry is not None else hints.Where()
+    told = hints.argument_hint(kind, name, value, given, _known(run, kind, signature), where) if is_kind(run, kind) else None
+    return told or hints.near_argument(name, _params(signature))
+
+
+def _value(entry: Entry, context: Context | None) -> str | None:
+    """A name where a layer should stand, of a value."""
+    if entry.kind == "input" and context is not None and entry.argument is None:
+        return "`identity` passes the input of a branch on; elsewhere, take it with `from: input`"
+    bare = entry.argument is None or not isinstance(entry.argument, t.Mapping | t.Sequence)
+    if context is not None and bare and is_visible(entry.kind, context):
+        return f'"{entry.kind}" is a value, not a layer: take it with `from: {entry.kind}`'
+    return None
+
+
+def _named_chain(run: Run, entry: Entry) -> str | None:
+    """A chain whose name stands where a layer's should."""
+    argument = entry.argument
+    if isinstance(argument, t.Mapping) and argument.items and is_kind(run, str(argument.items[0][0].value)):
+        return f"a chain of named layers is {{layers: {{{entry.kind}: …}}}}"
+    return None
+
+
+def _beside(name: str, kind: str, taken: list[str]) -> str | None:
+    """What no argument's name is by its form; a modifier among the arguments, which stands a level too low."""
+    if name.endswith(")"):
+        return "a list is written [3, 3]"
+    if name.isdigit():
+        return "digits are grouped by _, as in 1_024"
+    if (pair := re.fullmatch(r"(\w+)\s*[= ]\s*(\S.{0,40})", name)) and pair[1] in taken:
+        return f"write {pair[1]}: {pair[2]}"
+    return f"`{name}` stands beside {kind}: {{{name}: …, {kind}: …}}" if name in MODIFIERS else None
+
+
+def _known(run: Run, kind: str = "", signature: Signature | None = None) -> Known:
+    """The layers and blocks of this spec, for the table of aliases."""
+    from archc.aliases.rewriting import Known
+
+    def params(name: str) -> dict[str, str]:
+        if name == kind and signature is not None:
+            return _params(signature)
+        block = run.spec.blocks.get(name)
+        op = OPERATORS.get(name) if block is None else None
+        block = library.find(name) if block is None and op is None else block
+        found = op or block
+        return _params(found.signature) if found is not None else {}
+
+    return Known((*OPERATORS, *run.spec.blocks, *library.index()), params)
+
+
+def _params(signature: Signature) -> dict[str, str]:
+    return {name: param.type.name + "!" * param.required for name, param in signature.params.items()}
+
+
+def _chains(context: Context | None, chain: Chain | None) -> list[Chain]:
+    if chain is not None:
+        return [chain]
+    return [*context.lookup.chains, *context.space.chains] if context is not None else []
+
+
+def _where(entry: Entry, chains: list[Chain]) -> Where:
+    """Where an entry stands, as the remedy must stand there too."""
+    from archc.aliases.hints import Where
+
+    modifiers = {name: tree.span.text for name, tree in entry.modifiers.items()}
+    for chain in chains:
+        for key, tree in chain.entries[:MOST_ENTRIES]:
+            if tree is entry.tree:
+                return Where(str(key.value) if key is not None else None, key is None, modifiers)
+    return Where(modifiers=modifiers)

@@ -143,23 +143,3 @@ INITIALIZERS: dict[str, Initializer] = {
         "a convolution that passes its input on", _takes(groups=(Size, 1, "parts that are convolved apart")), least=3, most=5
     ),
 }
-
-# What initializers are called elsewhere.
-SYNONYMS = {
-    name: f"here it is called {right}"
-    for right, names in {
-        "`kaiming_normal`": ("he", "he_normal", "kaiming", "msra", "msrafill"),
-        "`kaiming_uniform`": ("he_uniform",),
-        "`xavier_normal`": ("glorot_normal",),
-        "`xavier_uniform`": ("glorot_uniform", "glorot", "xavier"),
-        "`normal`": ("gaussian", "random_normal", "randn"),
-        "`uniform`": ("random_uniform", "rand"),
-        "`trunc_normal`": ("truncated_normal",),
-        "`zeros`": ("zero",),
-        "`ones`": ("one",),
-    }.items()
-    for name in names
-} | {
-    "lecun_normal": "a variance of 1/fan_in is {kaiming_normal: {nonlinearity: linear}}",
-    "default": "a tensor without a rule has PyTorch's own",
-}

@@ -132,8 +132,6 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
     if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
-    if wanted.name == "padding" and text == "valid":
-        return "write 0"
     return did_you_mean(text, _words(wanted.schema))
 
 

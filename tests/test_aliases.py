@@ -158,18 +158,18 @@ HINTS = [
     ("{Conv2DTranspose: {filters: 8, kernel_size: 4, strides: 2, padding: same}}",
      "write {conv_transpose: {channels: 8, kernel: 4, stride: 2, padding: 1}}"),
     ("{Conv2DTranspose: {filters: 8, kernel_size: 3, strides: 2, padding: same}}",
-     "write two entries, - {conv_transpose: {channels: 8, kernel: 3, stride: 2}} and - {crop: [0, 1, 0, 1]}"),
+     "write two entries, - {conv_transpose: {channels: 8, kernel: 3, stride: 2}} and - {crop: {sides: [0, 1, 0, 1]}}"),
     ("{MaxPooling2D: {pool_size: 3, strides: 2, padding: same}}", "write {maxpool: {kernel: 3, stride: 2, padding: same_upper}}"),
     ("{AveragePooling2D: {pool_size: 3, strides: 1, padding: same}}",
      "write {avgpool: {kernel: 3, stride: 1, padding: same_upper, count_padding: false}}"),
-    ("GlobalAveragePooling2D", "write two entries, - global_avgpool and - flatten (for a vector, flatten comes next)"),
+    ("GlobalAveragePooling2D", "write two entries, - global_avgpool and - flatten"),
     ("{UpSampling2D: {size: 2, interpolation: bilinear}}", "write {upsample: {scale: 2, mode: bilinear}}"),
-    ("{ZeroPadding2D: [1, 2]}", "write {pad: [1, 1, 2, 2]}"),
-    ("{ZeroPadding2D: {padding: [[1, 2], [3, 4]]}}", "write {pad: [1, 2, 3, 4]}"),
-    ("{Cropping2D: 1}", "write {crop: [1, 1, 1, 1]}"),
-    ("{Permute: {dims: [2, 3, 1]}}", "write {permute: [1, 2, 0]}"),
+    ("{ZeroPadding2D: [1, 2]}", "write {pad: {sides: [1, 1, 2, 2]}}"),
+    ("{ZeroPadding2D: {padding: [[1, 2], [3, 4]]}}", "write {pad: {sides: [1, 2, 3, 4]}}"),
+    ("{Cropping2D: 1}", "write {crop: {sides: [1, 1, 1, 1]}}"),
+    ("{Permute: {dims: [2, 3, 1]}}", "write {permute: {order: [1, 2, 0]}}"),
     ("{permute: {dims: [0, 2, 3, 1]}}", "write order: [1, 2, 0]"),
-    ("{Softmax: {axis: 1}}", "write {softmax: 0}"),
+    ("{Softmax: {axis: 1}}", "write {softmax: {axis: 0}}"),
     ("{Dropout: {keep_prob: 0.8}}", "write {dropout: 0.2}"),
     ("{SpatialDropout2D: {rate: 0.2}}", "write {spatial_dropout: 0.2}"),
     ("{PReLU: {shared_axes: [1, 2]}}", "write {prelu: {shared: false}}"),
@@ -309,3 +309,51 @@ def test_words_are_folded_once() -> None:
     data = yaml.safe_load((Path(hints.__file__).parent / "table.yaml").read_text())
     words = [word for sort in data["absent"].values() for word in sort.split()]
     assert len({fold(word) for word in words}) == len(words)
+
+
+# `archc docs`
+
+
+DOCS = [
+    ("Conv2d", "Conv2d is called conv here; out_channels is channels, kernel_size is kernel, in_channels is inferred."),
+    ("nn.Linear", "nn.Linear is called linear here; out_features is features, in_features is inferred."),
+    ("GlobalAveragePooling2D", "GlobalAveragePooling2D is written global_avgpool, then flatten here."),
+]
+
+
+@pytest.mark.parametrize(("word", "first"), DOCS)
+def test_docs_find_a_layer_by_its_other_name(word: str, first: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from archc.cli.main import main
+
+    assert main(["docs", word]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == first and lines[2].split(":")[0] in KNOWN.kinds
+
+
+REFUSED = [
+    ("LSTM", "archc has no recurrent layers"),
+    ("kernel_size", "an argument of that name is here `kernel` of conv"),
+    ("in_channels", "archc infers it from the input"),
+    ("Sequential", "a chain is a list of entries"),
+]
+
+
+@pytest.mark.parametrize(("word", "words"), REFUSED)
+def test_docs_say_what_a_name_means_that_is_no_layer(word: str, words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from archc.cli.main import main
+
+    assert main(["docs", word]) == 2
+    assert words in capsys.readouterr().err
+
+
+VALUES = [
+    ("{conv: {channels: 8, kernel: 3, padding: SAME}}", "write same_upper"),
+    ("{conv: {channels: 8, kernel: 3, padding: VALID}}", "write 0"),
+    ("{conv: {channels: 8, kernel: 3, padding_mode: edge}}", "write replicate"),
+    ("{upsample: {scale: 2, mode: bicubic}}", "archc interpolates nearest and linear alone"),
+]
+
+
+@pytest.mark.parametrize(("entry", "hint"), VALUES)
+def test_hint_of_a_value(entry: str, hint: str) -> None:
+    assert hint_of(entry) == hint

@@ -17,15 +17,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import archc
+from archc.aliases.table import table as aliases
 from archc.analysis.resolved import resolved_text
 from archc.cli.recipe_options import overrides, recipe_of, recipe_options
 from archc.compiler import compile_spec, compile_text
 from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
+from archc.initial import INITIALIZERS
 from archc.passes.pipeline import optimized
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.recipe import Data, Part, Recipe, Stop
-from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, SYNONYMS, TABLES, Choice
+from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES, Choice
 from archc.recipe.writing import recipe_text, written
 from archc.schema import schema
 from archc.signature import MISSING, Signature
@@ -470,8 +472,12 @@ def test_schema() -> None:
 
 
 def test_words_from_elsewhere_lead_to_what_is_there() -> None:
-    for what, words in SYNONYMS.items():
+    for what, words in aliases().choices.items():
         assert not set(words) & set(TABLES[what]) and set(words.values()) <= set(TABLES[what])
+    arguments = {name for known in TABLES.values() for one in known.values() for name in one.signature.params}
+    for one in aliases().choice_arguments:
+        assert (one.needs in arguments) if one.needs else any(one.of in known for known in TABLES.values())
+    assert set(aliases().initializers.values()) <= set(INITIALIZERS)
 
 
 def test_optimizers_are_those_of_torch() -> None:

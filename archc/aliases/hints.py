@@ -56,6 +56,39 @@ def named(word: str, known: Known) -> str | None:
     return f"here it is called `{layer.kind}`" if isinstance(layer, Alias) else None
 
 
+def described(word: str, known: Known) -> tuple[str, str] | None:
+    """The layer that a name of another framework means, and a sentence on how it is called and written here. None where it means none."""
+    layer = find_layer(word, known.kinds)
+    made = rewrite(word, layer, None, known) if isinstance(layer, Alias) else None
+    if not isinstance(layer, Alias) or made is None:
+        return None
+    written = ", then ".join([made.text, *made.after])
+    parts = [f"{word} is written {written} here" if layer.fixed or layer.shown or layer.then else f"{word} is called {layer.kind} here"]
+    params = known.params(layer.kind)
+    means = {name: find_argument(layer.kind, name, params, own=True) for name in table().positions.get(word.rpartition(".")[2], ())}
+    renamed = [f"{name} is {says.argument}" for name, says in means.items() if says.argument not in ("", name) and not says.by]
+    inferred = [f"{name} is inferred" for name, says in means.items() if says.inferred]
+    return layer.kind, "; ".join(filter(None, [*parts, *made.notes, ", ".join([*renamed, *inferred])])) + "."
+
+
+def told(word: str, known: Known) -> str | None:
+    """What a name that is no layer's means: of a layer that is not there, of what is no layer here, of an argument."""
+    layer = find_layer(word, known.kinds)
+    if isinstance(layer, Absent):
+        return _ABSENT[layer.sort]
+    if isinstance(layer, Note):
+        return layer.say
+    having: dict[str, list[str]] = {}
+    for kind in known.kinds:
+        says = find_argument(kind, word, known.params(kind))
+        if says.argument:
+            having.setdefault(says.argument, []).append(kind)
+    called = [f"`{argument}` of {', '.join(kinds[:4])}{' …' if len(kinds) > 4 else ''}" for argument, kinds in having.items()]
+    if called:
+        return f"an argument of that name is here {', '.join(called[:4])}"
+    return "archc infers it from the input" if fold(word) in table().inferred else None
+
+
 def _call_hint(name: str, given: list[tuple[str, str]], known: Known, where: Where) -> str | None:
     """A call in Python's form."""
     layer = Alias(name) if name in known.kinds else find_layer(name, known.kinds)
@@ -129,6 +162,14 @@ def _padding(text: str, given: Sequence[str]) -> str:
     if word in ("same", "valid"):
         return "same_upper" if word == "same" else "0"
     return "same" if text == "1" and "size" in given else text
+
+
+def value_hint(kind: str, argument: str, value: object) -> str | None:
+    """What to write for a value that an argument does not take. None where nothing is known of it."""
+    if not isinstance(value, str):
+        return table().typed.get((kind, argument))
+    meant = table().values.get((argument, fold(value)))
+    return f"write {meant}" if meant is not None else table().no_values.get((argument, fold(value)))
 
 
 def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:

@@ -74,14 +74,19 @@ def next_entry(kind: str, value: str | None, known: Known) -> str | None:
 
 
 def entry_text(kind: str, arguments: Mapping[str, str], params: Params) -> str:
-    """An entry as one would type it: a word, the main argument alone, or names with values, in the signature's order."""
+    """An entry as one would type it: a word, one number alone, or names with values, in the signature's order."""
     names = [name for name in params if name in arguments]
     if not names:
         return kind
     value = arguments[names[0]]
-    if len(names) == 1 and names[0] == next(iter(params)) and value not in ("true", "false"):
+    plain = re.fullmatch(r"…|[\d.e-]+|\$\w+|\"\$\{.*\}\"", value) is not None
+    if len(names) == 1 and names[0] == next(iter(params)) and names[0] in _ALONE and plain:
         return f"{{{kind}: {value}}}"
     return f"{{{kind}: {{{', '.join(f'{name}: {arguments[name]}' for name in names)}}}}}"
+
+
+# Main arguments that a reader takes for nothing else where they stand without their names.
+_ALONE = ("channels", "features", "kernel", "p", "slope", "size", "groups", "factor", "reduced")
 
 
 def called(word: str) -> tuple[str, list[tuple[str, str]]] | None:
@@ -222,7 +227,7 @@ class _Rewriting:
             self.arguments["padding"] = str(more // 2)
         elif more:
             low, high = more // 2, more - more // 2
-            self.made.after.insert(0, f"{{crop: [{low}, {high}, {low}, {high}]}}")
+            self.made.after.insert(0, f"{{crop: {{sides: [{low}, {high}, {low}, {high}]}}}}")
 
 
 def _choose(word: str, layer: Chosen, argument: t.Tree | None, known: Known) -> Rewritten | None:

@@ -59,6 +59,16 @@ class Converted:
     by: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChoiceArgument:
+    """Words for an argument of one choice of a recipe, or of any that has the argument `needs`."""
+
+    of: str
+    needs: str
+    words: frozenset[str]
+    say: str
+
+
 Layer = Alias | Chosen | Absent | Note
 
 
@@ -82,9 +92,16 @@ class Table:
     next: Mapping[str, str]
     none: frozenset[str]
     values: Mapping[tuple[str, str], str]
+    no_values: Mapping[tuple[str, str], str]  # an argument and a value to a sentence
+    typed: Mapping[tuple[str, str], str]  # a layer and its argument to a sentence on what it takes
     modifiers: Mapping[str, str]
     keys: Mapping[str, str]
     two_inputs: Mapping[str, str]
+    initializers: Mapping[str, str]
+    told_initializers: Mapping[str, str]
+    choices: Mapping[str, Mapping[str, str]]  # a table of a recipe to words and names
+    choice_arguments: tuple[ChoiceArgument, ...]
+    settings: Mapping[str, str]
 
 
 def fold(word: str) -> str:
@@ -134,14 +151,25 @@ def table() -> Table:
         keeping=frozenset(_words(data["keeping"])),
         conversions={(kind, item["argument"]): item["by"] for item in data["conversions"] for kind in item["of"].split()},
         layout=_folded(data["layout"]),
-        elsewhere={fold(one): item["say"] for item in data["elsewhere"] for one in _words(item["words"])},
+        elsewhere=_said(data["elsewhere"]),
         told={(kind, fold(one)): item["say"] for item in data["told"] for kind in item["of"].split() for one in _words(item["words"])},
         next=_by_word(data["next"]),
         none=_folded(data["none"]),
         values={(name, word): value for name, values in data["values"].items() for word, value in _by_word(values).items()},
+        no_values={
+            (name, fold(one)): item["say"] for item in data["no_values"] for name in item["of"].split() for one in _words(item["words"])
+        },
+        typed={(kind, argument): item["say"] for item in data["typed"] for kind, argument in [item["of"].split()]},
         modifiers=_by_word(data["modifiers"]),
         keys=_by_word(data["keys"]),
         two_inputs=data["two_inputs"],
+        initializers=_by_word(data["initializers"]),
+        told_initializers=_said(data["told_initializers"]),
+        choices={what: _by_word(names) for what, names in data["choices"].items()},
+        choice_arguments=tuple(
+            ChoiceArgument(one.get("of", ""), one.get("needs", ""), _folded(one["words"]), one["say"]) for one in data["choice_arguments"]
+        ),
+        settings=_said(data["settings"]),
     )
 
 
@@ -181,6 +209,11 @@ def _arguments(said: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
 def _by_word(said: Mapping[str, Any]) -> dict[str, str]:
     """Names with the words of each, as words with the name of each."""
     return {fold(word): name for name, words in said.items() for word in _words(words)}
+
+
+def _said(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """Sentences with the words of each, as words with the sentence of each."""
+    return {fold(word): item["say"] for item in items for word in _words(item["words"])}
 
 
 def _words(said: Any) -> list[str]:

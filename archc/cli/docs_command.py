@@ -2,6 +2,7 @@
 
 archc docs               (all of them, a line each)
 archc docs conv          (one, with its arguments and formulas)
+archc docs nn.Conv2d     (the layer that another framework calls so)
 archc docs adamw         (an optimizer, a schedule, a loss or an augmentation of a recipe)
 archc docs --format markdown
 archc docs --zoo --pictures docs    (the specs that ship, with their papers and figures; the pictures of that page)
@@ -19,6 +20,7 @@ from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
 from archc.recipe.tables import TABLES
 from archc.reference import block_text, choice_text, definitions_markdown, listing, markdown, operator_text, recipe_markdown
+from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
 
 
@@ -46,29 +48,43 @@ def run(args: argparse.Namespace) -> int:
     if args.recipe:
         print(recipe_markdown())
         return 0
+    found = [_find(name) for name in args.names]
+    if unknown := next((name for name, one in zip(args.names, found, strict=True) if one is None), None):
+        print(f"archc: no layer or block is called {printable(unknown)!r}; {_hint(unknown)}", file=sys.stderr)
+        return 2
+    known = [one for one in found if one is not None]
     if args.format == "markdown":
-        print(markdown(args.names or None))
-        return 0
-    if not args.names:
+        print(markdown([name for name, _ in known] or None))
+    elif not known:
         print(listing(width()))
-        return 0
-    texts = []
-    for name in args.names:
-        told = _told(name)
-        if told is None:
-            chosen = [one for table in TABLES.values() for one in table]
-            hint = did_you_mean(name, [*OPERATORS, *library.index(), *chosen]) or "`archc docs` lists them"
-            print(f"archc: no layer or block is called {name!r}; {hint}", file=sys.stderr)
-            return 2
-        texts.append(told)
-    print("\n\n".join(texts))
+    else:
+        print("\n\n".join("\n\n".join(filter(None, (sentence, _text(name)))) for name, sentence in known))
     return 0
 
 
-def _told(name: str) -> str | None:
-    """A layer, a block, or what a recipe can choose."""
+def _find(name: str) -> tuple[str, str] | None:
+    """The layer, block or choice of a recipe that a name is, or is an alias of, and then a sentence that says so."""
+    if OPERATORS.get(name) is not None or library.find(name) is not None or choice_text(name) is not None:
+        return name, ""
+    from archc.aliases.hints import described
+    from archc.elaborate.unknown import known_layers
+
+    return described(name, known_layers({}))
+
+
+def _text(name: str) -> str:
     op, block = OPERATORS.get(name), library.find(name)
-    return operator_text(op) if op is not None else block_text(block) if block is not None else choice_text(name)
+    return operator_text(op) if op is not None else block_text(block) if block is not None else choice_text(name) or ""
+
+
+def _hint(name: str) -> str:
+    """What a name may have meant that is none."""
+    from archc.aliases.hints import near_kind, told
+    from archc.elaborate.unknown import known_layers
+
+    known = known_layers({})
+    chosen = [one for table in TABLES.values() for one in table]
+    return told(name, known) or near_kind(name, known) or did_you_mean(name, chosen) or "`archc docs` lists them"
 
 
 def _zoo() -> int:

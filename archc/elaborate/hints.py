@@ -25,7 +25,7 @@ def meant(tree: t.Tree | None, value: Any, context: Context) -> str | None:
         return f"write ${text} for its value"
     if "$" in text:
         return "text around an expression makes a text of it: write one ${…} around all" if text != value else None
-    if is_visible(text, context):
+    if not text.isdigit() and is_visible(text, context):
         return f"what stands before is taken with `from: {text}`"
     return f'an expression is written "${{{text}}}"' if _computes(text, context) else None
 

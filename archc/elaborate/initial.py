@@ -15,7 +15,7 @@ from archc.elaborate.naming import find_offered
 from archc.elaborate.state import Run, Stop
 from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
-from archc.initial import INITIALIZERS, SYNONYMS, InitRule
+from archc.initial import INITIALIZERS, InitRule
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
@@ -133,7 +133,9 @@ def _how(run: Run, tree: t.Tree) -> How | None:
         return None
     found = INITIALIZERS.get(entry.kind)
     if found is None:
-        hint = SYNONYMS.get(entry.kind) or did_you_mean(entry.kind, INITIALIZERS) or f"there are {', '.join(INITIALIZERS)}"
+        from archc.aliases import recipes
+
+        hint = recipes.initializer_hint(entry.kind) or did_you_mean(entry.kind, INITIALIZERS) or f"there are {', '.join(INITIALIZERS)}"
         run.error("A201", entry.kind_span, f'"{entry.kind}" is no initializer', hint)
         return None
     trees = arguments_of(run, entry, found.signature, entry.kind, context)

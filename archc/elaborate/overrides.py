@@ -16,7 +16,7 @@ from archc.language.functions import budget
 from archc.language.loading import read_file
 from archc.language.spec import Spec
 from archc.language.values import Mistake, as_tree
-from archc.recipe.keys import DATA, ELSEWHERE, KEYS, PARTS
+from archc.recipe.keys import DATA, KEYS, PARTS
 from archc.recipe.recipe import Recipe
 from archc.recipe.writing import written
 from archc.text import tree as t
@@ -154,7 +154,9 @@ def _unknown(head: str, recipe: Recipe) -> str:
         return f"write optimizer.{head}=…"
     if head in DATA.params:
         return f"write data.{head}=…"
-    return ELSEWHERE.get(head) or did_you_mean(head, KEYS) or f"there are {', '.join(KEYS)}"
+    from archc.aliases.recipes import setting_hint
+
+    return setting_hint(head) or did_you_mean(head, KEYS) or f"there are {', '.join(KEYS)}"
 
 
 def _part_of(setting: _Setting, recipe: Recipe) -> t.Tree:

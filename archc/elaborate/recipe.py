@@ -13,9 +13,9 @@ from archc.elaborate.state import Context, Run
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression
-from archc.recipe.keys import DATA, ELSEWHERE, KEYS, PARTS, STOP, VALUES
+from archc.recipe.keys import DATA, KEYS, PARTS, STOP, VALUES
 from archc.recipe.recipe import Data, Part, Recipe, Stop
-from archc.recipe.tables import SYNONYMS, TABLES, told_argument
+from archc.recipe.tables import TABLES
 from archc.recipe.types import FROM_ZERO, MOST_PATTERN, POSITIVE
 from archc.signature import MISSING, Param, Signature, Type, shown
 from archc.text import tree as t
@@ -54,7 +54,9 @@ def read_rows(run: Run, rows: Rows, base: Recipe) -> Recipe | None:
 def _setting(run: Run, name: str, key: t.Scalar, tree: t.Tree) -> Any:
     """The value of one key; MISSING after a mistake."""
     if name not in KEYS:
-        hint = ELSEWHERE.get(name) or did_you_mean(name, KEYS) or f"it has {', '.join(KEYS)}"
+        from archc.aliases.recipes import setting_hint
+
+        hint = setting_hint(name) or did_you_mean(name, KEYS) or f"it has {', '.join(KEYS)}"
         run.error("A201", key.span, f'unknown key "{name}" in train', hint)
         return MISSING
     try:
@@ -108,13 +110,17 @@ def _part(run: Run, what: str, tree: t.Tree) -> Part:
         article = "an" if what[0] in "aeiou" else "a"
         raise Mistake("A202", tree.span, f"{article} {what} is a word, or one name with its arguments", _EXAMPLES[what])
     if entry.kind not in table:
-        meant = SYNONYMS[what].get(entry.kind)
-        hint = f"here it is called `{meant}`" if meant else did_you_mean(entry.kind, table) or f"there are {', '.join(table)}"
+        from archc.aliases.recipes import choice_hint
+
+        hint = choice_hint(what, entry.kind) or did_you_mean(entry.kind, table) or f"there are {', '.join(table)}"
         raise Mistake("A201", entry.kind_span, f'no {what} is called "{entry.kind}"', hint)
     signature = table[entry.kind].signature
     for key, _ in entry.argument.items if isinstance(entry.argument, t.Mapping) else ():
-        if key.value not in signature.params and (told := told_argument(entry.kind, str(key.value))) is not None:
-            raise Mistake("A302", key.span, f'{entry.kind} has no argument "{key.value}"', told)
+        if key.value not in signature.params:
+            from archc.aliases.recipes import choice_argument_hint
+
+            if (told := choice_argument_hint(entry.kind, str(key.value), signature.params)) is not None:
+                raise Mistake("A302", key.span, f'{entry.kind} has no argument "{key.value}"', told)
     arguments = _arguments(run, entry, signature)
     fault = table[entry.kind].check(arguments)
     if fault is not None:

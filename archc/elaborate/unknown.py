@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archc.elaborate.hints import is_visible
 from archc.elaborate.naming import is_kind
 from archc.elaborate.state import Context, Run
 from archc.language import library
+from archc.language.blocks import Block
 from archc.language.entries import MODIFIERS, Chain, Entry
 from archc.ops import OPERATORS
-from archc.signature import Signature
+from archc.signature import Fault, Signature
 from archc.text import tree as t
 
 if TYPE_CHECKING:
@@ -33,6 +35,13 @@ def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain |
     known = _known(run)
     told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
     return told or _named_chain(run, entry) or hints.near_kind(kind, known) or f"`archc docs` lists the layers; {hints.PLUGIN}"
+
+
+def suggest_value(kind: str, fault: Fault, value: object) -> str | None:
+    """What to write for a value of the wrong type that is known of another framework."""
+    from archc.aliases import hints
+
+    return hints.value_hint(kind, fault.argument or "", value) if fault.code == "A402" else None
 
 
 def suggest_for_inputs(kind: str, count: int) -> str | None:
@@ -102,19 +111,23 @@ def _beside(name: str, kind: str, taken: list[str]) -> str | None:
 
 
 def _known(run: Run, kind: str = "", signature: Signature | None = None) -> Known:
-    """The layers and blocks of this spec, for the table of aliases."""
+    return known_layers(run.spec.blocks, kind, signature)
+
+
+def known_layers(blocks: Mapping[str, Block], kind: str = "", signature: Signature | None = None) -> Known:
+    """The layers, the blocks that ship and those of a spec, for the table of aliases; `kind` has a signature of its own."""
     from archc.aliases.rewriting import Known
 
     def params(name: str) -> dict[str, str]:
         if name == kind and signature is not None:
             return _params(signature)
-        block = run.spec.blocks.get(name)
+        block = blocks.get(name)
         op = OPERATORS.get(name) if block is None else None
         block = library.find(name) if block is None and op is None else block
         found = op or block
         return _params(found.signature) if found is not None else {}
 
-    return Known((*OPERATORS, *run.spec.blocks, *library.index()), params)
+    return Known((*OPERATORS, *blocks, *library.index()), params)
 
 
 def _params(signature: Signature) -> dict[str, str]:

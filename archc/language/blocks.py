@@ -98,7 +98,9 @@ def _layers(key: t.Scalar, body: t.Mapping, diagnostics: Diagnostics) -> Chain |
 def unknown_keys(tree: t.Mapping, known: tuple[str, ...], diagnostics: Diagnostics, what: str) -> None:
     for key, _ in tree.items:
         if key.value not in known:
-            hint = did_you_mean(str(key.value), known) or f"{what} has {', '.join(known)}"
+            from archc.aliases.entries import key_hint
+
+            hint = key_hint(str(key.value), known) or did_you_mean(str(key.value), known) or f"{what} has {', '.join(known)}"
             diagnostics.error("A201", key.span, f'unknown key "{key.value}" in {what}', hint)
 
 

@@ -24,22 +24,6 @@ GROUPS = {
 }
 
 
-# What modifiers, and the layer's own name, are called elsewhere.
-_ELSEWHERE = {
-    "if": "the modifier is called `when`",
-    "name": "an entry is named by its key in a mapping: {name: {conv: 64}}",
-    "id": "an entry is named by its key in a mapping: {name: {conv: 64}}",
-} | {
-    word: hint
-    for hint, words in {
-        "the modifier is called `repeat`": ("times", "count", "n", "num", "number", "copies"),
-        "the modifier is called `from`": ("input", "inputs", "bottom", "in", "source"),
-        "the layer's name is the key: {conv: {channels: 64}}": ("type", "op", "layer", "kind", "class", "module"),
-    }.items()
-    for word in words
-}
-
-
 class Entry:
     """One entry: its kind, the kind's argument, its modifiers; for `layers` and `inline`, the chain inside it."""
 
@@ -149,14 +133,18 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
 
 def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostics) -> None:
     """Two keys that are no modifiers: one is misspelled, or an argument stands a level too high, or it is a chain."""
+    from archc.aliases.entries import modifier_hint
+
     for key, _ in kinds:
-        hint = _ELSEWHERE.get(str(key.value)) or did_you_mean(str(key.value), MODIFIERS)
+        hint = modifier_hint(str(key.value), kinds) or did_you_mean(str(key.value), MODIFIERS)
         if hint:
             diagnostics.error("A201", key.span, f'unknown modifier "{key.value}"', hint)
             return
     first, second = str(kinds[0][0].value), str(kinds[1][0].value)
     value = kinds[1][1]
-    if all(looks_like_entry(one) for _, one in kinds):
+    if all(isinstance(one, t.Scalar) and one.value is None for _, one in kinds):
+        hint = f"a chain of both is [{first}, {second}]"
+    elif all(looks_like_entry(one) for _, one in kinds):
         hint = f"a chain of named layers is {{layers: {{{first}: …, {second}: …}}}}; two layers are two entries"
     elif isinstance(value, t.Scalar) and value.value is None:
         hint = "a second layer needs an entry of its own"

@@ -297,7 +297,14 @@ def _instead(name: str, env: Env) -> str | None:
         return "`repeat` binds it, and stands beside the layer: {repeat: 3, conv: 64}"
     if name == "input" and (inputs := [known for known, value in env.items() if isinstance(value, Axes)]):
         return f"the inputs here are {', '.join(inputs)}"
-    return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or ("names here: " + ", ".join(list(env)[:8]) if env else None)
+    return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declared(name, env)
+
+
+def _declared(name: str, env: Env) -> str | None:
+    """What there is, and how a value gets a name, where none is near."""
+    here = "names here: " + ", ".join(list(env)[:8]) if env else ""
+    there = f"`params: {{{name}: 10}}` at the top of the spec adds it" if name.isidentifier() and len(name) < 30 else ""
+    return "; ".join(filter(None, (here, there))) or None
 
 
 INCOMPLETE = ""  # a name in environments that lack what a mistake kept out of them

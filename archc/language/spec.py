@@ -96,12 +96,20 @@ def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, B
 def _check_missing(spec: Spec, tree: t.Mapping, diagnostics: Diagnostics) -> None:
     """`input` and `layers` must be there, unless a misspelled or refused key may be what is missing."""
     examples = {"input": "`input: [3, 224, 224]`", "layers": "`layers: [{conv: 64}, relu]`"}
-    misspelled = [name for key, _ in tree.items if key.value not in KEYS for name in nearest(str(key.value), KEYS)]
+    unknown = [str(key.value) for key, _ in tree.items if key.value not in KEYS]
+    misspelled = [name for word in unknown for name in (*nearest(word, KEYS), *_meant(word))]
     missing = [name for name in examples if getattr(spec, name) is None and tree.get(name) is None and name not in misspelled]
     if missing and not tree.broken:
         message = f"the spec has no {' and no '.join(f'`{name}`' for name in missing)}"
         span = tree.items[0][0].span if tree.items else tree.span
         diagnostics.error("A204", span, message, "add " + " and ".join(examples[name] for name in missing))
+
+
+def _meant(word: str) -> tuple[str, ...]:
+    """The key that a word of another framework means."""
+    from archc.aliases.entries import key_meant
+
+    return (key_meant(word),)
 
 
 def _check_keys(tree: t.Mapping, diagnostics: Diagnostics) -> None:

@@ -74,37 +74,3 @@ KEYS: dict[str, str] = {
 }
 # The keys that choose one of a table, and which.
 PARTS = {"optimizer": "optimizer", "schedule": "schedule", "loss": "loss"}
-# What keys are called elsewhere, and arguments that stand a level too high.
-ELSEWHERE: dict[str, str] = {
-    word: hint
-    for hint, words in {
-        "it belongs to the optimizer: optimizer: {adamw: {lr: 0.001, weight_decay: 0.05}}": (
-            *("lr", "learning_rate", "weight_decay", "momentum", "betas", "eps", "wd"),
-        ),
-        "here it is called `batch`": ("batch_size", "batchsize"),
-        "here it is called `epochs`": ("num_epochs", "max_epochs", "n_epochs"),
-        "here it is called `schedule`": ("scheduler", "lr_scheduler", "lr_schedule"),
-        "here it is called `warmup`": ("warm_up", "warmup_epochs"),
-        "here it is called `loss`": ("criterion", "objective", "loss_fn"),
-        "write loss: {cross_entropy: {smoothing: 0.1}}": ("label_smoothing", "smoothing"),
-        "write checkpoint: norms, or blocks": ("checkpointing", "activation_checkpointing", "gradient_checkpointing", "remat"),
-        "write precision: bf16": ("amp", "mixed_precision", "dtype"),
-        "write stop: {patience: 10}": ("early_stopping", "patience", "early_stop"),
-        "here it is called `clip`": ("grad_clip", "clip_grad", "gradient_clipping", "max_norm"),
-        "here it is called `accumulate`": ("accumulation", "grad_accumulation", "gradient_accumulation", "accumulation_steps"),
-        "here it is called `augment`": ("augmentation", "augmentations", "transforms", "transform"),
-        "it belongs to the data: data: {source: photos/, workers: 4}": (
-            "workers",
-            "images",
-            "num_workers",
-            "validation",
-            "val_split",
-            "size",
-        ),
-        "here it is called `data`": ("dataset", "source"),
-        "here it is called `seed`": ("random_seed", "random_state"),
-        "here it is called `unfreeze`": ("gradual_unfreezing", "thaw"),
-        "dropout and drop_path are layers of the network": ("dropout", "drop_path", "stochastic_depth"),
-    }.items()
-    for word in words
-}

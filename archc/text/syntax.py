@@ -79,7 +79,16 @@ def _explained(problem: str, text: str, at: int) -> tuple[str, str | None]:
         return f"a {text[at]} that closes nothing here", "remove it, or open it"
     elif at and text[at - 1] in "'\"" and text[at].isalnum():
         return "text after a closing quote", "write a quote inside quotes twice, or use the other kind around it"
+    if "expected key" in problem and (entry := _dashed(text, line_start)):
+        return "a dash among named entries", f"a chain is a list or a mapping: name it, as in `name: {entry}`"
     for words, message, hint in _SAID:
         if words in problem:
             return message, hint
     return f"not YAML: {problem or 'the text cannot be read'}", None
+
+
+def _dashed(text: str, line_start: int) -> str | None:
+    """The entry of a line that begins with a dash, below a key of the same indentation."""
+    dash = re.match(r"( *)- +([^\n#]{1,40})", text[line_start:])
+    before = text[:line_start].rstrip().rpartition("\n")[2]
+    return dash[2].strip() if dash and re.match(rf"{dash[1]}\w+:", before) else None

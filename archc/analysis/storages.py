@@ -35,11 +35,16 @@ class Storage:
 
 @dataclass(eq=False, slots=True)
 class Tensor:
-    """A value as it lies in a storage. `listed` is the storage's version when a list of views was made that it stems from."""
+    """A value as it lies in a storage.
+
+    listed: the storage's version when a list of views was made that it stems from
+    seen: whether autograd takes it for a view of another tensor
+    """
 
     block: Strided
     storage: Storage
     listed: int | None = None
+    seen: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Step:
     """A layer that ran: the tensors that it read and made, and the storages that it keeps, each with its version.
 
     wanting: which inputs needed a gradient at that time
+    slots: the same storages one by one, as `keeps` of the layer's facts names them; None for what no gradient asks for
     """
 
     node: Node
@@ -54,6 +60,12 @@ class Step:
     outputs: tuple[Tensor, ...]
     wanting: tuple[bool, ...]
     kept: dict[Storage, int]
+    slots: tuple[Storage | None, ...] = ()
+
+    @property
+    def saving(self) -> bool:
+        """Whether a gradient will be asked for: of an input, or of weights."""
+        return any(self.wanting) or any(weight.role != "buffer" for weight in self.node.facts.owned)
 
 
 @dataclass(slots=True)
@@ -103,7 +115,7 @@ def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
     else:
         outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
     kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
-    return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]))
+    return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]), tuple(kept))
 
 
 def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
@@ -121,7 +133,7 @@ def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
             storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
     if block is x.block:
         return x
-    return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed)
+    return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed, storage is x.storage)
 
 
 def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
@@ -132,9 +144,18 @@ def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: b
     for moves in facts.moves[index : index + 1]:
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"
-        return Tensor(move.view(contiguous(move.before(sizes))), storage)
+        return Tensor(move.view(contiguous(move.before(sizes))), storage, seen=True)
     layout = facts.layout if any(x.storage.needs_grad for x in inputs) else facts.layout_no_grad or facts.layout
-    return Tensor(fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes), storage)
+    block = fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes)
+    return Tensor(block, storage, seen=_ends_in_view(node, inputs[0]))
+
+
+def _ends_in_view(node: Node, x: Tensor) -> bool:
+    """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, and of pools over one axis."""
+    if node.kind == "linear":
+        return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
+    flat = len(x.block.sizes) == 3 and node.kind in ("maxpool", "avgpool", "adaptive_avgpool", "adaptive_maxpool", "global_avgpool", "global_maxpool")
+    return flat or node.kind == "instancenorm"
 
 
 def _beside(facts: Facts, batch: int) -> list[Strided]:
@@ -157,7 +178,7 @@ def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Ten
         return outputs[kept.which].storage
     if kept.what == "input" or kept.moves:
         return _reached(node, inputs[kept.which], kept.moves)
-    item = {"float32": 4, "int64": 8}.get(kept.dtype, done.item)
+    item = {"float32": max(4, done.item), "int64": 8}.get(kept.dtype, done.item)
     return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
 
 

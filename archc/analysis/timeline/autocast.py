@@ -46,16 +46,18 @@ def _step(step: Step, device: str, copies: dict[Node, Storage]) -> Step:
     if wants == FULL:
         for out in step.outputs:
             _widen(out.storage)
-    kept = dict(step.kept)
+    kept, slots = dict(step.kept), step.slots
     if low(node, device) or (device == "cuda" and node.kind in _CUDA_FULL):
-        kept = {_copied(step, storage, wants): version for storage, version in kept.items()}
+        cast = {storage: _copied(step, storage, wants) for storage in kept}
+        kept = {cast[storage]: version for storage, version in kept.items()}
+        slots = tuple(None if storage is None else cast[storage] for storage in slots)
     if low(node, device) and any(weight.role != "buffer" for weight in node.facts.owned):
         owner = node.shared or node
         if owner not in copies:
             size = HALF * sum(weight.values for weight in node.facts.owned if weight.role == "weight")
             copies[owner] = Storage(size, HALF, node, kept_by=node)
         kept[copies[owner]] = 0
-    return replace(step, kept=kept)
+    return replace(step, kept=kept, slots=slots)
 
 
 def _wants(step: Step, device: str) -> int:

@@ -11,7 +11,7 @@ from archc.analysis.storages import Step, Storage, Tensor
 from archc.analysis.timeline.frames import Frames, again, freed
 from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
-from archc.ops.facts import VIEW
+from archc.ops.facts import INPLACE, VIEW
 from archc.ops.layout import Entry, Part
 from archc.shape import product
 
@@ -40,6 +40,7 @@ class Backward:
     sums: dict[tuple[Node, int], Grad] = field(default_factory=dict)  # what waits for the other uses of a weight
     frames: Frames | None = None
     rerun: Callable[[Node], None] = lambda node: None  # has the region of a layer run again
+    spent: set[Storage] = field(default_factory=set)  # what the layer at hand has freed of what was kept for it
     missing: list[Value] = field(default_factory=list)  # outputs of the layer at hand to which no gradient came
 
     def bytes(self, value: Value) -> int:
@@ -65,17 +66,21 @@ class Backward:
         """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
         found = [self.waiting.pop(self.same.get(value, value), None) for value in step.node.outputs]
         grads = [grad for grad in found if grad is not None]
+        self.spent = set()
         self.missing = [value for value, grad in zip(step.node.outputs, found, strict=True) if grad is None]
         if grads:
             if step.node.kind not in LATE:
                 self.rerun(step.node)
-            RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
+            if step.node.facts.storage == INPLACE and step.inputs[0].seen:
+                _over_view(self, step, grads)
+            else:
+                RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
         else:
             self.release(step)
 
     def release(self, step: Step, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
         """Frees what was kept for a layer, apart from what is gone, and the gradients that came to it."""
-        freed(step, self.frames, self.held, self.tape, gone)
+        freed(step, self.frames, self.held, self.tape, {*gone, *self.spent})
         for grad in grads:
             self.tape.free(grad.block)
 
@@ -89,6 +94,28 @@ class Backward:
         gone = again(step, self.frames)
         self.drop(step, gone)
         return gone
+
+    def spend(self, step: Step, slots: Iterable[int], later: Iterable[int] = (), early: bool = False) -> None:
+        """Frees what one operation of a layer has read, apart from what `later` ones read, too.
+
+        early: before sums over what was stretched, at which only what a region made again is gone
+        """
+        if early and not (self.frames is not None and step.node in self.frames.of):
+            return
+        stay, there = {step.slots[i] for i in later}, self.there(step)
+        for storage in dict.fromkeys(step.slots[i] for i in slots):
+            if storage is not None and storage in there and storage not in stay and storage not in self.spent:
+                self._spend(storage)
+
+    def spend_numbers(self, step: Step) -> None:
+        """Frees the numbers that a layer multiplied with."""
+        for storage in step.kept:
+            if storage not in step.slots and storage not in self.spent:
+                self._spend(storage)
+
+    def _spend(self, storage: Storage) -> None:
+        self.spent.add(storage)
+        self.tape.free(self.held[storage])
 
     def drop(self, step: Step, gone: Collection[Storage]) -> None:
         """Frees some of what was kept for a layer, in its order."""
@@ -154,6 +181,16 @@ def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
+def _over_view(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A layer that wrote over a view: the gradient of the whole, of which the part is copied, run backward and put back."""
+    whole = at.new(step.inputs[0].storage.bytes, step.node)
+    part, made = (at.new(at.bytes(step.node.inputs[0]), step.node) for _ in range(2))
+    at.tape.free(part)
+    at.tape.free(made)
+    at.release(step, grads)
+    at.add(step.node.inputs[0], Grad(whole), step.node)
+
+
 def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
     copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
@@ -213,64 +250,19 @@ def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, grad, step.node)
 
 
-def _shared(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """A sum hands its gradient on to each value; where one was stretched, the sum over what it was stretched along."""
-    (grad,) = grads
-    size = at.bytes(step.node.output)
-    made = []
-    for value in wanted(step):
-        if at.bytes(value) == size:
-            grad.block.refs += 1
-            made.append((value, grad))
-        else:
-            made.append((value, Grad(at.new(at.bytes(value), step.node))))
-    at.release(step, grads)
-    for value, one in reversed(made) if len(made) > 2 else made:
-        at.add(value, one, step.node)
-
-
-def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
-    scaled = Grad(at.new(at.bytes(step.node.output), step.node), grads[0].own)
-    at.tape.free(grads[0].block)
-    _shared(at, step, [scaled])
-
-
 def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
     """Each value gets its strip of the whole."""
     (grad,) = grads
-    axis = int(step.node.args.get("axis", 0)) % len(step.node.output.shape)
-    dense = at.batch * product(step.node.output.shape[:axis]) == 1
     values = wanted(step)
     grad.block.refs += len(values)
     at.release(step, grads)
     for value in values:
-        at.add(value, Grad(grad.block, dense), step.node)
+        at.add(value, Grad(grad.block, False), step.node)
 
 
-def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """For two factors, each gradient in the size of the product; then sums, where a factor was stretched."""
-    size = at.bytes(step.node.output)
-    values = wanted(step)
-    whole = [at.new(size, step.node) for _ in values]
-    gone = at.unpacked(step)
-    made = []
-    for value, block in zip(values, whole, strict=True):
-        if at.bytes(value) == size:
-            made.append((value, Grad(block)))
-        else:
-            made.append((value, Grad(at.new(at.bytes(value), step.node))))
-            at.tape.free(block)
-    at.release(step, grads, gone)
-    for value, grad in made:
-        at.add(value, grad, step.node)
-
-
-LATE = {"attention", "linear"}  # layers that do something else before they want what they saved
+LATE = {"attention", "linear", "tanhshrink"}  # layers that do something else before they want what they saved
 RULES: dict[str, Rule] = {
-    "add": _shared,
-    "average": _average,
     "concat": _joined,
-    "mul": _product,
     "conv": _windowed,
     "maxpool": _windowed,
     "avgpool": _windowed,

@@ -8,11 +8,12 @@ from dataclasses import replace
 from archc.analysis.storages import Run, Step, Storage
 from archc.analysis.timeline.frames import GENERATOR, Frame, Frames
 from archc.analysis.timeline.order import DROP, Call, Instruction
+from archc.analysis.timeline.passing import first_slots, temporaries
 from archc.analysis.timeline.tape import KEPT, PASSING, RECOMPUTED, TEMPORARY, Block, Tape
 from archc.graph import Node
 from archc.ops.facts import NEW
 
-_BY_NUMBERS = {"average", "scale", "lrn"}
+_BY_NUMBERS = {"average", "scale", "lrn", "lppool"}
 _BY_PARTS = {"drop_path"}  # layers of several operations, the results of which are there at a time
 
 
@@ -88,9 +89,9 @@ class Forward:
             self._forget(step)
         if not self.keeps:
             self._unkept(step)
-        elif step.node.kind == "attention" and self.training:
+        elif step.node.kind == "attention" and self.training and step.saving:
             self._attention(step)
-        elif step.node.kind == "drop_path" and self.training:
+        elif step.node.kind == "drop_path" and self.training and step.node.args.get("p") != 1:
             for storage in step.kept:
                 self._keep(storage, step.node)
             self._divisor(step.node)
@@ -112,7 +113,7 @@ class Forward:
                 self.held.pop(storage, None)
 
     def _temporaries(self, step: Step) -> list[int]:
-        return temporaries(step, self.unit, self.run.item, self.training, self.number)
+        return temporaries(step, self.unit, self.run.item, self.training and step.saving, self.number)
 
     def _unkept(self, step: Step) -> None:
         """In a region, what a layer saves is gone when it is through; what one operator makes and frees is not told on the CPU."""
@@ -136,13 +137,25 @@ class Forward:
             self.tape.free(block)
 
     def _attention(self, step: Step) -> None:
-        """The first projection lies in another order than the kernel wants, so it is there twice for a while."""
-        kept = list(step.kept)
-        for i, storage in enumerate(kept):
-            passing = self.tape.new(storage.bytes, TEMPORARY, step.node) if i == 1 else None
+        """What is projected together lies in another order than the kernel wants, so it is there twice for a while; so is the result of
+        the two products, where dropout keeps them apart."""
+        inputs, crossed, dropout = first_slots(step)
+        slots = list(range(len(step.slots)))
+        if crossed and not dropout:  # queries are projected before keys and values; with dropout, what is kept of them is scaled later
+            slots = [0, inputs + 1, 1, inputs, *slots[inputs + 2 :]]
+        size = step.outputs[0].storage.bytes
+        queries = self.tape.new(size, TEMPORARY, step.node) if crossed and dropout else None
+        for i in slots:
+            storage = step.slots[i]
+            if storage is None:
+                continue
+            turned = self.run.batch * step.node.inputs[-1].shape[0] > 1
+            twice = (i == inputs and turned) or (dropout and i == slots[-1])
+            passing = self.tape.new(storage.bytes, TEMPORARY, step.node) if twice else None
             self._keep(storage, step.node)
-            if passing is not None:
-                self.tape.free(passing)
+            for block in (passing, queries if i == inputs else None):
+                if block is not None:
+                    self.tape.free(block)
         self._outputs(step)
 
     def _divisor(self, node: Node) -> None:
@@ -225,32 +238,9 @@ def numbers(run: Run) -> set[Storage]:
     """On the CPU, a number that a value is multiplied with is kept as a tensor of 8 bytes."""
     found: set[Storage] = set()
     for i, step in enumerate(run.steps):
-        if step.node.kind in _BY_NUMBERS and any(step.wanting):
+        times_zero = step.node.kind == "drop_path" and step.node.args.get("p") == 1
+        if (step.node.kind in _BY_NUMBERS or times_zero) and any(step.wanting):
             number = Storage(8, 8, step.node, kept_by=step.node)
             found.add(number)
             run.steps[i] = replace(step, kept={**step.kept, number: 0})
     return found
-
-
-def temporaries(step: Step, unit: int, item: int, training: bool, number: int) -> list[int]:
-    """Bytes of what a layer of several operations makes and drops on the way. A `number` has its bytes on the CPU, none on CUDA."""
-    node = step.node
-    size = node.output.shape.values * unit
-    if node.kind == "add":
-        return [size] if len(node.inputs) > 2 else []
-    if node.kind == "average":
-        return [size] if training else [size, number]
-    if training:
-        return []
-    if node.kind == "scale":
-        return [number]
-    if node.kind == "lrn":
-        return [size, size, number]  # two of the mean, its multiple, the sum and the power are there at a time, beside the newest
-    if node.kind == "mul":
-        return [size] if len(node.inputs) > 2 else []
-    if node.args.get("standardize"):
-        return [node.facts.owned[0].values * item]
-    form = node.facts.torch
-    if "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros":
-        return [one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]
-    return []

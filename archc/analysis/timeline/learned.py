@@ -55,4 +55,4 @@ def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-RULES |= {"linear": _linear, "layer_scale": _scaled, "prelu": _scaled, "position_embedding": _placed, "class_token": _headed}
+RULES |= {"linear": _linear, "layer_scale": _scaled, "position_embedding": _placed, "class_token": _headed}

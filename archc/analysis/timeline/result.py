@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.timeline.allocator import OutOfMemory, Pool, replay
+from archc.analysis.timeline.bounds import Bound
 from archc.analysis.timeline.tape import KEPT, KINDS, Block, Mark, Tape
 from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph, Node
@@ -19,12 +20,13 @@ CUBLAS = 33_554_432  # on compute capability 9 and above; 8,519,680 before (at::
 _PRODUCTS = {"linear", "attention", "matmul"}
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Timeline:
     """Memory over time. Bytes are those that tensors ask for, unless `allocated` or `reserved` says otherwise.
 
     how: the optimizer's implementation; empty for inference
     plan: what runs again in backward
+    bound: whether the peak is exact, and if not, why
     """
 
     graph: Graph
@@ -32,10 +34,17 @@ class Timeline:
     how: str
     tape: Tape
     plan: CheckpointPlan | None = None
+    bound: Bound = Bound()
     _pool: Pool | None = None
+
+    def __repr__(self) -> str:
+        step = f"a training step with {self.options.optimizer}" if self.how else "inference"
+        told = f", because {self.bound.text}" if self.bound.reasons else ""
+        return f"<{self.graph.name}: {step}, batch {self.options.batch}, peak {self.bound.sign}{self.peak_bytes:,} bytes{told}>"
 
     @property
     def peak_bytes(self) -> int:
+        """The peak, as exact as `bound` says."""
         return self.tape.peak
 
     @property

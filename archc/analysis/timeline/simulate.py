@@ -6,12 +6,15 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 
+import archc.analysis.timeline.chains
 import archc.analysis.timeline.composite
-import archc.analysis.timeline.learned  # noqa: F401  (its rules, and those of the one above)
+import archc.analysis.timeline.learned
+import archc.analysis.timeline.merging  # noqa: F401  (its rules, and those of the ones above)
 from archc.analysis.memory import DTYPES
 from archc.analysis.storages import Run, Storage, run
 from archc.analysis.timeline.autocast import cast, low
 from archc.analysis.timeline.backward import Backward, Grad
+from archc.analysis.timeline.bounds import bound
 from archc.analysis.timeline.evaluation import evaluated
 from archc.analysis.timeline.forward import Forward, masks, numbers
 from archc.analysis.timeline.frames import Frames, reached
@@ -80,7 +83,7 @@ def inference(graph: Graph, options: Options) -> Timeline:
     tape.mark("start", None)
     forward.go(order(graph, training=False))
     tape.mark("end", None)
-    return Timeline(graph, options, "", tape)
+    return Timeline(graph, options, "", tape, bound=bound(graph, run, options, learning=False))
 
 
 def _never(node: Node) -> bool:
@@ -145,7 +148,8 @@ class _Training:
                 before = self._again()
             grads = self._pass(before, grads)
         self._step(grads, shapes)
-        return Timeline(self.graph, self.options, self.how, self.tape, self.plan)
+        found = bound(self.graph, self.run, self.options, learning=True)
+        return Timeline(self.graph, self.options, self.how, self.tape, self.plan, found)
 
     def _pass(self, before: list[Block], grads: dict[tuple[Node, int], Block]) -> dict[tuple[Node, int], Block]:
         """Forward and backward, on top of the gradients that there are; those that there are then."""
@@ -235,8 +239,10 @@ class _Training:
         """The loss of each output, their sum, its part in the step, and backward up to the outputs."""
         losses: list[Block] = []
         kept = [self._loss_of(value, losses) for value in self.outputs]
-        for _ in losses[1:]:
+        for number in range(1, len(losses)):
             losses.append(self.tape.new(self.item, PASSING))
+            if number > 1:
+                self.tape.free(losses.pop(-2))
         passes = [self.tape.new(8, KEPT)] if self.options.accumulate > 1 and self.options.device == "cpu" else []  # their number
         losses += [self.tape.new(self.item, PASSING)] if self.options.accumulate > 1 else []
         for block in losses[:-1]:
@@ -265,7 +271,7 @@ class _Training:
     def _loss_of(self, value: Value, losses: list[Block]) -> list[Block]:
         """What the loss of an output keeps."""
         way = self._way(value)
-        if way == "cross_entropy":
+        if way == "cross_entropy" and self._needs_grad(value):
             kept = [self.tape.new(self._bytes(value), KEPT), self.tape.new(self.item, KEPT)]
         else:
             kept = []

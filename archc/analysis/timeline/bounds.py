@@ -1,0 +1,120 @@
+"""How a peak stands to what PyTorch asks for: exact, at least so much, or about so much, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from archc.analysis.storages import Run, Step, Tensor
+from archc.analysis.timeline.frames import reached
+from archc.graph import Graph, Node
+from archc.ops.facts import INPLACE
+from archc.shape import product
+
+if TYPE_CHECKING:
+    from archc.analysis.timeline.simulate import Options
+
+EXACT, AT_LEAST, ABOUT = "exact", "at least", "about"
+SIGNS = {EXACT: "", AT_LEAST: "≥", ABOUT: "~"}
+_OWN = "archc.ops."  # where operators are whose forward and backward passes are known
+
+
+class Bound(NamedTuple):
+    """`status`: exact, at least or about; `reasons`: why it is not exact, each a clause."""
+
+    status: str = EXACT
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """Before the number: ≥, ~ or nothing."""
+        return SIGNS[self.status]
+
+    @property
+    def text(self) -> str:
+        return "; ".join(self.reasons)
+
+
+def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
+    """What is not known of a step of training, or where it is not `learning` of inference."""
+    least = tuple(_unknown(graph, learning))
+    about = (*_foreign(graph, learning), *_options(graph, options, learning))
+    if learning:
+        about = (*about, *_layers(graph, run))
+    if least:
+        return Bound(AT_LEAST, (*least, *about))
+    return Bound(ABOUT, about) if about else Bound()
+
+
+def unstated(graph: Graph) -> list[str]:
+    """The operators that do not state what backward keeps."""
+    return _kinds(node for node in graph.nodes if node.facts.keeps is None)
+
+
+def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
+    if kinds := unstated(graph) if learning else []:
+        yield f"{_listed(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
+    if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
+        yield f"{_listed(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
+
+
+def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
+    """Operators of plugins: one that states what it keeps may still make more on its way."""
+    kinds = _kinds(node for node in graph.nodes if not node.op.module.startswith(_OWN) and (node.facts.keeps is not None or not learning))
+    if kinds:
+        yield f"what {_listed(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
+
+
+def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
+    kinds = {node.kind for node in graph.nodes}
+    if options.amp:
+        yield "casts of gradients under autocast are not counted" if learning else "casts under autocast are counted in part"
+    if learning and not options.amp and options.dtype in ("float16", "bfloat16"):
+        yield f"statistics in {options.dtype} are counted as in float32"
+    if learning and options.optimizer == "adafactor":
+        yield "the step of adafactor is an estimate"
+    if options.device == "cuda" and learning:
+        if any(node.kind == "attention" and node.args.get("dropout") for node in graph.nodes):
+            yield "attention with dropout is counted as on the CPU"
+        if "rmsnorm" in kinds:
+            yield "rmsnorm is counted as on the CPU"
+
+
+def _layers(graph: Graph, run: Run) -> Iterator[str]:
+    live = reached(graph)
+    if dead := [node.name for node in graph.nodes if node not in live and node.facts.keeps]:
+        yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
+    if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
+        yield "the gradient of a circular border is counted as that of a mirrored one"
+    last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
+    ends = {id(run.tensors[value]): len(run.steps) for value in (*graph.outputs.values(), *graph.heads.values())}
+    over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, run, last | ends)]
+    if over:
+        yield f"{_listed(list(dict.fromkeys(over)))} in place over a view that others read"
+
+
+def _entangled(step: Step, at: int, run: Run, last: dict[int, int]) -> bool:
+    """Whether a layer writes over one of several tensors in a storage, which autograd then follows by what each was cut from."""
+    if step.node.facts.storage != INPLACE or not step.saving:
+        return False
+    target = step.inputs[0]
+    if target.seen and (step.node.kind == "add" or not _whole(target)):
+        return True
+    return any(x is not target and x.storage is target.storage and last.get(id(x), -1) > at for x in run.tensors.values())
+
+
+def _whole(x: Tensor) -> bool:
+    return x.block.dense and product(x.block.sizes) * x.storage.item == x.storage.bytes
+
+
+def _kinds(nodes: Iterable[Node]) -> list[str]:
+    return list(dict.fromkeys(node.kind for node in nodes))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _does(names: list[str]) -> str:
+    return "does" if len(names) == 1 else "do"
+

@@ -1,0 +1,92 @@
+"""Sums, means and products of several values, back through one operation of two values after the other, the last first."""
+
+from __future__ import annotations
+
+from archc.analysis.storages import Step
+from archc.analysis.timeline.backward import RULES, Backward, Grad
+from archc.analysis.timeline.tape import Block
+from archc.ops.strides import broadcast
+from archc.shape import product
+
+
+def _sum(at: Backward, step: Step, grads: list[Grad]) -> None:
+    _added(at, step, grads[0])
+    at.release(step)
+
+
+def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
+    scaled = Grad(at.new(at.bytes(step.node.output), step.node))
+    at.tape.free(grads[0].block)
+    at.spend_numbers(step)
+    _added(at, step, scaled)
+    at.release(step)
+
+
+def _added(at: Backward, step: Step, grad: Grad) -> None:
+    """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
+    values, widths = step.node.inputs, _widths(at, step)
+    for i in range(len(values) - 1, 0, -1):
+        first, second = any(step.wanting[:i]), step.wanting[i]
+        before = _handed(at, step, grad, widths[i - 1]) if first else None
+        other = _handed(at, step, grad, at.bytes(values[i])) if second else None
+        at.tape.free(grad.block)
+        if i == 1 and before is not None:
+            at.add(values[0], before, step.node)
+        if other is not None:
+            at.add(values[i], other, step.node)
+        if before is None:
+            return
+        grad = before
+
+
+def _handed(at: Backward, step: Step, grad: Grad, size: int) -> Grad:
+    if size < grad.block.bytes:
+        return Grad(at.new(size, step.node))
+    grad.block.refs += 1
+    return grad
+
+
+def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Each factor's gradient is first as large as the product, that of the second before that of the first; then come the sums."""
+    values, widths, block = step.node.inputs, _widths(at, step), grads[0].block
+    for i in range(len(values) - 1, 0, -1):
+        first, second = any(step.wanting[:i]), step.wanting[i]
+        other = at.new(widths[i], step.node) if second else None
+        before = at.new(widths[i], step.node) if first else None
+        read, later = _read(i), [slot for j in range(1, i) for slot in _read(j)]
+        at.spend(step, read, later, early=True)
+        before = _summed(at, step, before, widths[i - 1])
+        other = _summed(at, step, other, at.bytes(values[i]))
+        at.tape.free(block)
+        at.spend(step, read, later)
+        if i == 1 and before is not None:
+            at.add(values[0], Grad(before), step.node)
+        if other is not None:
+            at.add(values[i], Grad(other), step.node)
+        if before is None:
+            break
+        block = before
+    at.release(step)
+
+
+def _read(i: int) -> tuple[int, int]:
+    """The slots of factor i and of the product before it."""
+    return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
+
+
+def _summed(at: Backward, step: Step, whole: Block | None, size: int) -> Block | None:
+    if whole is None or whole.bytes <= size:
+        return whole
+    small = at.new(size, step.node)
+    at.tape.free(whole)
+    return small
+
+
+def _widths(at: Backward, step: Step) -> list[int]:
+    """Bytes of the first value, of the first two together, and so on."""
+    shapes = [value.shape for value in step.node.inputs]
+    item = at.tensors[step.node.output].storage.item
+    return [at.batch * product(broadcast(shapes[: i + 1])) * item for i in range(len(shapes))]
+
+
+RULES |= {"add": _sum, "average": _average, "mul": _product}

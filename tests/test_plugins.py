@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
+import archc
 from archc.cli.main import main
 from archc.compiler import compile_text
 from archc.ops import OPERATORS
@@ -37,6 +39,17 @@ def bounded(x: Shape) -> Facts:
 )
 
 
+SILENT = (
+    HEAD.replace("Facts,", "Expression, Facts,")
+    + '''
+@op
+def silent(x: Shape) -> Facts:
+    """[*] -> [*]. States its form and not what backward keeps."""
+    return Facts(x, weights=(), macs=0, work=Work(special=x.values), torch=Expression("torch.tanh({0})"))
+'''
+)
+
+
 @pytest.fixture
 def forget():  # type: ignore[no-untyped-def]
     """Operators that a test registers are gone after it."""
@@ -53,6 +66,33 @@ def plugin(tmp_path: Path, text: str) -> str:
     path = tmp_path / "mine.py"
     path.write_text(text)
     return str(path)
+
+
+def test_memory_of_what_is_not_stated(tmp_path: Path, forget: None, capsys: pytest.CaptureFixture[str]) -> None:
+    """A lower bound in every form of output, and nothing is promised."""
+    (tmp_path / "net.yaml").write_text("input: [4, 8, 8]\nlayers: [{conv: 8}, silent, {conv: 4}]\n")
+    options = [str(tmp_path / "net.yaml"), "--plugin", plugin(tmp_path, SILENT)]
+
+    def printed(*words: str, code: int = 0) -> str:
+        assert main([words[0], *options, *words[1:]]) == code
+        found = capsys.readouterr()
+        return found.out + found.err
+
+    why = "silent does not state what backward keeps (`keeps`)"
+    text = printed("memory", "--memory", "1GiB", "--device", "cpu")
+    assert f"at least   {why}" in text and "may fit" in text and re.search(r"^peak +≥[\d.]+ KiB +≥[\d,]+$", text, re.MULTILINE)
+    assert re.search(r"^1 +silent .*[≥?]", text, re.MULTILINE)
+    found = json.loads(printed("memory", "--format", "json"))
+    assert (found["bound"], found["reasons"][0]) == ("at least", why) and found["peak_text"] == f"≥{found['peak']:,}"
+    assert all(line.split(",")[3].startswith("≥") for line in printed("memory", "--format", "csv").splitlines()[1:])
+    text = printed("fit", "--batch", "4", "--memory", "1GiB")
+    assert "a batch of 4 needs ≥" in text and ": may fit 1.00 GiB" in text and "largest batch for 1.00 GiB is ≤" in text and why in text
+    assert not re.search(r"(?<![≥≤\d,.])\b\d[\d,.]* (?:MiB|KiB)", text.partition("alternatives")[2].partition("fragments")[0])
+    assert json.loads(printed("fit", "--batch", "4", "--format", "json"))["alternatives"][0]["bound"] == "at least"
+    assert "no plan of checkpointing: silent" in printed("fit", "--batch", "4", "--memory", "1GiB", "-o", str(tmp_path / "p.yaml"), code=2)
+    assert "L121" in printed("lint")
+    timeline = archc.memory(str(tmp_path / "net.yaml"), batch=4)
+    assert repr(timeline).startswith("<net: a training step with sgd, batch 4, peak ≥") and why in repr(timeline)
 
 
 def test_what_is_not_stated_is_unknown(tmp_path: Path, forget: None, capsys: pytest.CaptureFixture[str]) -> None:

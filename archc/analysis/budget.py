@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archc.analysis.cost import Report, analyze
 from archc.analysis.count import Count
 from archc.graph import Graph
@@ -9,6 +11,9 @@ from archc.language.budget import MEMORY, Limit
 from archc.table import bytes_text
 from archc.text.diagnostics import Diagnostic
 from archc.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from archc.analysis.timeline import Timeline
 
 OVER = "A802"
 _EXACT = 10_000  # counts up to here are told in full alone
@@ -38,23 +43,23 @@ def _memory(graph: Graph, limit: Limit) -> Diagnostic | None:
     if limit.optimizer not in OPTIMIZERS:
         hint = did_you_mean(limit.optimizer, OPTIMIZERS) or f"there are {', '.join(OPTIMIZERS)}"
         return Diagnostic("A402", f'{limit.figure}: no optimizer is called "{limit.optimizer}"', limit.span, hint)
-    peak = train_memory(graph, limit)
-    whole = all(node.facts.keeps is not None for node in graph.nodes)
-    counted = Count(peak, peak if whole else None)
+    found = train_memory(graph, limit)
+    peak = found.peak_bytes
+    counted = Count(peak, None if found.bound.status == "at least" else peak)
     if limit.allows(counted.low, counted.high):
         return None
-    return _told(limit, counted, bytes_text(peak), bytes_text(abs(round(_beyond(limit, peak)))))
+    return _told(limit, counted, found.told(peak), bytes_text(abs(round(_beyond(limit, peak)))))
 
 
-def train_memory(graph: Graph, limit: Limit) -> int:
-    """Bytes at the peak of a training step on CUDA, as tensors ask for them: without workspaces and the allocator's rounding.
+def train_memory(graph: Graph, limit: Limit) -> Timeline:
+    """The training step on CUDA, as tensors ask for memory: without workspaces and the allocator's rounding.
 
     `amp` is autocast to bfloat16, an estimate.
     """
     from archc.analysis.timeline import Options, training
 
     options = Options(limit.batch, optimizer=limit.optimizer, device="cuda", amp="bfloat16" if limit.amp else "")
-    return training(graph, options).peak_bytes
+    return training(graph, options)
 
 
 def _beyond(limit: Limit, value: float) -> float:
@@ -65,7 +70,7 @@ def _told(limit: Limit, counted: Count, actual: str, by: str) -> Diagnostic:
     """`parameters: the budget is <= 5M, but it is 11,689,512: 6,689,512 (133.8%) over`."""
     wanted = f"{limit.figure}: the budget is {limit.text}"
     if counted.high is None and limit.allows(counted.low, counted.low):
-        return Diagnostic(OVER, f"{wanted}, but it is at least {actual}; a layer states no figure", limit.span)
+        return Diagnostic(OVER, f"{wanted}, but it is at least {actual.lstrip('≥')}; a layer states no figure", limit.span)
     beyond = _beyond(limit, counted.low)
     part = f" ({abs(beyond) / limit.value:.1%})" if abs(beyond) < 10 * limit.value else ""
     far = f": {by}{part} {'over' if beyond > 0 else 'under'}" if beyond else ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from archc.analysis.timeline import Options, Timeline, inference, training
+from archc.analysis.timeline.bounds import CERTAIN, Bound
 from archc.checkpointing import READY, CheckpointPlan
 from archc.graph import Graph
 
@@ -21,6 +22,7 @@ class Alternative:
     needed: int | None
     largest: int | None
     plan: CheckpointPlan | None = None
+    bound: Bound = CERTAIN
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,9 @@ class Fitting:
                 yield replace(self, plan=plan)._alternative(name, options, memory, batch)
 
     def _alternative(self, name: str, options: Options, memory: int | None, batch: int | None) -> Alternative:
-        needed = self.needed(replace(options, batch=batch)) if batch else None
-        return Alternative(name, options, needed, self.largest(options, memory) if memory else None, self.plan)
+        found = self.timeline(replace(options, batch=batch or options.accumulate))
+        needed = found.needed_bytes if batch else None
+        return Alternative(name, options, needed, self.largest(options, memory) if memory else None, self.plan, found.bound)
 
 
 def largest(needed: Callable[[int], int], memory: int) -> int:

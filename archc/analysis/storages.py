@@ -154,8 +154,7 @@ def _ends_in_view(node: Node, x: Tensor) -> bool:
     """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, and of pools over one axis."""
     if node.kind == "linear":
         return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
-    flat = len(x.block.sizes) == 3 and node.kind in ("maxpool", "avgpool", "adaptive_avgpool", "adaptive_maxpool", "global_avgpool", "global_maxpool")
-    return flat or node.kind == "instancenorm"
+    return node.kind == "instancenorm" or (len(x.block.sizes) == 3 and node.kind.endswith(("maxpool", "avgpool")))
 
 
 def _beside(facts: Facts, batch: int) -> list[Strided]:

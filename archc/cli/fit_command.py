@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 from archc.analysis.fit import MOST, Alternative, Fitting
 from archc.analysis.timeline import Options
+from archc.analysis.timeline.bounds import Bound, unstated
 from archc.cli.common import colored, compiled, headed, spec_options, usable, width
-from archc.cli.memory_command import DEFAULT_WIDTH, budget_of, options_of, positive, training_options
+from archc.cli.memory_command import DEFAULT_WIDTH, bound_lines, budget_of, options_of, positive, training_options
 from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
 
@@ -84,6 +85,8 @@ def _planned(fitting: Fitting, options: Options, budget: int | None, args: argpa
     """The plan of a batch that was asked for; an empty one where the batch fits."""
     if budget is None or args.batch is None or args.inference or args.no_plan:
         return None
+    if unstated(fitting.graph) and not args.output:
+        return None
     from archc.analysis.planner import plan
 
     return plan(fitting.graph, options, budget)
@@ -105,12 +108,13 @@ def _lines(
     asked = found[0]
     lines = [headed(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", width() or DEFAULT_WIDTH), ""]
     if batch is not None and asked.needed is not None:
-        lines.append(f"a batch of {batch} needs {bytes_text(asked.needed)}" + _verdict(asked.needed, budget))
+        lines.append(f"a batch of {batch} needs {asked.bound.sign}{bytes_text(asked.needed)}" + _verdict(asked, budget))
     if budget is not None and asked.largest is not None:
-        lines.append(_largest(asked.largest, budget))
+        lines.append(_largest(asked.largest, budget, asked.bound))
         if asked.largest:
             peak = fitting.timeline(replace(options, batch=asked.largest))
-            lines.append(f"peak at {printable(peak.peak_at)}, {bytes_text(peak.peak_bytes)} of tensors")
+            lines.append(f"peak at {printable(peak.peak_at)}, {peak.told(peak.peak_bytes)} of tensors")
+    lines += bound_lines(asked.bound, width() or DEFAULT_WIDTH)
     table = _table(found, batch, budget)
     if budget is not None and options.device == "cuda":
         table.notes.append("fragments of the caching allocator are counted: a few images either way")
@@ -128,18 +132,21 @@ def _way(options: Options, forward: bool) -> str:
     return f"inference in {numbers}" if forward else f"training with {options.optimizer} in {numbers}{passes}"
 
 
-def _verdict(needed: int, budget: int | None) -> str:
+def _verdict(asked: Alternative, budget: int | None) -> str:
+    needed, sign = asked.needed or 0, asked.bound.sign
     if budget is None:
         return ""
-    return f": fits {bytes_text(budget)}" if needed <= budget else f": {bytes_text(needed - budget)} more than {bytes_text(budget)}"
+    if needed > budget:
+        return f": {sign}{bytes_text(needed - budget)} more than {bytes_text(budget)}"
+    return f": may fit {bytes_text(budget)}" if sign else f": fits {bytes_text(budget)}"
 
 
-def _largest(count: int, budget: int) -> str:
+def _largest(count: int, budget: int, bound: Bound) -> str:
     if not count:
         return f"not one image fits {bytes_text(budget)}"
     if 2 * count > MOST:
-        return f"a batch of {count:,} and more fits {bytes_text(budget)}"
-    return f"the largest batch for {bytes_text(budget)} is {count:,}"
+        return f"a batch of {count:,} and more {'may fit' if bound.sign else 'fits'} {bytes_text(budget)}"
+    return f"the largest batch for {bytes_text(budget)} is {bound.count_sign}{count:,}"
 
 
 def _table(found: list[Alternative], batch: int | None, budget: int | None) -> Table:
@@ -149,7 +156,9 @@ def _table(found: list[Alternative], batch: int | None, budget: int | None) -> T
     if budget is not None:
         table.columns.append(Column("largest batch", "count"))
     for one in found:
-        table.rows.append([one.name, *([one.needed] if batch is not None else []), *([one.largest] if budget is not None else [])])
+        needed = one.needed if not one.bound.sign or one.needed is None else f"{one.bound.sign}{bytes_text(one.needed)}"
+        largest = one.largest if not one.bound.sign or one.largest is None else f"{one.bound.count_sign}{one.largest:,}"
+        table.rows.append([one.name, *([needed] if batch is not None else []), *([largest] if budget is not None else [])])
     return table
 
 
@@ -163,6 +172,8 @@ def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alter
             "amp": one.options.amp or None,
             "needed": one.needed,
             "largest_batch": one.largest,
+            "bound": one.bound.status,
+            "reasons": list(one.bound.reasons),
             "checkpoint": one.plan is not None,
         }
         for one in found

@@ -16,6 +16,7 @@ import sys
 
 from archc.analysis.memory import DTYPES, dtype_name
 from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
+from archc.analysis.timeline.bounds import AT_LEAST, Bound
 from archc.analysis.timeline.tape import Mark
 from archc.checkpointing import plan_of
 from archc.cli.common import colored, compiled, headed, show, spec_options, usable, width
@@ -107,7 +108,7 @@ def report_lines(found: Timeline, budget: int | None, top: int = MOST_LAYERS) ->
     """What the command prints."""
     room = width() or DEFAULT_WIDTH
     lines = [*_header(found, room), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
-    lines += [f"peak at    {printable(found.peak_at)}", *_totals(found), *_fits(found, budget)]
+    lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *_totals(found), *_fits(found, budget)]
     layers = _layers(found, top)
     if layers.rows:
         lines += ["", to_terminal(layers, room, colored(sys.stdout))]
@@ -134,16 +135,26 @@ def _kinds(found: Timeline) -> Table:
     table = Table([Column("at the peak"), Column("memory", "bytes"), Column("bytes", "count"), Column("part")])
     for kind, size in found.by_kind().items():
         table.rows.append([kind, size, size, f"{size / found.peak_bytes:.1%}".rjust(6)])
-    table.totals.append(["peak", found.peak_bytes, found.peak_bytes, ""])
+    table.totals.append(["peak", found.told(found.peak_bytes), f"{found.bound.sign}{found.peak_bytes:,}", ""])
     return table
+
+
+def bound_lines(bound: Bound, room: int) -> list[str]:
+    """That a peak is a bound or an estimate, and why; nothing where it is exact."""
+    if not bound.reasons:
+        return []
+    from textwrap import wrap
+
+    first = "at least" if bound.status == AT_LEAST else "about"
+    return wrap(printable(f"{first.ljust(11)}{bound.text}"), room, subsequent_indent=" " * 11, drop_whitespace=True)
 
 
 def _totals(found: Timeline) -> list[str]:
     if found.options.device == "cpu":
         return []
     lines = [
-        f"allocated  {bytes_text(found.allocated_bytes)}, as torch.cuda.max_memory_allocated counts it",
-        f"reserved   {bytes_text(found.reserved_bytes)}, in segments of the caching allocator",
+        f"allocated  {found.told(found.allocated_bytes)}, as torch.cuda.max_memory_allocated counts it",
+        f"reserved   {found.told(found.reserved_bytes)}, in segments of the caching allocator",
     ]
     if found.workspace:
         lines.append(f"allowance  up to {bytes_text(found.workspace)} for cuBLAS; workspaces of cuDNN are not known")
@@ -153,9 +164,11 @@ def _totals(found: Timeline) -> list[str]:
 def _fits(found: Timeline, budget: int | None) -> list[str]:
     if budget is None:
         return []
+    if found.fits(budget) and found.bound.status == AT_LEAST:
+        return [f"may fit    {bytes_text(budget)}: of at least {bytes_text(found.needed_bytes)}, it is not known how much more"]
     if found.fits(budget):
-        return [f"fits       {bytes_text(budget)}, with {bytes_text(budget - found.needed_bytes)} to spare"]
-    return [f"too much   by {bytes_text(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
+        return [f"fits       {bytes_text(budget)}, with {found.bound.sign}{bytes_text(budget - found.needed_bytes)} to spare"]
+    return [f"too much   by {found.told(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
 
 
 def _layers(found: Timeline, top: int) -> Table:
@@ -163,10 +176,16 @@ def _layers(found: Timeline, top: int) -> Table:
     kept = found.kept_by_layer()
     table = Table([Column("layer"), Column("kind"), Column("output"), Column("keeps", "bytes"), Column("part")])
     total = sum(kept.values())
-    for node, size in list(kept.items())[:top]:
-        table.rows.append([node.name, node.kind, str(node.output.shape), size, f"{size / total:.1%}".rjust(6)])
-    if len(kept) > top:
-        table.notes.append(f"and {len(kept) - top} more layers; {bytes_text(total)} are made and kept for backward in all")
+    unknown = dict.fromkeys(node for node in found.graph.nodes if found.how and node.facts.keeps is None)
+    for node in [*unknown, *(node for node in kept if node not in unknown)][:top]:
+        size: int | str = kept.get(node, 0)
+        if node in unknown:
+            size = f"≥{bytes_text(kept[node])}" if node in kept else "?"
+        part = f"{kept[node] / total:.1%}".rjust(6) if node in kept else ""
+        table.rows.append([node.name, node.kind, str(node.output.shape), size, part])
+    if (more := len(kept.keys() | unknown.keys()) - top) > 0:
+        whole = f"{'≥' if unknown else ''}{bytes_text(total)}"
+        table.notes.append(f"and {more} more layers; {whole} are made and kept for backward in all")
     return table
 
 
@@ -186,10 +205,12 @@ def _curve(found: Timeline, columns: int) -> list[str]:
 
 
 def timeline_table(found: Timeline) -> Table:
-    """A row a layer, forward, backward and where it runs again, with what is alive after it."""
+    """A row a layer, forward, backward and where it runs again, with what is alive after it; a bound has its sign."""
     table = Table([Column("phase"), Column("layer"), Column("kind"), Column("bytes", "count")])
+    sign = found.bound.sign
     for mark in found.events:
-        table.rows.append([mark.phase, mark.layer.name if mark.layer else "", mark.layer.kind if mark.layer else "", mark.live])
+        size = f"{sign}{mark.live}" if sign else mark.live
+        table.rows.append([mark.phase, mark.layer.name if mark.layer else "", mark.layer.kind if mark.layer else "", size])
     return table
 
 

@@ -18,12 +18,12 @@ def plan_lines(planned: Planned, room: int, color: bool) -> list[str]:
     if planned.fits:
         first = f"with checkpointing, a batch of {batch} fits {bytes_text(planned.memory)}:"
     else:
-        first = f"the least that checkpointing reaches is {bytes_text(after.needed_bytes)}:"
+        first = f"the least that checkpointing reaches is {after.told(after.needed_bytes)}:"
     again = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
     found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
     return [
         first,
-        f"peak       {bytes_text(before.peak_bytes)} before, {bytes_text(after.peak_bytes)} after",
+        f"peak       {before.told(before.peak_bytes)} before, {after.told(after.peak_bytes)} after",
         f"runs again {again}",
         *([f"           {found}"] if found else []),
         "",

@@ -114,10 +114,12 @@ def _peak(scene: Scene, timeline: Timeline, box: Box, scale: float, theme: Theme
     x = box.left + (index + 0.5) * (box.right - box.left) / len(marks)
     y = box.bottom - timeline.peak_bytes * scale
     scene.circle((x, y), 3, theme.ink, theme.background)
-    text = f"peak {bytes_text(timeline.peak_bytes)}, {shortened(timeline.peak_at, 10.5, 300)}"
+    text = f"peak {timeline.told(timeline.peak_bytes)}, {shortened(timeline.peak_at, 10.5, 300)}"
     width = text_width(text, 10.5, True)
     centre = min(max(x, box.left + width / 2 + 4), box.right - width / 2)
-    scene.text((centre, box.top - 8), text, 10.5, theme.ink, "middle", True, title=f"{timeline.peak_bytes:,} bytes")
+    why = f": {timeline.bound.text}" if timeline.bound.text else ""
+    title = f"{timeline.bound.sign}{timeline.peak_bytes:,} bytes{why}"
+    scene.text((centre, box.top - 8), text, 10.5, theme.ink, "middle", True, title=title)
     scene.line([(x, box.top - 4), (x, y - 4)], theme.ink, 0.7)
 
 

@@ -19,13 +19,20 @@ def in_place_training(graph: Graph) -> Result:
 
     Outputs and gradients are equal to the last bit.
     """
-    spared = {node.name for node in graph.nodes if not _saves(node)}
+    spared = {node.name for node in graph.nodes if not _saves(node)} | _beside_unknown(graph)
     while True:
         result = _written(graph, spared)
         refused = {clash.layer.name for clash in clashes(result.graph)} - {clash.layer.name for clash in clashes(graph)}
         if not refused - spared:
             return result
         spared |= refused
+
+
+def _beside_unknown(graph: Graph) -> set[str]:
+    """The layers that read what a layer reads or makes of which it is not known what it keeps."""
+    roots, _ = _storages(graph)
+    held = {roots[value] for node in graph.nodes if node.facts.keeps is None for value in (*node.inputs, *node.outputs)}
+    return {node.name for node in graph.nodes if any(roots[value] in held for value in node.inputs)}
 
 
 def _saves(node: Node) -> bool:

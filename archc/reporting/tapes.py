@@ -32,10 +32,20 @@ def memory(graph: Graph) -> dict[str, Any] | None:
         tapes = {name: _tapes(graph, name.startswith("training"), name.endswith("amp")) for name in NAMES}
     except NotLinear:
         return None
-    return {"kinds": KINDS, "phases": PHASES, "tapes": tapes, "optimizers": _optimizers(graph)}
+    return {"kinds": KINDS, "phases": PHASES, "tapes": tapes, "bounds": _bounds(graph), "optimizers": _optimizers(graph)}
 
 
 NAMES = ("training", "training amp", "inference", "inference amp")
+
+
+def _bounds(graph: Graph) -> dict[str, Any]:
+    """Of each tape, the sign of its figures where they are not exact, and why."""
+    found = {}
+    for name in NAMES:
+        options = Options(2, device=DEVICE, amp="bfloat16" if name.endswith("amp") else "")
+        bound = (training if name.startswith("training") else inference)(graph, options).bound
+        found[name] = {"sign": bound.sign, "why": bound.text}
+    return found
 
 
 def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ import torch
 
 from archc.analysis.fit import Fitting
 from archc.analysis.timeline import OPTIMIZERS, Options, training
+from archc.analysis.timeline.bounds import Bound, unstated
 from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph
 from archc.recipe import Recipe
@@ -39,11 +40,11 @@ def each(recipe: Recipe, world: World) -> int:
     return max(1, -(-recipe.batch // (world.size * recipe.accumulate)))
 
 
-def predicted(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> int | None:
-    """Bytes of one process's training, averaged weights included; None where the analysis knows no answer."""
+def predicted(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> tuple[int, Bound] | None:
+    """Bytes of one process's training, averaged weights included, and how exact they are; None where the analysis knows no answer."""
     try:
-        options = options_of(recipe, world, each(recipe, world))
-        return training(graph, options, plan).needed_bytes + _average(graph, recipe)
+        found = training(graph, options_of(recipe, world, each(recipe, world)), plan)
+        return found.needed_bytes + _average(graph, recipe), found.bound
     except ValueError:
         return None
 
@@ -67,10 +68,13 @@ def free_bytes(world: World) -> int:
 def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan: CheckpointPlan | None = None) -> tuple[Recipe, str]:
     """The recipe with `batch: fit` worked out, and a line on what was chosen. All processes choose the least of theirs.
 
-    Raises TrainError where not one image fits.
+    Raises TrainError where not one image fits, and where it is not known what does.
     """
     if recipe.batch:
         return recipe, ""
+    if kinds := unstated(graph):
+        told = f"{', '.join(kinds)} does not state what backward keeps (`keeps`), so that no largest batch is known"
+        raise TrainError(f"batch: fit: {told}; write a number, as `batch: 32`")
     memory = int(PART * free_bytes(world)) - _average(graph, recipe)
     most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory) // recipe.accumulate
     if not most:
@@ -99,7 +103,8 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
     lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {images:,} images at once"]
     try:
         fitting = Fitting(graph, plan=plan)
-        lines.append(f"of {graph.name} need {bytes_text(fitting.needed(options))} by the memory analysis. What would fit:")
+        found = fitting.timeline(options)
+        lines.append(f"of {graph.name} need {found.told(found.needed_bytes)} by the memory analysis. What would fit:")
         for one in fitting.alternatives(options, int(PART * total), options.batch):
             if one.largest:
                 name = "as it is" if one.name == "as asked" else one.name

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from archc.analysis.cost import analyze
+from archc.analysis.timeline.bounds import Bound
 from archc.checkpointing import CheckpointPlan
 from archc.data import DataSet
 from archc.graph import Graph
@@ -25,7 +26,6 @@ def header(
     parameters = analyze(graph).parameters
     counts = ", ".join(f"{name} {'stream' if one.length is None else f'{one.length:,}'}" for name, one in data.splits().items())
     most = min(recipe.batch, data.train.length or recipe.batch)
-    memory = predicted(graph, replace(recipe, batch=most), world, plan)
     rows = [
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),
         ("data", f"{data.name}  {len(data.classes)} classes  images: {counts}"),
@@ -34,10 +34,18 @@ def header(
         ("recipe", f"{recipe.epochs} epochs of batch {_batch(recipe, data, world)}, {_part(recipe.optimizer)}"),
         ("", _furniture(recipe)),
         ("device", f"{world.device}{f' and {world.size - 1} more, {strategy}' if world.size > 1 else ''}, {recipe.precision}"),
-        ("memory", "" if memory is None else f"{bytes_text(memory)} predicted for a step{_again(plan)}"),
+        ("memory", _memory(predicted(graph, replace(recipe, batch=most), world, plan), plan)),
         ("run", "" if folder is None else str(folder)),
     ]
     return [printable(line) for name, text in rows if text for line in _wrapped(name, text)]
+
+
+def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str:
+    """What a step needs; a bound has its sign and says why."""
+    if found is None:
+        return ""
+    size, bound = found
+    return f"{bound.sign}{bytes_text(size)} predicted for a step{_again(plan)}{': ' if bound.text else ''}{bound.text}"
 
 
 def _again(plan: CheckpointPlan | None) -> str:

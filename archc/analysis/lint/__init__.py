@@ -19,6 +19,7 @@ RULES: tuple[Callable[[Net], Iterator[Hit]], ...] = (
     memory.response_norm,
     memory.token_keeps_all,
     memory.average_keeps_input,
+    memory.unstated,
     order.bias_before_norm,
     order.mean_after_conv,
     order.norms_in_a_row,

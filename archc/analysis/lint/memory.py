@@ -72,7 +72,7 @@ def _keeps_result_inplace(node: Node) -> bool:
 def _alone(net: Net, node: Node) -> bool:
     """Whether its input is a new value that it alone reads."""
     maker = net.before(node)
-    return maker is not None and maker.facts.storage == NEW
+    return maker is not None and maker.facts.storage == NEW and maker.facts.keeps is not None
 
 
 def dropout_inplace(net: Net) -> Iterator[Hit]:
@@ -115,6 +115,14 @@ def _by_token(select: Node, maker: Node) -> bool:
     """Whether the maker treats each entry of the axis in the same way, so that the order does not matter."""
     along_tokens = len(select.inputs[0].shape) == 2 and argument(select, "axis") % 2 == 0
     return along_tokens and maker.kind in _PER_TOKEN and argument(maker, "axis") in (None, "last")
+
+
+def unstated(net: Net) -> Iterator[Hit]:
+    """L121: what backward keeps of a layer is unknown, and with it the memory of training."""
+    for node in net.graph.nodes:
+        if node.facts.keeps is None:
+            message = f"{node.kind} does not state what backward keeps: the memory of training is at least what is counted"
+            yield Hit("L121", node, message, "state `keeps` in its operator's Facts")
 
 
 def average_keeps_input(net: Net) -> Iterator[Hit]:

@@ -48,7 +48,8 @@ class Net:
         self.saved: Saved = saved(graph, batch)
         self.keepers: dict[Storage, list[Node]] = {}
         for step in self.run.steps:
-            for storage in step.kept:
+            unknown = [x.storage for x in (*step.inputs, *step.outputs)] if step.node.facts.keeps is None else []
+            for storage in dict.fromkeys((*step.kept, *unknown)):  # what does not say may keep all that it reads and makes
                 self.keepers.setdefault(storage, []).append(step.node)
         self.twice = {node for node in graph.nodes if node.shared} | {node.shared for node in graph.nodes if node.shared}
         self.macs = sum(count(node.facts.macs).low for node in graph.nodes)

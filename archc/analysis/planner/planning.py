@@ -23,6 +23,7 @@ from archc.analysis.planner.pieces import Pieces
 from archc.analysis.planner.profile import Profile
 from archc.analysis.planner.search import Found, Search
 from archc.analysis.timeline import Options, Timeline, training
+from archc.analysis.timeline.bounds import unstated
 from archc.checkpointing import CheckpointPlan, Region
 from archc.graph import Graph
 
@@ -87,6 +88,8 @@ class Planned:
         ]
         return {
             "fits": self.fits,
+            "bound": self.after.bound.status,
+            "reasons": list(self.after.bound.reasons),
             "needed_before": self.before.needed_bytes,
             "needed": self.after.needed_bytes,
             "peak_before": self.before.peak_bytes,
@@ -100,7 +103,12 @@ class Planned:
 
 
 def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = training) -> Planned:
-    """The plan with the least that runs again with which a training step fits; with the smallest peak if none does."""
+    """The plan with the least that runs again with which a training step fits; with the smallest peak if none does.
+
+    Raises ValueError where a layer does not say what it keeps: nothing is known of what a plan would save.
+    """
+    if kinds := unstated(graph):
+        raise ValueError(f"no plan of checkpointing: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
         return Planned(memory, CheckpointPlan(()), before, before, True, Again(0, 0), (), True, CheckpointPlan(()))

@@ -34,6 +34,14 @@ class Bound(NamedTuple):
     def text(self) -> str:
         return "; ".join(self.reasons)
 
+    @property
+    def count_sign(self) -> str:
+        """Before the largest number of images for a memory, of which less may fit."""
+        return "≤" if self.status == AT_LEAST else self.sign
+
+
+CERTAIN = Bound()
+
 
 def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
@@ -43,7 +51,7 @@ def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
         about = (*about, *_layers(graph, run))
     if least:
         return Bound(AT_LEAST, (*least, *about))
-    return Bound(ABOUT, about) if about else Bound()
+    return Bound(ABOUT, about) if about else CERTAIN
 
 
 def unstated(graph: Graph) -> list[str]:
@@ -117,4 +125,3 @@ def _listed(names: list[str]) -> str:
 
 def _does(names: list[str]) -> str:
     return "does" if len(names) == 1 else "do"
-

@@ -25,9 +25,9 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
     tape.free(block)
     asked = at.bytes(node.inputs[1]) if crossed else size
     parts = _dropping(at, step, inner, asked, inputs) if dropout else _fused(at, step, inner, asked, inputs, crossed)
-    for _ in range(1 if dropout else 2):
-        lengths = [long, *[_long(at, node.inputs[1]) if crossed else long] * 2]
-        parts = [_turned(at, step, part) if far and not (dropout and i == 1) else part for i, (part, far) in enumerate(zip(parts, lengths, strict=True))]
+    far = [long, *[_long(at, node.inputs[1]) if crossed else long] * 2]
+    for turns in [[0, 2]] if dropout else [[0, 1, 2]] * 2:
+        parts = [_turned(at, step, part) if far[i] and i in turns else part for i, part in enumerate(parts)]
     if crossed:
         _across(at, step, parts, made)
     else:
@@ -87,8 +87,7 @@ def _within(at: Backward, step: Step, parts: list[Block], made: _Weights) -> Non
     at.tape.free(whole)
     at.release(step)
     if inner is not None and value is not None:
-        for one in step.node.inputs[:1]:
-            at.add(one, Grad(_turned(at, step, inner) if long else inner, not long or True), step.node)
+        at.add(value, Grad(_turned(at, step, inner) if long else inner), step.node)
     at.adopt(step, made)
 
 

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.timeline.allocator import OutOfMemory, Pool, replay
-from archc.analysis.timeline.bounds import Bound
+from archc.analysis.timeline.bounds import CERTAIN, Bound
 from archc.analysis.timeline.tape import KEPT, KINDS, Block, Mark, Tape
 from archc.checkpointing import CheckpointPlan
 from archc.graph import Graph, Node
+from archc.table import bytes_text
 
 if TYPE_CHECKING:
     from archc.analysis.timeline.simulate import Options
@@ -34,7 +35,7 @@ class Timeline:
     how: str
     tape: Tape
     plan: CheckpointPlan | None = None
-    bound: Bound = Bound()
+    bound: Bound = CERTAIN
     _pool: Pool | None = None
 
     def __repr__(self) -> str:
@@ -46,6 +47,10 @@ class Timeline:
     def peak_bytes(self) -> int:
         """The peak, as exact as `bound` says."""
         return self.tape.peak
+
+    def told(self, size: int) -> str:
+        """A size of this step as text, with ≥ or ~ where it is not exact: `≥464 KiB`."""
+        return f"{self.bound.sign}{bytes_text(size)}"
 
     @property
     def events(self) -> list[Mark]:

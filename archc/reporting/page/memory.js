@@ -1,8 +1,12 @@
 // Memory over a step, as archc/analysis/timeline simulates it: its tape played for a batch, a dtype and an optimizer.
 
+const tapeName = (choice) => (choice.training ? "training" : "inference") + (choice.dtype === "autocast" ? " amp" : "");
+
+// The sign of what is not exact, and why.
+const boundOf = (memory, choice) => memory.bounds[tapeName(choice)];
+
 function tapeOf(memory, choice) {
-  const name = (choice.training ? "training" : "inference") + (choice.dtype === "autocast" ? " amp" : "");
-  const tapes = memory.tapes[name];
+  const tapes = memory.tapes[tapeName(choice)];
   return choice.batch === 1 && tapes.length > 1 ? tapes[1] : tapes[0];
 }
 

@@ -69,12 +69,13 @@ class TimelineChart {
     const inside = limit && limit < this.top;
     this.line.setAttribute("visibility", inside ? "visible" : "hidden");
     if (inside) for (const y of ["y1", "y2"]) this.line.setAttribute(y, this.#y(limit));
+    const { sign, why } = boundOf(this.network.record.memory, choice);
     const what = choice.training ? `a training step with ${choice.optimizer}` : "inference";
     this.head.replaceChildren(
-      element("b", { class: "peak-bytes" }, bytes(peak)),
+      element("b", { class: "peak-bytes" }, `${sign}${bytes(peak)}`),
       ` at the peak of ${what}, ${exact(choice.batch)} image${choice.batch > 1 ? "s" : ""}, `,
       element("span", {}, `in ${this.#named(this.found.at)}`),
-      ` (${exact(peak)} bytes)`,
+      ` (${sign}${exact(peak)} bytes${why ? `: ${why}` : ""})`,
     );
     this.axis.replaceChildren(
       ...marks.flatMap((mark, i) =>
@@ -101,9 +102,10 @@ class TimelineChart {
       const { memory } = this.network.record;
       const most =
         this.found.tape.events.length < 60_000 ? largestBatch(memory, choice, limit, this.view.page.record.most_batch) : null;
+      const { sign } = boundOf(memory, choice);
       const bound = most === this.view.page.record.most_batch ? "fits, and so do all below" : "is the largest whose tensors fit";
-      const largest = most === null ? "" : most ? `; a batch of ${exact(most)} ${bound}` : "; not one image fits";
-      words.unshift(`The peak is ${percent(this.found.peak / limit)} of the ${bytes(limit)} of ${device.name}${largest}.`);
+      const largest = most === null ? "" : most ? `; a batch of ${sign === "≥" ? "at most " : sign}${exact(most)} ${bound}` : "; not one image fits";
+      words.unshift(`The peak is ${sign}${percent(this.found.peak / limit)} of the ${bytes(limit)} of ${device.name}${largest}.`);
     }
     return words.join(" ");
   }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import index
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis import check as checks
 from archc.analysis import cost
 from archc.checkpointing import CheckpointPlan, plan_of
-from archc.compiler import Model, compile_spec, compile_text, value_as_text
+from archc.compiler import Given, Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from archc.analysis.timeline import Timeline
     from archc.devices.device import Device
 
-Input = Sequence[int] | dict[str, Sequence[int]] | None
+Size = int | str | Sequence[int]  # (3, 224, 224), "3x224x224", or 784 for a vector
+Input = Size | dict[str, Size] | None
 Checkpoint = CheckpointPlan | str | PathLike[str] | None
 
 
@@ -230,9 +232,17 @@ def _loaded(net: Graph | str | PathLike[str], input: Input, params: dict[str, An
     return net
 
 
-def _changes(input: Input, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def _changes(input: Input, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, Given]]:
     shapes = {"": input} if input is not None and not isinstance(input, dict) else input or {}
-    return {name: value_as_text(value) for name, value in params.items()}, {name: str(list(shape)) for name, shape in shapes.items()}
+    return {name: value_as_text(value) for name, value in params.items()}, {name: _sizes(shape) for name, shape in shapes.items()}
+
+
+def _sizes(shape: Any) -> Given:
+    """A shape as whole numbers, of Python, numpy or torch; a text is read as `--input` is."""
+    if isinstance(shape, str):
+        return shape
+    sizes = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
+    return tuple(index(size) if hasattr(size, "__index__") and not isinstance(size, bool) else size for size in sizes)
 
 
 def _graph(model: Model) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from archc.graph import Graph
 from archc.growing import growing
 from archc.language.loading import Loader, read_file, shipped
 from archc.language.spec import Spec
+from archc.shape import read_sizes
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
@@ -27,7 +28,10 @@ class Model:
     changes: dict[str, str] = field(default_factory=dict)
 
 
-def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None) -> Model:
+Given = str | Sequence[object]  # the shape of an input: a text as of `--input`, or sizes from a program
+
+
+def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None) -> Model:
     """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
     diagnostics = Diagnostics()
     return _elaborated(load_spec(named, diagnostics), diagnostics, changes or {}, inputs or {})
@@ -46,7 +50,7 @@ def load_spec(named: str, diagnostics: Diagnostics) -> Spec | None:
 
 
 def compile_text(
-    text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, str] | None = None, name: str = "<text>"
+    text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None, name: str = "<text>"
 ) -> Model:
     """The model of a spec that is a text. It can extend specs that ship, and name no files."""
     diagnostics = Diagnostics()
@@ -78,16 +82,18 @@ def _relative(path: Path) -> str:
     return str(Path("specs", path.name))
 
 
-def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, str]) -> Model:
+def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:
     if spec is None:
         return Model(None, None, diagnostics)
     from archc.elaborate import elaborate
 
     set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
-    input_trees = {name: _shape(name, text, diagnostics) for name, text in inputs.items()}
+    input_trees = {name: _shape(name, given, diagnostics) for name, given in inputs.items()}
     with growing():
         graph = elaborate(spec, diagnostics, set_trees, input_trees)
-    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in inputs.items()})
+    sizes = {name: read_sizes(given) or [given] if isinstance(given, str) else given for name, given in inputs.items()}
+    shapes = {name: "x".join(map(str, given)) for name, given in sizes.items()}
+    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in shapes.items()})
 
 
 def _outside(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
@@ -96,14 +102,19 @@ def _outside(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
     return t.parse(source, diagnostics) or t.Scalar(source, 0, len(text), None)
 
 
-def _shape(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
-    """`3x224x224`, or a list."""
-    source = Source(f"--input {name}".strip(), text)
-    parts = text.lower().split("x")
-    if text.startswith("[") or not all(part.strip().isdigit() for part in parts):
-        return t.parse(source, diagnostics) or t.Scalar(source, 0, len(text), None)
-    items: list[t.Tree] = [t.Scalar(source, 0, len(text), int(part[:10])) for part in parts]
-    return t.Sequence(source, 0, len(text), items)
+def _shape(name: str, given: Given, diagnostics: Diagnostics) -> t.Tree:
+    """`3x224x224` and the like, or sizes from a program."""
+    from archc.elaborate.inputs import ARGUMENT, OPTION
+
+    if isinstance(given, str):
+        source = Source(f"{OPTION} {name}".strip(), given)
+        sizes: Sequence[object] = read_sizes(given)
+        if not sizes:
+            return t.parse(source, diagnostics) or t.Scalar(source, 0, len(given), None)
+    else:
+        source, sizes = Source(f"{ARGUMENT}{name}", str(tuple(given))), given
+    items: list[t.Tree] = [t.Scalar(source, 0, len(source.text), size) for size in sizes]
+    return t.Sequence(source, 0, len(source.text), items)
 
 
 def value_as_text(value: Any) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
+
+MOST_AXES = 4
 
 
 def product(sizes: Iterable[int]) -> int:
@@ -12,6 +15,15 @@ def product(sizes: Iterable[int]) -> int:
     for size in sizes:
         result = result * size
     return result
+
+
+_SEPARATOR = r"(?:\s*[x×X*,;]\s*|\s+)"
+_SIZES = re.compile(rf"\s*[\[(]?\s*\d{{1,18}}(?:{_SEPARATOR}\d{{1,18}})*\s*,?\s*[\])]?\s*", re.ASCII)
+
+
+def read_sizes(text: str) -> list[int]:
+    """`3x224x224`, `3,224,224`, `3 224 224`, `(3, 224, 224)`: the numbers; none of anything else."""
+    return [int(size) for size in re.findall("[0-9]+", text)] if len(text) < 100 and _SIZES.fullmatch(text) else []
 
 
 class Shape(tuple[int, ...]):

@@ -8,20 +8,20 @@ from typing import Any
 from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
 from archc.elaborate.initial import initialize
+from archc.elaborate.inputs import read_inputs
 from archc.elaborate.naming import is_kind
 from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
+from archc.elaborate.suspicion import explain, warn
 from archc.elaborate.unmet import check_unmet
-from archc.graph import Graph, Promise, Value
-from archc.language.blocks import RULE, is_name
+from archc.graph import Graph, Promise
 from archc.language.budget import read_limit
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
 from archc.language.functions import Unknown, budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake, evaluate, names_in
-from archc.shape import Shape
-from archc.signature import is_int, shown
+from archc.signature import shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Span
@@ -41,13 +41,28 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
         return None
     except RecursionError:
         diagnostics.error("A602", spec.layers_span or Span(spec.source, 0, 1), "nested too deeply")
-    return None if diagnostics.failed else run.graph
+    if not diagnostics.failed:
+        warn(run)
+        return run.graph
+    explain(run, lambda name, shape: _in_another_shape(spec, changes, {**inputs, name: shape}))
+    return None
+
+
+def _in_another_shape(spec: Spec, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Run | None:
+    """The elaboration with another input, whatever comes of it; None where it does not end well."""
+    run = Run(spec, Diagnostics(), trial=True)
+    budget.fill()
+    try:
+        _elaborate(run, changes, inputs)
+    except (Stop, RecursionError):
+        return None
+    return run
 
 
 def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> None:
     env = run.graph.params = _params(run, changes)
     place = Place(None, {}, (), 0)
-    shapes = _inputs(run, env, inputs)
+    shapes = read_inputs(run, env, inputs)
     place.inputs = {name: (value,) for name, value in shapes.items()}
     names: dict[str, Any] = dict(axes_of(place.inputs))
     context = Context(space := Space(run.graph.root, None), space, names, place)
@@ -143,47 +158,6 @@ def _closures(params: dict[str, Any], context: Context) -> None:
     for name, value in params.items():
         if isinstance(value, t.Mapping):
             params[name] = Closure(value, context)
-
-
-def _inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
-    tree = run.spec.input
-    if isinstance(tree, t.Mapping):
-        found = {}
-        for key, shape in tree.items:
-            name = str(key.value)
-            if not is_name(name):
-                run.error("A306", key.span, f'"{name}" cannot name an input', RULE)
-            found[name] = _shape(run, name, changes.get(name, shape), env)
-        if not found and not tree.broken:
-            run.error("A202", tree.span, "no inputs", "input: [3, 224, 224], or input: {image: [3, 224, 224]}")
-        if not found or tree.broken:
-            found["input"] = UNKNOWN
-        wrong = [name for name in changes if name not in found]
-    else:
-        wrong = [name for name in changes if name not in ("", "input")]
-        tree = changes.get("", changes.get("input", tree)) if changes else tree
-        found = {"input": _shape(run, "input", tree, env) if tree is not None else UNKNOWN}
-    for name in wrong:
-        hint = did_you_mean(name, found) or f"there {'is' if len(found) == 1 else 'are'} {', '.join(found)}"
-        run.error("A307", changes[name].span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
-    return found
-
-
-def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any]) -> Value:
-    value = _value(run, tree, env)
-    if value is Unknown:
-        return UNKNOWN
-    hint = "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"
-    if not isinstance(value, list) or not 1 <= len(value) <= 4:
-        run.error("A402", tree.span, f"{shown(value)} is not a shape", hint)
-        return UNKNOWN
-    wrong = [at for at, size in enumerate(value) if not is_int(size, 1)]
-    for at in wrong:
-        item = tree.items[at] if isinstance(tree, t.Sequence) else tree
-        run.error("A402", item.span, f"{shown(value[at])} is not a size", hint)
-    if wrong:
-        return UNKNOWN
-    return Value(None, 0, Shape(value), name)
 
 
 def _outputs(run: Run, context: Context, current: Values) -> None:

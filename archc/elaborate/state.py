@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.blocks import Block
@@ -108,11 +108,20 @@ class Closure:
         return "a layer"
 
 
+class Written(NamedTuple):
+    """Where the shape of an input was written, and the spec's own sizes if that stands in their place."""
+
+    span: Span
+    own: list[int]
+
+
 class Run:
     """One elaboration: its spec, its graph in the making, its budget of work."""
 
-    def __init__(self, spec: Spec, diagnostics: Diagnostics) -> None:
+    def __init__(self, spec: Spec, diagnostics: Diagnostics, trial: bool = False) -> None:
         self.spec = spec
+        self.trial = trial  # whether a shape is tried that nobody wrote
+        self.inputs: dict[str, Written] = {}
         self.diagnostics = diagnostics
         self.graph = Graph(spec.name, spec.doc, {})
         self.graph.paper = spec.paper

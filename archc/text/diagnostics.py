@@ -50,6 +50,7 @@ CODES = {
     "A801": "a promise in `expect` that is not kept",
     "A802": "a limit in `budget` that is passed",
     "A901": "`from` names a numbered layer",
+    "A902": "an input that seems to hold a batch axis, or its channels last",
     "A903": "a value that is hardly meant",
 }
 

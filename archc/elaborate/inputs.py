@@ -1,0 +1,153 @@
+"""The inputs of a network: their shapes as the spec, the command line or a program gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archc.elaborate.state import UNKNOWN, Run, Written
+from archc.graph import Value
+from archc.language.blocks import RULE, is_name
+from archc.language.functions import Unknown
+from archc.language.values import Mistake, evaluate
+from archc.shape import MOST_AXES, Shape, read_sizes
+from archc.signature import is_int, shown
+from archc.text import tree as t
+from archc.text.source import Source
+from archc.text.suggest import did_you_mean
+
+OPTION, ARGUMENT = "--input", "input="  # where a shape from outside comes from: the command line, or a program
+AXES = {"channels", "height", "width", "depth", "length", "shape", "features", "size"}
+
+
+def read_inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
+    """The inputs by name; `changes` are shapes in place of the spec's own ("" is the only one)."""
+    tree = run.spec.input
+    if not isinstance(tree, t.Mapping):
+        given = changes.get("input", changes.get(""))
+        _check_names(run, [name for name in changes if name not in ("", "input")], changes, ["input"], tree, env)
+        return {"input": _input(run, "input", tree, given, env)}
+    found = {}
+    for key, shape in tree.items:
+        name = str(key.value)
+        if not is_name(name):
+            run.error("A306", key.span, f'"{name}" cannot name an input', RULE)
+        found[name] = _input(run, name, shape, changes.get(name), env)
+    if not found and not tree.broken:
+        run.error("A202", tree.span, "no inputs", "input: [3, 224, 224], or input: {image: [3, 224, 224]}")
+    if not found or tree.broken:
+        found["input"] = UNKNOWN
+    _check_names(run, [name for name in changes if name not in found], changes, list(found), tree, env)
+    return found
+
+
+def _check_names(
+    run: Run, wrong: list[str], changes: Mapping[str, t.Tree], known: list[str], tree: t.Tree | None, env: dict[str, Any]
+) -> None:
+    """Shapes from outside for inputs that are not there."""
+    for name in wrong:
+        given = changes[name]
+        hint = did_you_mean(name, known) or f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
+        sizes = _sizes(given, {})
+        if sizes and (not name or not isinstance(tree, t.Mapping)):
+            named = known if isinstance(tree, t.Mapping) else [""]
+            hint = "write " + (" or " if name else ", ").join(spelled(sizes, given.source, one) for one in named[:3])
+        run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
+
+
+def _input(run: Run, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
+    """One input, in its own shape or in one that was given in its place, which must have as many axes."""
+    if own is None:  # the spec has none, and says so
+        return UNKNOWN
+    if given is None:
+        run.inputs[name] = Written(own.span, [])
+        return _shape(run, name, own, env, [])
+    sizes, wanted = _sizes(given, {}), _sizes(own, env)
+    run.inputs[name] = Written(given.span, wanted)
+    if run.trial or not sizes or not wanted or len(sizes) == len(wanted):
+        return _shape(run, name, given, {}, wanted)
+    what = "the input" if name == "input" else f"the input {name}"
+    message = f"{given.span.text} has {_axes(len(sizes))}; {what} of {run.spec.name}, {shown(wanted)}, has {len(wanted)}"
+    meant = likely(sizes, wanted)
+    hint = f"write {spelled(meant, given.source, name)}" if meant else f"as {spelled(wanted, given.source, name)}"
+    hint += ": shapes have no batch axis" if meant and len(sizes) > len(wanted) else ""
+    run.error("A402", given.span, message, hint)
+    return UNKNOWN
+
+
+def _axes(count: int) -> str:
+    return f"{count} {'axis' if count == 1 else 'axes'}"
+
+
+def likely(sizes: list[int], own: list[int]) -> list[int]:
+    """A shape of as many axes as a network's own, of sizes that were given with more or with less; none where nothing tells."""
+    channels, axes = own[0], len(own) - 1
+    if len(sizes) == axes + 2:
+        if sizes[-1] == channels != sizes[1] and axes:  # a batch of images whose channels are last
+            return [channels, *sizes[1:-1]]
+        return sizes[1:] if sizes[1] == channels or sizes[0] != channels else []
+    if len(sizes) == axes and (sizes[0] != channels or axes == 1):
+        return [channels, *sizes]
+    if len(sizes) == 1 or (len(sizes) == 2 and sizes[0] == channels):
+        return [channels, *[sizes[-1]] * axes] if len(set(own[1:])) == 1 else []
+    return []
+
+
+def spelled(sizes: list[int], source: Source, name: str = "") -> str:
+    """A shape as it would be written where a text comes from."""
+    named = "" if name == "input" else name
+    if source.name.startswith(OPTION):
+        return f"{OPTION} {f'{named}=' if named else ''}{'x'.join(map(str, sizes))}"
+    if source.name.startswith(ARGUMENT):
+        shape = f"({', '.join(map(str, sizes))}{',' * (len(sizes) == 1)})"
+        return f'{ARGUMENT}{{"{named}": {shape}}}' if named else f"{ARGUMENT}{shape}"
+    return f"{name or 'input'}: {sizes}"
+
+
+def _sizes(tree: t.Tree, env: dict[str, Any]) -> list[int]:
+    """The sizes that a tree means; none where it is no shape, which is said elsewhere."""
+    try:
+        value = evaluate(tree, env)
+    except (Mistake, Unknown):
+        return []
+    if is_int(value, 1):
+        return [value]
+    return list(value) if isinstance(value, list) and all(is_int(size, 1) for size in value) else []
+
+
+def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any], own: list[int]) -> Value:
+    """The value of a shape. `own`: the spec's, where another was given in its place."""
+    try:
+        value = evaluate(tree, env)
+    except Mistake as mistake:
+        run.mistake(mistake)
+        return UNKNOWN
+    except Unknown:
+        return UNKNOWN
+    example = spelled(own, tree.source, name) if own else "[3, 224, 224]"
+    hint = f"one to four whole numbers from 1 up, without a batch axis: {example}"
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_AXES:
+        run.error("A402", tree.span, f"{shown(value)} is not a shape", _meant(run, name, value, tree) or hint)
+        return UNKNOWN
+    wrong = [at for at, size in enumerate(value) if not is_int(size, 1)]
+    batch = wrong == [0] and len(value) > 1 and (value[0] is None or value[0] == -1)
+    for at in wrong:
+        item = tree.items[at] if isinstance(tree, t.Sequence) else tree
+        remedy = f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}" if batch else hint
+        remedy = "one pair of brackets is enough" if len(value) == 1 and isinstance(value[0], list) else remedy
+        run.error("A402", item.span, f"{shown(value[at])} is not a size", remedy)
+    return UNKNOWN if wrong else Value(None, 0, Shape(value), name)
+
+
+def _meant(run: Run, name: str, value: Any, tree: t.Tree) -> str | None:
+    """What to write in place of what is not a shape."""
+    inputs = run.spec.input
+    if isinstance(inputs, t.Mapping) and {str(key.value) for key, _ in inputs.items} <= AXES:
+        return "a shape is a list of sizes, channels first: input: [3, 224, 224]"
+    if isinstance(value, str) and (sizes := read_sizes(value)):
+        return f"write {spelled(sizes, tree.source, name)}"
+    if is_int(value, 1):
+        return f"write {spelled([value], tree.source, name)} for a vector; an image is [3, 224, 224]"
+    if isinstance(value, list) and len(value) == MOST_AXES + 1 and value[1:2] in ([1], [3]) and all(is_int(one, 4) for one in value[2:]):
+        return f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}"
+    return None

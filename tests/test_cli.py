@@ -78,7 +78,7 @@ def test_json(run: Run) -> None:
         "activations",
         "receptive_field",
     }
-    assert wanted <= set(layer) and layer["receptive_field"] == {"size": [3, 3], "jump": [1, 1], "offset": [-1, -1]}
+    assert wanted <= set(layer) and layer["receptive_field"] == {"size": [3, 3], "jump": [1, 1], "offset": [-1, -1], "exact": True}
     assert set(found["completeness"].values()) == {"exact"}
 
 

@@ -197,7 +197,7 @@ def test_receptive_fields_by_following_every_tap(layers: list[tuple[int, int, in
     for k, s, p, d in reversed(layers):
         seen = {i * s - p + tap * d for i in seen for tap in range(k)}
     (field,) = analyze(model.graph).layers[-1].field.axes
-    assert (field.low, field.high, field.jump) == (min(seen), max(seen), math.prod(s for _, s, _, _ in layers))
+    assert (*field.span(0), field.jump) == (min(seen), max(seen), math.prod(s for _, s, _, _ in layers))
 
 
 @pytest.mark.heavy

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.count import Count, count, flops, total
-from archc.analysis.field import Field, fields
+from archc.analysis.field import NO_FIELD, Field, Fields, fields
 from archc.analysis.memory import DTYPES, Memory, memory
-from archc.graph import Graph, Node
+from archc.graph import Graph, Node, Value
 from archc.growing import growing
 from archc.ops.facts import NEW
 from archc.shape import Shape
@@ -23,7 +23,7 @@ class Layer:
     macs, flops: in the forward pass
     values: how many values come out
     storage: `new`; `view` and `in place` take no memory of their own
-    field: what of the input an output position sees
+    fields: what of each input of the network an output position sees
     dense: parameters of a fully-connected layer that would do the same (convolutions)
     """
 
@@ -35,7 +35,7 @@ class Layer:
     flops: Count
     values: int
     storage: str
-    field: Field
+    fields: Fields
     dense: int | None
 
     @property
@@ -45,6 +45,11 @@ class Layer:
     @property
     def kind(self) -> str:
         return self.node.kind
+
+    @property
+    def field(self) -> Field:
+        """What an output position sees of the network's input; of several, the first that reaches it."""
+        return next(iter(self.fields.values()), NO_FIELD)
 
     @property
     def output_shape(self) -> Shape:
@@ -62,12 +67,13 @@ class Layer:
 
 @dataclass(slots=True)
 class Report:
-    """The analysis of a network: layers in order, and totals for one image."""
+    """The analysis of a network: layers in order, totals for one image, and the receptive fields of all values."""
 
     graph: Graph
     layers: list[Layer]
     counts: dict[str, Count]
     memory: Memory
+    fields: dict[Value, Fields]
 
     @property
     def name(self) -> str:
@@ -131,11 +137,11 @@ def analyze(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str
         raise ValueError(f"no dtype is called {dtype}; there are {', '.join(DTYPES)}")
     with growing():
         seen = fields(graph)
-        layers = [_layer(node, seen[node]) for node in graph.nodes]
-    return Report(graph, layers, totals(layers), memory(graph, batch, dtype, optimizer))
+        layers = [_layer(node, seen.get(node.output, {})) for node in graph.nodes]
+    return Report(graph, layers, totals(layers), memory(graph, batch, dtype, optimizer), seen)
 
 
-def _layer(node: Node, field: Field) -> Layer:
+def _layer(node: Node, found: Fields) -> Layer:
     facts = node.facts
     owned = {"weight": 0, "bias": 0, "buffer": 0}
     if node.shared is None:
@@ -151,7 +157,7 @@ def _layer(node: Node, field: Field) -> Layer:
         flops=flops(facts.work),
         values=sum(value.shape.values for value in node.outputs),
         storage=facts.storage,
-        field=field,
+        fields=found,
         dense=facts.dense,
     )
 

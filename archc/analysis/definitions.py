@@ -14,6 +14,9 @@ DEFINITIONS = {
     " memory and a result in place overwrites it: they are named so and not counted again.",
     "memory": "bytes of the activations, parameters, gradients and optimizer state, summed as if all were kept at once; the peak of a"
     " training step is another figure.",
-    "receptive field": "the input pixels that a position of the output depends on, not cut at the image's border; `all` where a layer"
-    " sees every position.",
+    "receptive field": "along each axis, the pixels of the input from the first to the last that can reach one position of the output, at"
+    " the position where they are most; holes between them count. Padding counts as more of the image, so a field may be larger than it,"
+    " as papers state them. Where positions keep no common step (resampling by an uneven ratio, positions joined, cut or reordered), the"
+    " field is that of the positions that are there, cut at the image's border. An input that gives its size alone adds nothing. `all` is"
+    " the whole input, seen from every position; after `≤` stands a bound.",
 }

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from archc.analysis.cost import Layer
-from archc.analysis.field import Axis, Field
-from archc.graph import Node
+from archc.analysis.field import Axis, Field, Fields
+from archc.graph import Node, Value
 from archc.ops.facts import NEW, Facts, Work
+from archc.ops.reach import Reach, rules_of
 from archc.ops.window import AXIS_NAMES
 from archc.shape import Shape, product
 from archc.tracked import Tracked, formula, numbers, track
+
+NO_FIELDS: Mapping[Value, Fields] = {}
 
 
 class Step(NamedTuple):
@@ -27,8 +31,8 @@ class Step(NamedTuple):
         return f"{self.what} = {' = '.join(kept)}"
 
 
-def derive(layer: Layer, before: Field | None = None) -> list[Step]:
-    """The derivation of each figure of a layer. `before` is the receptive field of its first input."""
+def derive(layer: Layer, fields: Mapping[Value, Fields] = NO_FIELDS) -> list[Step]:
+    """The derivation of each figure of a layer. `fields` are the receptive fields of the values before it."""
     facts = _tracked_facts(layer.node)
     steps = _shape_steps(layer.node, facts)
     steps += _weight_steps(facts)
@@ -36,8 +40,9 @@ def derive(layer: Layer, before: Field | None = None) -> list[Step]:
         steps.append(_step("MACs", facts.macs))
     steps += _work_steps(facts)
     steps += _activation_steps(facts)
-    if before is not None:
-        steps += _field_steps(layer.node, before, layer.field)
+    for name, field in layer.fields.items() if fields else ():
+        before = [fields[value][name] for value in layer.node.inputs[: facts.reads] if name in fields.get(value, {})]
+        steps += _field_steps(layer.node, before, field, f" on {name}" if len(layer.fields) > 1 else "")
     if facts.dense is not None:
         steps.append(_step("parameters of a fully-connected layer that does the same", facts.dense))
     return steps
@@ -134,25 +139,57 @@ def _activation_steps(facts: Facts) -> list[Step]:
     return [step._replace(value=f"{step.value} ({why}, so none is new)")]
 
 
-def _field_steps(node: Node, before: Field, after: Field) -> list[Step]:
-    """`size' = size + (window - 1)*jump`, for each axis that differs."""
-    if before.whole or after.whole:
-        return [Step("receptive field", "", "", "the whole input" if after.whole else str(after))]
-    if isinstance(node.facts.reach, str):
-        return [Step("receptive field", "that of its input", "", str(after))]
-    steps = []
-    names = AXIS_NAMES.get(len(after.axes), ())
+def _field_steps(node: Node, before: list[Field], field: Field, on: str) -> list[Step]:
+    """That of its input where a layer hands it on; else axis by axis, those that are alike once."""
+    what = f"receptive field{on}"
+    if not field.exact:
+        bound = "the whole input" if field.whole else "x".join(map(str, field.size))
+        return [Step(what, "", "", f"at most {bound}: a bound, since positions could not be followed")]
+    if field.whole:
+        return [Step(what, "", "", "the whole input")]
+    if all(one.axes == field.axes for one in before) or (len(before) == 1 and None not in field.jump and _alike(before[0], field)):
+        return [Step(what, f"that of its input{'s' if len(before) > 1 else ''}", "", str(field))]
+    steps: list[Step] = []
+    names = AXIS_NAMES.get(len(field.axes), ())
     seen = set()
-    for name, a, b, reach in zip(names, before.axes, after.axes, node.facts.reach, strict=False):
-        if (a, b) in seen:
-            continue
-        seen.add((a, b))
-        steps += _axis_steps(name, a, b, reach.high - reach.low + 1, reach.step)
+    for k, (name, axis) in enumerate(zip(names, field.axes, strict=False)):
+        inputs = [one.axes[k] for one in before]
+        rule = _window(node, axis) if len(inputs) == 1 else None
+        key = (axis._replace(axis=0), *(one._replace(axis=0) for one in inputs), rule)
+        if key not in seen:
+            seen.add(key)
+            steps += _axis_steps(f"{name}{on}", inputs, axis, rule)
     return steps
 
 
-def _axis_steps(name: str, a: Axis, b: Axis, window: Any, step: Any) -> list[Step]:
+def _alike(before: Field, after: Field) -> bool:
+    return (before.size, before.jump) == (after.size, after.jump)
+
+
+def _window(node: Node, axis: Axis) -> Reach | None:
+    """The window that a layer slides along an axis, if it does."""
+    rules = rules_of(node.facts.reach) or ()
+    at = axis.axis - (len(node.output.shape) - len(rules))
+    rule = rules[at] if axis.axis >= 0 and 0 <= at < len(rules) else None
+    return rule if isinstance(rule, Reach) else None
+
+
+def _axis_steps(name: str, inputs: list[Axis], axis: Axis, rule: Reach | None) -> list[Step]:
+    """By the window where fields move on evenly; else by the first and last pixel at the position where it is widest."""
+    if axis.whole:
+        return [Step(f"receptive field ({name})", "", "", f"{axis.size}, the whole axis")]
+    if rule is not None and axis.jump is not None and inputs[0].jump is not None:
+        before, window = inputs[0], rule.high - rule.low + 1
+        return [
+            Step(f"receptive field ({name})", "size + (window - 1)*jump", f"{before.size} + ({window} - 1)*{before.jump}", str(axis.size)),
+            Step(f"jump ({name})", "jump*stride", f"{before.jump}*{rule.step}", str(axis.jump)),
+        ]
+    if not axis.size:
+        return [Step(f"receptive field ({name})", "", "", "0: no position sees a pixel")]
+    i = axis.widest()
+    first, last = axis.span(i)
+    start = f"({first})" if first < 0 else str(first)
     return [
-        Step(f"receptive field ({name})", "size + (window - 1)*jump", f"{a.size} + ({window} - 1)*{a.jump}", str(b.size)),
-        Step(f"jump ({name})", "jump*stride", f"{a.jump}*{step}", str(b.jump)),
+        Step(f"widest position ({name})", "", "", f"{i}, which sees pixels {first} to {last}"),
+        Step(f"receptive field ({name})", "last - first + 1", f"{last} - {start} + 1", str(axis.size)),
     ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.count import Count
+from archc.analysis.field import Field, text
 from archc.analysis.memory import DTYPES
 
 if TYPE_CHECKING:
@@ -64,10 +64,10 @@ def layer_to_dict(layer: Layer, size: int) -> dict[str, Any]:
         "macs": _number(layer.macs),
         "flops": _number(layer.flops),
         "activations": {"values": layer.values, "bytes": size * layer.activations, "storage": layer.storage},
-        "receptive_field": None
-        if field.whole
-        else {"size": list(field.size), "jump": [_real(j) for j in field.jump], "offset": [_real(o) for o in field.offset]},
+        "receptive_field": _field(field),
     }
+    if len(layer.fields) > 1:
+        made["receptive_fields"] = {name: _field(one) for name, one in layer.fields.items()}
     if layer.dense is not None:
         made["dense_equivalent"] = layer.dense
     if node.shared is not None:
@@ -79,8 +79,11 @@ def _number(count: Count) -> int | None:
     return None if count.status == "unknown" else count.low
 
 
-def _real(value: int | Fraction) -> int | float:
-    return int(value) if value == int(value) else float(value)
+def _field(field: Field) -> dict[str, Any] | None:
+    """None for the whole input; `jump` and `offset` are None along an axis where they differ from position to position."""
+    if field.whole and field.exact:
+        return None
+    return {"size": list(field.size), "jump": list(field.jump), "offset": list(field.offset), "exact": field.exact}
 
 
 def to_dataframe(report: Report) -> Any:
@@ -92,6 +95,6 @@ def to_dataframe(report: Report) -> Any:
     for layer in report.layers:
         row = layer_to_dict(layer, size)
         row["activations"], row["bytes"] = row["activations"]["values"], row["activations"]["bytes"]
-        row["receptive_field"] = str(layer.field)
+        row["receptive_field"] = text(layer.fields)
         rows.append(row)
     return pandas.DataFrame(rows)

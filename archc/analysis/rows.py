@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from archc.analysis.cost import Layer, Report, totals
 from archc.analysis.count import Count
+from archc.analysis.field import text
 from archc.graph import Node, Scope
 from archc.ops.facts import NEW
 from archc.shape import Shape
@@ -63,7 +64,7 @@ def sort_rows(rows: list[Row], key: str) -> list[Row]:
 
 def _of_layer(layer: Layer, name: str, times: int) -> Row:
     counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
-    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, str(layer.field), times)
+    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times)
 
 
 def _of_group(layers: list[Layer], depth: int) -> Row:
@@ -75,7 +76,7 @@ def _of_group(layers: list[Layer], depth: int) -> Row:
     while scope.parent is not None and scope.name != name:
         scope = scope.parent
     values = sum(layer.activations for layer in layers)
-    return Row(name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, str(last.field))
+    return Row(name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, text(last.fields))
 
 
 def _cut(name: str, depth: int) -> str:

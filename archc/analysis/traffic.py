@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 
 from archc.analysis.count import Count, count, flops
 from archc.graph import Graph, Node, Value
-from archc.ops.facts import POINT, VIEW, Reach, Work
+from archc.ops.facts import VIEW, Work
+from archc.ops.reach import Reach, Rule, rules_of
 from archc.shape import product
 
 
@@ -68,7 +68,7 @@ def backward(node: Node, batch: int, size: int, wanted: set[Value]) -> Amount:
         moved = outputs if learned else 0
     elif facts.macs != 0 or learned:
         moved += sum(touched(node, value) for value in _read(node))
-    elif facts.reach == POINT:
+    elif facts.pointwise:
         moved += _kept(node, wanted)
     return Amount(2 * backward_macs(node, wanted).low * batch, (moved * batch + weights) * size, weights * size)
 
@@ -95,18 +95,18 @@ def wanted_gradients(graph: Graph) -> set[Value]:
 
 def touched(node: Node, value: Value) -> int:
     """The values of an input that lie in some window: a 1x1 convolution of stride 2 reads a quarter."""
-    reach, space = node.facts.reach, value.shape[1:]
-    if not isinstance(reach, tuple) or len(reach) != len(space) or len(node.inputs) != 1:
+    rules, space = rules_of(node.facts.reach), value.shape[1:]
+    if rules is None or len(rules) < len(space) or len(node.inputs) != 1:
         return value.shape.values
-    axes = zip(space, node.output.shape[1:], reach, strict=True)
+    axes = zip(space, node.output.shape[1:], rules[-len(space) :], strict=True)
     return value.shape[0] * product(tuple(_seen(int(size), int(out), one) for size, out, one in axes))
 
 
-def _seen(size: int, out: int, reach: Reach) -> int:
+def _seen(size: int, out: int, rule: Rule | str) -> int:
     """Positions of an axis that lie in a window: all between the first and the last, or those of windows that stand apart."""
-    step, low, high = reach
-    if any(isinstance(one, Fraction) for one in reach):
+    if not isinstance(rule, Reach):
         return size
+    step, low, high = rule.step, rule.low, rule.high
     width = high - low + 1
     if width < step:
         return min(size, out * int(width))

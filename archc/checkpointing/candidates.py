@@ -8,7 +8,6 @@ from archc.checkpointing.mistakes import wrong_with
 from archc.checkpointing.places import Places
 from archc.checkpointing.regions import CheckpointPlan, Region
 from archc.graph import Graph, Node, Value
-from archc.ops.facts import POINT
 
 _CONVOLUTIONS = ("conv", "conv_transpose", "linear")
 
@@ -53,7 +52,7 @@ def _norms(graph: Graph) -> Iterator[Region]:
 def _is_cheap(node: Node) -> bool:
     """Whether a layer works value by value and has no weights: an activation, dropout."""
     alone = len(node.inputs) == 1 and len(node.outputs) == 1 and not node.facts.owned
-    return alone and node.facts.reach == POINT and not node.facts.macs and node.facts.keeps is not None
+    return alone and node.facts.pointwise and not node.facts.macs and node.facts.keeps is not None
 
 
 def blocks(graph: Graph) -> list[Region]:

@@ -18,7 +18,6 @@ from archc.analysis.accounts import account_lines
 from archc.analysis.cost import Layer, Report, analyze
 from archc.analysis.definitions import DEFINITIONS
 from archc.analysis.derive import Step, derive
-from archc.analysis.field import WHOLE_INPUT, Axis, Field
 from archc.cli.common import compiled, spec_options, usable, width
 from archc.graph import Graph
 from archc.ops.facts import literal
@@ -58,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
             print(f"archc: {graph.name} has no layer called {printable(pattern)!r}; {hint}", file=sys.stderr)
             return 2
         chosen += [layer for layer in found if layer not in chosen]
-    derived = [(layer, derive(layer, _field_before(layer, report))) for layer in chosen]
+    derived = [(layer, derive(layer, report.fields)) for layer in chosen]
     if args.format == "json":
         print(json.dumps([{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived], indent=2))
     else:
@@ -75,14 +74,6 @@ def _matching(report: Report, pattern: str) -> list[Layer]:
     exact = [layer for layer in report.layers if layer.name == pattern]
     below = [layer for layer in report.layers if layer.name.startswith(pattern + ".")]
     return exact or below or [layer for layer in report.layers if fnmatchcase(layer.name, pattern)]
-
-
-def _field_before(layer: Layer, report: Report) -> Field:
-    before = layer.node.inputs[0]
-    if before.node is not None:
-        return report[before.node.name].field
-    axes = len(before.shape) - 1
-    return Field((Axis(1, 0, 0),) * axes) if axes else WHOLE_INPUT
 
 
 def _text(graph: Graph, layer: Layer, steps: list[Step]) -> str:

@@ -72,7 +72,7 @@ def growths(graph: Graph) -> list[Growth]:
     """The layers in order where the field grows beyond that of all before."""
     found: list[Growth] = []
     largest = 1
-    for i, (node, field) in enumerate(fields(graph).items()):
+    for i, (node, field) in enumerate(_of_first(graph).items()):
         if field.whole:
             found.append(Growth(node, field, i))
             break
@@ -82,10 +82,16 @@ def growths(graph: Graph) -> list[Growth]:
     return found
 
 
+def _of_first(graph: Graph) -> dict[Node, Field]:
+    """The fields on the first input, of the layers that it reaches."""
+    name, known = next(iter(graph.inputs)), fields(graph)
+    return {node: known[node.output][name] for node in graph.nodes if name in known.get(node.output, {})}
+
+
 def chosen(graph: Graph, found: list[Growth], names: tuple[str, ...]) -> list[Growth]:
     """The layers whose fields are nested: those that are named, else some that tell well apart."""
     if names:
-        known = fields(graph)
+        known = _of_first(graph)
         return [_named(graph, known, name) for name in names]
     extent = next(iter(graph.inputs.values())).shape[-1]
     sizes = [one for one in found if one.size is not None and one.size <= extent]
@@ -109,17 +115,15 @@ def _named(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
 
 
 def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) -> None:
-    """The input as a square, and the fields of a position in its middle, the largest first; names with leaders below."""
+    """The input as a square, and on it each field where it is widest, near the middle, the largest first; names below."""
     height, width = (shape[-2] if len(shape) > 2 else max(shape[-1] // 8, 1)), shape[-1]
     scale = SQUARE / max(height, width)
     box = Box((SQUARE - width * scale) / 2, (SQUARE - height * scale) / 2, (SQUARE + width * scale) / 2, (SQUARE + height * scale) / 2)
     picture.rect(box, theme.family_fill("input"), theme.family_edge("input"), title=f"input {shape}")
     ordered = sorted(nested, key=lambda one: -(one.size or 10**9))
     for i, one in enumerate(ordered):
-        high, wide = _extents(one, height, width, len(shape))
-        field = Box(
-            SQUARE / 2 - wide * scale / 2, SQUARE / 2 - high * scale / 2, SQUARE / 2 + wide * scale / 2, SQUARE / 2 + high * scale / 2
-        )
+        (top, bottom), (left, right) = _extents(one, height, width, len(shape))
+        field = Box(box.left + left * scale, box.top + top * scale, box.left + right * scale, box.top + bottom * scale)
         fill = mixed(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * i / max(len(ordered) - 1, 1))
         picture.rect(field, fill, theme.family_edge("convolution"), 1, title=f"{one.node.name}: {one.field}")
     picture.text((SQUARE / 2, SQUARE + 16), f"input {'×'.join(map(str, shape[1:]))}", 10.5, theme.ink, "middle", True)
@@ -135,12 +139,15 @@ def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) ->
         picture.text((drawn.right + 8, y), name + more, 10, theme.faint)
 
 
-def _extents(one: Growth, height: int, width: int, rank: int) -> tuple[float, float]:
-    """How much of the input the field covers, within its borders."""
-    if one.field.whole:
-        return height, width
-    size = one.field.size
-    return (min(size[-2], height) if rank > 2 else height), min(size[-1], width)
+def _extents(one: Growth, height: int, width: int, rank: int) -> list[tuple[int, int]]:
+    """From where to where the field of the widest position covers the input, nearest to the middle and within its borders."""
+    pairs = zip(one.field.axes[-2:], (height, width)[-len(one.field.axes[-2:]) :], strict=True)
+    spans = []
+    for axis, size in pairs:
+        first, last = axis.span(axis.widest())
+        start = min(max(first, 0), size)
+        spans.append((start, max(min(last + 1, size), start)))
+    return spans if rank > 2 else [(0, height), *spans]
 
 
 def _chart(picture: Scene, found: list[Growth], more: tuple[list[Growth], int, int, str], box: Box, theme: Theme) -> None:

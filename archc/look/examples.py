@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor
 
 import torch
 from torch import Tensor, nn
 
-from archc.analysis.field import fields
+from archc.analysis.field import listed
 from archc.data import Split
 from archc.graph import Graph
 from archc.look.layers import LookError, Place, outputs
@@ -68,11 +67,10 @@ def _most(given: Tensor) -> tuple[Tensor, Tensor]:
 
 def seen(graph: Graph, at: Place, position: Sequence[int], size: Sequence[int]) -> Box | None:
     """The pixels that a unit sees at a position, within the image; None where it sees all of it."""
-    field = fields(graph)[at.node]
-    if field.whole or len(field.axes) != 2 or len(position) != 2:
+    axes = listed(graph, at.node).axes
+    if len(axes) != 2 or len(position) != 2 or not all(one.exact and one.axis in (-1, i) for i, one in enumerate(axes, 1)):
         return None
-    (top, bottom), (left, right) = (
-        (max(0, ceil(axis.low + axis.jump * i)), min(limit, floor(axis.high + axis.jump * i) + 1))
-        for axis, i, limit in zip(field.axes, position, size, strict=True)
-    )
-    return None if (top, left, bottom, right) == (0, 0, *size) else (left, top, right, bottom)
+    (top, bottom), (left, right) = (one.span(i) for one, i in zip(axes, position, strict=True))
+    if (top, left, bottom, right) == (0, 0, *(limit - 1 for limit in size)) or top > bottom or left > right:
+        return None
+    return left, top, right + 1, bottom + 1

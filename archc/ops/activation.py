@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from archc.ops.bare import COUNTED, axis_alone, is_number
-from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, POINT, WHOLE, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, PRESERVED
+from archc.ops.reach import POINT, Along
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
@@ -284,7 +285,7 @@ def glu(x: Shape) -> Facts:
         raise Fault(None, f"glu halves the first axis; this has shape {list(x)}")
     out = Shape((x.channels // 2, *x.space))
     n = out.values
-    return weightless(out, work=Work(multiply=n, add=n, special=2 * n), keeps=(INPUT,), reach=POINT,
+    return weightless(out, work=Work(multiply=n, add=n, special=2 * n), keeps=(INPUT,), reach=Along((0,)),
                  torch=Module("nn.GLU", (1,)), classic="GLU", layout=ELEMENTWISE)  # fmt: skip
 
 
@@ -318,7 +319,7 @@ def _softmax(x: Shape, axis: int, name: str, log: bool) -> Facts:
         x,
         work=Work(add=adds, compare=n - rows, special=special),
         keeps=(OUTPUT,),
-        reach=WHOLE if axis % len(x) else POINT,
+        reach=Along((axis % len(x),)),
         torch=Module(f"nn.{name}", (), {"dim": axis + 1 if axis >= 0 else axis}),
         classic=name.upper(),
     )

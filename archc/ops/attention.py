@@ -7,6 +7,7 @@ from typing import Any
 from archc.ops.bare import large_part, whole_numbers
 from archc.ops.facts import Doubt, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import Axes, Merge
+from archc.ops.reach import WHOLE, Along, Each
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Probability, Size, is_int
@@ -68,6 +69,7 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
         keeps=_keeps(x, memory, heads, dropout),
         keeps_alike=None if memory is None else _keeps(x, None, heads, dropout),
         moves=((_TOKENS_FIRST,),),
+        reach=WHOLE if memory is None else Each((Along((1,)), WHOLE)),
         torch=Module(
             "nn.MultiheadAttention",
             (features, heads),

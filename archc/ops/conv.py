@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.bare import large_eps, positional
-from archc.ops.facts import INPUT, Facts, Kept, Module, Reach, Weight, Work, given, new
+from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import CONTIGUOUS, CONVOLVED
+from archc.ops.reach import Spread
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
@@ -62,7 +62,7 @@ def conv(
         macs=macs,
         work=Work(multiply=macs, add=adds),
         keeps=_conv_keeps(x, window, padding_mode) + (_standardized_keeps(weight) if standardize else ()),
-        reach=window.reach,
+        reach=window.reach(padding_mode if padding_mode in ("reflect", "replicate") else ""),
         torch=_conv_form(x, out, window, parts, bias, padding_mode, standardize),
         dense=x.values * out.values + (out.values if bias else 0),
         layout=CONTIGUOUS if padding_mode == "circular" or (padded_apart and len(x) == 2) else CONVOLVED,
@@ -118,10 +118,7 @@ def conv_transpose(
         macs=macs,
         work=Work(multiply=macs, add=macs),
         keeps=(INPUT,),
-        reach=tuple(
-            Reach(Fraction(1, s), Fraction(p - d * (k - 1), s), Fraction(p, s))
-            for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True)
-        ),
+        reach=tuple(Spread(s, p, k, d) for k, s, p, d in zip(kernels, strides, pads, dilations, strict=True)),
         torch=Module(
             f"nn.ConvTranspose{rank}d",
             (x.channels, channels, short(kernels)),

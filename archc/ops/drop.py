@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archc.ops.bare import large_part
-from archc.ops.facts import INPLACE, NEW, POINT, VIEW, Facts, Kept, Module, Work, given, new, weightless
+from archc.ops.facts import INPLACE, NEW, VIEW, Facts, Kept, Module, Work, given, new, weightless
 from archc.ops.layout import ELEMENTWISE, SCALED
+from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape

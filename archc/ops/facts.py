@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any, NamedTuple
 
 from archc.ops.layout import CONTIGUOUS, Move
+from archc.ops.reach import POINT, Along, Behavior
 from archc.shape import Shape, product
 
 
@@ -137,19 +137,6 @@ def literal(value: Any) -> str:
     raise TypeError(f"{type(value).__name__} is not a literal")
 
 
-class Reach(NamedTuple):
-    """Along one axis, output `i` sees the inputs from `i*step + low` to `i*step + high`."""
-
-    step: int | Fraction
-    low: int | Fraction
-    high: int | Fraction
-
-
-POINT = "point"  # each output value sees one input position
-WHOLE = "whole"  # each output value sees all positions
-Field = str | tuple[Reach, ...]
-
-
 class Doubt(NamedTuple):
     """A value that an operator takes and that is hardly meant: a warning where the argument was written."""
 
@@ -173,7 +160,8 @@ class Facts:
     work: floating-point operations by kind
     keeps: what autograd keeps for backward
     storage: whether the output is new, a view of input 0, or written over it
-    reach: what an output position sees of the input, for the receptive field
+    reach: what an output position sees of the inputs, for the receptive field; nothing is known where it is None.
+        A tuple has a rule for each axis; without one for the first axis, channels are mixed
     torch: the form in PyTorch
     dense: parameters of the fully-connected layer that would do the same
     classic: the name in a lecture's table: CONV3-64
@@ -196,7 +184,7 @@ class Facts:
     work: Work | Between | None = None
     keeps: tuple[Kept, ...] | None = None
     storage: str = NEW
-    reach: Field = WHOLE
+    reach: Behavior = None
     torch: Module | Expression | None = None
     dense: int | None = None
     classic: str = ""
@@ -216,6 +204,11 @@ class Facts:
     def __post_init__(self) -> None:
         out = (self.out,) if isinstance(self.out, Shape) else tuple(self.out)
         object.__setattr__(self, "outputs", out)
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether it works position by position: on values, or on all that stand at one position."""
+        return self.reach == POINT or type(self.reach) is Along
 
     @property
     def owned(self) -> tuple[Weight, ...]:

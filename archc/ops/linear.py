@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archc.ops.bare import positional
-from archc.ops.facts import POINT, WHOLE, Expression, Facts, Kept, Module, Weight, Work, given
+from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge
+from archc.ops.reach import POINT, Along, Each
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Size
@@ -29,7 +30,7 @@ def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
         macs=macs,
         work=Work(multiply=macs, add=macs if bias else macs - out.values),
         keeps=(Kept("input", moves=(Merge(0, len(x) - 1),)),),
-        reach=POINT if len(x) > 1 else WHOLE,
+        reach=Along((len(x) - 1,)),
         torch=Module("nn.Linear", (x.features, features), given(bias=(bias, True))),
         classic=f"FC-{features}",
     )
@@ -71,7 +72,7 @@ def matmul(x: Shape, y: Shape) -> Facts:
         macs=macs,
         work=Work(multiply=macs, add=macs - out.values),
         keeps=(Kept("input", 0, wanted_by=(1,), moves=batches), Kept("input", 1, wanted_by=(0,), moves=batches)),
-        reach=WHOLE,
+        reach=Each((Along((len(x) - 1,)), Along((len(x) - 2,)))),
         torch=Expression("torch.matmul({0}, {1})"),
         classic="MATMUL",
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from archc.ops.bare import COUNTED, axis_alone, whole_numbers
-from archc.ops.facts import INPLACE, POINT, VIEW, WHOLE, Expression, Facts, Kept, Work, new, weightless
+from archc.ops.facts import INPLACE, VIEW, Expression, Facts, Kept, Work, new, weightless
 from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
+from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Fault, Index, Indices, Size, is_int, shown
@@ -80,7 +81,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     out = Shape((*xs[0][:at], size, *xs[0][at + 1 :]))
     inputs = ", ".join(f"{{{i}}}" for i in range(len(xs)))
     torch = Expression(f"torch.cat([{inputs}], {at + 1})")
-    return weightless(out, work=Work(), keeps=(), reach=_along(xs[0], at), torch=torch, classic="CONCAT", layout=JOINED)
+    return weightless(out, work=Work(), keeps=(), reach=Joined(at), torch=torch, classic="CONCAT", layout=JOINED)
 
 
 def _part_sizes(value: Any, x: Shape) -> str | None:
@@ -114,13 +115,8 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))
     starts = [sum(int(out[at]) for out in outs[:i]) for i in range(len(outs))]
     moves = tuple((Part(at + 1, start, int(out[at])),) for start, out in zip(starts, outs, strict=True))
-    return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=_along(x, at), torch=torch, classic="SPLIT",
+    return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=torch, classic="SPLIT",
                  moves=moves, listed=True)  # fmt: skip
-
-
-def _along(x: Shape, axis: int) -> str:
-    """Joining or cutting a map along a spatial axis moves its positions."""
-    return WHOLE if len(x) > 2 and axis > 0 else POINT
 
 
 def _holds(first: Shape, out: Shape) -> None:

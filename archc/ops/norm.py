@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from archc.ops.bare import large_eps, whole_numbers
-from archc.ops.facts import INPUT, POINT, WHOLE, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
+from archc.ops.facts import INPUT, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Packed
+from archc.ops.reach import POINT, WHOLE, Along
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -46,7 +47,7 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Momentum = 0.1, affin
         macs=0,
         work=Work(multiply=x.values, add=x.values),
         keeps=(INPUT, new(2 * x.channels, "float32", per_image=False)),
-        reach=POINT,
+        reach=POINT if track else WHOLE,  # without running statistics, those of all positions count at any time
         torch=Module(f"nn.BatchNorm{max(len(x) - 1, 1)}d", (x.channels,),
                      given(eps=(eps, 1e-5), momentum=(momentum, 0.1), affine=(affine, True), track_running_stats=(track, True))),
         layout=NORMALIZED,
@@ -92,7 +93,7 @@ def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bo
         macs=0,
         work=_normalizing(rows, size, scale=affine, shift=affine and bias),
         keeps=(INPUT, new(2 * rows, "float32")),
-        reach=POINT if axis == "channels" else _last_axis(x),
+        reach=Along((0 if axis == "channels" else len(x) - 1,)),
         torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
         moves=((Axes((0, len(x), *range(1, len(x)))),),) if axis == "channels" else (),
         classic="LAYERNORM",
@@ -115,7 +116,7 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         macs=0,
         work=Work(multiply=(3 if affine else 2) * x.values, add=x.values, special=2 * rows),
         keeps=(Kept("input", wanted_by=(0,)), new(rows)._replace(wanted_by=(0,)), *((new(x.values),) if affine else ())),
-        reach=_last_axis(x),
+        reach=Along((len(x) - 1,)),
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
         layout=ROWS,
         classic="RMSNORM",
@@ -195,17 +196,12 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
         x,
         work=Work(multiply=2 * n, add=n * (size - 1) + n, special=3 * n),
         keeps=(INPUT, new(n + (size - 1) * pixels), new(n), new(n)),
-        reach=POINT,
+        reach=Along((0,)),
         torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(float(alpha), 1e-4), beta=(float(beta), 0.75), k=(float(k), 1.0))),
         layout=ELEMENTWISE,
         beside=x,
         classic="LRN",
     )
-
-
-def _last_axis(x: Shape) -> str:
-    """The last axis is the features of a token, but the width of a map."""
-    return POINT if len(x) <= 2 else WHOLE
 
 
 def _affine(size: int) -> tuple[Weight, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from archc.ops.bare import window_alone
-from archc.ops.facts import INPUT, WHOLE, Facts, Kept, Module, Reach, Work, given, new, weightless
+from archc.ops.facts import INPUT, Facts, Kept, Module, Work, given, new, weightless
 from archc.ops.layout import CONTIGUOUS, POWERS, WINDOWED
+from archc.ops.reach import POINT, WHOLE, Bins
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.shape import Shape, product
@@ -35,7 +36,7 @@ def maxpool(
         out,
         work=Work(compare=out.values * (window.taps - 1)),
         keeps=(*window.keeps(x.channels), new(out.values, "int64")),
-        reach=window.reach,
+        reach=(POINT, *window.reach()),
         torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
         layout=_padded_layout(x, window, WINDOWED),
         layout_no_grad=CONTIGUOUS if len(x) == 2 else "",
@@ -66,7 +67,7 @@ def avgpool(
         out,
         work=Work(add=out.values * (window.taps - 1), special=out.values),
         keeps=keeps,
-        reach=window.reach,
+        reach=(POINT, *window.reach()),
         torch=torch,
         layout=_padded_layout(x, window, _mean_layout(x)),
         classic=f"AVGPOOL{short(window.kernel)}",
@@ -91,7 +92,7 @@ def lppool(x: Shape, *, norm: Norm, kernel: Sizes, stride: Sizes | None = None, 
         work=Work(special=taps + out.values if norm != 1 else 0, add=taps - out.values),
         # x and x^p, then (of the output's size) the mean, its sign, its magnitude and the sum that the root is taken of
         keeps=(INPUT, new(x.values), *[new(out.values)] * 4),
-        reach=window.reach,
+        reach=(POINT, *window.reach()),
         torch=form._replace(args=(norm, *form.args)),
         layout=POWERS,
         classic=f"L{norm:g}POOL{short(window.kernel)}",
@@ -107,6 +108,7 @@ def global_avgpool(x: Shape) -> Facts:
         out,
         work=Work(add=x.values - x.channels, special=x.channels),
         keeps=(),
+        reach=WHOLE,
         torch=Module(f"nn.AdaptiveAvgPool{rank}d", (1,)),
         layout=WINDOWED,
         classic="GLOBALAVGPOOL",
@@ -122,6 +124,7 @@ def global_maxpool(x: Shape) -> Facts:
         out,
         work=Work(compare=x.values - x.channels),
         keeps=(INPUT, new(out.values, "int64")),
+        reach=WHOLE,
         torch=Module(f"nn.AdaptiveMaxPool{rank}d", (1,)),
         layout=_mean_layout(x),
         classic="GLOBALMAXPOOL",
@@ -229,12 +232,8 @@ def _reads(size: int, bins: int) -> int:
     return sum(-(-(i + 1) * size // bins) - i * size // bins for i in range(bins))
 
 
-def _bin_reach(x: Shape, out: Shape) -> Any:
-    """Bins of one size are a window; uneven ones have no single step, so the whole map bounds them."""
-    pairs = list(zip(x.space, out.space, strict=True))
-    if any(n % m for n, m in pairs) or out.values == out.channels:
-        return WHOLE
-    return tuple(Reach(n // m, 0, n // m - 1) for n, m in pairs)
+def _bin_reach(x: Shape, out: Shape) -> tuple[Bins | str, ...]:
+    return (POINT, *(WHOLE if m == 1 else Bins(int(n), int(m)) for n, m in zip(x.space, out.space, strict=True)))
 
 
 def _padded_layout(x: Shape, window: Window, layout: str) -> str:

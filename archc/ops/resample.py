@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.bare import whole_numbers
-from archc.ops.facts import Facts, Module, Reach, Work, given, weightless
+from archc.ops.facts import Facts, Module, Work, given, weightless
 from archc.ops.layout import SUGGESTED
+from archc.ops.reach import POINT, Linear, Nearest
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
@@ -66,22 +66,7 @@ def upsample(
     named = _LINEAR[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
-    reach = tuple(_reach(n, m, linear, align_corners) for n, m in zip(space, sizes, strict=True))
+    pairs = zip(space, sizes, strict=True)
+    reach = [Linear(int(n), int(m), align_corners) if linear else Nearest(int(n), int(m)) for n, m in pairs]
     form = Module("nn.Upsample", (), options)
-    return weightless(out, work=work, keeps=(), reach=reach, torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
-
-
-def _reach(size: int, wanted: int, linear: bool, corners: bool) -> Reach:
-    """Output i lies at i*step + at; `nearest` takes the pixel before it, `linear` the pixels around it.
-
-    With q the step's denominator, all positions are multiples of 1/q beyond some rest, so neighbours are nearer than 1.
-    """
-    step = Fraction(int(size), int(wanted))
-    if not linear:
-        return Reach(step, Fraction(1 - step.denominator, step.denominator), 0)
-    at = (step - 1) / 2
-    if corners:
-        step, at = Fraction(int(size) - 1, int(wanted) - 1) if wanted > 1 else step, Fraction(0)
-    part = Fraction(1, step.denominator)
-    rest = at % part
-    return Reach(step, at - (1 - part + rest), at + 1 - (rest or part))
+    return weightless(out, work=work, keeps=(), reach=(POINT, *reach), torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)

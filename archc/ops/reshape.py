@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.bare import COUNTED, axis_alone, whole_numbers
-from archc.ops.facts import INPUT, NEW, POINT, VIEW, WHOLE, Doubt, Expression, Facts, Field, Module, Reach, Work, weightless
+from archc.ops.facts import INPUT, NEW, VIEW, Doubt, Expression, Facts, Module, Work, weightless
 from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
+from archc.ops.reach import MOVED, POINT, Along, Nearest, Reach
 from archc.ops.registry import op
 from archc.ops.window import axes, spatial
 from archc.shape import Shape, product
@@ -19,9 +19,9 @@ Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 
 
-def _moved(out: Shape, text: str, *moves: Move, reach: Field = POINT, name: str = "") -> Facts:
+def _moved(out: Shape, text: str, *moves: Move, name: str = "") -> Facts:
     """A layer that moves values and computes nothing."""
-    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=reach, torch=Expression(text), classic=name, moves=(moves,), reads=1)
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Expression(text), classic=name, moves=(moves,), reads=1)
 
 
 @op(transparent=True)
@@ -34,7 +34,7 @@ def identity(x: Shape) -> Facts:
 def flatten(x: Shape) -> Facts:
     """[*] -> [F]. All axes as one."""
     out = Shape((x.values,))
-    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=WHOLE, torch=Module("nn.Flatten"), classic="FLATTEN",
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Module("nn.Flatten"), classic="FLATTEN",
                  moves=((Merge(1),),))  # fmt: skip
 
 
@@ -56,7 +56,7 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
     if shape[0] == -1 and out[0] == 1 and len(out) > 1:
         hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
         doubts = (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
-    facts = _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), reach=WHOLE, name="RESHAPE")
+    facts = _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), name="RESHAPE")
     return replace(facts, doubts=doubts) if doubts else facts
 
 
@@ -69,7 +69,7 @@ def permute(x: Shape, *, order: Indices) -> Facts:
     if sorted(order) != list(range(len(x))):
         raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}", _recounted(order, len(x)))
     moved = ", ".join(str(axis + 1) for axis in order)
-    return _moved(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), reach=WHOLE, name="PERMUTE")
+    return _moved(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), name="PERMUTE")
 
 
 def _recounted(order: tuple[int, ...], rank: int) -> str:
@@ -101,7 +101,7 @@ def transpose(x: Shape, *, axes: Indices = (0, 1)) -> Facts:
     order = list(range(len(x)))
     order[first], order[second] = second, first
     out = Shape(x[axis] for axis in order)
-    return _moved(out, f"{{0}}.transpose({first + 1}, {second + 1})", _axes(order), reach=WHOLE, name="TRANSPOSE")
+    return _moved(out, f"{{0}}.transpose({first + 1}, {second + 1})", _axes(order), name="TRANSPOSE")
 
 
 @op
@@ -131,7 +131,7 @@ def mean(x: Shape, *, axis: Index = 0) -> Facts:
     at = axis % len(x)
     out = Shape((*x[:at], *x[at + 1 :]))
     work = Work(add=x.values - out.values, special=out.values)
-    return weightless(out, work=work, keeps=(), reach=WHOLE, torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
+    return weightless(out, work=work, keeps=(), reach=Along((at,), gone=True), torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
 
 
 def _borders(value: Any, x: Shape) -> str | None:
@@ -171,7 +171,7 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
         Shape((x.channels, *sizes)),
         work=Work(),
         keeps=(INPUT,) if mode in ("reflect", "replicate") else (),
-        reach=tuple(Reach(1, -low, -low) for low, _ in pairs),
+        reach=(POINT, *(Reach(1, -low, -low, border=mode if mode in ("reflect", "replicate") else "") for low, _ in pairs)),
         torch=Expression(f"F.pad({{0}}, {flat}{how})"),
         layout=CONTIGUOUS if mode == "circular" else PRESERVED if mode == "zeros" and max(flat) <= 0 else SUGGESTED,
         classic="PAD",
@@ -222,9 +222,8 @@ def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
 
 def _cut(x: Shape, lows: tuple[int, ...], sizes: tuple[int, ...]) -> Facts:
     slices = ", ".join(f"{int(low)}:{int(low + size)}" for low, size in zip(lows, sizes, strict=True))
-    reach = tuple(Reach(1, low, low) for low in lows)
     parts = [Part(axis, int(low), int(size)) for axis, (low, size) in enumerate(zip(lows, sizes, strict=True), 2)]
-    return _moved(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, reach=reach, name="CROP")
+    return _moved(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, name="CROP")
 
 
 @op
@@ -236,8 +235,8 @@ def channel_shuffle(x: Shape, *, groups: Size) -> Facts:
     spatial(x, "channel_shuffle")
     if x.channels % groups:
         raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
-    return weightless(x, work=Work(), keeps=(), storage=NEW, reach=POINT, torch=Module("nn.ChannelShuffle", (groups,)), classic="SHUFFLE",
-                 layout=SUGGESTED)  # fmt: skip
+    torch = Module("nn.ChannelShuffle", (groups,))
+    return weightless(x, work=Work(), keeps=(), storage=NEW, reach=Along((0,)), torch=torch, classic="SHUFFLE", layout=SUGGESTED)
 
 
 @op
@@ -250,6 +249,6 @@ def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
         raise Fault("factor", f"pixel_shuffle by {factor} needs a map with a multiple of {factor**2} channels; this has shape {list(x)}")
     channels, height, width = x
     out = Shape((channels // (factor * factor), height * factor, width * factor))
-    reach = tuple(Reach(Fraction(1, int(factor)), Fraction(1 - int(factor), int(factor)), 0) for _ in range(2))
+    reach = (Nearest(1, int(factor)),) * 2
     return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE",
                  layout=SUGGESTED)  # fmt: skip

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.ops.facts import POINT, Expression, Facts, Kept, Weight, Work, weightless
+from archc.ops.facts import Expression, Facts, Kept, Weight, Work, weightless
 from archc.ops.layout import ELEMENTWISE, SCALED
+from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.shape import Shape
 from archc.signature import Real, is_int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import POINT, VIEW, Expression, Facts, Weight, Work, weightless
+from archc.ops.facts import VIEW, Expression, Facts, Weight, Work, weightless
 from archc.ops.layout import ELEMENTWISE, Axes, Merge
+from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
 from archc.ops.window import spatial
 from archc.shape import Shape, product
@@ -15,7 +16,7 @@ def tokens(x: Shape) -> Facts:
     """[C, *S] -> [T, C]. Each position of the map as a token, T = product of S. A view."""
     out = Shape((product(spatial(x, "tokens")), x.channels))
     torch, moves = Expression("{0}.flatten(2).transpose(1, 2)"), ((Merge(2), Axes((0, 2, 1))),)
-    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, classic="TOKENS", moves=moves)
+    return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=torch, classic="TOKENS", moves=moves)
 
 
 @op
@@ -29,7 +30,7 @@ def class_token(x: Shape) -> Facts:
         macs=0,
         work=Work(),
         keeps=(),
-        reach=POINT,
+        reach=Joined(0, before=1),
         torch=Expression("torch.cat([{self}.expand({0}.shape[0], -1, -1), {0}], 1)", f"torch.zeros(1, 1, {int(features)})"),
         classic="CLASS TOKEN",
     )

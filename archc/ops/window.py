@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archc.ops.facts import INPUT, Kept, Reach, new
+from archc.ops.facts import INPUT, Kept, new
+from archc.ops.reach import Reach
 from archc.shape import Shape, product
 from archc.signature import Fault
 from archc.tracked import label
@@ -72,9 +73,9 @@ class Window:
         """The padding of each axis, where both ends have the same."""
         return tuple(low for low, _ in self.pads)
 
-    @property
-    def reach(self) -> tuple[Reach, ...]:
-        return tuple(Reach(s, -low, extent - 1 - low) for s, extent, (low, _) in zip(self.stride, self.extent, self.pads, strict=True))
+    def reach(self, border: str = "") -> tuple[Reach, ...]:
+        rows = zip(self.stride, self.extent, self.dilation, self.pads, strict=True)
+        return tuple([Reach(step, -low, extent - 1 - low, hole, border) for step, extent, hole, (low, _) in rows])
 
     @property
     def padded(self) -> int:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from archc.analysis.cost import Layer, Report, analyze
+from archc.analysis.cost import Report, analyze
 from archc.analysis.count import Count
 from archc.analysis.derive import Step, derive
-from archc.analysis.field import WHOLE_INPUT, Axis, Field
+from archc.analysis.field import text
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import INPLACE, NEW, VIEW, literal
 from archc.reporting.bounds import traffic
@@ -79,7 +79,7 @@ def _columns(report: Report, scopes: _Scopes, numbers: dict[Node, int], inputs: 
         "shape": [shapes(str(node.output.shape)) for node in nodes],
         "storage": [STORAGES.index(layer.storage) for layer in layers],
         "values": [layer.values for layer in layers],
-        "field": [fields(str(layer.field)) for layer in layers],
+        "field": [fields(text(layer.fields)) for layer in layers],
         "inputs": [[_source(value, numbers, inputs) for value in node.inputs] for node in nodes],
         "train": [i for i, node in enumerate(nodes) if node.train_only],
         "shares": {str(i): numbers[node.shared] for i, node in enumerate(nodes) if node.shared is not None},
@@ -105,24 +105,14 @@ def _words(report: Report) -> dict[str, Any]:
     steps, arguments, places = Interned[Step](), Interned[str](), Interned[str]()
     layers = report.layers
     derived = len(layers) <= MOST_DERIVED
-    fields = {layer.node: layer.field for layer in layers}
     return {
-        "derived": [[steps(one) for one in derive(layer, _before(layer, fields))] if derived else [] for layer in layers],
+        "derived": [[steps(one) for one in derive(layer, report.fields)] if derived else [] for layer in layers],
         "arguments_of": [arguments(_arguments(layer.node)) for layer in layers],
         "written_of": [places(_place(layer.node)) for layer in layers],
         "steps": steps.things,
         "arguments": arguments.things,
         "written": places.things,
     }
-
-
-def _before(layer: Layer, fields: dict[Node, Field]) -> Field:
-    """The receptive field of the first input."""
-    before = layer.node.inputs[0]
-    if before.node is not None:
-        return fields[before.node]
-    axes = len(before.shape) - 1
-    return Field((Axis(1, 0, 0),) * axes) if axes else WHOLE_INPUT
 
 
 def _arguments(node: Node) -> str:

@@ -1,21 +1,19 @@
-"""Window arithmetic: sizes against enumeration, reach against what an output depends on, refusals against PyTorch's."""
+"""Window arithmetic: sizes against enumeration, refusals against PyTorch's."""
 
 from __future__ import annotations
 
 import random
 from itertools import product
-from math import ceil, floor
+from math import ceil
 from typing import Any
 
 import pytest
 
-from archc.ops import OPERATORS, Fault, Reach, Shape
-from archc.ops.facts import POINT
+from archc.ops import OPERATORS, Fault, Shape
 
 torch = pytest.importorskip("torch")
 
-from .cases import CASES, Case, case
-from .torch_form import Layer, outputs
+from .cases import Case, case
 
 
 def starts(size: int, extent: int, stride: int, low: int, high: int, partial: bool) -> list[int]:
@@ -113,60 +111,3 @@ def _torch_shape(one: Case) -> tuple[int, ...] | None:
     except RuntimeError:
         return None
     return shape if min(shape) else None  # PyTorch lets some empty maps pass
-
-
-def _seen(one: Case) -> Any:
-    """A mask [positions of the input, positions of the output]: whether the output changes with the input, in any channel."""
-    torch.manual_seed(0)
-    layer = Layer(one.facts()).eval()
-    space = one.shapes[0][1:]
-    places = list(product(*map(range, space)))
-    inputs = [0.5 + torch.rand(1, *shape).repeat(len(places) + 1, *(1 for _ in shape)) for shape in one.shapes]
-    for i, place in enumerate(places):
-        inputs[0][(i, slice(None), *place)] += 100
-    with torch.no_grad():
-        result = outputs(layer(*inputs))[0]
-    return ((result[:-1] - result[-1:]).abs().amax(1) > 1e-2).reshape(*space, *result.shape[2:])
-
-
-def _span(reach: Reach, i: int) -> tuple[int, int]:
-    return ceil(i * reach.step + reach.low), floor(i * reach.step + reach.high)
-
-
-def _agreement(one: Case) -> tuple[bool, bool]:
-    """Whether no output sees more than its reach, and whether those whose reach lies in the map see all of it."""
-    reach = one.facts().reach
-    assert not isinstance(reach, str)
-    seen, space = _seen(one), one.shapes[0][1:]
-    within = exact = True
-    wraps = one.args.get("padding_mode", one.args.get("mode", "zeros")) in ("reflect", "replicate", "circular")
-    for place in product(*map(range, seen.shape[len(space) :])):
-        spans = [_span(axis, i) for axis, i in zip(reach, place, strict=True)]
-        inside = all(low >= 0 and high < size for (low, high), size in zip(spans, space, strict=True))
-        if wraps and not inside:
-            continue  # the border is made of other positions
-        found = seen[(..., *place)].nonzero().tolist()
-        within &= all(low <= i <= high for position in found for i, (low, high) in zip(position, spans, strict=True))
-        if inside:
-            bounds = [(min(column), max(column)) for column in zip(*found, strict=True)]
-            exact &= bounds == (spans if all(low <= high for low, high in spans) else [])
-    return within, exact
-
-
-WINDOWED = [one for one in CASES if not isinstance(one.facts().reach, str)]
-POINTS = [one for one in CASES if one.facts().reach == POINT and len(one.shapes[0]) > 2 and len(one.facts().outputs[0]) > 2]
-
-
-@pytest.mark.parametrize("one", WINDOWED, ids=lambda one: one.id)
-def test_reach_is_what_an_output_depends_on(one: Case) -> None:
-    assert _agreement(one) == (True, not one.reach_differs)
-
-
-@pytest.mark.parametrize("one", POINTS, ids=lambda one: one.id)
-def test_a_point_sees_one_position(one: Case) -> None:
-    space = one.facts().outputs[0][1:]
-    assert all(n in (1, m) for shape in one.shapes for n, m in zip(shape[1:], space, strict=True))
-    if one.shapes[0][1:] != space:
-        return  # the first input is stretched
-    size = Shape(space).values
-    assert not (_seen(one).reshape(size, size) & ~torch.eye(size, dtype=torch.bool)).any()

@@ -12,7 +12,7 @@ const COLUMNS = [
   { key: "kept", title: "kept", text: bytes, batch: true, hint: "bytes kept for backward", step: /^kept/ },
   { key: "moved", title: "moved", text: bytes, batch: true, hint: "bytes moved to and from main memory, at least", step: /^bytes/ },
   { key: "seconds", title: "least time", text: seconds, batch: true, step: /^least time/ },
-  { key: "field", title: "field", hint: "receptive field", step: /^(receptive|jump)/ },
+  { key: "field", title: "field", hint: "receptive field", step: /^(receptive|jump|widest)/ },
 ];
 
 class Figures {

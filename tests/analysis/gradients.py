@@ -1,0 +1,111 @@
+"""What each position of a network's output sees of its input, by autograd: the oracle of receptive fields. Knows nothing of rules.
+
+Weights are positive, and what would hide a dependence is replaced: maxima by sums over the same windows, activations by nothing,
+interpolation by the matrix that PyTorch's own interpolation of unit vectors gives, without what rounding leaves in it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Span = tuple[int, int]
+
+_PLAIN = (
+    nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Sigmoid, nn.Hardswish, nn.Hardsigmoid, nn.LeakyReLU, nn.ELU, nn.Mish, nn.Tanh, nn.PReLU,
+    nn.Hardtanh, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
+)  # fmt: skip
+
+
+class _Sums(nn.Module):
+    """Sums over the windows of a pooling layer."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        rank = x.ndim - 2
+        kernel, stride, padding, dilation = (
+            (one,) * rank if isinstance(one, int) else tuple(one)
+            for one in (self.pool.kernel_size, self.pool.stride, self.pool.padding, self.pool.dilation)
+        )
+        out = self.pool(x).shape[2:]
+        wanted = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(out, stride, dilation, kernel, strict=True)]
+        sides = [(p, w - n - p) for p, w, n in zip(padding, wanted, x.shape[2:], strict=True)]
+        x = F.pad(torch.nan_to_num(x, neginf=0.0), [side for pair in reversed(sides) for side in pair])
+        ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+        conv = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
+        return conv(x, ones, stride=stride, dilation=dilation, groups=x.shape[1]) / ones[0].numel()
+
+
+class _Interpolated(nn.Module):
+    """Interpolation by a matrix for each axis."""
+
+    def __init__(self, layer: nn.Upsample) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.layer(x).shape[2:]
+        for axis, size in enumerate(out, 2):
+            n = x.shape[axis]
+            mode = "nearest" if self.layer.mode == "nearest" else "linear"
+            corners = self.layer.align_corners if mode == "linear" else None
+            matrix = F.interpolate(torch.eye(n, dtype=x.dtype)[None], size=int(size), mode=mode, align_corners=corners)[0]
+            matrix = torch.where(matrix.abs() < 1e-9, 0.0, matrix)
+            x = torch.movedim(torch.movedim(x, axis, -1) @ matrix, -1, axis)
+        return x
+
+
+def _replaced(module: nn.Module) -> nn.Module:
+    """The module without what hides dependence, in double precision and with positive weights."""
+    for name, child in list(module.named_children()):
+        if isinstance(child, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
+            setattr(module, name, _Sums(child))
+        elif isinstance(child, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool3d):
+            mean = getattr(nn, type(child).__name__.replace("Max", "Avg"))
+            setattr(module, name, mean(child.output_size))
+        elif isinstance(child, nn.Upsample):
+            setattr(module, name, _Interpolated(child))
+        elif isinstance(child, _PLAIN):
+            setattr(module, name, nn.Identity())
+        else:
+            _replaced(child)
+    return module
+
+
+def prepared(module: nn.Module) -> nn.Module:
+    module = _replaced(module).double().eval()
+    with torch.no_grad():
+        for weight in module.parameters():
+            fan = max(weight[0].numel(), 1) if weight.ndim > 1 else 1
+            weight.copy_((torch.rand_like(weight) + 0.5) / fan)
+    return module
+
+
+def spans(module: nn.Module, shapes: list[tuple[int, ...]], which: int = 0, axes: list[tuple[int, int]] | None = None) -> list[list[Span]]:
+    """For each pair (axis of the input, axis of the output) the first and last position of the one that each position of the other sees.
+
+    Without axes: the spatial ones of both. A position that sees nothing has the span (0, -1). `which` is the input.
+    """
+    torch.manual_seed(0)
+    xs = [torch.rand(1, *shape, dtype=torch.double) + 0.5 for shape in shapes]
+    xs[which].requires_grad_()
+    out = module(*(x * 1.0 for x in xs))
+    out = out[0] if isinstance(out, tuple | list) else next(iter(out.values())) if isinstance(out, dict) else out
+    out = out * (torch.rand_like(out) + 0.5)  # what sums to 1 has no gradient otherwise
+    found = []
+    for seen, position in axes or [(i, i) for i in range(1, xs[which].ndim - 1)]:
+        column = []
+        for i in range(out.shape[position + 1]):
+            whole = out.select(position + 1, i).sum()
+            (grad,) = torch.autograd.grad(whole, xs[which], retain_graph=True, allow_unused=True) if out.requires_grad else (None,)
+            rest = [axis for axis in range(xs[which].ndim) if axis != seen + 1]
+            hit = [] if grad is None else (grad.abs().amax(rest) > 0).nonzero().flatten().tolist()
+            column.append((hit[0], hit[-1]) if hit else (0, -1))
+        found.append(column)
+    return found

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from archc.elaborate.inputs import spelled
 from archc.elaborate.state import UNKNOWN, Run
 from archc.graph import Node, Value
+from archc.ops.reach import Reach, rules_of
 from archc.shape import Shape
 from archc.signature import shown
 from archc.text import tree as t
@@ -133,11 +134,12 @@ def _slides(nodes: list[Node], value: Value, found: Suspicion) -> bool:
     first = _first(nodes, value)
     if len(shape) == 2 and found.rule == BATCH:
         return bool(first) and first[0].kind == "linear"
-    windows = [node for node in first if isinstance(node.facts.reach, tuple)]
+    windows = [node for node in first if rules_of(node.facts.reach) is not None]
     if len(shape) == 4:
         lists = [arg for node in windows for arg in node.args.values() if isinstance(arg, tuple) and len(arg) == 3]
         return not lists and (bool(windows) or found.rule == BATCH)
-    return any(isinstance(node.facts.reach, tuple) and node.facts.reach[-1].high != node.facts.reach[-1].low for node in windows)
+    rules = [(rules_of(node.facts.reach) or ("",))[-1] for node in windows]
+    return any(not isinstance(rule, Reach) or rule.high != rule.low for rule in rules)
 
 
 def _first(nodes: list[Node], value: Value) -> list[Node]:
@@ -153,7 +155,7 @@ def _first(nodes: list[Node], value: Value) -> list[Node]:
 def _fits(nodes: list[Node], value: Value, found: Suspicion) -> bool:
     """Whether a network that fits in another shape reads it as what it would be: a map, a signal, tokens, indices."""
     first = _first(nodes, value)
-    windows = any(isinstance(node.facts.reach, tuple) for node in first)
+    windows = any(rules_of(node.facts.reach) is not None for node in first)
     if found.rule != BATCH or len(value.shape) == 3:
         return windows
     if len(value.shape) == 2:

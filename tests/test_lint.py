@@ -98,6 +98,7 @@ TOLD = [
     ("L118", WIDE, "[{maxpool: 2}]", "[{maxpool: {kernel: 2, ceil: true}}]"),
     ("L118", MAP, "[{conv: {channels: 8, kernel: 3, stride: 2}}]", "[{conv: {channels: 8, kernel: 3, stride: 2, padding: 1}}]"),
     ("L119", MAP, "[{conv: 8}, relu, sigmoid]", "[{conv: 8}, relu, {conv: 8}, sigmoid]"),
+    ("L120", VECTOR, "[{linear: 8}, batchnorm]", "[{linear: 8}, layernorm]"),
 ]
 # What looks like a fault and is none.
 QUIET = [

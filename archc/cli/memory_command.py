@@ -73,6 +73,13 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"archc: {printable(str(error))}", file=sys.stderr)
         return 2
+    if not args.inference and (alone := next((node for node in graph.nodes if node.facts.least > args.batch), None)) is not None:
+        print(
+            printable(
+                f"archc: PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {alone.facts.least}"
+            ),
+            file=sys.stderr,
+        )
     if args.format == "json":
         print(json.dumps(found.to_dict(), indent=2))
     elif args.format == "csv":

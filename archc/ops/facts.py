@@ -176,6 +176,7 @@ class Facts:
     takes: the dtype of the inputs
     reads: how many of the inputs are read, where others give their shape alone
     doubts: arguments that are hardly meant as they stand
+    least: the images of a training step with fewer of which PyTorch refuses it
     """
 
     out: Shape | tuple[Shape, ...]
@@ -199,6 +200,7 @@ class Facts:
     takes: str = "same"
     reads: int | None = None
     doubts: tuple[Doubt, ...] = ()
+    least: int = 1
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -53,6 +53,7 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Momentum = 0.1, affin
         layout=NORMALIZED,
         classic="BATCHNORM",
         doubts=large_eps(eps) + _large_momentum(momentum),
+        least=_least(x.values // x.channels),
     )  # fmt: skip
 
 
@@ -151,6 +152,7 @@ def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = Tr
         layout=SUGGESTED,
         classic="GROUPNORM",
         doubts=large_eps(eps),
+        least=_least(x.values // groups),
     )
 
 
@@ -202,6 +204,11 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
         beside=x,
         classic="LRN",
     )
+
+
+def _least(values: int) -> int:
+    """Images that give a mean and a variance more than one value, of which PyTorch computes none."""
+    return 2 if values == 1 else 1
 
 
 def _affine(size: int) -> tuple[Weight, ...]:

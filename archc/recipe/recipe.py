@@ -28,7 +28,7 @@ class Data:
 
     source: the name of a set that ships with the installation, or a path
     format: auto, or what a path holds: idx, cifar, folder, shards
-    validation: the part of the training images held out, where the source has no validation or test images of its own
+    validation: the part of the training images held out, where the source has no validation images of its own
     size: height and width that images of a folder or of shards are brought to; None takes those of the network's input
     corrupt: what to do with a file that is no readable image: error or skip
     workers: processes that read

@@ -11,6 +11,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
 from archc.training.checkpoints import last_whole, latest
+from archc.training.checks import check_tracker
 from archc.training.distributed import World, world_of
 from archc.training.finishing import finish
 from archc.training.loop import Loop
@@ -32,6 +33,7 @@ def fit(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> Outc
     """
     with world_of(wishes.device) as world:
         wishes = wishes if world.first else replace(wishes, say=quiet, bar=False)
+        check_tracker(wishes)
         data = opened_data(graph, recipe)
         plan = plan_for(graph, recipe, wishes)
         recipe, chosen = fitted(graph, recipe, data.train.length, world, plan)
@@ -59,6 +61,7 @@ def go_on(path: str | Path, wishes: Wishes, data: str | None = None) -> Outcome:
 def tried(graph: Graph, recipe: Recipe, wishes: Wishes, folder: str | None) -> None:
     """Says what `fit` would do, after building all that it needs; nothing is written."""
     with world_of(wishes.device) as world:
+        check_tracker(wishes)
         data = opened_data(graph, recipe)
         recipe, chosen = fitted(graph, recipe, data.train.length, world, plan_for(graph, recipe, wishes))
         ready = setup(graph, recipe, data, world, wishes)

@@ -18,6 +18,7 @@ from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
 from archc.runtime.building import finished
 from archc.training.checkpoints import save_tensors, write
+from archc.training.checks import check_tracker
 from archc.training.distributed import World, world_of
 from archc.training.engine import begun
 from archc.training.order import mixed
@@ -40,6 +41,7 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> 
     with world_of(wishes.device) as world:
         if world.size > 1:
             raise TrainError("features are computed and learned from in one process; leave --processes out")
+        check_tracker(wishes)
         data = opened_data(graph, recipe)
         module = _started(graph, recipe, folder, wishes, world, data)
         prepare = evaluator(graph, recipe, data, world, len(data.classes)).prepare

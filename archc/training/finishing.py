@@ -40,7 +40,7 @@ def finish(ready: Setup, best: Row, folder: RunFolder, wishes: Wishes) -> Outcom
 def best_module(graph: Graph, recipe: Recipe, folder: RunFolder, world: World) -> nn.Module:
     """The network with the run's best weights, in eval mode. Raises WeightsError."""
     dtype = "float64" if recipe.precision == "float64" else None
-    return build(graph, Build(device=str(world.device), dtype=dtype, weights=folder.best)).eval()
+    return build(graph, Build(device=str(world.device), dtype=dtype, weights=folder.best, finite=False)).eval()
 
 
 def draw(folder: RunFolder, report: Report | None, classes: tuple[str, ...]) -> str | None:

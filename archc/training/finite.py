@@ -10,9 +10,14 @@ import torch
 from torch import Tensor, nn
 
 
-def culprit(module: nn.Module, again: Callable[[], Any]) -> str:
-    """What first is not finite when `again` runs the step forward and backward: weights, an output, the loss or a gradient."""
-    if bad := bad_weights(module):
+def culprit(module: nn.Module, again: Callable[[], Any], first: bool = False) -> str:
+    """What first is not finite when `again` runs the step forward and backward: weights, an output, the loss or a gradient.
+
+    first: whether it is the step with which the training begins
+    """
+    if (bad := bad_weights(module)) and first:
+        return f"the weights of {bad} were not finite before that step: look at `init`, or at the file"
+    if bad:
         told = f"the weights of {bad} are not finite, since the gradient of the\n"
         return f"{told}step before was not; of the layers with such weights it is the last"
     found: list[str] = []

@@ -19,6 +19,7 @@ from archc.training.schedule import Plateau, factor_of
 from archc.training.setup import Setup, joined
 from archc.training.state import load_module, load_optimizer, optimizer_tensors, whole
 from archc.training.watching import Watcher
+from archc.training.wishes import TrainError
 
 _SILENT = logging.Logger("archc.train", logging.CRITICAL + 1)  # ignite would tell on standard error of what is told elsewhere
 
@@ -115,15 +116,21 @@ class Loop:
         self.watcher.epoch(row, better)
 
     def evaluated(self) -> Report | None:
-        """Figures of the images that are watched, with averaged weights where there are."""
-        split = self.setup.data.validation or self.setup.data.test
+        """Figures of the validation images, with averaged weights where there are. Nothing is chosen by test images."""
+        split = self.setup.data.validation
         if split is None:
             return None
         average, bare = self.setup.stepper.average, self.setup.stepper.bare
         if average is None:
-            return self.setup.evaluator(bare, split)
-        with average.put_in(bare):
-            return self.setup.evaluator(bare, split)
+            report = self.setup.evaluator(bare, split)
+        else:
+            with average.put_in(bare):
+                report = self.setup.evaluator(bare, split)
+        if not report.images:
+            raise TrainError(
+                f"{self.setup.data.name} has no validation image that can be read;\nhold more out: --train data.validation=0.3"
+            )
+        return report
 
     def _row(self, train_loss: float, report: Report | None, seconds: float) -> Row:
         rate = max(group["lr"] for group in self.setup.stepper.optimizer.param_groups)

@@ -56,8 +56,11 @@ def loss_of(recipe: Recipe, main: str, heads: Sequence[str]) -> Callable[[Output
             return one(outputs, labels)
         total = one(outputs[main], labels) * weights.get(main, 1.0)
         for name, value in outputs.items():
-            if name != main:  # also with the weight 0: processes wait for the gradient of every tensor
-                total = total + weights.get(name, 1.0) * one(value, labels)
+            if name == main:
+                continue
+            weight = weights.get(name, 1.0)
+            # also with the weight 0 it is there: processes wait for the gradient of every tensor
+            total = total + (weight * one(value, labels) if weight else 0.0 * value.sum())
         return total
 
     return loss

@@ -30,6 +30,7 @@ def header(
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),
         ("data", f"{data.name}  {len(data.classes)} classes  images: {counts}"),
         *(("", note) for note in data.notes),
+        ("", "" if data.validation is not None else "no validation images: the weights of the last epoch are kept"),
         ("", corrupt_text(data)),
         ("recipe", f"{recipe.epochs} epochs of batch {_batch(recipe, data, world)}, {_part(recipe.optimizer)}"),
         ("", _furniture(recipe)),
@@ -101,6 +102,8 @@ def footer(metrics: Mapping[str, float], folder: Path, seconds: float) -> list[s
     lines = []
     if "accuracy" in metrics:
         lines.append(f"best     epoch {int(metrics['epoch'])}: accuracy {metrics['accuracy']:.2%}, loss {loss_text(metrics['loss'])}")
+    elif "epoch" in metrics:
+        lines.append(f"kept     epoch {int(metrics['epoch'])}, the last: no validation images say which is best")
     if "test_accuracy" in metrics:
         lines.append(f"test     accuracy {metrics['test_accuracy']:.2%}, loss {loss_text(metrics['test_loss'])}")
     lines.append(f"in       {seconds:.1f} s, {folder}")

@@ -18,6 +18,7 @@ from archc.runtime.building import Wishes as Build
 from archc.runtime.building import finished
 from archc.runtime.optimizers import optimizer as optimizer_by_name
 from archc.training.augment import Augmentation, mix
+from archc.training.checks import check_figures, check_outputs, check_passes
 from archc.training.distributed import World, strategy_of, wrapped
 from archc.training.ema import Average
 from archc.training.evaluation import Evaluator
@@ -71,12 +72,22 @@ def checked(graph: Graph, data: DataSet) -> None:
     shape = tuple(map(int, graph.outputs[name].shape))
     if len(shape) != 1:
         raise TrainError(f"{graph.name} gives {'x'.join(map(str, shape))} at its output {name}, and not a number for each class")
+    count = len(data.classes)
+    other = next((one for one, value in graph.deployed().outputs.items() if value.shape == (count,)), name)
+    if shape[0] != count and other != name:
+        raise TrainError(
+            f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]};\n"
+            f"where {other} gives the classes, let it be the first in `outputs`"
+        )
     check_classes(data, shape[0])
 
 
 def opened_data(graph: Graph, recipe: Recipe) -> DataSet:
+    """The images to train on. Raises TrainError or DataError where they do not go with the network and the recipe."""
     data = open_data(recipe.data, input_shape(graph), recipe.seed)
     checked(graph, data)
+    check_outputs(graph, recipe, len(data.classes))
+    check_figures(recipe, data)
     return data
 
 
@@ -105,6 +116,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wis
     if not groups:
         raise TrainError(f"{graph.name} has nothing to learn: it has no weights, or all of them are frozen")
     order = order_of(recipe, data, world)
+    check_passes(graph, recipe, module, order)
     stepper = _stepper(graph, recipe, data, world, module, forward, groups, order.whole)
     judge = evaluator(graph, recipe, data, world, len(data.classes))
     rates = [float(group["lr"]) for group in stepper.optimizer.param_groups]

@@ -101,7 +101,7 @@ class Stepper:
     def _where(self, batch: Batch) -> str:
         """The first process's line on what is not finite that knows one."""
         self.optimizer.zero_grad(set_to_none=True)
-        return next((one for one in self.world.gathered(culprit(self.bare, lambda: self._passes(batch))) if one), "")
+        return next((one for one in self.world.gathered(culprit(self.bare, lambda: self._passes(batch), batch.step == 0)) if one), "")
 
     def rate(self, factors: Iterable[float]) -> None:
         """The learning rate of each group of parameters."""

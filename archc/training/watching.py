@@ -20,7 +20,7 @@ class Watcher:
         self.epochs = epochs
         self.first = first
         self._bar: Any = None
-        self._events = _writer(folder) if wishes.tensorboard and first else None
+        self._events = summary_writer()(str(folder / "tensorboard")) if wishes.tensorboard and first else None
 
     def attach(self, engine: Engine) -> None:
         """A bar over the steps of each epoch, where one is wanted and tqdm is there."""
@@ -43,7 +43,7 @@ class Watcher:
         line = f"epoch {int(row['epoch']):{room}}/{self.epochs}  train loss {loss_text(row['train_loss'])}"
         if "loss" in row:
             line += f"  loss {loss_text(row['loss'])}  accuracy {row['accuracy']:7.2%}"
-        self.wishes.say(f"{line}  {row['seconds']:.1f} s{'  best' if better else ''}")
+        self.wishes.say(f"{line}  {row['seconds']:.1f} s{'  best' if better and 'loss' in row else ''}")
         if self._events is not None:
             for name, value in row.items():
                 if name not in ("epoch", "step"):
@@ -55,12 +55,13 @@ class Watcher:
             self._events.close()
 
 
-def _writer(folder: Path) -> Any:
+def summary_writer() -> Any:
+    """The class that writes events. Raises TrainError where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
         raise TrainError("--tensorboard needs tensorboard, which is not installed: pip install tensorboard") from None
-    return SummaryWriter(str(folder / "tensorboard"))
+    return SummaryWriter
 
 
 __all__ = ["Events", "Watcher"]

@@ -95,6 +95,17 @@ def _new_bytes(keeps: Iterable[Kept]) -> int:
     return sum(one.values * BYTES[one.dtype] * (BATCH if one.per_image else 1) for one in made)
 
 
+@pytest.mark.parametrize("case", [one for one in CASES if one.op.endswith("norm")], ids=lambda case: case.id)
+@pytest.mark.parametrize("batch", [1, 2])
+def test_a_normalization_trains_from_so_many_images_on(case: Case, batch: int) -> None:
+    layer, inputs = Layer(case.facts()), [torch.randn(batch, *shape) for shape in case.shapes]
+    if batch >= case.facts().least:
+        layer(*inputs)
+    else:
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            layer(*inputs)
+
+
 @every_case
 def test_the_output_is_new_or_a_view_or_in_place(case: Case) -> None:
     layer, inputs = made(case)

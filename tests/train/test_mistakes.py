@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("ignite")
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from archc.data import DataError
@@ -20,7 +22,7 @@ from archc.training.memory import fitted, out_of_memory_text
 from archc.training.run import RunFolder, fresh, opened
 from archc.training.setup import Setup
 from archc.training.wishes import TrainError
-from tests.train.common import MLP, NET, graph_of, recipe_of, trained
+from tests.train.common import MLP, NET, PLAIN, figures, graph_of, recipe_of, trained
 
 CPU = World(0, 1, torch.device("cpu"))
 
@@ -66,6 +68,74 @@ def test_the_first_layer_that_is_not_finite() -> None:
     with torch.no_grad():
         module[2].bias.fill_(float("nan"))
     assert "the weights of 2 are not finite" in culprit(module, lambda: None)
+    assert "the weights of 2 were not finite before that step" in culprit(module, lambda: None, first=True)
+
+
+TWO = """
+input: [1, 8, 8]
+layers:
+  body: [flatten, {linear: 16}, relu]
+  cls: {from: body, linear: 10}
+  box: {from: body, linear: 4}
+outputs: [cls, box]
+"""
+NORM = "input: [1, 8, 8]\nlayers: [flatten, {linear: 8}, batchnorm, {linear: 10}]\n"
+FIVE = {"data": {"validation": 0.0}}
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "says"),
+    [
+        (TWO, {}, "an output without a loss: box is 4, and the labels are 10 classes"),
+        (TWO.replace("[cls, box]", "[box, cls]"), {}, "where cls gives the classes, let it be the first"),
+        (TWO.replace("linear: 4", "reshape: [4, 4]"), {}, "box is 4x4"),
+        (NORM, {"batch": 1}, "write --batch 2 or more"),
+        (NORM, {"batch": 4, "accumulate": 4}, "write --batch 8"),
+        (
+            NORM,
+            {"batch": 5, "accumulate": 5, "freeze": ["2.*"], "unfreeze": {1: ["2.*"]}, "epochs": 2},
+            "(batchnorm of 8) cannot be trained",
+        ),
+        (NORM.replace("batchnorm", "{groupnorm: 8}"), {"batch": 1}, "(groupnorm of 8) cannot be trained"),
+        (MLP, {**FIVE, "stop": {"patience": 2}}, "stop watches the accuracy of validation images, and digits has none"),
+        (MLP, {**FIVE, "schedule": "plateau"}, "schedule plateau watches"),
+    ],
+)
+def test_what_could_not_be_trained_is_said_before_anything_is_written(
+    text: str, changes: dict[str, object], says: str, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainError) as told:
+        trained(text, tmp_path / "run", **changes)
+    assert says in str(told.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "changes"),
+    [(TWO, {"heads": {"box": 0.0}}), (NORM, {"batch": 2}), (NORM, {"batch": 1, "freeze": ["2.*"]})],
+)
+def test_what_can_be_trained_is(text: str, changes: dict[str, object], tmp_path: Path) -> None:
+    """The other side of those rules: PyTorch takes the first steps."""
+    settings = {"epochs": 1, "batch": 512, "data": {"validation": 0.99}} | changes
+    assert trained(text, tmp_path / "run", **settings).metrics["epoch"] == 1
+
+
+def test_a_tracker_that_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(TrainError, match="tensorboard, which is not installed"):
+        trained(MLP, tmp_path / "run", replace(PLAIN, tensorboard=True))
+    assert not (tmp_path / "run").exists()
+
+
+def test_test_images_choose_nothing(tmp_path: Path) -> None:
+    """Without validation images the last epoch is kept: its weights, and no figure of the test beside an epoch."""
+    said: list[str] = []
+    outcome = trained(MLP, tmp_path / "run", replace(PLAIN, say=said.append), epochs=3, batch=512, **FIVE)
+    assert all(set(row) == {"epoch", "step", "lr", "train_loss"} for row in figures(tmp_path / "run"))
+    last = load_file(found(tmp_path / "run" / "checkpoints")[-1] / "model.safetensors")
+    assert all(torch.equal(value, last[name]) for name, value in outcome.module.state_dict().items())
+    assert outcome.metrics["epoch"] == 3 and "test_accuracy" in outcome.metrics
+    text = " ".join(said)
+    assert "the weights of the last epoch are kept" in text and "epoch 3, the last" in text and "  best" not in text
 
 
 def test_classes_of_data_and_network(tmp_path: Path) -> None:

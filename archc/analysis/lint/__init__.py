@@ -27,6 +27,7 @@ RULES: tuple[Callable[[Net], Iterator[Hit]], ...] = (
     order.activation_before_pool,
     order.dropout_before_norm,
     order.softmax_at_the_end,
+    order.one_value,
     shapes.idle_tensor_cores,
     shapes.unused,
     shapes.skipping,

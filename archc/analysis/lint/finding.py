@@ -37,6 +37,7 @@ CODES = {
     "L117": "a window that skips positions",
     "L118": "a window that leaves the last rows out",
     "L119": "two activations in a row",
+    "L120": "a normalization over one value, with which PyTorch refuses to train",
     "L121": "a layer that does not state what backward keeps",
 }
 LEVELS = {code: WARNING if code in ("L101", "L102", "L104", "L107", "L109", "L112", "L113") else NOTE for code in CODES}

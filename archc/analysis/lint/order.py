@@ -115,6 +115,14 @@ def dropout_before_norm(net: Net) -> Iterator[Hit]:
             yield Hit("L115", node, message, "put it after the last batchnorm (Li et al., 2019)")
 
 
+def one_value(net: Net) -> Iterator[Hit]:
+    """L120, at the batch that is asked for."""
+    for node in net.graph.nodes:
+        if node.facts.least > net.batch:
+            message = f"{node.kind} of {node.output.shape} has one value to normalize by where a pass has one image: PyTorch refuses that"
+            yield Hit("L120", node, message, f"train with a batch of {node.facts.least} or more, or `layernorm`")
+
+
 def softmax_at_the_end(net: Net) -> Iterator[Hit]:
     """L116: nn.CrossEntropyLoss takes the logarithm of a softmax of its own."""
     for value in dict.fromkeys(net.ends):

@@ -99,7 +99,7 @@ def made(file: str, weights: str) -> Any:
     from safetensors.torch import load_file
 
     module = next(one for name, one in reversed(runpy.run_path(file).items()) if isinstance(one, type))()
-    state = load_file(weights) if weights.endswith(".safetensors") else pytorch.load(weights, weights_only=True)["state_dict"]
+    state = load_file(weights) if weights.endswith(".safetensors") else pytorch.load(weights, weights_only=True)
     module.load_state_dict(state, strict=True)
     return module.eval()
 
@@ -164,13 +164,13 @@ def test_weights_round_trip(run: Run, torch: Any, suffix: str) -> None:
 def test_weights_alone_are_tried(run: Run, torch: Any) -> None:
     run("tiny.yaml", "-o", "net.pth")
     before = files()
-    assert run("tiny.yaml", "--weights", "net.pth") == (0, 'loaded all 8 tensors from net.pth\n  the weights are its "state_dict"\n', "")
+    assert run("tiny.yaml", "--weights", "net.pth") == (0, "loaded all 8 tensors from net.pth\n", "")
     assert files() == before
 
 
 def test_rename(run: Run, refused: Refused, torch: Any) -> None:
     run("tiny.yaml", "-o", "net.py", "-o", "net.pth")
-    state = torch.load("net.pth")["state_dict"]
+    state = torch.load("net.pth")
     torch.save({f"backbone.{name}".replace("fc", "head"): one for name, one in state.items()}, "old.pth")
     rules = ["--rename", r"s/^backbone\.//", "--rename", r"s/^head\./fc./"]
     told = refused("tiny.yaml", "--weights", "old.pth", "-o", "new.pth")
@@ -185,7 +185,6 @@ def test_partial_with_another_head(run: Run, refused: Refused, torch: Any) -> No
     assert told == (
         "archc: net.pth\n"
         "does not fit the network: 6 tensors fit, of 8 in the file and 8 in the network\n"
-        '  the weights are its "state_dict"\n'
         "different: 2\n"
         "  fc.weight  4x6 in the file, 5x6 in the network\n"
         "  fc.bias    4 in the file, 5 in the network\n"
@@ -193,7 +192,7 @@ def test_partial_with_another_head(run: Run, refused: Refused, torch: Any) -> No
     )
     status, out, _ = run("tiny.yaml", "--set", "classes=5", "--weights", "net.pth", "--partial", "-o", "start.pth")
     assert status == 0 and out.startswith("loaded 6 of 8 tensors from net.pth\n") and "fc.bias    4 in the file, 5 in the network" in out
-    old, new = (torch.load(name)["state_dict"] for name in ("net.pth", "start.pth"))
+    old, new = (torch.load(name) for name in ("net.pth", "start.pth"))
     assert all(old[name].equal(new[name]) for name in NAMES[:6]) and new["fc.weight"].shape == (5, 6)
 
 
@@ -207,7 +206,7 @@ def test_googlenet_with_and_without_the_tensors_of_its_heads(run: Run, refused: 
     assert "in the network, not in the file: 18" in refused("googlenet", "--weights", "small.safetensors", "-o", "x.pth")
     for name in ("whole", "small"):
         assert run("googlenet", "--deployed", "--weights", f"{name}.safetensors", "-o", f"{name}.pth")[0] == 0
-        state = torch.load(f"{name}.pth")["state_dict"]
+        state = torch.load(f"{name}.pth")
         assert state.keys() == whole.keys() - heads and all(state[one].equal(whole[one]) for one in state)
 
 
@@ -216,7 +215,7 @@ def test_optimized_for_inference_with_weights(run: Run, torch: Any) -> None:
     run("tiny.yaml", "-o", "net.py", "-o", "net.pth")
     held = torch.load("net.pth")
     for name in ("bn.weight", "bn.bias", "bn.running_mean", "bn.running_var"):
-        held["state_dict"][name].uniform_(0.5, 2)
+        held[name].uniform_(0.5, 2)
     torch.save(held, "net.pth")
     status, out, _ = run("tiny.yaml", "--weights", "net.pth", "--optimize", "inference", "-o", "fast.py", "-o", "fast.pth")
     assert status == 0 and "loaded all 8 tensors" in out
@@ -232,7 +231,7 @@ def test_optimized_for_inference_with_weights(run: Run, torch: Any) -> None:
 
 def test_weights_of_another_dtype(run: Run, torch: Any) -> None:
     assert run("tiny.yaml", "--dtype", "bf16", "-o", "net.pth")[0] == 0
-    dtypes = {name: one.dtype for name, one in torch.load("net.pth")["state_dict"].items()}
+    dtypes = {name: one.dtype for name, one in torch.load("net.pth").items()}
     assert dtypes.pop("bn.num_batches_tracked") == torch.int64 and set(dtypes.values()) == {torch.bfloat16}
 
 
@@ -296,7 +295,7 @@ def test_an_export_holds_the_weights_written_beside_it(run: Run, torch: Any, suf
 def test_exports_have_no_heads(run: Run, torch: Any, options: tuple[str, ...]) -> None:
     assert run("heads.yaml", *options, "-o", "net.py", "-o", "net.pth", "-o", "net.pt2", "--no-check")[0] == 0
     assert list(torch.export.load("net.pt2").state_dict) == ["conv.weight", "conv.bias", "fc.weight", "fc.bias"]
-    heads = [name for name in torch.load("net.pth")["state_dict"] if name.startswith("aux")]
+    heads = [name for name in torch.load("net.pth") if name.startswith("aux")]
     assert heads == ([] if options in (("--deployed",), ("--optimize", "inference")) else ["aux.fc.weight", "aux.fc.bias"])
     x = torch.randn(2, 3, 8, 8)
     with torch.no_grad():

@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rename", action="append", default=[], metavar="s/A/B/", help="change the file's names first; may be given again"
     )
     weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
+    weights.add_argument("--not-finite", action="store_true", help="load also values that are NaN or infinite, and say so")
     fast = parser.add_argument_group("speed")
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
@@ -114,8 +115,9 @@ def _wrong_file(name: str) -> str | None:
 
 
 def _wrong_options(args: argparse.Namespace) -> str | None:
-    if (args.rename or args.partial) and not args.weights:
-        return f"{'--rename' if args.rename else '--partial'} is about --weights FILE, which is not given"
+    given = {"--rename": args.rename, "--partial": args.partial, "--not-finite": args.not_finite}
+    if any(given.values()) and not args.weights:
+        return f"{next(name for name, value in given.items() if value)} is about --weights FILE, which is not given"
     if args.optimize and args.optimize not in OPTIMIZATIONS:
         hint = did_you_mean(args.optimize, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
         return f"--optimize {args.optimize}: no optimization is called that;\n{hint}"

@@ -33,7 +33,8 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
         if exported:
             _export(args, graph, _without_heads(module, graph, args.optimize) if whole else module, exported)
         for name in saved:
-            print(f"wrote {name}  {bytes_text(save_weights(module, name, {'archc': graph.name}))}")
+            told = {"archc": graph.name} if Path(name).suffix == ".safetensors" else None
+            print(f"wrote {name}  {bytes_text(save_weights(module, name, told))}")
         if not names and (args.device or args.dtype or args.memory_format):
             print(_built_text(module, graph.name))
     except (WeightsError, PlaceError, ExportError) as error:
@@ -55,6 +56,7 @@ def _wishes(args: argparse.Namespace, deployed: bool) -> Wishes:
         partial=args.partial,
         deployed=deployed,
         optimize=args.optimize,
+        finite=not args.not_finite,
     )
 
 

@@ -25,7 +25,7 @@ from archc.runtime.weights import Loaded, load_weights
 class Wishes:
     """How a module is wanted; what is empty stays as PyTorch has it.
 
-    weights: a file; `rename`, `partial` and `fresh` as in load_weights
+    weights: a file; `rename`, `partial`, `fresh` and `finite` as in load_weights
     deployed: without what is there in training alone
     optimize: inference or train
     autocast: a dtype, in which each forward computes what is safe in it
@@ -45,6 +45,7 @@ class Wishes:
     compiled: bool = False
     checkpoint: Checkpoint = None
     fresh: Collection[str] = ()
+    finite: bool = True
 
 
 def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
@@ -86,7 +87,7 @@ def _with_weights(plain: Lowered, wanted: Graph, wishes: Wishes, device: str, au
 
 def _loaded(module: nn.Module, wishes: Wishes) -> Loaded:
     assert wishes.weights
-    return load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial, fresh=wishes.fresh)
+    return load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial, fresh=wishes.fresh, finite=wishes.finite)
 
 
 def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:

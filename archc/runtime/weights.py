@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from archc.runtime.renaming import WeightsError, parse_rule, renamed, shown
 from archc.runtime.weights_file import read
-from archc.runtime.weights_text import Skipped, hints, paragraph, sections, shape_text
+from archc.runtime.weights_text import Skipped, hints, listed, paragraph, sections, shape_text
 from archc.runtime.weights_write import write
 
 _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch 0.4.1 have none
@@ -64,13 +64,20 @@ class _Fit(NamedTuple):
 
 
 def load_weights(
-    module: nn.Module, path: str | os.PathLike[str], *, rename: Sequence[str] = (), partial: bool = False, fresh: Collection[str] = ()
+    module: nn.Module,
+    path: str | os.PathLike[str],
+    *,
+    rename: Sequence[str] = (),
+    partial: bool = False,
+    fresh: Collection[str] = (),
+    finite: bool = True,
 ) -> Loaded:
     """Loads a file of safetensors, or of torch.save, into a module by name.
 
     rename: rules `s/pattern/replacement/flags` for the file's names, applied in their order
     partial: loads what fits and tells of the rest, where else every name and shape must fit
     fresh: names that stay as they are, whatever the file has for them
+    finite: refuses weights that are NaN or infinite, and NaN in buffers; else they are loaded, and noted
 
     Floats are cast to the module's dtype; what becomes an integer must stay the same number. A module on the meta device comes to the
     CPU. Raises WeightsError, and then the module is as it was.
@@ -90,6 +97,10 @@ def load_weights(
     if all(name.endswith(_COUNTER) for name in fit.names):
         raise WeightsError(_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"))
     _require_ties(path, fit.names, theirs, ours)
+    if bad := _not_finite(fit.names, theirs, ours):
+        if finite:
+            raise WeightsError(_not_finite_text(path, bad))
+        notes.append(f"{len(bad):,} tensors hold values that are not finite: {', '.join(shown(name) for name, _ in bad[:4])}")
     _copy(module, {name: theirs[name] for name in fit.names}, ours)
     return Loaded(path, len(ours), fit.names, fit.skipped, _casts(fit.names, theirs, ours), stored.metadata, notes)
 
@@ -97,8 +108,8 @@ def load_weights(
 def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> int:
     """Writes a module's weights and buffers as `.safetensors`, or by torch.save as `.pth`; the file's size in bytes.
 
-    A tensor of two names is written under both, so that other programs find it. With metadata a `.pth` holds
-    `{"state_dict": …, "metadata": …}`, else the tensors alone. Raises WeightsError; what stood there before then stands.
+    A tensor of two names is written under both, so that other programs find it. A `.pth` holds the `state_dict` alone, and takes no
+    metadata. Raises WeightsError; what stood there before then stands.
     """
     told = dict(metadata or {})
     if not all(isinstance(one, str) for pair in told.items() for one in pair):
@@ -239,6 +250,27 @@ def _require_ties(path: Path, names: Iterable[str], theirs: Mapping[str, Tensor]
         if other != name and not bool(((a == b) | (a.isnan() & b.isnan())).all()):
             told = f'"{shown(other)}" and\n"{shown(name)}"\nare one tensor in the network, and have different values in the file'
             raise WeightsError(f"{shown(str(path))}\n{told}")
+
+
+def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[tuple[str, str]]:
+    """Tensors with values of which nothing comes, and how many they are. A buffer may be infinite, as a mask of attention is."""
+    found = []
+    for name in names:
+        tensor = theirs[name]
+        if not (tensor.is_floating_point() or tensor.is_complex()) or bool(tensor.isfinite().all()):
+            continue
+        mask = not isinstance(ours[name], nn.Parameter) and not name.endswith(("running_mean", "running_var"))
+        undefined = int(tensor.isnan().sum())
+        infinite = 0 if mask else int(tensor.isinf().sum())
+        counts = [f"{count:,} {what}" for count, what in ((undefined, "NaN"), (infinite, "infinite")) if count]
+        if counts:
+            found.append((name, f"{' and '.join(counts)} of {tensor.numel():,}"))
+    return found
+
+
+def _not_finite_text(path: Path, bad: list[tuple[str, str]]) -> str:
+    lines = [shown(str(path), 80), *listed("holds values that are not finite, in tensors", bad)]
+    return "\n".join([*lines, *paragraph("nothing was loaded: a training that went wrong may have written it; take an earlier file")])
 
 
 def _copy(module: nn.Module, state: dict[str, Tensor], ours: Mapping[str, Tensor]) -> None:

@@ -44,13 +44,14 @@ def paragraph(text: str, indent: str = "") -> list[str]:
 def sections(skipped: Iterable[Skipped]) -> list[str]:
     """Three lists: what only one side has, and what differs."""
     kept = list(skipped)
-    lines = _section("in the network, not in the file", [(one.name, one.network) for one in kept if not one.file])
-    lines += _section("in the file, not in the network", [(one.name, one.file) for one in kept if not one.network])
+    lines = listed("in the network, not in the file", [(one.name, one.network) for one in kept if not one.file])
+    lines += listed("in the file, not in the network", [(one.name, one.file) for one in kept if not one.network])
     different = [(one.name, f"{one.file} in the file, {one.network} in the network") for one in kept if one.file and one.network]
-    return lines + _section("different", different)
+    return lines + listed("different", different)
 
 
-def _section(title: str, entries: list[tuple[str, str]]) -> list[str]:
+def listed(title: str, entries: list[tuple[str, str]]) -> list[str]:
+    """A title with a count, and names with what is told of them."""
     if not entries:
         return []
     groups: dict[str, list[str]] = {}

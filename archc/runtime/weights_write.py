@@ -36,7 +36,10 @@ class Sink:
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> int:
-    """Writes beside the place and moves it there; its size in bytes. The suffix tells the format."""
+    """Writes beside the place and moves it there; its size in bytes. The suffix tells the format.
+
+    What is not safetensors is a plain `state_dict`, as load_state_dict takes it: it has no place for metadata.
+    """
     if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
         raise WeightsError(f"{shown(str(path), 80)}\ntells no format: write a name that ends in .safetensors or .pth")
     if path.suffix == ".safetensors":
@@ -44,8 +47,9 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
         return _whole(
             path, lambda beside: library.torch.save_file(tensors, beside, metadata or None), (library.SafetensorError, UnicodeError)
         )
-    held = {"state_dict": tensors, "metadata": metadata} if metadata else tensors
-    return _whole(path, lambda beside: _pickle(held, beside), ())
+    if metadata:
+        raise WeightsError(f"{shown(str(path), 80)}\nis a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
+    return _whole(path, lambda beside: _pickle(tensors, beside), ())
 
 
 def _pickle(held: object, beside: Path) -> None:

@@ -13,6 +13,7 @@ library = pytest.importorskip("safetensors.torch")
 
 from torch import nn
 
+from archc.runtime.renaming import WeightsError
 from archc.runtime.weights import load_weights, save_weights
 from tests.runtime.weights_common import Net, Tied, refused, same, snapshot
 
@@ -28,8 +29,9 @@ def _one_thread() -> None:
 # round trips
 
 
-@pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("metadata", [None, {"spec": "net.yaml", "größe": "ü"}])
+@pytest.mark.parametrize(
+    ("suffix", "metadata"), [*((suffix, None) for suffix in SUFFIXES), (".safetensors", {"spec": "net.yaml", "größe": "ü"})]
+)
 def test_what_is_saved_is_loaded(suffix: str, metadata: dict[str, str] | None, tmp_path: Path) -> None:
     path, (a, b) = tmp_path / f"net{suffix}", (Net(), Net())
     size = save_weights(a, path, metadata)
@@ -49,6 +51,40 @@ def test_the_files_are_those_of_the_libraries(tmp_path: Path) -> None:
         other = Net()
         other.load_state_dict(state)
         assert same(net, other)
+
+
+def test_files_of_older_versions_are_read(tmp_path: Path) -> None:
+    a, b = Net(), Net()
+    torch.save({"state_dict": a.state_dict(), "metadata": {"archc": "net"}}, tmp_path / "a.pth")
+    assert load_weights(b, tmp_path / "a.pth").metadata == {"archc": "net"} and same(a, b)
+
+
+BAD = [("nan", 1, "1 NaN of "), ("inf", 3, "3 infinite of "), ("-inf", 2, "2 infinite of ")]
+
+
+@pytest.mark.parametrize(("value", "count", "told"), BAD)
+def test_weights_that_are_not_finite_are_refused(value: str, count: int, told: str, tmp_path: Path) -> None:
+    a, b, before = Net(), Net(), Net()
+    b.load_state_dict(before.state_dict())
+    name, tensor = next((name, one) for name, one in a.state_dict().items() if one.is_floating_point() and one.numel() > 3)
+    tensor.view(-1)[:count] = float(value)
+    save_weights(a, tmp_path / "a.safetensors")
+    with pytest.raises(WeightsError) as error:
+        load_weights(b, tmp_path / "a.safetensors")
+    assert name in str(error.value) and told + f"{tensor.numel():,}" in str(error.value) and same(b, before)
+    found = load_weights(b, tmp_path / "a.safetensors", finite=False)
+    assert f"1 tensors hold values that are not finite: {name}" in found.text()
+    assert torch.equal(b.state_dict()[name].isfinite(), tensor.isfinite())
+
+
+def test_a_mask_may_be_infinite(tmp_path: Path) -> None:
+    class Masked(nn.Linear):
+        def __init__(self) -> None:
+            super().__init__(2, 2)
+            self.register_buffer("mask", torch.full((2, 2), float("-inf")).triu(1))
+
+    save_weights(Masked(), tmp_path / "a.pth")
+    assert not load_weights(Masked(), tmp_path / "a.pth").notes
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -158,7 +194,7 @@ def test_values_that_float16_has_not(tmp_path: Path) -> None:
     torch.save({"weight": torch.full((2, 2), 1e5), "bias": torch.tensor([torch.inf, 1.0])}, tmp_path / "a.pth")
     net = nn.Linear(2, 2).half()
     assert "  weight  float32 values above 65504 in the file, float16 in the network\n" in refused(net, tmp_path / "a.pth")
-    load_weights(nn.Linear(2, 2).bfloat16(), tmp_path / "a.pth")
+    load_weights(nn.Linear(2, 2).bfloat16(), tmp_path / "a.pth", finite=False)
 
 
 def test_a_counter_that_was_cast_with_the_rest(tmp_path: Path) -> None:

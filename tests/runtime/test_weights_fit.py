@@ -282,6 +282,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
     assert told(Net(), "a.txt") == "tells no format: write a name that ends in .safetensors or .pth"
     assert told(Net(), "no/a.pth") == "cannot be written: No such file or directory"
     assert told(Net(), "a.pth", metadata={"a": 1}) == "metadata must be texts by name: {'dataset': 'imagenet'}"
+    assert told(Net(), "a.pth", metadata={"a": "b"}).startswith("is a plain state_dict, which holds no metadata")
     assert told(Net(), "a.safetensors", metadata={"a": "\ud800"}).startswith("cannot be written: ")
     assert told(nn.Linear(2, 2, device="meta"), "a.pth") == '"weight" is on the meta device and has no values to save'
     assert told(nn.LazyLinear(2), "a.pth") == '"weight" of the network has no shape yet: run the network once before'

@@ -7,7 +7,7 @@ the documentation and in an editor.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -93,19 +93,36 @@ def bind(signature: Signature, given: Mapping[str, Any], preset: Mapping[str, An
 
 def shown(value: Any, most: int = 40) -> str:
     """A value as its writer would write it."""
+    text, room = "", most + 1
+    for piece in _pieces(value, room):
+        text += piece
+        if len(text) >= room:
+            return text[: most - 1] + "…"
+    return text
+
+
+def _pieces(value: Any, room: int) -> Iterator[str]:
+    """The text of a value bit by bit: whoever has enough of it need not wait for the rest of a long one."""
     if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, str):
-        text = f'"{value}"'
+        yield "null"
+    elif isinstance(value, bool):
+        yield str(value).lower()
+    elif isinstance(value, str):
+        yield f'"{value[:room]}"'
     elif isinstance(value, list | tuple):
-        text = "[" + ", ".join(shown(one) for one in value[:12]) + (", …]" if len(value) > 12 else "]")
+        yield "["
+        for at, one in enumerate(value):
+            yield ", " if at else ""
+            yield from _pieces(one, room)
+        yield "]"
     elif isinstance(value, dict):
-        text = "{" + ", ".join(f"{key}: {shown(one)}" for key, one in list(value.items())[:8]) + "}"
+        yield "{"
+        for at, (key, one) in enumerate(value.items()):
+            yield f"{', ' if at else ''}{str(key)[:room]}: "
+            yield from _pieces(one, room)
+        yield "}"
     else:
-        text = str(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+        yield str(value)
 
 
 def _remedy(value: Any, wanted: Type) -> str | None:

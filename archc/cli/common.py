@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from archc.compiler import Model, compile_spec
 from archc.graph import Graph
-from archc.text.diagnostics import Diagnostic, draw, printable
+from archc.text.diagnostics import Diagnostic, draw_all, printable
 
 LEAST_NAME = 24  # characters of a network's name that a line has to have room for
 
@@ -60,9 +60,9 @@ def usable(model: Model) -> Graph | None:
 
 def show(found: Iterable[Diagnostic]) -> None:
     """Diagnostics on standard error."""
-    drawn = [draw(one, colored(sys.stderr)) for one in found]
+    drawn = draw_all(found, colored(sys.stderr))
     if drawn:
-        print("\n\n".join(drawn), file=sys.stderr)
+        print(drawn, file=sys.stderr)
 
 
 def colored(stream: object) -> bool:

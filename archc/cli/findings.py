@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from archc.analysis.lint.finding import CODES as LINT
-from archc.text.diagnostics import CODES, Diagnostic, draw, printable
+from archc.text.diagnostics import CODES, Diagnostic, printable
+from archc.text.diagnostics import draw_all as draw_text
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -21,7 +22,7 @@ def draw_all(found: Sequence[Diagnostic], form: str, color: bool = False) -> str
         return "\n".join(map(_github, found))
     if form == "sarif":
         return json.dumps(_sarif(found), indent=2)
-    return "\n\n".join(draw(one, color) for one in found)
+    return draw_text(found, color)
 
 
 def _json(one: Diagnostic) -> dict[str, Any]:

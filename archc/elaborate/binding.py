@@ -10,7 +10,7 @@ from archc.elaborate.state import Closure, Context, Run
 from archc.elaborate.unknown import suggest_argument, suggest_value
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
-from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, written
+from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, weighed, written
 from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
@@ -145,7 +145,7 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
         value = written(tree).work(context.env)
         if value is None or isinstance(value, Closure):
             return value
-        if not is_entry(value):
+        if not is_entry(weighed(value, tree)):
             raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "give it one, as in `relu`")
     return Closure(tree, context)
 

@@ -8,7 +8,7 @@ from archc.elaborate import chains
 from archc.elaborate.binding import argument, arguments_of, bound, preset_of
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave, next_number
-from archc.elaborate.state import UNKNOWN, Context, Place, Ref, Run, Values
+from archc.elaborate.state import LAYER_WORK, UNKNOWN, Context, Place, Ref, Run, Values
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import Entry
@@ -36,6 +36,7 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
     if block.broken:
         register(run, context, name if name is not None else next_number(context), Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
+    run.spend(LAYER_WORK + len(run.graph.params) + len(block.signature.params), entry.kind_span, context.place)
     taken = name if name is not None else next_number(context)
     place = _place(run, block, entry, context, inputs)
     env = _environment(run, block, entry, what, context, place)

@@ -10,13 +10,13 @@ from archc.elaborate.naming import check_depth, check_name, enter, find_offered,
 from archc.elaborate.references import resolve_from
 from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
 from archc.elaborate.sharing import apply_share
-from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
+from archc.elaborate.state import MOST_FAILING, UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
 from archc.elaborate.unknown import suggest_kind
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
 from archc.language.spec import METRICS
-from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, names_in
+from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, names_in, weighed
 from archc.ops import OPERATORS
 from archc.signature import shown
 from archc.text import tree as t
@@ -40,7 +40,7 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     if entry is None:
         _unknown(key, context)
         return (UNKNOWN,)
-    run.step(entry.kind_span, context.place)
+    run.step(entry.kind_span, context)
     depth = run.depth
     try:
         if entry.modifiers and ("for" in entry.modifiers or "repeat" in entry.modifiers):
@@ -79,19 +79,23 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
     group: Context | None = None
     if grouped and not names_rows and (rows or read <= context.env.keys()):
         group = _open_group(run, entry, key, context, current)
-    started = False
+    started, failing = False, 0
     for row in rows:
+        if failing > MOST_FAILING:
+            break
+        run.step(entry.kind_span, context)
         in_row = context.bound(row) if row else context
         count = count_of(entry, in_row)
         if grouped and names_rows:
             if "repeat" not in entry.modifiers:
                 assert key is not None
                 current = _copy(run, entry, _name(run, key, in_row, entry), key, in_row, current, started and not own_from)
-                started = True
+                started, failing = True, failing + 1 if UNKNOWN in current else 0
+                context.space.cut |= failing > MOST_FAILING
                 continue
             group = _open_group(run, entry, key, in_row, current)
         for index in range(count):
-            run.step(entry.kind_span, context.place)
+            run.step(entry.kind_span, context)
             in_copy = in_row
             if "repeat" in entry.modifiers:
                 in_copy = in_row.bound({"index": index, "first": index == 0, "last": index == count - 1})
@@ -100,7 +104,10 @@ def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, curr
             if group is not None:
                 where = Context(group.space, in_copy.lookup, in_copy.env, in_copy.place)
             current = _copy(run, entry, name, key, where, current, started and not own_from)
-            started = True
+            started, failing = True, failing + 1 if UNKNOWN in current else 0
+            if failing > MOST_FAILING:
+                where.space.cut = True
+                break
         if group is not None and names_rows:
             _close_group(run, group, key, context, current)
         elif names_rows and not names_copies and key is not None:
@@ -165,8 +172,10 @@ def _copy(
 
 def _heads(run: Run, name: str | None, values: Values, start: int, context: Context) -> None:
     """What a part that is there in training alone gives, under its name."""
+    made = set(run.graph.nodes[start:])
     for index, value in enumerate(values):
-        if value.node is not None and value.node in run.graph.nodes[start:]:
+        if value.node in made:
+            assert value.node is not None
             label = name or value.node.name.removeprefix(context.space.prefix).partition(".")[0]
             run.graph.heads[context.space.prefix + label + (f".{index}" if len(values) > 1 else "")] = value
 
@@ -257,6 +266,7 @@ def _run_elsewhere(run: Run, chain: Chain, context: Context, current: Values) ->
     seen = Space(context.space.scope, context.lookup)
     there = Context(context.space, seen, context.env, context.place)
     for key, tree in chain.entries:
+        run.spend(len(context.space.names), tree.span, context.place)
         before = dict(context.space.names)
         current = run_entry(run, tree, key, there, current)
         seen.names.update({name: ref for name, ref in context.space.names.items() if before.get(name) is not ref})
@@ -281,7 +291,7 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
     value = evaluate(word, context.env)
     if value is None:
         return _null(run, entry, name, context, inputs)
-    if is_entry(value):
+    if is_entry(weighed(value, word)):
         value = Closure(as_tree(value, word), context)
     if not isinstance(value, Closure):
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")

@@ -12,12 +12,12 @@ from archc.elaborate.binding import arguments_of, bound
 from archc.elaborate.blocks import find_block
 from archc.elaborate.layers import facts_of
 from archc.elaborate.naming import find_offered
-from archc.elaborate.state import Run, Stop
+from archc.elaborate.state import Run
 from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
 from archc.initial import INITIALIZERS, InitRule
 from archc.language.entries import Entry
-from archc.language.functions import Unknown
+from archc.language.functions import Unknown, budget
 from archc.language.values import Mistake, evaluate
 from archc.ops import OPERATORS
 from archc.ops.facts import Weight
@@ -26,7 +26,6 @@ from archc.text import tree as t
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
-MOST_COMPARED = 2_000_000_000  # characters of names, times those of a pattern
 MOST_NAMES = 500
 _EXAMPLE = "write {kaiming_normal: {mode: fan_out}}, {normal: 0.01}, zeros or 0.1"
 _WILD = re.compile(r"[*?\[]")
@@ -66,12 +65,12 @@ class Tensors:
         self.at: dict[str, int] = {}
         self.layers: dict[str, Node] = {}  # the first of each operator
         self.of_op: dict[tuple[str, str], list[int]] = {}  # by operator and name; by operator and no name, its weights
-        self.compared = 0
         for node in graph.nodes:
             if node.shared is None:
                 self._add(node)
         self.characters = sum(map(len, self.at))
         self.names = [_address(one.name) for one in islice(filter(is_learned, self.all), MOST_NAMES)]  # for suggestions
+        self.patterns = likely_patterns(self.names)
 
     def _add(self, node: Node) -> None:
         kind = node.op.name
@@ -198,10 +197,8 @@ def _matching(run: Run, rule: Rule, tensors: Tensors) -> list[int]:
     """The tensors whose names a pattern matches: `*` is any text, with dots; `?` a character; `[0-9]` one of several."""
     if not _WILD.search(rule.pattern):
         return [tensors.at[rule.pattern]] if rule.pattern in tensors.at else []
-    tensors.compared += tensors.characters * (len(rule.pattern) + 10)
-    if tensors.compared > MOST_COMPARED:
+    if not budget.take(tensors.characters * (len(rule.pattern) + 10)):
         run.error("A603", rule.key.span, "too many names to compare with patterns", "name operators, as in `conv.bias: zeros`")
-        raise Stop
     matches = re.compile(translate(rule.pattern)).match
     return [at for at, tensor in enumerate(tensors.all) if matches(tensor.name)]
 
@@ -238,7 +235,7 @@ def _possible(run: Run, node: Node) -> Iterator[Weight]:
 def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
     text, span, names = rule.text, rule.key.span, tensors.names
     if _WILD.search(text):
-        near = did_you_mean(text, likely_patterns(names))
+        near = did_you_mean(text, tensors.patterns)
         run.error("A303", span, f'no tensor has a name like "{text}"', near or such_as(names))
         return
     head = text.partition(".")[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
-from archc.elaborate.state import MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
+from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
 from archc.elaborate.unknown import suggest_for_inputs
 from archc.graph import Node, Written
 from archc.language.entries import Entry
@@ -55,6 +55,7 @@ def make(run: Run, op: Op, name: str, args: dict[str, Any], inputs: Values, cont
     if len(run.graph.nodes) >= MOST_LAYERS:
         run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
         raise Stop
+    run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
     node = Node(name, op, args, inputs, facts, context.space.scope)
     node.written = written

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from archc.elaborate.initial import MOST_COMPARED, Tensors, is_learned, likely_patterns, such_as
-from archc.elaborate.state import Run, Stop
+from archc.elaborate.initial import Tensors, is_learned, likely_patterns, such_as
+from archc.elaborate.state import Run
+from archc.language.functions import budget
 from archc.language.values import Mistake
 from archc.recipe.patterns import matching as matching
 from archc.recipe.recipe import Recipe
@@ -119,10 +120,8 @@ def check_names(run: Run, rows: Rows, recipe: Recipe, held: Held, known: Recipe 
 
 def _matched(run: Run, pattern: str, names: list[str], tensors: Tensors, span: Span) -> list[str]:
     """The names that a pattern fits; work is charged."""
-    tensors.compared += tensors.characters * (len(pattern) + 10)
-    if tensors.compared > MOST_COMPARED:
+    if not budget.take(tensors.characters * (len(pattern) + 10)):
         run.error("A603", span, "too many names to compare with patterns", "write fewer patterns")
-        raise Stop
     return list(filter(matching(pattern), names))
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from archc.elaborate.layers import facts_of, make, register
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.references import find, is_for_training
-from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
+from archc.elaborate.state import NAME_WORK, UNKNOWN, Context, Ref, Run, Space, Values
 from archc.graph import Node, Scope, Value, Written
 from archc.language.entries import Entry
 from archc.language.values import Mistake, evaluate
 from archc.signature import Fault, shown
+from archc.text.source import Span
 
 
 def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
@@ -77,7 +78,7 @@ def _scope_again(run: Run, first: Scope, ref: Ref, name: str, context: Context, 
         mine = copy.made[scope] = level.space.scope
         leave(run, level, copy.of(scope.outputs))
         mine.inputs, mine.start, mine.stop = copy.of(scope.inputs), scope.start + offset, scope.stop + offset
-    _names_again(ref.space, inner.space, copy)
+    _names_again(run, ref.space, inner.space, copy, written.kind)
     values = copy.of(first.outputs)
     register(run, context, name, Ref(values, written.kind, inner.space, inner.space.scope))
     return values
@@ -104,11 +105,12 @@ def _level(run: Run, scope: Scope, copy: _Copy, written: Written) -> Context:
     return copy.levels[scope]
 
 
-def _names_again(first: Space | None, again: Space, copy: _Copy) -> None:
+def _names_again(run: Run, first: Space | None, again: Space, copy: _Copy, span: Span) -> None:
     """The names in a part, for its copy."""
     for name, ref in first.names.items() if first is not None else ():
+        run.spend(NAME_WORK, span, None)
         below = Space(again.scope, again) if ref.space is not None else None
         if below is not None:
-            _names_again(ref.space, below, copy)
+            _names_again(run, ref.space, below, copy, span)
         made = copy.made.get(ref.made, ref.made) if ref.made is not None else None
         again.names[name] = Ref(copy.of(ref.values), ref.span, below, made, ref.weak)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.blocks import Block
 from archc.language.entries import Chain, Entry
+from archc.language.functions import budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake
 from archc.shape import Shape
@@ -15,10 +16,12 @@ from archc.text.diagnostics import Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree
 
-MOST_LAYERS = 150_000
-MOST_STEPS = 1_000_000
-MOST_MISTAKES = 500
+MOST_LAYERS = 20_000
+MOST_FAILING = 64  # copies of an entry in succession; those after them would say the same
+STEP, LAYER_WORK, MISTAKE_WORK, NAME_WORK = 300, 500, 5_000, 20  # an entry, a layer, a mistake, a name that is copied
 DEEPEST = 64
+
+OUT_OF_WORK = "A603"
 
 UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is passed over in silence
 Values = tuple[Value, ...]
@@ -44,9 +47,9 @@ class Ref:
 
 
 class Space:
-    """The names of one level. `outer` is where a name is looked for next; None at a block's edge."""
+    """The names of one level. `outer` is where a name is looked for next; None at a block's edge. `cut`: copies were left out."""
 
-    __slots__ = ("chains", "count", "names", "open", "outer", "prefix", "scope")
+    __slots__ = ("chains", "count", "cut", "names", "open", "outer", "prefix", "scope")
 
     def __init__(self, scope: Scope, outer: Space | None) -> None:
         self.scope = scope
@@ -56,11 +59,12 @@ class Space:
         self.open: dict[str, Space] = {}  # the level below that is being made: its names are known, its value is not
         self.chains: list[Chain] = []  # those that give names to this level
         self.count = 0
+        self.cut = False
 
     @property
     def broken(self) -> bool:
         """Whether an entry of this level was refused: its name may be the one that is missed."""
-        return any(chain.broken for chain in self.chains) or (self.outer is not None and self.outer.broken)
+        return self.cut or any(chain.broken for chain in self.chains) or (self.outer is not None and self.outer.broken)
 
 
 class Place:
@@ -131,20 +135,23 @@ class Run:
         self.top: Context | None = None  # the spec's own place and names
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
-        self.steps = 0
 
     def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
         self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())
-        if len(self.diagnostics) > MOST_MISTAKES:
-            self.diagnostics.error("A603", span, f"more than {MOST_MISTAKES} mistakes", "those after this one are not looked for")
+        if code == OUT_OF_WORK:
+            raise Stop
+        self.spend(MISTAKE_WORK, span, at)
+        if self.diagnostics.full:
             raise Stop
 
     def mistake(self, found: Mistake, at: Place | None = None) -> None:
         self.error(found.code, found.span, found.message, found.hint, at)
 
-    def step(self, span: Span, at: Place) -> None:
-        """Charges one step of work."""
-        self.steps += 1
-        if self.steps > MOST_STEPS:
-            self.error("A603", span, f"more than {MOST_STEPS:,} steps of work", "a `for` or `repeat` runs away", at)
-            raise Stop
+    def step(self, span: Span, context: Context) -> None:
+        """Charges an entry, by the names that it hands on."""
+        self.spend(STEP + len(context.env), span, context.place)
+
+    def spend(self, work: int, span: Span, at: Place | None) -> None:
+        """Charges work. Raises Stop where a spec has no more."""
+        if not budget.take(work):
+            self.error(OUT_OF_WORK, span, "too much work: the rest is not looked at", "a `for` or `repeat` runs away", at)

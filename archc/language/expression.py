@@ -2,7 +2,7 @@
 
 Python's own parser reads them, a whitelist of node types turns them into closures. Nothing else can be reached: no
 attributes but an input's axes, no calls but the functions below. Work is bounded: short texts, small exponents, short
-lists, numbers that stay below 2**53.
+lists, numbers that stay below 2**53; and charged, by the parts of an expression and the items that it handles.
 """
 
 from __future__ import annotations
@@ -34,24 +34,28 @@ from archc.signature import shown
 from archc.text.suggest import did_you_mean
 
 LONGEST = 400
-ITEM_WORK = 10  # an item of a comprehension costs as much as ten of a list
+PART_WORK = 60  # working out one part of an expression
+ITEM_WORK = 80  # binding an item's name in a comprehension
 Env = Mapping[str, Any]
 Work = Callable[[Env], Any]
 
 
 class Expression:
-    """A compiled expression: its text, the names that it reads, and its value in an environment."""
+    """A compiled expression: its text, the names that it reads, its value in an environment, and the work that this is."""
 
-    __slots__ = ("names", "text", "value")
+    __slots__ = ("names", "parts", "text", "value", "work")
 
     def __init__(self, text: str) -> None:
         if len(text) > LONGEST:
             raise ExpressionError(f"{len(text)} characters, more than {LONGEST}", "name a part in `params`")
         self.text = text
         self.names: set[str] = set()
+        self.parts = 0
         self.value: Work = self._compile(_parse(text))
+        self.work = PART_WORK * self.parts
 
     def _compile(self, node: Any) -> Work:
+        self.parts += 1
         build = _BUILDERS.get(type(node))
         if build is None:
             raise ExpressionError("not part of the language", "only arithmetic, comparison, indexing and calls of functions").at(node)
@@ -153,7 +157,7 @@ class Expression:
 
     def _list(self, node: Any) -> Work:
         parts = [self._compile(part) for part in node.elts]
-        return lambda env: [part(env) for part in parts]
+        return lambda env: checked([part(env) for part in parts])
 
     def _comprehension(self, node: Any) -> Work:
         """`[f(x) for x in xs if c]`, with one `for`."""
@@ -162,21 +166,22 @@ class Expression:
             raise ExpressionError("a list has one `for`", "name the inner list in `params`").at(node)
         names = _targets(loop.target)
         values = self._compile(loop.iter)
-        before = set(self.names)
+        before, outside = set(self.names), self.parts
         part, tests = self._compile(node.elt), [self._compile(test) for test in loop.ifs]
         self.names -= set(names) - before
+        work = ITEM_WORK + PART_WORK * (self.parts - outside)
 
         def run(env: Env) -> list[Any]:
             try:
                 made, rows = [], items(values(env))
             except ExpressionError as error:
                 raise error.at(loop.iter) from None
-            budget.spend(ITEM_WORK * len(rows))
+            budget.spend(work * len(rows))
             for value in rows:
                 here = ChainMap(_bound(names, value), env)  # type: ignore[arg-type]
                 if all(test(here) for test in tests):
                     made.append(part(here))
-            return made
+            return checked(made)  # type: ignore[no-any-return]
 
         return run
 

@@ -11,22 +11,32 @@ from archc.shape import AXES
 from archc.signature import shown
 from archc.text.suggest import did_you_mean
 
-LONGEST_LIST = 100_000
+LONGEST_LIST = 100_000  # values, with those of the lists inside it
+LONGEST_TEXT = 100_000
+DEEPEST = 64  # lists in lists
+MOST_DIGITS = 64  # that are rounded to
 LARGEST = 2**53
-MOST_WORK = 20_000_000  # items of lists that the expressions of one spec may handle
+LETTERS = 16  # of a text that weigh as much as a number
+MOST_WORK = 60_000_000  # that one spec may cause, in units of some ten nanoseconds; a layer is about a thousand of them
+WALK, ITEM = 4, 12  # looking at a value inside a list, computing with it
 
 
 class Budget(threading.local):
-    """What is left of that work; filled where a spec begins."""
+    """What is left of the work that a spec may cause, in its expressions and in its layers; filled where one begins."""
 
     left = MOST_WORK
 
     def fill(self) -> None:
         self.left = MOST_WORK
 
-    def spend(self, items: int) -> None:
+    def take(self, items: int) -> bool:
+        """Whether there is room for so much more."""
         self.left -= items
-        if self.left < 0:
+        return self.left >= 0
+
+    def spend(self, items: int) -> None:
+        """Room for so much more. Raises ExpressionError where there is none."""
+        if not self.take(items):
             raise ExpressionError("too much work in expressions", "lists are long, or made many times: name them once in `params`", "A603")
 
 
@@ -106,9 +116,33 @@ def checked(value: Any) -> Any:
         raise impossible("the result is not finite")
     if isinstance(value, int | float) and abs(value) > LARGEST:
         raise impossible("the result is larger than 2**53")
-    if isinstance(value, list | str):
-        budget.spend(_bounded(len(value)))
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT:
+            raise impossible(f"a text longer than {LONGEST_TEXT:,}")
+        budget.spend(weight(value))
+    elif isinstance(value, list):
+        budget.spend(WALK * _bounded(len(value)))
+        budget.spend(WALK * weight(value))
     return value
+
+
+def weight(value: Any, depth: int = 0) -> int:
+    """How many values a value is, written out: lists may share parts, and grow by doubling. Raises ExpressionError past the limits.
+
+    Every list passes here when it is made, so that whoever walks one later walks no more than this.
+    """
+    if isinstance(value, str):
+        return 1 + len(value) // LETTERS
+    if not isinstance(value, list | dict):
+        return 1
+    if depth > DEEPEST:
+        raise impossible(f"lists nested deeper than {DEEPEST} levels")
+    total = 0
+    for one in value.values() if isinstance(value, dict) else value:
+        total += 1 if type(one) is int else weight(one, depth + 1)
+        if total > LONGEST_LIST:
+            raise impossible(f"a list of more than {LONGEST_LIST:,} values, with those inside it")
+    return total + (depth > 0)
 
 
 def _bounded(count: int) -> int:
@@ -120,7 +154,7 @@ def _bounded(count: int) -> int:
 def item(values: Any, at: Any) -> Any:
     """`values[at]`."""
     if isinstance(values, dict):
-        return member(values, str(at))
+        return member(values, at if isinstance(at, str) else str(number(at)))
     if not isinstance(values, list | str):
         raise impossible(f"{shown(values)} has no items", instead(values))
     try:
@@ -184,6 +218,8 @@ def _least_or_most(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
 
 
 def _round(value: float, digits: int = 0) -> Any:
+    if abs(whole(digits)) > MOST_DIGITS:
+        raise impossible(f"rounding to {digits} digits, beyond {MOST_DIGITS}")
     return round(number(value), whole(digits)) if digits else round(number(value))
 
 
@@ -201,8 +237,20 @@ def items(values: Any) -> list[Any]:
     """What can be gone through."""
     if not isinstance(values, list):
         raise impossible(f"{shown(values)} is not a list")
-    budget.spend(len(values))
+    budget.spend(ITEM * len(values))
     return values
+
+
+def _comparable(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
+    """A comparison that is charged for all that it may walk through."""
+
+    def run(left: Any, right: Any) -> bool:
+        for one in (left, right):
+            if isinstance(one, list | dict | str):
+                budget.spend(2 * WALK * weight(one))
+        return compare(left, right)
+
+    return run
 
 
 def _sum(values: Any) -> Any:
@@ -275,13 +323,14 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Mod": _divided(lambda a, b: a % b),
     "Pow": _power,
 }
-COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "Eq": lambda a, b: a == b,
     "NotEq": lambda a, b: a != b,
     "Lt": lambda a, b: a < b,
     "LtE": lambda a, b: a <= b,
     "Gt": lambda a, b: a > b,
     "GtE": lambda a, b: a >= b,
-    "In": lambda a, b: a in (items(b) if isinstance(b, list) else b),
-    "NotIn": lambda a, b: a not in (items(b) if isinstance(b, list) else b),
+    "In": lambda a, b: a in b,
+    "NotIn": lambda a, b: a not in b,
 }
+COMPARE = {name: _comparable(compare) for name, compare in _COMPARE.items()}

@@ -6,11 +6,12 @@ from pathlib import Path
 
 from archc.language.blocks import Block, read_blocks
 from archc.language.entries import Chain
+from archc.language.functions import budget
 from archc.language.spec import Spec, read_spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
-from archc.text.suggest import did_you_mean
+from archc.text.suggest import did_you_mean, fill
 
 LONGEST_LINE_OF_DESCENT = 16
 
@@ -59,6 +60,8 @@ class Loader:
     """Loads one spec; `root` is the folder that no path in it may leave (None: it may name no files)."""
 
     def __init__(self, root: Path | None, diagnostics: Diagnostics) -> None:
+        budget.fill()
+        fill()
         self.root = root
         self.diagnostics = diagnostics
 

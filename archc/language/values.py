@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archc.language.expression import Env, Expression
-from archc.language.functions import Axes, ExpressionError, Unknown, instead
+from archc.language.functions import LETTERS, LONGEST_LIST, LONGEST_TEXT, WALK, ExpressionError, Unknown, budget, instead, weight
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.source import Span
 
+COMPILING = 100  # work for a character of an expression
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?!\w)")
 
 
@@ -24,19 +25,47 @@ class Mistake(Exception):
 
 
 class Written:
-    """A value as it was written. `constant` where it needs no environment; `names` are those that it reads."""
+    """A value as it was written. `constant` where it needs no environment; `names` are those that it reads.
 
-    __slots__ = ("constant", "names", "work")
+    `cost` is the work of one evaluation, without what lists in its expressions add; a scalar's is nothing.
+    """
 
-    def __init__(self, work: Callable[[Env], Any], names: frozenset[str], constant: bool) -> None:
+    __slots__ = ("constant", "cost", "names", "work")
+
+    def __init__(self, work: Callable[[Env], Any], names: frozenset[str], constant: bool, cost: int = 0) -> None:
         self.work = work
         self.names = names
         self.constant = constant
+        self.cost = cost
 
 
 def evaluate(tree: t.Tree, env: Env) -> Any:
     """The value of a tree; raises Mistake, or Unknown where it depends on one."""
-    return written(tree).work(env)
+    form = written(tree)
+    if form.cost == 0:
+        return form.work(env)
+    charge(form.cost, tree)
+    value = form.work(env)
+    if isinstance(value, list | dict):
+        charge(WALK * len(value), tree)  # for whoever takes it: none does so without going through it
+    return value
+
+
+def charge(work: int, tree: t.Tree) -> None:
+    """Charges work that a value causes. Raises Mistake where a spec has no more."""
+    try:
+        budget.spend(work)
+    except ExpressionError as error:
+        raise Mistake(error.code, tree.span, error.message, error.hint) from None
+
+
+def weighed(value: Any, tree: t.Tree) -> Any:
+    """A value that is about to be walked through, charged. Raises Mistake where it is too large, written out."""
+    try:
+        budget.spend(WALK * weight(value))
+    except ExpressionError as error:
+        raise Mistake(error.code, tree.span, error.message, error.hint) from None
+    return value
 
 
 def written(tree: t.Tree) -> Written:
@@ -63,12 +92,12 @@ def is_expression(tree: t.Tree | None) -> bool:
 def _compile(tree: t.Tree) -> Written:
     if isinstance(tree, t.Sequence):
         parts = [written(item) for item in tree.items]
-        return _joined(parts, lambda env: [part.work(env) for part in parts])
+        return _joined(tree, parts, lambda env: [part.work(env) for part in parts])
     if isinstance(tree, t.Mapping) and tree.broken:
         return Written(_unknown, frozenset(), False)
     if isinstance(tree, t.Mapping):
         rows = [(key.value, written(value)) for key, value in tree.items]
-        return _joined([part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
+        return _joined(tree, [part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
     assert isinstance(tree, t.Scalar)
     value = tree.value
     if value is t.BROKEN:
@@ -82,9 +111,14 @@ def _unknown(env: Env) -> Any:
     raise Unknown
 
 
-def _joined(parts: list[Written], work: Callable[[Env], Any]) -> Written:
+def _joined(tree: t.Tree, parts: list[Written], work: Callable[[Env], Any]) -> Written:
+    """A list or mapping of these. What is read by name in it may be long, and repeat itself; what is written out is counted here."""
     names = frozenset().union(*(part.names for part in parts)) if parts else frozenset()
-    return Written(work, names, all(part.constant for part in parts))
+    constant = all(part.constant for part in parts)
+    cost = sum((part.cost or 2 * WALK for part in parts), 2 * WALK)
+    if cost > 4 * WALK * LONGEST_LIST and constant:
+        raise Mistake("A405", tree.span, f"more than {LONGEST_LIST:,} values", "write fewer, or make them with an expression")
+    return Written(work if constant else lambda env: weighed(work(env), tree), names, constant, cost)
 
 
 def _compile_text(tree: t.Scalar, text: str) -> Written:
@@ -93,20 +127,31 @@ def _compile_text(tree: t.Scalar, text: str) -> Written:
     names = frozenset(name for piece in pieces if not isinstance(piece, str) for name in piece[0].names)
     if len(pieces) == 1 and not isinstance(pieces[0], str):
         expression, start = pieces[0]
-        return Written(lambda env: _run(tree, expression, start, env), names, False)
+        return Written(lambda env: _run(tree, expression, start, env), names, False, expression.work)
 
     def interpolate(env: Env) -> str:
-        return "".join(piece if isinstance(piece, str) else _text(_run(tree, *piece, env), tree) for piece in pieces)
+        parts, length = [], 0
+        for piece in pieces:
+            parts.append(piece if isinstance(piece, str) else _text(_run(tree, *piece, env), tree))
+            length += len(parts[-1])
+            charge(len(parts[-1]) // LETTERS, tree)
+            if length > LONGEST_TEXT:
+                raise Mistake("A405", tree.span, f"a text longer than {LONGEST_TEXT:,}")
+        return "".join(parts)
 
-    return Written(interpolate, names, not names and all(isinstance(piece, str) for piece in pieces))
+    cost = sum(1 if isinstance(piece, str) else piece[0].work for piece in pieces)
+    return Written(interpolate, names, not names and all(isinstance(piece, str) for piece in pieces), cost)
 
 
 def _text(value: Any, tree: t.Scalar) -> str:
-    if isinstance(value, bool) or value is None:
-        return {True: "true", False: "false", None: "null"}[value]
-    if isinstance(value, Axes):
+    """A value inside a text. A layer, and a whole input, have none."""
+    if isinstance(value, str):
+        return value
+    if value is None or isinstance(value, bool | int | float):
+        return shown(value)
+    if not isinstance(value, list | dict):
         raise Mistake("A402", tree.span, f"{shown(value)} is no text", instead(value))
-    return str(value)
+    return shown(weighed(value, tree), LONGEST_TEXT + 1)
 
 
 def _run(tree: t.Scalar, expression: Expression, start: int, env: Env) -> Any:
@@ -138,6 +183,7 @@ def _pieces(tree: t.Scalar, text: str) -> list[str | tuple[Expression, int]]:
             at = dollar + 2
             continue
         start, end, at = _bounds(tree, text, dollar)
+        charge(COMPILING * (end - start), tree)
         try:
             pieces.append((Expression(text[start:end]), start))
         except ExpressionError as error:

@@ -7,9 +7,14 @@ its function, or at the module whose import registers it.
 from __future__ import annotations
 
 import sys
+from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from archc.ops.registry import OPERATORS, Op
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 class PluginError(Exception):
@@ -54,11 +59,20 @@ def _line(error: Exception, path: str) -> str:
     return f" (line {line})" if line else ""
 
 
-def find_installed(name: str) -> Op | None:
-    """The operator of a name, if an installed package offers it."""
+@lru_cache(maxsize=1)
+def _offers(path: tuple[str, ...]) -> dict[str, list[EntryPoint]]:
+    """What installed packages offer, by name. Looked for once: a spec may hold hundreds of unknown names."""
     from importlib.metadata import entry_points
 
-    for entry in entry_points(group="archc.ops", name=name):
+    found: dict[str, list[EntryPoint]] = {}
+    for entry in entry_points(group="archc.ops"):
+        found.setdefault(entry.name, []).append(entry)
+    return found
+
+
+def find_installed(name: str) -> Op | None:
+    """The operator of a name, if an installed package offers it."""
+    for entry in _offers(tuple(sys.path)).get(name, ()):
         try:
             loaded = entry.load()
         except Exception as error:
@@ -70,7 +84,5 @@ def find_installed(name: str) -> Op | None:
 
 def load_installed() -> None:
     """All operators that installed packages offer."""
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group="archc.ops"):
-        find_installed(entry.name)
+    for name in _offers(tuple(sys.path)):
+        find_installed(name)

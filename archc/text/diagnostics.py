@@ -55,6 +55,11 @@ CODES = {
 }
 
 
+MOST_KEPT = 500  # mistakes of one spec; past them, the first few are what helps
+MOST_DRAWN = 50  # of one file
+LONGEST = 600  # characters of a message, of a hint
+
+
 @dataclass(frozen=True, slots=True)
 class Use:
     """One step of the way to a place: a block, where it was used, and where each of its arguments was written."""
@@ -78,7 +83,7 @@ class Diagnostic:
 
 
 class Diagnostics:
-    """Collects mistakes; the same mistake at the same place is kept once and counted."""
+    """Collects mistakes; the same mistake at the same place is kept once and counted. Past MOST_KEPT, one says that there are more."""
 
     def __init__(self) -> None:
         self._found: dict[tuple[object, ...], Diagnostic] = {}
@@ -90,12 +95,21 @@ class Diagnostics:
         key = (found.code, found.span)
         if key in self._found:
             self._found[key].repeats += 1
-        else:
+        elif len(self._found) < MOST_KEPT:
             self._found[key] = found
+            found.message, found.hint = _cut(found.message), found.hint and _cut(found.hint)
+        elif not self.full:
+            message = f"more than {MOST_KEPT} mistakes"
+            self._found[key] = Diagnostic("A603", message, found.span, "those after this one are not looked for", found.uses)
 
     def extend(self, several: Iterable[Diagnostic]) -> None:
         for one in several:
             self.add(one)
+
+    @property
+    def full(self) -> bool:
+        """Whether there were more than are kept."""
+        return len(self._found) > MOST_KEPT
 
     @property
     def failed(self) -> bool:
@@ -113,10 +127,27 @@ class SpecError(Exception):
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:
         self.diagnostics = list(diagnostics)
-        super().__init__("\n\n".join(draw(one) for one in self.diagnostics))
+        super().__init__(draw_all(self.diagnostics))
 
     def __reduce__(self) -> tuple[object, ...]:
         return SpecError, (self.diagnostics,)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def draw_all(found: Iterable[Diagnostic], color: bool = False) -> str:
+    """Diagnostics as text, in their order; of each file the first MOST_DRAWN, and how many more there are."""
+    drawn: list[str] = []
+    count: dict[str, int] = {}
+    for one in found:
+        name = one.span.source.name
+        count[name] = count.get(name, 0) + 1
+        if count[name] <= MOST_DRAWN:
+            drawn.append(draw(one, color))
+    drawn += [f"… and {many - MOST_DRAWN:,} more in {printable(name)}" for name, many in count.items() if many > MOST_DRAWN]
+    return "\n\n".join(drawn)
 
 
 def printable(text: str) -> str:

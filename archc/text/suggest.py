@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
 from itertools import islice
 
 MOST_NAMES = 500  # that are compared; comparing takes time
+MOST_COMPARED = 500_000  # characters of a wrong name times those of right ones, for all mistakes of one spec
+CUTOFF = 0.6
+
+
+class _Reserve(threading.local):
+    """What is left of those comparisons: past them, thousands of mistakes have no hints. Filled where a spec begins."""
+
+    left = MOST_COMPARED
+
+
+_reserve = _Reserve()
+
+
+def fill() -> None:
+    """Makes room for the hints of another spec."""
+    _reserve.left = MOST_COMPARED
 
 
 def nearest(wrong: str, right: Iterable[str], most: int = 3) -> list[str]:
@@ -17,7 +34,19 @@ def nearest(wrong: str, right: Iterable[str], most: int = 3) -> list[str]:
     folded = {_fold(name): name for name in reversed(names)}
     if _fold(wrong) in folded:
         return [folded[_fold(wrong)]]
-    return get_close_matches(wrong, names, n=most, cutoff=0.6)
+    if _reserve.left < 0:
+        return []
+    letters = set(wrong)
+    near = [name for name in names if _may_be_near(wrong, name, letters)]
+    _reserve.left -= len(wrong) * sum(map(len, near)) + 10 * len(names)
+    return get_close_matches(wrong, near, n=most, cutoff=CUTOFF)
+
+
+def _may_be_near(one: str, other: str, letters: set[str]) -> bool:
+    """Whether two names have letters enough in common: what difflib would find out with more work."""
+    together = len(one) + len(other)
+    alone = len(letters ^ set(other))  # each stands in one of the two at least once
+    return together - max(alone, abs(len(one) - len(other))) >= CUTOFF * together
 
 
 def did_you_mean(wrong: str, right: Iterable[str]) -> str | None:

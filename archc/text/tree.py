@@ -19,6 +19,7 @@ from archc.text.syntax import DEEPEST, TOO_DEEP, report
 
 MOST_CHARACTERS = 4_000_000
 MOST_NODES = 1_000_000
+MOST_SHOWN = 100  # characters of a value in a message
 LARGEST = 2**53  # beyond this, sums and JSON readers lose digits
 
 _INT = re.compile(r"[-+]?[0-9][0-9_]*\Z|0x[0-9a-fA-F][0-9a-fA-F_]*\Z|0o[0-7][0-7_]*\Z")
@@ -48,6 +49,15 @@ class Tree:
     @property
     def span(self) -> Span:
         return Span(self.source, self.start, self.end)
+
+    def __str__(self) -> str:
+        """As it was written, on one line; the beginning of what is long."""
+        text = ""
+        for piece in _written(self):
+            text += piece
+            if len(text) > MOST_SHOWN:
+                return text[: MOST_SHOWN - 1] + "…"
+        return text
 
 
 class Scalar(Tree):
@@ -99,6 +109,23 @@ class Mapping(Tree):
             if key.value == name:
                 return value
         return None
+
+
+def _written(tree: Tree) -> Iterator[str]:
+    if isinstance(tree, Sequence):
+        yield "["
+        for at, item in enumerate(tree.items):
+            yield ", " if at else ""
+            yield from _written(item)
+        yield "]"
+    elif isinstance(tree, Mapping):
+        yield "{"
+        for at, (key, value) in enumerate(tree.items):
+            yield f"{', ' if at else ''}{key}: "
+            yield from _written(value)
+        yield "}"
+    else:
+        yield " ".join(tree.source.text[tree.start : min(tree.end, tree.start + 2 * MOST_SHOWN)].split())
 
 
 def parse_part(source: Source, start: int, end: int, diagnostics: Diagnostics) -> Tree | None:

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 import archc
+from archc.analysis.fit import Effort, Fitting
 from archc.analysis.planner import Row
 from archc.analysis.planner.macs import Again
+from archc.analysis.timeline import Options
 from archc.checkpointing import Region, plan_of
 from archc.cli.main import main
 from archc.cli.plan_table import grouped, named
+from archc.compiler import compile_text
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +114,27 @@ def test_regions_that_are_alike_share_a_row() -> None:
     assert named([one.region for one in rows[:3]]) == "layer*.*.bn* to conv*"
     assert named([Region("layer1"), Region("layer3")]) == "layer*"
     assert named([Region("a.b.c", "a.d.e")]) == "a.b.c to d.e"
+
+
+CHAIN = "archc: 1\ninput: [3, 8, 8]\nlayers: [{repeat: %d, conv: {channels: 3, kernel: 1}}]\n"
+
+
+def test_a_long_chain_is_planned_coarsely_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was not searched is named; simulations are counted, since they are what takes long."""
+    monkeypatch.setattr("archc.analysis.planner.pieces.MOST_SEARCHED", 100)
+    monkeypatch.setattr("archc.analysis.planner.pieces.MOST_EDGES", 20)
+    Path("chain.yaml").write_text(CHAIN % 200)
+    text = said("archc fit chain.yaml --batch 512 --memory 60MB --device cpu -o plan.yaml", capsys)
+    assert "with checkpointing, a batch of 512 fits" in text
+    assert "of 200 layers, regions between some cuts alone were searched" in text
+    assert "wrote plan.yaml" in text and plan_of(archc.load("chain.yaml"), "plan.yaml").regions
+
+
+def test_alternatives_end_where_the_effort_does() -> None:
+    graph = compile_text(CHAIN % 100).graph
+    assert graph is not None
+    fitting = Fitting(graph, effort=Effort(450))
+    found = [one.name for one in fitting.alternatives(Options(batch=8), 2**27, 8)]
+    assert found[0] == "as asked" and fitting.effort.skipped and "with momentum" not in fitting.effort.skipped
+    assert {*found, *fitting.effort.skipped} == {one.name for one in Fitting(graph).alternatives(Options(batch=8), 2**27, 8)}
+    assert fitting.effort.left > -20 * len(graph.nodes)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.analysis.resolved import resolved_text
 from archc.compiler import compile_spec, compile_text
 from archc.text.diagnostics import draw_all
 
@@ -195,3 +196,21 @@ def test_circles(tmp_path: Path) -> None:
 
 def test_a_text_can_name_no_files() -> None:
     assert [one.code for one in compile_text("extends: spec.yaml\n").diagnostics] == ["A702"]
+
+
+@pytest.mark.parametrize(
+    "layers", ["[{repeat: 0, relu: }]", "[identity]", "[{layers: [{when: false, relu: }]}]", "[{train_only: true, relu: }]"]
+)
+@pytest.mark.parametrize("shape", ["[3, 8, 8]", "{a: [3, 8, 8], b: [4]}"])
+def test_a_network_without_layers_is_resolved_and_reads_back(layers: str, shape: str) -> None:
+    model = compile_text(f"archc: 1\ninput: {shape}\nlayers: {layers}\n")
+    if model.graph is None or model.spec is None:
+        assert model.diagnostics.failed
+        return
+    text = resolved_text(model.graph, model.spec, {})
+    again = compile_text(text)
+    assert again.graph is not None and again.spec is not None
+    assert {name: (value.node, value.name) for name, value in again.graph.outputs.items() if value.node is None} == {
+        name: (value.node, value.name) for name, value in model.graph.outputs.items() if value.node is None
+    }
+    assert [node.name for node in again.graph.nodes] == [node.name for node in model.graph.nodes]

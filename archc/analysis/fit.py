@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from archc.analysis.timeline import Options, Timeline, inference, training
 from archc.analysis.timeline.bounds import CERTAIN, Bound
@@ -11,6 +11,16 @@ from archc.checkpointing import READY, CheckpointPlan
 from archc.graph import Graph
 
 MOST = 2**20  # images; beyond it no search goes
+KEPT = 4  # timelines, for those that are asked for again
+EFFORT = 40_000  # layers that are simulated in looking for alternatives: of a long network, for few of them
+
+
+@dataclass(slots=True)
+class Effort:
+    """What is left of it, and the alternatives that it was not enough for."""
+
+    left: int = EFFORT
+    skipped: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +42,17 @@ class Fitting:
     graph: Graph
     inference: bool = False
     plan: CheckpointPlan | None = None
+    effort: Effort = field(default_factory=Effort, compare=False)
+    known: dict[Options, Timeline] = field(default_factory=dict, compare=False)  # the last few
 
     def timeline(self, options: Options) -> Timeline:
-        return inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
+        if options not in self.known:
+            self.effort.left -= len(self.graph.nodes)
+            made = inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
+            while len(self.known) >= KEPT:
+                del self.known[next(iter(self.known))]
+            self.known[options] = made
+        return self.known[options]
 
     def needed(self, options: Options) -> int:
         return self.timeline(options).needed_bytes
@@ -57,7 +75,7 @@ class Fitting:
         low, step = high, 1
         while low > 0 and not fits(low):
             high, low, step = low, max(low - step, 0), 2 * step
-        while high - low > 1:
+        while high - low > 1 and self.effort.left > 0:  # past it, the last that is known to fit
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
         return low * options.accumulate
@@ -65,13 +83,24 @@ class Fitting:
     def alternatives(
         self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None
     ) -> Iterator[Alternative]:
-        """The options themselves, then others, one change at a time. `least` is the plan with the smallest peak, if it is known."""
+        """The options themselves, then others, one change at a time. `least` is the plan with the smallest peak, if it is known.
+
+        What `effort` has no room for is left out, and named there.
+        """
         for name, one in ways(options, self.inference):
-            yield self._alternative(name, one, memory, batch)
+            if self._affords(name):
+                yield self._alternative(name, one, memory, batch)
         norms = READY["norms"](self.graph) if not self.inference and self.plan is None else CheckpointPlan(())
         for name, plan in (("normalizations run again", norms), ("most runs again", least or CheckpointPlan(()))):
-            if plan.regions:
-                yield replace(self, plan=plan)._alternative(name, options, memory, batch)
+            if plan.regions and self._affords(name):
+                yield replace(self, plan=plan, known={})._alternative(name, options, memory, batch)
+
+    def _affords(self, name: str) -> bool:
+        """Whether there is room for another search, which takes some four simulations. The first has room anyway."""
+        if self.known and self.effort.left < 4 * len(self.graph.nodes):
+            self.effort.skipped.append(name)
+            return False
+        return True
 
     def _alternative(self, name: str, options: Options, memory: int | None, batch: int | None) -> Alternative:
         found = self.timeline(replace(options, batch=batch or options.accumulate))

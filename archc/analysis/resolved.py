@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
+from itertools import zip_longest
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.citation import PAPER
@@ -23,7 +24,8 @@ Line = tuple[int, str, str]  # indent, text, comment
 
 def resolved_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
     """The spec as elaborated."""
-    lines = [*_head(graph, spec, changes), (0, "layers:", ""), *_scope(_Writer(graph, spec, changes), graph.root, 1)]
+    layers = [*_scope(_Writer(graph, spec, changes), graph.root, 1)]
+    lines = [*_head(graph, spec, changes), *([(0, "layers:", ""), *layers] if layers else [(0, "layers: [identity]", "")])]
     lines += _outputs(graph)
     room = max((2 * indent + len(text) for indent, text, comment in lines if comment), default=0)
     room = min(room, 60)
@@ -105,13 +107,13 @@ class _Writer:
         return node.train_only and (not self.training or node not in self.live)
 
 
-def _leading(ends: Iterable[Node | None]) -> set[Node]:
-    """These layers, and all that lead to them."""
+def _leading(ends: Iterable[Node | None], within: set[Node] | None = None) -> set[Node]:
+    """These layers, and all that lead to them; of a part, without those before it."""
     open_ = list(ends)
     found: set[Node] = set()
     while open_:
         node = open_.pop()
-        if node is not None and node not in found:
+        if node is not None and node not in found and (within is None or node in within):
             found.add(node)
             open_ += [value.node for value in node.inputs]
     return found
@@ -119,8 +121,7 @@ def _leading(ends: Iterable[Node | None]) -> set[Node]:
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
     branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
-    following = [*scope.children[1:], None]
-    for child, after in zip(scope.children, following, strict=True):
+    for child, after in zip_longest(scope.children, scope.children[1:]):
         if isinstance(child, Node):
             yield indent, f"{key_of(child.label)}:", ""
             yield from _body(writer, child, indent + 1, branches)
@@ -136,7 +137,8 @@ def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
     """A level of names. One that is a head, and nothing besides, is marked as a whole, so that the head keeps its name."""
     names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
     named = any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
-    head = named and not writer.training and set(scope.walk()) <= _leading(value.node for value in scope.outputs)
+    inside = set(scope.walk()) if named and not writer.training else set()
+    head = bool(inside) and inside <= _leading((value.node for value in scope.outputs), inside)
     if head:
         yield indent, "train_only: true", ""
     before, writer.training = writer.current, writer.training or head

@@ -116,6 +116,10 @@ def _lines(
             lines.append(f"peak at {printable(peak.peak_at)}, {peak.told(peak.peak_bytes)} of tensors")
     lines += bound_lines(asked.bound, width() or DEFAULT_WIDTH)
     table = _table(found, batch, budget)
+    if budget is not None and fitting.effort.left <= 0:
+        table.notes.append(f"of {len(fitting.graph.nodes):,} layers: the search ended early, and somewhat larger batches may fit")
+    if fitting.effort.skipped:
+        table.notes.append(f"not searched, for {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
     if budget is not None and options.device == "cuda":
         table.notes.append("fragments of the caching allocator are counted: a few images either way")
     drawn = [*lines, "", to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]

@@ -21,6 +21,8 @@ def plan_lines(planned: Planned, room: int, color: bool) -> list[str]:
         first = f"the least that checkpointing reaches is {after.told(after.needed_bytes)}:"
     again = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
     found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
+    if planned.coarse:
+        found = f"of {len(before.graph.nodes):,} layers, regions between some cuts alone were searched"
     return [
         first,
         f"peak       {before.told(before.peak_bytes)} before, {after.told(after.peak_bytes)} after",

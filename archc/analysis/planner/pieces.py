@@ -5,16 +5,21 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator
 
-from archc.analysis.planner.cuts import cuts, runs, stretches
+from archc.analysis.planner.cuts import cuts, runs, stretches, thinned
 from archc.analysis.planner.macs import Reruns
 from archc.checkpointing import Region, blocks, norm_act_conv
 from archc.checkpointing.mistakes import wrong_with
 from archc.checkpointing.places import Places
 from archc.graph import Graph
 
+MOST_EDGES = 300  # of a network with more than MOST_SEARCHED layers
+MOST_SEARCHED = 2_000
+
 
 class Pieces:
     """All regions that a plan may have; `complete`: whether every run of segments is among them.
+
+    coarse: the network is so long that only some of its cuts are considered, and no regions within a segment
 
     edges: where the network can be cut; stops: of the regions, by the layer with which they begin
     norms: a normalization up to its convolution, by the first layer; parts: blocks, the largest first
@@ -24,7 +29,10 @@ class Pieces:
         self.graph = graph
         self.places = Places(graph)
         self.reruns = Reruns(graph)
+        self.coarse = len(graph.nodes) > MOST_SEARCHED
         self.edges = cuts(self.places)
+        if self.coarse:
+            self.edges = thinned(self.edges, MOST_EDGES)
         self.titles = {span: name for name, span in reversed(self.places.parts.items())}
         self.applied = [self.places.parts[one] for one in set(self.places.copies.values()) if one in self.places.parts]
         self.norms = {span.start: span for span in self._spans(norm_act_conv(graph))}
@@ -35,7 +43,9 @@ class Pieces:
         self.plain = self._plain()
         self.reach = [max((self.places.last.get(value, -1) for value in node.outputs), default=-1) for node in graph.nodes]
         found, self.complete = runs(self.edges)
-        legal = [span for span in (*found, *stretches(self.places, self.edges)) if self._legal(span)]
+        self.complete &= not self.coarse
+        within = () if self.coarse else stretches(self.places, self.edges)
+        legal = [span for span in (*found, *within) if self._legal(span)]
         self.stops: dict[int, set[int]] = {}
         for span in (*legal, *self.norms.values(), *self.parts):
             self.stops.setdefault(span.start, set()).add(span.stop)

@@ -8,6 +8,9 @@ region needs beside it what it needs alone. On a chain, where every region is a 
 no plan of regions beside each other runs less again. This holds where `exact` says so: no sequence had to be left out to bound the
 work, and the budget was the whole memory. Else the search over fewer labels comes close, without a bound.
 
+Of a network of thousands of layers, only regions between some of its cuts are searched (`Pieces.coarse`), and what is found is said
+to be so.
+
 The simulated step decides: the budget of the model is tightened until the simulation fits, as for fragments of CUDA's allocator, and
 widened where it has room. Nothing is claimed of regions nested in other ways, or of regions that cross in and out of branches.
 """
@@ -55,6 +58,7 @@ class Planned:
 
     fits: whether the step with the plan fits; if not, the plan is the one with the smallest peak that was found
     exact: whether nothing of what is searched runs less again and fits
+    coarse: the network is so long that only regions between some of its cuts were searched, and few budgets
     least: the plan with the smallest peak that was found; the plan itself where nothing had to be planned
     """
 
@@ -67,6 +71,7 @@ class Planned:
     rows: tuple[Row, ...]
     exact: bool
     least: CheckpointPlan
+    coarse: bool = False
 
     @property
     def extra(self) -> float:
@@ -98,6 +103,7 @@ class Planned:
             "extra": self.extra,
             "recomputed": self.again.layers,
             "exact": self.exact,
+            "coarse": self.coarse,
             "regions": rows,
         }
 
@@ -125,7 +131,7 @@ class _Planner:
     def planned(self) -> Planned:
         found = self._fitting()
         if found is not None:
-            trees = found.trees if found.exact else self._spared(found.trees)
+            trees = found.trees if found.exact or self.pieces.coarse else self._spared(found.trees)
             plan, after = self._run(trees)
             small, least = self._run(self.search.smallest().trees)
             small = small if least.needed_bytes < after.needed_bytes else plan
@@ -172,7 +178,8 @@ class _Planner:
                 high = budget
                 spare = min(2 * spare, -self.memory // NEAR)  # fragments do not shrink as peaks do
             budget = budget + spare if low < budget + spare < high else (low + high) // 2
-            if (high - low) * NEAR < self.memory or (best is not None and tried >= TRIES - 1):
+            enough = 1 if self.pieces.coarse else TRIES
+            if (high - low) * NEAR < self.memory or (best is not None and tried >= enough - 1):
                 break
         return best
 
@@ -195,7 +202,7 @@ class _Planner:
         counted: set[int] = set()
         rows = tuple(self._row(tree, trees, counted) for tree in trees)
         again = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
-        return Planned(self.memory, plan, self.before, after, fits, again, rows, exact, least)
+        return Planned(self.memory, plan, self.before, after, fits, again, rows, exact, least, self.pieces.coarse)
 
     def _row(self, tree: Tree, trees: tuple[Tree, ...], counted: set[int]) -> Row:
         inputs = self._inputs(tree).keys() - counted

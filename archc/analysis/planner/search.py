@@ -48,7 +48,8 @@ class Search:
         for place in reversed(range(self.count)):
             self.ahead[place] = min(self._ahead(atom) for atom in priced.starting[place])
         self.atoms = [[(atom, _bits(atom.keeps)) for atom in starting] for starting in priced.starting]
-        self.most = max(FEW, WORK // sum(map(len, self.atoms)))
+        work = WORK // 4 if priced.pieces.coarse else WORK
+        self.most = max(FEW, work // sum(map(len, self.atoms)))
 
     def _ahead(self, atom: Atom) -> int:
         """The least that is needed above what is kept by then, from an atom on."""

@@ -7,8 +7,10 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from archc.runtime.bounded import TooLong, within
 from archc.text.diagnostics import printable
 
+LONGEST = 2.0  # seconds of processor time for a rule and all names; a pattern such as (a+)+b would take years
 MOST = 500  # characters of a rule, and of a name that one is applied to
 _WINDOW = 70  # characters of a rule that an error shows
 _FORM = "write s/pattern/replacement/"
@@ -62,7 +64,14 @@ def renamed(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str]
     new = {name: name for name in names}
     idle = []
     for rule in rules:
-        after = {name: _changed(step, rule) for name, step in new.items()}
+        try:
+            with within(LONGEST):
+                after = {name: _changed(step, rule) for name, step in new.items()}
+        except TooLong:
+            hint = "a pattern such as (a+)+ tries too many ways: repeat what is simple, as in [^.]+ or \\d+"
+            raise RenameError(
+                f"the rule {shown(rule.text)}\ntakes longer than {LONGEST:g} s of work on {len(new):,} names; {hint}"
+            ) from None
         idle += [rule] if after == new else []
         new = after
     _require_distinct(new)

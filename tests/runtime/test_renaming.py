@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -126,6 +127,17 @@ def test_any_text_is_a_rule_or_a_mistake(text: str) -> None:
             parse_rule(rule)("abc")
         except RenameError as error:
             assert all(line.isprintable() and len(line) <= 120 for line in str(error).split("\n"))
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)(.*)(.*)(.*)(.*)(.*)x"])
+def test_a_pattern_that_would_not_end(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it does is bounded in processor time, and the timer is gone afterwards."""
+    monkeypatch.setattr("archc.runtime.renaming.LONGEST", 0.2)
+    handler = signal.getsignal(signal.SIGVTALRM)
+    with pytest.raises(RenameError, match=r"takes longer than 0\.2 s"):
+        renamed(["a" * 400 + "!"], [parse_rule(f"s/{pattern}/y/")])
+    assert signal.getsignal(signal.SIGVTALRM) is handler
+    assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 def test_in_order_and_idle() -> None:

@@ -50,8 +50,7 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
 
 def _in_another_shape(spec: Spec, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Run | None:
     """The elaboration with another input, whatever comes of it; None where it does not end well."""
-    run = Run(spec, Diagnostics(), trial=True)
-    budget.fill()
+    run = Run(spec, Diagnostics(), trial=True)  # of what is left of the spec's work: there may be many inputs to try
     try:
         _elaborate(run, changes, inputs)
     except (Stop, RecursionError):

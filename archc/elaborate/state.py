@@ -135,6 +135,7 @@ class Run:
         self.top: Context | None = None  # the spec's own place and names
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
+        self.steps = 0
 
     def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
         self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())
@@ -149,6 +150,7 @@ class Run:
 
     def step(self, span: Span, context: Context) -> None:
         """Charges an entry, by the names that it hands on."""
+        self.steps += 1
         self.spend(STEP + len(context.env), span, context.place)
 
     def spend(self, work: int, span: Span, at: Place | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,7 +42,10 @@ def load_spec(named: str, diagnostics: Diagnostics) -> Spec | None:
     """A spec as it is written, with what it extends; None where it cannot be read, with the reason in `diagnostics`."""
     path = locate(named)
     if path is None:
-        hint = did_you_mean(named, (one.stem for one in shipped())) or "`archc list` shows the specs that ship"
+        stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
+        names = [one.stem for one in shipped()]
+        ships = f"the spec that ships is called {stem}" if stem in names else None
+        hint = ships or did_you_mean(stem, names) or "`archc list` shows the specs that ship"
         diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
         return None
     name = str(path) if Path(named).exists() else _relative(path)

@@ -122,7 +122,8 @@ def _initializer() -> Schema:
 
 
 def _paper() -> Schema:
-    types = {"year": {"type": "integer", "minimum": 1900}}
+    named: Schema = {"anyOf": [{"enum": list(citation.CONVENTIONS)}, {"type": "object", "additionalProperties": {"type": "string"}}]}
+    types: Schema = {"year": {"type": "integer", "minimum": 1900}, "names": named}
     properties = {name: {**types.get(name, {"type": "string"}), "description": what} for name, what in PAPER.items()}
     return {"type": "object", "properties": properties, "additionalProperties": False}
 

@@ -234,3 +234,21 @@ def test_a_pipe_that_closes() -> None:
         f"{sys.executable} -m archc.cli.main analyze resnet50 | head -n 1", shell=True, cwd=ROOT, capture_output=True, text=True
     )
     assert ran.stdout.startswith("resnet50") and ran.stderr == ""
+
+
+@pytest.mark.parametrize(("words", "said"), [
+    ("analyze specs/nowhere/vgg16.yaml", "the spec that ships is called vgg16"),
+    ("analyze ResNet-50", 'did you mean "resnet50"?'),
+    ("analyze vgg16 --classes 10", "--set classes=10"),
+    ("analyze vgg16 --classes=10", "--set classes=10"),
+    ("explain --classes 10 vgg16", "--set classes=10"),
+    ("analyze vgg16 --batch-size 10", 'did you mean "--batch"?'),
+    ("analyze vgg16 --input 3 64 64", "a shape is one word: --input 3x64x64"),
+    ("time vgg16", "a100-40gb"),
+])  # fmt: skip
+def test_what_was_meant(words: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        status = main(words.split())
+    except SystemExit as error:
+        status = int(str(error.code))
+    assert status == 2 and said in capsys.readouterr().err

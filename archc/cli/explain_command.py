@@ -18,6 +18,7 @@ from archc.analysis.accounts import account_lines
 from archc.analysis.cost import Layer, Report, analyze
 from archc.analysis.definitions import DEFINITIONS
 from archc.analysis.derive import Step, derive
+from archc.analysis.paper_names import paper_names
 from archc.cli.common import compiled, spec_options, usable, width
 from archc.graph import Graph
 from archc.ops.facts import literal
@@ -50,10 +51,11 @@ def run(args: argparse.Namespace) -> int:
         print(_totals(report))
         return 0
     chosen: list[Layer] = []
+    papers = paper_names(graph)
     for pattern in args.layer:
-        found = _matching(report, pattern)
+        found = _matching(report, pattern) or _matching(report, papers.get(pattern, pattern))
         if not found:
-            hint = did_you_mean(pattern, _names(report)) or "`archc analyze` lists them"
+            hint = did_you_mean(pattern, [*_names(report), *papers]) or "`archc analyze` lists them"
             print(f"archc: {graph.name} has no layer called {printable(pattern)!r}; {hint}", file=sys.stderr)
             return 2
         chosen += [layer for layer in found if layer not in chosen]
@@ -61,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps([{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived], indent=2))
     else:
-        print("\n\n".join(_text(graph, layer, steps) for layer, steps in derived))
+        print("\n\n".join(_text(graph, layer, steps, papers) for layer, steps in derived))
     return 0
 
 
@@ -76,7 +78,7 @@ def _matching(report: Report, pattern: str) -> list[Layer]:
     return exact or below or [layer for layer in report.layers if fnmatchcase(layer.name, pattern)]
 
 
-def _text(graph: Graph, layer: Layer, steps: list[Step]) -> str:
+def _text(graph: Graph, layer: Layer, steps: list[Step], papers: dict[str, str]) -> str:
     node = layer.node
     sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
     arguments = ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())
@@ -86,6 +88,9 @@ def _text(graph: Graph, layer: Layer, steps: list[Step]) -> str:
         f"  takes   {sources}",
         f"  gives   {list(layer.output_shape)}" + (f", used by {', '.join(users[:6])}{', …' if len(users) > 6 else ''}" if users else ""),
     ]
+    names = [name for name, ours in papers.items() if ours == layer.name]
+    if names:
+        lines.append(f"  also    {', '.join(names)}, as the paper counts")
     if arguments:
         lines.append(f"  with    {arguments}")
     if node.shared is not None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
+from itertools import takewhile
 from typing import NoReturn
 
 from archc.text.suggest import did_you_mean
@@ -45,14 +46,39 @@ WIDTH = 80  # of a message
 class Parser(argparse.ArgumentParser):
     """A parser that says what was meant."""
 
+    words: Sequence[str] = ()  # the command line after the command
+
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{_folded(f'archc: {message}{self._hint(message)}')}\n  see `{self.prog} --help`\n")
 
     def _hint(self, message: str) -> str:
-        wrong = message.rpartition("unrecognized arguments: ")[2].split(" ")[0].partition("=")[0]
+        _, found, given = message.rpartition("unrecognized arguments: ")
+        if not found:
+            return ""
+        wrong, _, value = given.split(" ")[0].partition("=")
         options = [option for action in self._actions for option in action.option_strings]
-        hint = did_you_mean(wrong, options) if wrong.startswith("-") else None
+        if "--input" in options and wrong.isdigit():
+            after = self.words[self.words.index("--input") + 1 :] if "--input" in self.words else ()
+            sizes = list(takewhile(str.isdigit, after))
+            return f"; a shape is one word: --input {'x'.join(sizes)}" if 1 < len(sizes) < 5 and wrong in sizes else ""
+        if not wrong.startswith("-"):
+            return ""
+        hint = self._parameter(wrong, value) if "--set" in options else None
+        hint = hint or did_you_mean(wrong, options)
         return f"; {hint}" if hint else ""
+
+    def _parameter(self, wrong: str, value: str) -> str | None:
+        """A parameter of a spec that is named on the command line is set by --set."""
+        from archc.compiler import compile_spec, locate
+
+        name = wrong.lstrip("-").replace("-", "_")
+        if not value and wrong in self.words[:-1]:
+            value = self.words[list(self.words).index(wrong) + 1]
+        for word in self.words:
+            spec = compile_spec(word).spec if not word.startswith("-") and locate(word) is not None else None
+            if spec is not None and name in spec.params:
+                return f"{spec.name} has a parameter of this name: --set {name}={value if value and value != word else '…'}"
+        return None
 
 
 def _folded(message: str) -> str:
@@ -87,6 +113,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     module.add_arguments(parser)
+    parser.words = words[1:]
     return _guarded(lambda: int(module.run(parser.parse_args(words[1:]))))
 
 

@@ -13,10 +13,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from textwrap import fill
 
 from archc.analysis.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.cli.device_options import device_file, files_option, found
+from archc.devices.catalogue import shipped
 from archc.devices.device import DTYPES, Device, DeviceError
 from archc.devices.quantity import rate_text, time_text
 from archc.table import Column, Table, bytes_text, short, to_csv, to_terminal
@@ -25,7 +27,7 @@ from archc.text.diagnostics import printable
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("--device", required=True, metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
+    parser.add_argument("--device", metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
     files_option(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once (default: 1)")
     parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
@@ -36,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    device = found(args.device, device_file(args.devices))
+    more = device_file(args.devices)
+    if args.device is None:
+        print("archc: which device? --device NAME, of `archc devices`:", file=sys.stderr)
+        print(fill(", ".join(map(printable, {**shipped(), **more})), 78, initial_indent="  ", subsequent_indent="  "), file=sys.stderr)
+        return 2
+    device = found(args.device, more)
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+from archc.analysis.paper_names import meant
 from archc.draw.dot import TIMEOUT, DrawError
 from archc.draw.fold import View, block_view
 from archc.draw.graph import Drawing, drawn
@@ -41,7 +42,7 @@ def blocks_of(graph: Graph) -> list[str]:
 
 def _view(graphs: Sequence[Graph], name: str, options: GraphOptions) -> View:
     for graph in graphs:
-        scope = _found(graph, name)
+        scope = _found(graph, name) or _found(graph, meant(graph, name))
         if scope is not None:
             place = f"{graph.name} {scope.name}" if len(graphs) > 1 else scope.name
             return block_view(graph, scope, options.folding, place)

@@ -16,6 +16,11 @@ PAPER = {
     "venue": "where it was published",
     "year": "the year of first publication",
     "url": "where it can be read",
+    "names": "what it calls layers: `layers` or `stages`, as they are counted, or a mapping of its names to ours: {conv4_x: layer3}",
+}
+CONVENTIONS = {
+    "layers": "convolutions and dense layers are counted on: conv1, conv2, …, fc6, with relu1, norm1, pool1",
+    "stages": "convolutions are counted in stages that end with a pool: conv4_3, relu4_3, pool4; dense layers go on from the last: fc6",
 }
 COUNTED = {  # worked out from the network
     "parameters": "learned values",
@@ -56,6 +61,7 @@ class Paper:
     venue: str = ""
     year: int = 0
     url: str = ""
+    names: str | dict[str, str] = ""
 
     @property
     def short(self) -> str:
@@ -93,9 +99,20 @@ def read_paper(tree: t.Tree, diagnostics: Diagnostics) -> Paper:
                 paper.year = year
             else:
                 diagnostics.error("A402", value.span, "not a year", "year: 2016")
+        elif name == "names":
+            paper.names = _names(value, diagnostics)
         elif name in PAPER:
             setattr(paper, name, _text(name, value, diagnostics))
     return paper
+
+
+def _names(tree: t.Tree, diagnostics: Diagnostics) -> str | dict[str, str]:
+    if isinstance(tree, t.Mapping):
+        return {str(key.value): _text("names", value, diagnostics) for key, value in tree.items}
+    if isinstance(tree, t.Scalar) and tree.value in CONVENTIONS:
+        return str(tree.value)
+    diagnostics.error("A402", tree.span, "not a way to name layers", f"{' or '.join(CONVENTIONS)}, or a mapping: {{conv2_x: layer1}}")
+    return ""
 
 
 def read_published(tree: t.Tree, diagnostics: Diagnostics) -> list[Claim]:

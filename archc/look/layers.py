@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from archc.analysis.paper_names import paper_names
 from archc.graph import Graph, Node
 from archc.ops.facts import Module
 from archc.text.suggest import did_you_mean
@@ -33,6 +34,7 @@ class Place:
 def place(graph: Graph, module: nn.Module, text: str) -> Place:
     """`layer.unit` or `layer`: conv2.5, layer1.0.conv1. Raises LookError."""
     nodes = {node.name: node for node in graph.deployed().nodes}
+    text = _ours(graph, text)
     head, _, last = text.rpartition(".")
     name, unit = (head, int(last)) if text not in nodes and head in nodes and last.isdecimal() and len(last) < 8 else (text, None)
     if name not in nodes:
@@ -42,6 +44,13 @@ def place(graph: Graph, module: nn.Module, text: str) -> Place:
     if unit is not None and unit >= found.units:
         raise LookError(f"{name} has {found.units:,} units, 0 to {found.units - 1:,}; there is no {unit:,}")
     return found
+
+
+def _ours(graph: Graph, text: str) -> str:
+    """The name of a layer, with or without a unit, that may be the paper's."""
+    papers = paper_names(graph)
+    head, _, unit = text.rpartition(".")
+    return papers[text] if text in papers else f"{papers[head]}.{unit}" if head in papers and unit.isdecimal() else text
 
 
 def _submodule(module: nn.Module, node: Node, nodes: dict[str, Node]) -> nn.Module:

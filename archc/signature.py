@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
+from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
@@ -18,14 +19,18 @@ LARGEST_SIZE = 2**31 - 1
 
 
 class Fault(Exception):
-    """A user's mistake, found where no text is known: names the culprit; whoever knows the text adds the place."""
+    """A user's mistake, found where no text is known: names the culprit; whoever knows the text adds the place.
 
-    def __init__(self, argument: str | None, message: str, hint: str | None = None, code: str = "A501") -> None:
+    span: the place, where it is known after all: in the file of a plugin
+    """
+
+    def __init__(self, argument: str | None, message: str, hint: str | None = None, code: str = "A501", span: Span | None = None) -> None:
         super().__init__(message)
         self.argument = argument
         self.message = message
         self.hint = hint
         self.code = code
+        self.span = span
 
 
 @dataclass(frozen=True, slots=True, eq=False)

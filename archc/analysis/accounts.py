@@ -52,7 +52,7 @@ def saved_from_activations(report: Report) -> list[Entry]:
         if step.node.facts.storage != NEW:
             continue
         for value in step.node.outputs:
-            size = item * memory.batch * value.shape.values
+            size = step.node.facts.item(value.index, item) * memory.batch * value.shape.values
             storage = done.tensors[value].storage
             made[storage] = made.get(storage, 0) + size
             if storage not in kept:

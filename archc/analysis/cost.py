@@ -8,7 +8,7 @@ from typing import Any
 
 from archc.analysis.count import Count, count, flops, total
 from archc.analysis.field import NO_FIELD, Field, Fields, fields
-from archc.analysis.memory import DTYPES, Memory, memory
+from archc.analysis.memory import DTYPES, Memory, memory, output_bytes
 from archc.graph import Graph, Node, Value
 from archc.growing import growing
 from archc.ops.facts import NEW
@@ -63,6 +63,10 @@ class Layer:
     def activations(self) -> int:
         """Values that take memory: none for a view or a result in place."""
         return self.values if self.storage == NEW else 0
+
+    def bytes(self, size: int) -> int:
+        """Of its new outputs for one image, where a value of the network's dtype has `size`."""
+        return output_bytes(self.node, size) if self.storage == NEW else 0
 
 
 @dataclass(slots=True)

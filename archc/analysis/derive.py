@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from archc.analysis.cost import Layer
 from archc.analysis.field import Axis, Field, Fields
 from archc.graph import Node, Value
+from archc.ops.contract import breach
 from archc.ops.facts import NEW, Facts, Work
 from archc.ops.reach import Reach, rules_of
 from archc.ops.window import AXIS_NAMES
@@ -49,10 +50,16 @@ def derive(layer: Layer, fields: Mapping[Value, Fields] = NO_FIELDS) -> list[Ste
 
 
 def _tracked_facts(node: Node) -> Facts:
-    """The operator, run on numbers that remember their formulas."""
+    """The operator, run on numbers that remember their formulas; a plugin that takes plain numbers alone keeps its facts."""
     shapes = _tracked_shapes(node)
     args = {name: _tracked_argument(name, value) for name, value in node.args.items()}
-    return node.op.function(*shapes, **args)
+    try:
+        facts = node.op.function(*shapes, **args)
+    except Exception:
+        if node.op.built_in:
+            raise
+        return node.facts
+    return facts if node.op.built_in or breach(facts, shapes) is None else node.facts
 
 
 def _tracked_shapes(node: Node) -> list[Shape]:

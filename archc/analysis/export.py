@@ -28,7 +28,7 @@ def to_dict(report: Report) -> dict[str, Any]:
         },
         "macs": report.macs,
         "flops": report.flops,
-        "activations": {"values": report.activations, "bytes": size * report.activations},
+        "activations": {"values": report.activations, "bytes": memory.activations_per_image},
         "completeness": {key: counts[key].status for key in ("parameters", "macs", "flops", "activations")},
         "bounds": {key: [c.low, c.high] for key, c in counts.items() if not c.exact},
         "memory": {
@@ -63,7 +63,7 @@ def layer_to_dict(layer: Layer, size: int) -> dict[str, Any]:
         "buffers": _number(layer.buffers),
         "macs": _number(layer.macs),
         "flops": _number(layer.flops),
-        "activations": {"values": layer.values, "bytes": size * layer.activations, "storage": layer.storage},
+        "activations": {"values": layer.values, "bytes": layer.bytes(size), "storage": layer.storage},
         "receptive_field": _field(field),
     }
     if len(layer.fields) > 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from archc.graph import Graph
+from archc.graph import Graph, Node
 from archc.ops.facts import NEW
 from archc.shape import product
 
@@ -72,10 +72,15 @@ class Memory:
         return self.input + self.activations + self.parameters + self.buffers + self.gradients + self.optimizer_state
 
 
+def output_bytes(node: Node, size: int) -> int:
+    """Bytes of a layer's outputs for one image, where a value of the network's dtype has `size`."""
+    return sum(node.facts.item(value.index, size) * value.shape.values for value in node.outputs)
+
+
 def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> Memory:
     """The bytes of a network; gradients and optimizer state are 0 without an optimizer."""
     size = DTYPES[dtype]
-    values = sum(v.shape.values for node in graph.nodes if node.facts.storage == NEW for v in node.outputs)
+    made = sum(output_bytes(node, size) for node in graph.nodes if node.facts.storage == NEW)
     owned = [w for node in graph.nodes if node.shared is None for w in node.facts.owned]
     learned = [w for w in owned if w.role != "buffer"]
     parameters = size * sum(w.values for w in learned)
@@ -87,8 +92,8 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
         dtype=dtype,
         optimizer=optimizer,
         input=batch * size * sum(value.shape.values for value in graph.inputs.values()),
-        activations_per_image=size * values,
-        activations=batch * size * values,
+        activations_per_image=made,
+        activations=batch * made,
         parameters=parameters,
         buffers=sum(w.values * (8 if w.dtype == "int64" else size) for w in owned if w.role == "buffer"),
         gradients=parameters if optimizer else 0,

@@ -25,6 +25,11 @@ class Row:
     storage: str
     field: str
     times: int = 1
+    layers: tuple[Layer, ...] = ()
+
+    def bytes(self, size: int) -> int:
+        """Of one copy's new outputs for one image, where a value of the network's dtype has `size`."""
+        return sum(layer.bytes(size) for layer in self.layers)
 
 
 def layer_rows(report: Report) -> list[Row]:
@@ -64,7 +69,7 @@ def sort_rows(rows: list[Row], key: str) -> list[Row]:
 
 def _of_layer(layer: Layer, name: str, times: int) -> Row:
     counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
-    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times)
+    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
 
 
 def _of_group(layers: list[Layer], depth: int) -> Row:
@@ -76,7 +81,9 @@ def _of_group(layers: list[Layer], depth: int) -> Row:
     while scope.parent is not None and scope.name != name:
         scope = scope.parent
     values = sum(layer.activations for layer in layers)
-    return Row(name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, text(last.fields))
+    return Row(
+        name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, text(last.fields), 1, tuple(layers)
+    )
 
 
 def _cut(name: str, depth: int) -> str:

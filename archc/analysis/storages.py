@@ -140,7 +140,8 @@ def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: b
     facts = node.facts
     sizes = (done.batch, *map(int, facts.outputs[index]))
     room = max(product(sizes), int(facts.room) * done.batch)
-    storage = Storage(room * done.item, done.item, node, needs_grad)
+    item = facts.item(index, done.item)
+    storage = Storage(room * item, item, node, needs_grad and not facts.whole(index))
     for moves in facts.moves[index : index + 1]:
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"

@@ -127,7 +127,7 @@ def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
     if folded:
         columns.insert(1, Column("×", "count", 2))
     for row in rows:
-        memory = size * row.activations if row.storage == "new" else row.storage
+        memory = row.bytes(size) if row.storage == "new" else row.storage
         cells = [
             row.name,
             row.kind,
@@ -145,7 +145,7 @@ def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
         f"{len(report.layers)} layers",
         "",
         *(counts[key] for key in ("weights", "biases", "macs", "flops")),
-        size * report.activations,
+        report.memory.activations_per_image,
         "",
     ]
     if folded:

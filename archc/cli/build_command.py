@@ -73,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
     if graph is None:
         return 2
     try:
+        _verify_plugins(graph)
         lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
     except SpecError as error:
         show(error.diagnostics)
@@ -88,6 +89,21 @@ def run(args: argparse.Namespace) -> int:
         print(lowered.source.text, end="")
         return 0
     return max((write_whole(name, lowered.source.text) for name in args.output if _kind(name) == "source"), default=0)
+
+
+def _verify_plugins(graph: Graph) -> None:
+    """Raises SpecError where a plugin's operator is not what it states. Without torch nobody can know: that is said."""
+    unknown = sorted({node.kind for node in graph.nodes if not node.op.built_in})
+    if not unknown:
+        return
+    try:
+        from archc.runtime.verifying import verify
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        print(f"archc: without torch, what the plugin states of {', '.join(unknown)} is not verified", file=sys.stderr)
+        return
+    verify(graph)
 
 
 def _kind(name: str) -> str:

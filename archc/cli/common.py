@@ -48,7 +48,10 @@ def load_plugins(paths: Iterable[str]) -> None:
         try:
             load_file(path)
         except PluginError as error:
-            print(f"archc: {error}", file=sys.stderr)
+            if error.found is not None:
+                show([error.found])
+            else:
+                print(f"archc: {error}", file=sys.stderr)
             raise SystemExit(2) from None
 
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.cli.common import colored, compiled, show, width
 from archc.cli.files import write_whole
-from archc.cli.training import refused
+from archc.cli.training import plugin_option, refused
 from archc.compiler import compile_text
 from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
@@ -58,7 +58,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=8, metavar="N", help="preview: classes")
     parser.add_argument("--columns", type=int, default=8, metavar="N", help="preview: images of each")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="preview: decides which images, and all chance")
-    parser.set_defaults(set=[], input=[], plugin=[])
+    plugin_option(parser)
+    parser.set_defaults(set=[], input=[])
 
 
 def run(args: argparse.Namespace) -> int:

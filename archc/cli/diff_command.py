@@ -16,7 +16,7 @@ import sys
 
 from archc.analysis.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.analysis.names import folded
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.common import colored, compiled, load_plugins, spec_options, usable, width
 from archc.compiler import compile_spec
 from archc.graph import Node, Scope
 from archc.table import Column, Table, escaped, to_markdown, to_terminal, wrapped
@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> int:
     if args.spec is None and not (args.set or args.input):
         print("archc: what should it be compared with? name a second spec, or change this one with --set", file=sys.stderr)
         return 2
+    load_plugins(args.plugin)
     old = usable(compile_spec(args.old))
     new = usable(compiled(args, args.spec or args.old))
     if old is None or new is None:

@@ -13,7 +13,7 @@ from archc.ops.facts import Facts
 from archc.ops.registry import Op
 from archc.shape import Shape
 from archc.signature import Fault
-from archc.text.diagnostics import Diagnostic
+from archc.text.diagnostics import Diagnostic, Use
 from archc.text.source import Span
 
 
@@ -95,24 +95,15 @@ def facts_of(run: Run, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) 
 
 
 def _computed(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
-    built_in = op.module.startswith("archc.ops.")
-    facts = op.function(*shapes, **args) if built_in else _of_plugin(op, shapes, args)
+    if op.built_in:
+        facts = op.function(*shapes, **args)
+    else:
+        from archc.ops.plugins import facts_of as facts_of_plugin
+
+        facts = facts_of_plugin(op, shapes, args)
     for shape in facts.outputs:
         if any(size > 2**53 for size in shape) or shape.values > 2**53:
             raise Fault(None, f"an output of shape {list(shape)}, more values than can be counted")
-    return facts
-
-
-def _of_plugin(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
-    """A plugin's mistake is its user's to see, without a traceback."""
-    try:
-        facts = op.function(*shapes, **args)
-    except Fault:
-        raise
-    except Exception as error:
-        raise Fault(None, f"the operator {op.name} failed: {type(error).__name__}: {error}", f"see {op.module}", "A705") from error
-    if not isinstance(facts, Facts):
-        raise Fault(None, f"the operator {op.name} returned no Facts", f"see {op.module}", "A705")
     return facts
 
 
@@ -120,7 +111,15 @@ def _report(run: Run, fault: Fault, entry: Entry, written: Written, context: Con
     span: Span = entry.kind_span
     if fault.argument in written.arguments:
         span = written.arguments[fault.argument][0]
-    run.error(fault.code, span, fault.message, fault.hint, context.place)
+    report_at(run, fault, span, context)
+
+
+def report_at(run: Run, fault: Fault, span: Span, context: Context) -> None:
+    """A fault at a place of the spec; one of a plugin at its line there, with the way that led to it."""
+    if fault.span is None:
+        run.error(fault.code, span, fault.message, fault.hint, context.place)
+    else:
+        run.diagnostics.add(Diagnostic(fault.code, fault.message, fault.span, fault.hint, (*context.place.uses, Use(span.text, span))))
 
 
 def register(run: Run, context: Context, name: str, ref: Ref) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.elaborate.layers import facts_of, make, register
+from archc.elaborate.layers import facts_of, make, register, report_at
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.references import find, is_for_training
 from archc.elaborate.state import NAME_WORK, UNKNOWN, Context, Ref, Run, Space, Values
@@ -42,7 +42,8 @@ def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inpu
     except Fault as fault:
         if isinstance(ref.made, Node) and ref.made.op.merges:
             fault.hint = "to share a merge with its branches, share a chain around it"
-        run.error(fault.code, tree.span, f"{fault.message} (in sharing {ref.made.name})", fault.hint, context.place)
+        fault.message += f" (in sharing {ref.made.name})"
+        report_at(run, fault, tree.span, context)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
 

@@ -1,14 +1,36 @@
 """The operators. Each is one function that holds all that is known of it; importing this package registers them."""
 
 from archc.ops import activation, attention, conv, drop, linear, merge, norm, pool, resample, reshape, scale, tokens
-from archc.ops.facts import Between, Doubt, Expression, Facts, Kept, Module, Weight, Work
-from archc.ops.reach import Reach
+from archc.ops.facts import (
+    INPLACE,
+    INPUT,
+    NEW,
+    OUTPUT,
+    VIEW,
+    Between,
+    Doubt,
+    Expression,
+    Facts,
+    Kept,
+    Module,
+    Weight,
+    Work,
+    new,
+)
+from archc.ops.reach import POINT, WHOLE, Reach
 from archc.ops.registry import OPERATORS, Op, op
 from archc.shape import Shape
 from archc.signature import Fault
 
 __all__ = [
+    "INPLACE",
+    "INPUT",
+    "NEW",
     "OPERATORS",
+    "OUTPUT",
+    "POINT",
+    "VIEW",
+    "WHOLE",
     "Between",
     "Doubt",
     "Expression",
@@ -21,6 +43,7 @@ __all__ = [
     "Shape",
     "Weight",
     "Work",
+    "new",
     "op",
 ]
 

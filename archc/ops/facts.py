@@ -145,6 +145,21 @@ class Doubt(NamedTuple):
     hint: str
 
 
+# Dtypes of outputs, with the bytes of a value; `same` is the network's own.
+DTYPES: dict[str, int | None] = {
+    "same": None,
+    "float64": 8,
+    "float32": 4,
+    "float16": 2,
+    "bfloat16": 2,
+    "int64": 8,
+    "int32": 4,
+    "int8": 1,
+    "uint8": 1,
+    "bool": 1,
+}
+
+
 NEW = "new"
 VIEW = "view"  # the output shares the input's storage
 INPLACE = "in place"  # the output overwrites the input
@@ -174,6 +189,7 @@ class Facts:
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
     room: values that the output's storage holds for one image at least
     takes: the dtype of the inputs
+    dtypes: the dtype of each output, where that is not the network's
     reads: how many of the inputs are read, where others give their shape alone
     doubts: arguments that are hardly meant as they stand
     least: the images of a training step with fewer of which PyTorch refuses it
@@ -198,14 +214,24 @@ class Facts:
     keeps_alike: tuple[Kept, ...] | None = None
     room: int = 0
     takes: str = "same"
+    dtypes: tuple[str, ...] = ()
     reads: int | None = None
     doubts: tuple[Doubt, ...] = ()
     least: int = 1
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        out = (self.out,) if isinstance(self.out, Shape) else tuple(self.out)
+        out = tuple(self.out) if isinstance(self.out, tuple | list) and not isinstance(self.out, Shape) else (self.out,)
         object.__setattr__(self, "outputs", out)
+
+    def item(self, index: int, size: int) -> int:
+        """Bytes of a value of output `index`, where those of the network's own dtype are `size`."""
+        own = DTYPES[self.dtypes[index]] if self.dtypes else None
+        return size if own is None else own
+
+    def whole(self, index: int) -> bool:
+        """Whether output `index` holds whole numbers or truth values, which carry no gradient."""
+        return bool(self.dtypes) and ("int" in self.dtypes[index] or self.dtypes[index] == "bool")
 
     @property
     def pointwise(self) -> bool:

@@ -6,19 +6,34 @@ its function, or at the module whose import registers it.
 
 from __future__ import annotations
 
+import ast
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
-from archc.ops.registry import OPERATORS, Op
+from archc.ops.contract import breach
+from archc.ops.facts import Facts
+from archc.ops.registry import OPERATORS, Function, Op
+from archc.shape import Shape
+from archc.signature import Fault
+from archc.text.diagnostics import Diagnostic
+from archc.text.source import Source, Span
+
+CODE = "A705"
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
 class PluginError(Exception):
-    """A plugin that cannot be loaded, in words for who named it."""
+    """A plugin that cannot be loaded, in words for who named it; `found` tells the place in it, where there is one."""
+
+    def __init__(self, message: str, found: Diagnostic | None = None) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 def load_file(path: str) -> list[str]:
@@ -43,20 +58,107 @@ def load_file(path: str) -> list[str]:
             OPERATORS.get(one)  # reads its signature, so that a wrong one shows here
     except Exception as error:
         del sys.modules[name]
+        here = [module.__dict__.get(one) for one in OPERATORS if one not in before]
         for one in set(OPERATORS) - before:
             OPERATORS.remove(one)
-        raise PluginError(f"the plugin {path} failed: {type(error).__name__}: {error}{_line(error, path)}") from None
+        span = _raised(error, str(module.__file__)) or next((place_of(one, "") for one in here if callable(one)), None)
+        told = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
+        found = Diagnostic(CODE, told, span, "the plugin cannot be loaded") if span is not None else None
+        raise PluginError(f"the plugin {path} failed: {told}{f' (line {span.line})' if span else ''}", found) from None
     return added
 
 
-def _line(error: Exception, path: str) -> str:
-    """The line of the plugin where it failed."""
-    trace, line = error.__traceback__, None
+def facts_of(op: Op, shapes: Sequence[Shape], args: dict[str, Any]) -> Facts:
+    """The facts of a plugin's operator. Raises Fault at the line of the plugin where it fails, or states what cannot be."""
+    file = op.function.__code__.co_filename
+    try:
+        facts = op.function(*shapes, **args)
+    except Fault:
+        raise
+    except Exception as error:
+        message = f"the operator {op.name} failed: {type(error).__name__}: {error}"
+        raise Fault(None, message, f"it was given {_given(shapes, args)}", CODE, _raised(error, file)) from error
+    if not isinstance(facts, Facts):
+        message = f"the operator {op.name} returned no Facts, but {type(facts).__name__}"
+        raise Fault(None, message, "return Facts(x, …)", CODE, place_of(op.function, ""))
+    if (found := breach(facts, shapes)) is not None:
+        message = f"the operator {op.name}: {found.message}"
+        raise Fault(None, message, found.hint, CODE, place_of(op.function, found.field))
+    return facts
+
+
+def _given(shapes: Sequence[Shape], args: dict[str, Any]) -> str:
+    told = [", ".join(str(list(shape)) for shape in shapes), *(f"{name}: {value!r}"[:60] for name, value in args.items())]
+    return ", ".join(told[:6])
+
+
+def place_of(function: Function, field: str) -> Span | None:
+    """Where a plugin's function states a field of Facts; its `def`, where it does not. None where its text cannot be read."""
+    code = function.__code__
+    source = _source(code.co_filename)
+    if source is None:
+        return None
+    try:
+        nodes = list(ast.walk(ast.parse(source.text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return None
+    first = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == code.co_name]
+    starts = [min([one.lineno, *(mark.lineno for mark in one.decorator_list)]) for one in first]
+    chosen = next((one for one, start in zip(first, starts, strict=True) if start == code.co_firstlineno), None)
+    if chosen is None:
+        return None
+    calls = [one for one in ast.walk(chosen) if isinstance(one, ast.Call) and getattr(one.func, "id", None) == "Facts"]
+    for call in reversed(calls):
+        stated = next((one.value for one in call.keywords if one.arg == field), None)
+        if stated is None and field == "out" and call.args:
+            stated = call.args[0]
+        if stated is not None:
+            return _span(source, stated.lineno, stated.col_offset, stated.end_lineno, stated.end_col_offset)
+    return _span(source, chosen.lineno, chosen.col_offset, chosen.lineno, chosen.col_offset + len("def ") + len(chosen.name))
+
+
+def _raised(error: BaseException, file: str) -> Span | None:
+    """The line of a file where an error was raised, or left it."""
+    if isinstance(error, SyntaxError) and error.filename == file and error.lineno:
+        source = _source(file)
+        return None if source is None else _span(source, error.lineno, max((error.offset or 1) - 1, 0))
+    trace: TracebackType | None = error.__traceback__
+    line = None
     while trace is not None:
-        if trace.tb_frame.f_code.co_filename.endswith(Path(path).name):
+        if trace.tb_frame.f_code.co_filename == file:
             line = trace.tb_lineno
         trace = trace.tb_next
-    return f" (line {line})" if line else ""
+    source = _source(file) if line else None
+    return None if source is None or line is None else _span(source, line)
+
+
+def _source(file: str) -> Source | None:
+    """A plugin's text, under a name that is short where it lies below the working folder."""
+    try:
+        text = Path(file).read_text(encoding="utf-8")
+    except (OSError, ValueError):
+        return None
+    path = Path(file)
+    here = Path.cwd()
+    return Source(str(path.relative_to(here)) if path.is_absolute() and path.is_relative_to(here) else file, text)
+
+
+def _span(source: Source, line: int, column: int | None = None, end_line: int | None = None, end_column: int | None = None) -> Span:
+    """A part of a text by lines from 1 and columns in bytes of UTF-8 from 0, as Python's parser has them; else a whole line."""
+    lines = [line + "\n" for line in source.text.split("\n")]
+    line = min(line, max(len(lines), 1))
+    start = sum(map(len, lines[: line - 1]))
+    text = lines[line - 1] if lines else ""
+    if column is None:
+        body = text.strip()
+        return Span(source, start + (len(text) - len(text.lstrip()) if body else 0), start + len(text.rstrip()))
+    first = start + len(text.encode()[:column].decode(errors="ignore"))
+    last = first + 1
+    if end_column is not None and end_line == line:
+        last = start + len(text.encode()[:end_column].decode(errors="ignore"))
+    elif end_column is not None:
+        last = start + len(text.rstrip())
+    return Span(source, first, last)
 
 
 @lru_cache(maxsize=1)

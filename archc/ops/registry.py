@@ -32,6 +32,11 @@ class Op:
     module: str
     bare: Bare | None = None
 
+    @property
+    def built_in(self) -> bool:
+        """Whether it is archc's own, and no plugin's."""
+        return self.module.startswith("archc.ops.")
+
     def __call__(self, *shapes: Any, **arguments: Any) -> Facts:
         return self.function(*shapes, **arguments)
 

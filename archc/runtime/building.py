@@ -18,6 +18,7 @@ from archc.runtime.folding import folded
 from archc.runtime.module import class_of
 from archc.runtime.place import device_of, dtype_of, place
 from archc.runtime.renaming import WeightsError
+from archc.runtime.verifying import verify
 from archc.runtime.weights import Loaded, load_weights
 
 
@@ -57,6 +58,7 @@ def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
     """The module as it is wanted, and what was loaded into it."""
     if wishes.device is not None:
         device_of(wishes.device)  # before any work is done for one that is not there
+    verify(graph)
     autocast = str(dtype_of(wishes.autocast)).removeprefix("torch.") if wishes.autocast else ""
     wanted = graph.deployed() if wishes.deployed else graph
     lowered = lower(wanted, wishes.optimize, wishes.checkpoint)

@@ -47,6 +47,7 @@ CODES = {
     "A703": "specs that extend each other in a circle",
     "A704": "an unknown package of blocks",
     "A705": "a plugin that cannot be used",
+    "A706": "a plugin that states what its module is not",
     "A801": "a promise in `expect` that is not kept",
     "A802": "a limit in `budget` that is passed",
     "A901": "`from` names a numbered layer",

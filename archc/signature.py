@@ -137,6 +137,8 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return f"write {int(value)}, or int(…) in an expression" if value.is_integer() else "round it: int(…), round(…) or round_to(…, 8)"
     if wanted.name == "probability" and is_int(value, 2) and value <= 100:
         return f"write {value / 100:g} for {value}%"
+    if wanted.name == "bool" and isinstance(value, int) and value in (0, 1):
+        return f"write {'true' if value else 'false'}"
     if not isinstance(value, str):
         return None
     text = value.strip("\u201c\u201d\u2018\u2019")

@@ -194,7 +194,7 @@ HINTS = [
      "write {conv: {channels: …, kernel: [3, 3], stride: [2, 2], padding: 1, groups: 4}}"),
     ("{Clip: {min: 0, max: 6}}", "write {hardtanh: {low: 0, high: 6}}"),
     ("{repeat: 2, Conv2D: {filters: 4, kernel_size: 1}}", "write {repeat: 2, conv: {channels: 4, kernel: 1}}"),
-    ("{SELayer: {reduction: 4}}", 'write {squeeze_excite: "${input.channels // 4}"}'),
+    ("{SELayer: {reduction: 4}}", 'write {squeeze_excite: {reduced: "${input.channels // 4}"}}'),
     ("{conv: {channels: 8, kernel: 3, dim: 2}}",
      "it takes channels, kernel, stride, padding, dilation, groups, bias, padding_mode, standardize"),
     ("{conv: {channels: 8, kernel_initializer: he_normal}}",
@@ -206,6 +206,18 @@ HINTS = [
     ("{conv: {channels: 8, kernel: 3, padding: 1, use_bn: true}}", "batchnorm is an entry of its own, the next: - batchnorm"),
     ("{conv: {channels: 8, activation: none}}", "an activation is an entry of its own: leave this out"),
     ("{dropout: {rate: 0.5}}", "write p: 0.5"),
+    ("{conv: 8, kernel: 3}",
+     "an argument of conv goes inside it: {conv: {channels: 8, kernel: 3}}; a second layer needs an entry of its own"),
+    ("{channels: 8, kernel: 3}", "these are arguments; the layer's name stands before them: {conv: {channels: …, kernel: …}}"),
+    ("{conv: 8, activation: relu}", "an activation is an entry of its own, after this one"),
+    ("{pool: {type: avg, kernel: 2}}", "write {avgpool: 2}"),
+    ("{Relu: {max_value: 6}}", "max_value: relu6 is cut at 6; {hardtanh: {low: 0, high: 1}} elsewhere"),
+    ("{conv: {channels: 8, depthwise: true}}", "write groups: depthwise"),
+    ("{conv_transpose: {channels: 8, kernel: 4, stride: 2, padding: same}}",
+     "numbers alone: (kernel - stride) / 2 makes the map `stride` times as large"),
+    ("{from: [x, input], shortcut: }", "write {from: [x, input], add: }"),
+    ('"F.relu(x)"', "write relu"),
+    ("{conv: {channels: 8, bias: 0}}", "write false"),
     ("{Input: [3, 32, 32]}", "the input stands at the top of the spec, without a batch axis: input: [3, 224, 224]"),
     ("CrossEntropyLoss", "a loss is no layer; training has it: train: {loss: cross_entropy}"),
     ("{from: [input, input], crop: }", "center_crop crops the first value to the size of the second: {from: [a, b], center_crop: }"),
@@ -247,6 +259,8 @@ def test_every_name_of_the_table_is_there() -> None:
     assert {name for names in known.arguments.values() for name in names} <= everywhere
     assert {name for name, _ in known.values} <= everywhere and {*known.alone, *known.keeping} <= set(KNOWN.kinds)
     assert {kind for kind in known.next.values() if kind} <= set(KNOWN.kinds)
+    assert all(next(iter(params(kind))) == name for kind, name in known.mains.items())
+    assert all(argument in params(kind) for kind, argument in known.typed) and {kind for kind, _ in known.told} <= set(KNOWN.kinds)
 
 
 def test_no_layer_of_archc_stands_under_another() -> None:

@@ -20,6 +20,7 @@ class Says:
     inferred: bool = False
     next: str | None = None
     say: str = ""
+    another: bool = False  # whether the layer itself is another one with this argument
 
 
 def find_argument(kind: str, name: str, params: Params, *, foreign: bool = True, own: bool = False) -> Says:
@@ -28,7 +29,7 @@ def find_argument(kind: str, name: str, params: Params, *, foreign: bool = True,
     if own and name in params:
         return Says(name, _conversion(kind, name) if foreign else "")
     if (say := known.told.get((kind, folded))) is not None:
-        return Says(say=say)
+        return Says(say=say, another="leave it out" not in say)
     argument = known.of.get((kind, folded), "")
     if argument in params:
         return Says(argument, _conversion(kind, argument))

@@ -16,7 +16,31 @@ def modifier_hint(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None
         return f"the layer's name is the key: {_as_entry(word, kinds)}"
     if meant == "name":
         return "an entry is named by its key in a mapping: {name: {conv: 64}}"
-    return f"the modifier is called `{meant}`" if meant is not None else None
+    if meant is not None:
+        return f"the modifier is called `{meant}`"
+    return "an activation is an entry of its own, after this one" if _is_activation(word, kinds) else None
+
+
+def _is_activation(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> bool:
+    """Whether a key beside a layer and its arguments names an activation, rather than an entry of a chain."""
+    (first, of_first), value = kinds[0], next(tree for key, tree in kinds if key.value == word)
+    arguments = not isinstance(of_first, t.Mapping) or all(key.value in table().names for key, _ in of_first.items)
+    return (
+        table().next.get(fold(word)) == ""
+        and fold(word) != "relu"
+        and isinstance(value, t.Scalar)
+        and str(first.value) in table().mains
+        and arguments
+    )
+
+
+def arguments_hint(kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None:
+    """Where all keys of an entry are arguments, and none is a layer."""
+    names = [str(key.value) for key, _ in kinds]
+    if not all(name in table().names for name in names):
+        return None
+    kind = "linear" if "features" in names else "conv" if "channels" in names or "groups" in names else "maxpool"
+    return f"these are arguments; the layer's name stands before them: {{{kind}: {{{', '.join(f'{name}: …' for name in names[:MOST])}}}}}"
 
 
 def key_hint(word: str, known: tuple[str, ...]) -> str | None:
@@ -29,12 +53,27 @@ def key_meant(word: str) -> str:
     return table().keys.get(fold(word), "")
 
 
+def inside_hint(kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
+    """Where an argument stands beside its layer: the entry with it inside."""
+    (first, value), *others = kinds
+    main = table().mains.get(str(first.value))
+    text = as_written(value.span.text) if main is not None and isinstance(value, t.Scalar) and value.value is not None else None
+    empty = isinstance(value, t.Scalar) and value.value is None
+    own = [] if empty else [f"{main}: {text}" if text is not None else "…"]
+    parts = [*own, *(f"{key.value}: {_short(tree)}" for key, tree in others[:MOST])]
+    return f"{{{first.value}: {{{', '.join(parts)}}}}}"
+
+
+def _short(tree: t.Tree) -> str:
+    return as_written(tree.span.text) or "…"
+
+
 def _as_entry(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
     """`{type: conv, channels: 64}` as `{conv: {channels: 64}}`."""
     kind = next((tree.value for key, tree in kinds if key.value == word and isinstance(tree, t.Scalar)), None)
     if not isinstance(kind, str) or not kind.isidentifier() or not kind.islower():
         layer = find_layer(kind, ()) if isinstance(kind, str) else None
         return f"{{{layer.kind}: {{…}}}}" if isinstance(layer, Alias) else "{conv: {channels: 64}}"
-    rest = [(str(key.value), as_written(tree.span.text) or "…") for key, tree in kinds if key.value != word]
+    rest = [(str(key.value), _short(tree)) for key, tree in kinds if key.value != word]
     inside = ", ".join(f"{name}: {text}" for name, text in rest[:MOST]) + (", …" if len(rest) > MOST else "")
     return f"{{{kind}: {{{inside}}}}}" if rest else kind

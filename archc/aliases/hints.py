@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
@@ -12,6 +12,7 @@ from archc.aliases.table import Absent, Alias, Note, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS, as_written
 from archc.text import tree as t
 
+SHORT = 4  # letters of a word of another framework to which nothing is near
 NEAR, NEAR_ELSEWHERE = 0.75, 0.85  # how alike a misspelled name must be to one of archc's, and to one of another framework's
 LONGEST = 40
 
@@ -47,6 +48,8 @@ def layer_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -
     if isinstance(layer, Alias) and layer.kind in table().two_inputs and (where.modifiers or {}).get("from", "").count(",") == 1:
         return table().two_inputs[layer.kind]
     made = rewrite(word, layer, argument, known)
+    if isinstance(layer, Alias) and layer.shown and "from" in (where.modifiers or {}):
+        made = Rewritten(f"{{{layer.kind}: }}")
     return _drawn(made, where) if made is not None else "an activation has its own name, as in `relu`"
 
 
@@ -99,6 +102,8 @@ def _call_hint(name: str, given: list[tuple[str, str]], known: Known, where: Whe
 
 def _drawn(made: Rewritten, where: Where) -> str:
     """The remedy in the form in which the entry was written."""
+    if made.instead:
+        return made.instead
     notes = f" ({'; '.join(made.notes[:3])})" if made.notes else ""
     if not made.after:
         return f"write {_with_modifiers(made.text, where)}{notes}"
@@ -164,12 +169,14 @@ def _padding(text: str, given: Sequence[str]) -> str:
     return "same" if text == "1" and "size" in given else text
 
 
-def value_hint(kind: str, argument: str, value: object) -> str | None:
+def value_hint(kind: str, argument: str, value: object, accepts: Callable[[object], bool]) -> str | None:
     """What to write for a value that an argument does not take. None where nothing is known of it."""
-    if not isinstance(value, str):
-        return table().typed.get((kind, argument))
-    meant = table().values.get((argument, fold(value)))
-    return f"write {meant}" if meant is not None else table().no_values.get((argument, fold(value)))
+    known = table()
+    meant = known.values.get((argument, fold(value))) if isinstance(value, str) else None
+    if meant is not None and accepts(int(meant) if meant.isdigit() else meant):
+        return f"write {meant}"
+    said = known.no_values.get((argument, fold(value))) if isinstance(value, str) else None
+    return said or known.typed.get((kind, argument))
 
 
 def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:
@@ -190,11 +197,13 @@ def near_kind(word: str, known: Known, elsewhere: bool = True) -> str | None:
     folded = fold(word)[:LONGEST]
     own = {fold(kind): kind for kind in known.kinds}
     best, score = "", 0.0
-    for one in dict.fromkeys((*own, *(table().layers if elsewhere else ()))):
-        if not _comparable(folded, one):
+    matcher = SequenceMatcher(None, "", folded)
+    for one in (*own, *(table().layers if elsewhere else ())):
+        least = NEAR if one in own else NEAR_ELSEWHERE
+        if not _comparable(folded, one) or (one not in own and len(one) <= SHORT):
             continue
-        ratio = SequenceMatcher(None, folded, one).ratio()
-        if ratio > score and ratio >= (NEAR if one in own else NEAR_ELSEWHERE):
+        matcher.set_seq1(one)
+        if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= least and (ratio := matcher.ratio()) >= least and ratio > score:
             best, score = one, ratio
     if not best:
         return None
@@ -208,7 +217,8 @@ def near_kind(word: str, known: Known, elsewhere: bool = True) -> str | None:
 
 def _comparable(wrong: str, right: str) -> bool:
     """Whether one may be a slip of the other: of nearly its length, and with its first letter or all of its letters."""
-    return bool(wrong) and abs(len(wrong) - len(right)) <= 2 and (wrong[0] == right[0] or sorted(wrong) == sorted(right))
+    near = bool(wrong and right) and abs(len(wrong) - len(right)) <= 2
+    return near and (wrong[0] == right[0] or (len(wrong) == len(right) and sorted(wrong) == sorted(right)))
 
 
 def near_argument(name: str, params: Params) -> str | None:

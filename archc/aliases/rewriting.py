@@ -32,6 +32,7 @@ class Rewritten:
     text: str = ""
     after: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    instead: str = ""  # what to say where the layer is another one
 
 
 def rewrite(word: str, layer: Alias | Chosen, argument: t.Tree | None, known: Known) -> Rewritten | None:
@@ -86,7 +87,7 @@ def entry_text(kind: str, arguments: Mapping[str, str], params: Params) -> str:
 
 
 # Main arguments that a reader takes for nothing else where they stand without their names.
-_ALONE = ("channels", "features", "kernel", "p", "slope", "size", "groups", "factor", "reduced")
+_ALONE = ("channels", "features", "kernel", "p", "slope", "size", "groups", "factor")
 
 
 def called(word: str) -> tuple[str, list[tuple[str, str]]] | None:
@@ -94,12 +95,13 @@ def called(word: str) -> tuple[str, list[tuple[str, str]]] | None:
     match = re.fullmatch(r"([A-Za-z_][\w.]*)\((.{0,200}?)\)?", word.strip(), re.DOTALL)
     if match is None:
         return None
-    given = []
+    given: list[tuple[str, str]] = []
     for part in re.split(r",(?![^(\[]*[)\]])", match[2])[:MOST_ARGUMENTS]:
         key, equals, value = part.partition("=")
         if part.strip():
             given.append((key.strip(), value.strip()) if equals and key.strip().isidentifier() else ("", part.strip()))
-    return match[1], given
+    functional = "." in match[1] and match[1].rpartition(".")[2].islower() and re.search(r"^(F|tf|torch|nn|jax|K)\.|functional\.", match[1])
+    return match[1], given[1:] if functional and given[:1] and not given[0][0] else given  # a function's first argument is its input
 
 
 def rewrite_call(name: str, layer: Alias, given: list[tuple[str, str]], known: Known) -> Rewritten:
@@ -126,10 +128,11 @@ def _positional(word: str, layer: Alias, params: Params, argument: t.Tree | None
     """What stands after a layer's name alone: its arguments in order, or the main one that the name leaves open."""
     assert argument is not None
     main = next((name for name in params if name not in layer.fixed), "")
-    as_list = params.get(main, "").rstrip("!") in ("sizes", "padding", "list")
-    if isinstance(argument, t.Sequence) and not as_list and _order(word):
+    alone = table().alone.get(layer.kind, main)
+    as_list = params.get(main, "").rstrip("!") in ("sizes", "padding", "list") or alone == "num_features"
+    if isinstance(argument, t.Sequence) and not as_list:
         return {name: item.span.text for name, item in zip(_order(word), argument.items, strict=False)}
-    return {table().alone.get(layer.kind, main): argument.span.text} if main else {}
+    return {alone: argument.span.text} if alone else {}
 
 
 def _merged(kind: str, branches: t.Sequence, known: Known) -> str:
@@ -166,6 +169,9 @@ class _Rewriting:
         self.made.text = entry_text(self.layer.kind, self.arguments, self.params)
         if self.layer.kind in MERGES and not self.arguments:
             self.made.text = f"{{{self.layer.kind}: }}"
+        over = re.findall(r"\d+", given.get("normalized_shape", given.get("num_features", "")))
+        if self.layer.kind == "layernorm" and len(over) > 1:
+            self.made.notes.append("over the last axis alone")
         if self.left:
             self.made.notes.insert(0, f"{' and '.join(self.left[:3])} {'is' if len(self.left) == 1 else 'are'} inferred")
         return self.made
@@ -186,6 +192,8 @@ class _Rewriting:
             self.made.notes.extend([f"{name} is an entry of its own"] if after is None else [])
         elif not says.say:
             self.made.notes.append(f"{name[:30]} is not known here")
+        elif says.another:
+            self.made.instead = self.made.instead or f"{name}: {says.say}"
         elif "leave it out" not in says.say:
             self.made.notes.append(f"{name}: {says.say}")
 
@@ -238,12 +246,16 @@ def _choose(word: str, layer: Chosen, argument: t.Tree | None, known: Known) -> 
     if not layer.cases:
         text = activation(said, known) if said else None
         return Rewritten(text or "identity") if text is not None else None
-    kind = layer.cases.get(fold(said.strip("'\"")), None if said else next(iter(layer.cases.values())))
-    if kind is None:
+    first = next(iter(layer.cases.values()))
+    kind = layer.cases.get(fold(said.strip("'\"")))
+    if by is None and kind is None and argument is not None and given is None:  # a number alone: of the commonest
+        return rewrite(word, Alias(first), argument, known)
+    if kind is None and said:
         return None
+    kind = kind or first
     rest = {name: text for name, text in (given or {}).items() if name != by}
     if any(rest.get(name, "").lower() in _YES for name in layer.everywhere):
         return Rewritten(f"global_{kind}")
     rest = {name: text for name, text in rest.items() if name not in layer.everywhere}
-    fixed = {} if any(name in rest for name in layer.unless) else layer.fixed
+    fixed = layer.fixed if by is not None and not any(name in rest for name in layer.unless) else {}
     return _Rewriting(word, Alias(kind, fixed), known).run(rest)

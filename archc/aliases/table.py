@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source
+
+LONGEST = 200  # characters of a word that are looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Table:
     positions: Mapping[str, tuple[str, ...]]
     alone: Mapping[str, str]
     arguments: Mapping[str, tuple[str, ...]]  # a word to the arguments that it may be
+    mains: Mapping[str, str]
+    names: frozenset[str]  # the arguments themselves
     of: Mapping[tuple[str, str], str]  # a layer and a word to its argument
     converted: Mapping[tuple[str, str], Converted]
     inferred: frozenset[str]
@@ -104,9 +108,10 @@ class Table:
     settings: Mapping[str, str]
 
 
+@lru_cache(4096)
 def fold(word: str) -> str:
     """A name without what people write differently: case, `_`, `-`, blanks, and the modules before its last dot."""
-    return re.sub(r"[\s_-]", "", word.rstrip(".").rpartition(".")[2]).lower()
+    return re.sub(r"[\s_-]", "", word[:LONGEST].rstrip(".").rpartition(".")[2]).lower()
 
 
 def shorten(folded: str) -> str:
@@ -139,6 +144,8 @@ def table() -> Table:
         positions={name: tuple(_words(order)) for names, order in data["positions"].items() for name in names.split()},
         alone={kind: name for name, kinds in data["alone"].items() for kind in kinds.split()},
         arguments=_arguments(data["arguments"]),
+        mains={kind: name for name, kinds in data["mains"].items() for kind in _words(kinds)},
+        names=frozenset(data["arguments"]),
         of={(kind, word): name for kind, names in data["of"].items() for word, name in _by_word(names).items()},
         converted={
             (kind, fold(one)): Converted(item["to"], item["by"])

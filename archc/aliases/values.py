@@ -32,7 +32,7 @@ def as_written(text: str) -> str | None:
     return f'"{plain}"' if re.fullmatch(r"\$\{[^\"\\]*\}", plain) else None
 
 
-_PYTHON = {"True": "true", "False": "false", "None": "null"}
+_PYTHON = {"True": "true", "False": "false", "None": "null", "yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
 def _spaced(text: str) -> str:

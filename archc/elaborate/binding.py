@@ -84,7 +84,7 @@ def bound(
         if fault.code != "A403":
             value = given.get(fault.argument or "")
             hint = meant(tree_of, value, context) or (_bare_hint(entry, signature, value, instead) if tree_of is entry.argument else None)
-            hint = hint or suggest_value(entry.kind, fault, value)
+            hint = hint or suggest_value(entry.kind, fault.argument, signature.params.get(fault.argument or ""), value)
             span = tree_of.span if tree_of is not None else entry.kind_span
             run.error(fault.code, span, fault.message, hint or fault.hint, context.place)
     if faults or not known or (instead is not None and _is_unclear(run, entry, given, what, context, instead)):
@@ -179,7 +179,7 @@ def preset_of(run: Run, kind: str, signature: Signature) -> dict[str, Any]:
             if value is not MISSING:
                 accepted = signature.params[name].type.accept(value)
                 if accepted is MISSING:
-                    hint = meant(tree, value, context) or suggest_value(kind, Fault(name, "", code="A402"), value)
+                    hint = meant(tree, value, context) or suggest_value(kind, name, signature.params[name], value)
                     run.error("A402", tree.span, f"{name} is {shown(value)}, not {signature.params[name].type.expected}", hint)
                 else:
                     found[name] = value

@@ -13,7 +13,7 @@ from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import MODIFIERS, Chain, Entry
 from archc.ops import OPERATORS
-from archc.signature import Fault, Signature
+from archc.signature import MISSING, Param, Signature
 from archc.text import tree as t
 
 if TYPE_CHECKING:
@@ -34,14 +34,17 @@ def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain |
         return value
     known = _known(run)
     told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
-    return told or _named_chain(run, entry) or hints.near_kind(kind, known) or f"`archc docs` lists the layers; {hints.PLUGIN}"
+    told = told or _named_chain(run, entry) or hints.near_kind(kind, known) or hints.told(kind, known)
+    return told or f"`archc docs` lists the layers; {hints.PLUGIN}"
 
 
-def suggest_value(kind: str, fault: Fault, value: object) -> str | None:
+def suggest_value(kind: str, argument: str | None, param: Param | None, value: object) -> str | None:
     """What to write for a value of the wrong type that is known of another framework."""
     from archc.aliases import hints
 
-    return hints.value_hint(kind, fault.argument or "", value) if fault.code == "A402" else None
+    if argument is None or param is None:
+        return None
+    return hints.value_hint(kind, argument, value, lambda one: param.type.accept(one) is not MISSING)
 
 
 def suggest_for_inputs(kind: str, count: int) -> str | None:

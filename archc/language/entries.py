@@ -133,7 +133,7 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
 
 def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostics) -> None:
     """Two keys that are no modifiers: one is misspelled, or an argument stands a level too high, or it is a chain."""
-    from archc.aliases.entries import modifier_hint
+    from archc.aliases.entries import arguments_hint, inside_hint, modifier_hint
 
     for key, _ in kinds:
         hint = modifier_hint(str(key.value), kinds) or did_you_mean(str(key.value), MODIFIERS)
@@ -142,12 +142,14 @@ def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostic
             return
     first, second = str(kinds[0][0].value), str(kinds[1][0].value)
     value = kinds[1][1]
-    if all(isinstance(one, t.Scalar) and one.value is None for _, one in kinds):
+    if (hint := arguments_hint(kinds)) is not None:
+        pass
+    elif all(isinstance(one, t.Scalar) and one.value is None for _, one in kinds):
         hint = f"a chain of both is [{first}, {second}]"
     elif all(looks_like_entry(one) for _, one in kinds):
         hint = f"a chain of named layers is {{layers: {{{first}: …, {second}: …}}}}; two layers are two entries"
     elif isinstance(value, t.Scalar) and value.value is None:
         hint = "a second layer needs an entry of its own"
     else:
-        hint = f"an argument of {first} goes inside it: {{{first}: {{…, {second}: …}}}}; a second layer needs an entry of its own"
+        hint = f"an argument of {first} goes inside it: {inside_hint(kinds)}; a second layer needs an entry of its own"
     diagnostics.error("A203", kinds[1][0].span, f'an entry is one layer; this is "{first}" and "{second}"', hint)

@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 
 from archc.aliases.arguments import Params, find_argument
 from archc.aliases.rewriting import Known, Rewritten, called, next_entry, rewrite, rewrite_call
-from archc.aliases.table import Absent, Alias, Note, find_layer, fold, table
+from archc.aliases.table import Absent, Alias, Note, beginning, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS, as_written
 from archc.text import tree as t
 
@@ -82,7 +82,7 @@ def told(word: str, known: Known) -> str | None:
     if isinstance(layer, Note):
         return layer.say
     having: dict[str, list[str]] = {}
-    for kind in known.kinds:
+    for kind in known.kinds if fold(word) in table().arguments or word in table().names else ():
         says = find_argument(kind, word, known.params(kind))
         if says.argument:
             having.setdefault(says.argument, []).append(kind)
@@ -198,7 +198,7 @@ def near_kind(word: str, known: Known, elsewhere: bool = True) -> str | None:
     own = {fold(kind): kind for kind in known.kinds}
     best, score = "", 0.0
     matcher = SequenceMatcher(None, "", folded)
-    for one in (*own, *(table().layers if elsewhere else ())):
+    for one in (*own, *(beginning(folded[:1]) if elsewhere else ())):
         least = NEAR if one in own else NEAR_ELSEWHERE
         if not _comparable(folded, one) or (one not in own and len(one) <= SHORT):
             continue

@@ -132,6 +132,12 @@ def find_layer(word: str, kinds: Iterable[str]) -> Layer | None:
 
 
 @cache
+def beginning(letter: str) -> tuple[str, ...]:
+    """The layers' folded names of other frameworks that begin with a letter."""
+    return tuple(word for word in table().layers if word.startswith(letter))
+
+
+@cache
 def table() -> Table:
     """The table, read once."""
     path = Path(__file__).with_name("table.yaml")

@@ -26,7 +26,7 @@ def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
     if not broadcast:
         for x in xs[1:]:
             if x != xs[0]:
-                raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal, or say `broadcast: true`")
+                raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal" + ", or say `broadcast: true`" * _stretch(xs))
     out = _broadcast(xs, "add")
     work = Work(add=_total(_steps(xs, "add")))
     if not inplace:
@@ -128,6 +128,12 @@ def _holds(first: Shape, out: Shape) -> None:
 def _several(xs: tuple[Shape, ...], what: str) -> None:
     if len(xs) < 2:
         raise Fault(None, f"{what} needs two values or more, as branches or in `from`", code="A502")
+
+
+def _stretch(xs: tuple[Shape, ...]) -> bool:
+    """Whether shapes differ in axes of size 1 alone."""
+    alike = len({len(x) for x in xs}) == 1
+    return alike and all(len({int(size) for size in axis} - {1}) < 2 for axis in zip(*xs, strict=True))
 
 
 def _broadcast(xs: tuple[Shape, ...], what: str) -> Shape:

@@ -10,7 +10,7 @@ from typing import Any
 
 from archc.graph import Graph
 from archc.growing import growing
-from archc.language.loading import Loader, read_file, shipped
+from archc.language.loading import Loader, read_file, shipped, shipped_name
 from archc.language.spec import Spec
 from archc.shape import read_sizes
 from archc.text import tree as t
@@ -21,12 +21,13 @@ from archc.text.suggest import did_you_mean
 
 @dataclass(slots=True)
 class Model:
-    """A spec and its graph; `graph` is None where `diagnostics` holds an error."""
+    """A spec and its graph; `graph` is None where `diagnostics` holds an error. `files` are all that were read for it."""
 
     spec: Spec | None
     graph: Graph | None
     diagnostics: Diagnostics
     changes: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
 
 
 Given = str | Sequence[object]  # the shape of an input: a text as of `--input`, or sizes from a program
@@ -35,11 +36,17 @@ Given = str | Sequence[object]  # the shape of an input: a text as of `--input`,
 def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None) -> Model:
     """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
     diagnostics = Diagnostics()
-    return _elaborated(load_spec(named, diagnostics), diagnostics, changes or {}, inputs or {})
+    files: list[Path] = []
+    model = _elaborated(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {})
+    model.files = files
+    return model
 
 
-def load_spec(named: str, diagnostics: Diagnostics) -> Spec | None:
-    """A spec as it is written, with what it extends; None where it cannot be read, with the reason in `diagnostics`."""
+def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = None) -> Spec | None:
+    """A spec as it is written, with what it extends; None where it cannot be read, with the reason in `diagnostics`.
+
+    `files` takes those that were read for it.
+    """
     path = locate(named)
     if path is None:
         stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
@@ -48,9 +55,12 @@ def load_spec(named: str, diagnostics: Diagnostics) -> Spec | None:
         hint = ships or did_you_mean(stem, names) or "`archc list` shows the specs that ship"
         diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
         return None
-    name = str(path) if Path(named).exists() else _relative(path)
-    source = read_file(path, name, None, diagnostics)
-    return None if source is None else Loader(path.parent, diagnostics).load(source, path)
+    source = read_file(path, shipped_name(path) or str(path), None, diagnostics)
+    loader = Loader(path.parent, diagnostics)
+    spec = None if source is None else loader.load(source, path)
+    if files is not None:
+        files += [path, *loader.files]
+    return spec
 
 
 def compile_text(
@@ -80,10 +90,6 @@ def locate(named: str) -> Path | None:
     except (OSError, ValueError):
         return None
     return next((path for path in shipped() if path.stem == named), None)
-
-
-def _relative(path: Path) -> str:
-    return str(Path("specs", path.name))
 
 
 def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:

@@ -13,17 +13,18 @@ are tried, and nothing is written.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
+from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import wrap
 
 from archc.analysis.memory import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
-from archc.cli.files import write_whole
+from archc.cli.files import is_output, refused_places, shown, write_whole
 from archc.graph import Graph
 from archc.lowering import lower
 from archc.passes.pipeline import OPTIMIZATIONS
+from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError
 from archc.text.suggest import did_you_mean
 
@@ -49,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
     weights.add_argument("--not-finite", action="store_true", help="load also values that are NaN or infinite, and say so")
+    weights.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights that no file gives (default: 0)")
     fast = parser.add_argument_group("speed")
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
@@ -66,12 +68,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    told = next((one for one in (*map(_wrong_file, args.output), _wrong_options(args), _wrong_for_export(args)) if one), None)
+    wrong = (*map(_wrong_name, args.output), refused_places(args.output, args), _wrong_options(args), _wrong_for_export(args))
+    told = next((one for one in wrong if one), None)
     if told:
         return _refused(told)
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
+    if told := refused_places(args.output, args):  # also for what the spec extends and uses
+        return _refused(told)
     try:
         _verify_plugins(graph)
         lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
@@ -83,12 +88,13 @@ def run(args: argparse.Namespace) -> int:
     if args.explain_passes:
         print("\n".join(lowered.result.said) or "no pass did anything", file=sys.stderr)
     module = _wants_module(args)
-    if module and (told := _with_torch(args, graph)):
-        return _refused(told)
+    with redirect_stdout(sys.stderr) if any(map(is_output, args.output)) else nullcontext():  # what a file holds stands there alone
+        if module and (told := _with_torch(args, graph)):
+            return _refused(told)
     if not args.output and not module:
         print(lowered.source.text, end="")
         return 0
-    return max((write_whole(name, lowered.source.text) for name in args.output if _kind(name) == "source"), default=0)
+    return max((write_whole(name, lowered.source.text, args) for name in args.output if _kind(name) == "source"), default=0)
 
 
 def _verify_plugins(graph: Graph) -> None:
@@ -107,7 +113,8 @@ def _verify_plugins(graph: Graph) -> None:
 
 
 def _kind(name: str) -> str:
-    return SUFFIXES[Path(name).suffix]
+    """What goes to a file; to a device or an open file whose name tells nothing, the source."""
+    return SUFFIXES.get(Path(name).suffix, "source")
 
 
 def _wants_module(args: argparse.Namespace) -> bool:
@@ -116,18 +123,14 @@ def _wants_module(args: argparse.Namespace) -> bool:
     return bool(placed) or any(_kind(name) != "source" for name in args.output)
 
 
-def _wrong_file(name: str) -> str | None:
-    """What is wrong with a file that is to be written, before any work."""
+def _wrong_name(name: str) -> str | None:
+    """What is wrong with the name of a file that is to be written: it tells the format."""
     path = Path(name)
-    if path.suffix not in SUFFIXES:
-        hint = did_you_mean(path.suffix, SUFFIXES) if path.suffix else None
-        what = f"no format is called {path.suffix}" if path.suffix else "the name tells no format"
-        return f"-o {name}: {what};\n{hint or 'end it in one of ' + ', '.join(SUFFIXES)}"
-    if not path.parent.is_dir():
-        return f"-o {name}: there is no folder {path.parent}"
-    if not os.access(path.parent, os.W_OK):
-        return f"-o {name}: nothing may be written in the folder {path.parent}"
-    return f"-o {name}: that is a folder" if path.is_dir() else None
+    if path.suffix in SUFFIXES or streamed(path):
+        return None
+    hint = did_you_mean(path.suffix, SUFFIXES) if path.suffix else None
+    what = f"no format is called {shown(path.suffix)}" if path.suffix else "the name tells no format"
+    return f"-o {shown(name)}: {what};\n{hint or 'end it in one of ' + ', '.join(SUFFIXES)}"
 
 
 def _wrong_options(args: argparse.Namespace) -> str | None:
@@ -159,6 +162,12 @@ def _wrong_for_export(args: argparse.Namespace) -> str | None:
     if args.device == "meta" and any(_kind(name) != "source" for name in args.output):
         return "--device meta: a network has no values there that could be written"
     return None
+
+
+def _seed(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 <= int(text[:20]) < 2**63:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0 up")
+    return int(text)
 
 
 def _is_batch(digits: str) -> bool:

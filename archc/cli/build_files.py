@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.analysis.cost import analyze
+from archc.cli.files import announce
 from archc.graph import Graph
 from archc.lowering import lower
 from archc.runtime.building import Wishes, after_passes, finished
@@ -34,7 +35,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
             _export(args, graph, _without_heads(module, graph, args.optimize) if whole else module, exported)
         for name in saved:
             told = {"archc": graph.name} if Path(name).suffix == ".safetensors" else None
-            print(f"wrote {name}  {bytes_text(save_weights(module, name, told))}")
+            announce(name, f"  {bytes_text(save_weights(module, name, told))}")
         if not names and (args.device or args.dtype or args.memory_format):
             print(_built_text(module, graph.name))
     except (WeightsError, PlaceError, ExportError) as error:
@@ -57,6 +58,7 @@ def _wishes(args: argparse.Namespace, deployed: bool) -> Wishes:
         deployed=deployed,
         optimize=args.optimize,
         finite=not args.not_finite,
+        seed=args.seed,
     )
 
 

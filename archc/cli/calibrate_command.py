@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.cli.common import colored, width
-from archc.cli.files import write_whole
+from archc.cli.files import refused_place, shown, write_whole
 from archc.devices.device import DTYPES, DeviceError
 from archc.devices.quantity import rate_text, time_text
 from archc.devices.writing import to_yaml
 from archc.table import Column, Table, to_terminal
+from archc.text.atomic import streamed
 
 if TYPE_CHECKING:
     from archc.runtime.calibrate import Result
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    told = _wrong_file(args.output)
+    told = _wrong_file(args)
     if told:
         print(f"archc: {told}", file=sys.stderr)
         return 2
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     text = to_yaml(result.device)
     print(report(result), file=sys.stdout if args.output else sys.stderr)
     if args.output:
-        return write_whole(args.output, text)
+        return write_whole(args.output, text, args)
     print(text, end="")
     return 0
 
@@ -113,16 +114,13 @@ def _step(training: bool) -> str:
     return "training" if training else "inference"
 
 
-def _wrong_file(name: str | None) -> str | None:
+def _wrong_file(args: argparse.Namespace) -> str | None:
     """What is wrong with the file that is to be written, before any work."""
-    if name is None:
+    if args.output is None:
         return None
-    path = Path(name)
-    if path.suffix not in (".yaml", ".yml"):
-        return f"-o {name}: a device file's name ends in .yaml"
-    if not path.parent.is_dir():
-        return f"-o {name}: there is no folder {path.parent}"
-    return f"-o {name}: that is a folder" if path.is_dir() else None
+    if Path(args.output).suffix not in (".yaml", ".yml") and not streamed(Path(args.output)):
+        return f"-o {shown(args.output)}: a device file's name ends in .yaml"
+    return refused_place(args.output, args)
 
 
 def _threads(text: str) -> int:

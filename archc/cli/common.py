@@ -29,7 +29,9 @@ def compiled(args: argparse.Namespace, named: str) -> Model:
     changes = dict(_pair(text, "--set") for text in args.set)
     inputs = dict(text.partition("=")[::2] if "=" in text else ("", text) for text in args.input)
     load_plugins(args.plugin)
-    return compile_spec(named, changes, inputs)
+    model = compile_spec(named, changes, inputs)
+    args.read = [*getattr(args, "read", []), *map(str, model.files)]  # what no output may be written over
+    return model
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

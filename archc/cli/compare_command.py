@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         table = comparison(entries)
         table.notes += sources(entries)
         print(to_terminal(table, width(), colored(sys.stdout)))
-    return _plot(entries, args.plot) if args.plot else 0
+    return _plot(entries, args.plot, args) if args.plot else 0
 
 
 def _entries(args: argparse.Namespace) -> list[Entry] | None:
@@ -61,7 +61,7 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
     return entries
 
 
-def _plot(entries: list[Entry], name: str) -> int:
+def _plot(entries: list[Entry], name: str, args: argparse.Namespace) -> int:
     from archc.draw.charts import ChartError, bubbles
 
     points = plotted(entries)
@@ -77,4 +77,4 @@ def _plot(entries: list[Entry], name: str) -> int:
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
         print(f"left out, since no accuracy is quoted: {left_out}", file=sys.stderr)
-    return write_whole(name, picture)
+    return write_whole(name, picture, args)

@@ -223,4 +223,4 @@ def _preview(args: argparse.Namespace) -> int:
 
         rows = previewed(dataset, recipe, rows, args.columns - 1, args.seed, size)
         print(f"original, then {args.columns - 1} draws of {', '.join(changes)}")
-    return write_whole(args.output, grid(rows, ("original", "augmented") if changes else ()))
+    return write_whole(args.output, grid(rows, ("original", "augmented") if changes else ()), args)

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         print("archc: --pictures goes with --zoo", file=sys.stderr)
         return 2
     if args.zoo:
-        return _pictures(Path(args.pictures)) if args.pictures else _zoo()
+        return _pictures(Path(args.pictures), args) if args.pictures else _zoo()
     if args.definitions:
         print(definitions_markdown())
         return 0
@@ -94,7 +94,7 @@ def _zoo() -> int:
     return 0
 
 
-def _pictures(folder: Path) -> int:
+def _pictures(folder: Path, args: argparse.Namespace) -> int:
     from archc.cli.files import write_whole
     from archc.draw.charts import Bar, ChartError, bubbles, timeline
     from archc.zoo import challenge, history, plotted
@@ -105,4 +105,4 @@ def _pictures(folder: Path) -> int:
     except ChartError as error:
         print(f"archc: {error}", file=sys.stderr)
         return 2
-    return max(write_whole(str(folder / name), picture) for name, picture in pictures.items())
+    return max(write_whole(str(folder / name), picture, args) for name, picture in pictures.items())

@@ -61,7 +61,7 @@ def _eval(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_lines(trained.graph.name, data.name, split, report, table)))
     with nullcontext() if args.format == "text" else redirect_stdout(sys.stderr):  # what is read by programs stays alone
-        return _draw(args.confusion, report, trained.classes) if args.confusion else 0
+        return _draw(args, report, trained.classes) if args.confusion else 0
 
 
 def _lines(network: str, data: str, split: str, report: Report, table: Table) -> list[str]:
@@ -112,13 +112,14 @@ def _to_dict(data: str, split: str, report: Report, classes: tuple[str, ...]) ->
     return {"data": data, "split": split, "images": report.images} | report.figures() | {"classes": _figures(report, classes)}
 
 
-def _draw(name: str, report: Report, classes: tuple[str, ...]) -> int:
+def _draw(args: argparse.Namespace, report: Report, classes: tuple[str, ...]) -> int:
     from archc.draw.charts import ChartError
     from archc.draw.curves import confusion
 
     if report.pairs is None:
         return refused("--confusion: there are too many classes for a picture of all pairs")
     try:
-        return write_whole(name, confusion(report.pairs.tolist(), classes, Path(name).suffix[1:].lower()))
+        picture = confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower())
+        return write_whole(args.confusion, picture, args)
     except ChartError as error:
         return refused(str(error))

@@ -1,38 +1,155 @@
-"""Files are written whole or not at all."""
+"""Files that commands write: checked before any work, written whole or not at all, and never over what a command reads."""
 
 from __future__ import annotations
 
-import contextlib
+import argparse
 import os
+import stat
 import sys
-import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from archc.text.atomic import open_file, streamed, write
+from archc.text.diagnostics import printable
 
-def write_whole(name: str, content: str | bytes) -> int:
-    """Writes a text or picture beside its place and moves it there; an exit status."""
-    path = Path(name)
-    try:
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+LONGEST = 255  # bytes of a name
+_WRITTEN = ("output", "confusion", "plot", "pictures", "file")  # options that name what is written
+_REPLACED = ("weights",)  # weights are read before they are written: a file of them may be brought up to date
+
+
+def write_whole(name: str, content: str | bytes, args: argparse.Namespace) -> int:
+    """Writes a text or picture, unless the command reads that file; an exit status."""
+    told = _read_by(name, args)
+    if told is None:
         try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content.encode() if isinstance(content, str) else content)
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(beside).chmod(0o666 & ~mask)
-            Path(beside).replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                Path(beside).unlink()
-            raise
-    except OSError as error:
-        print(f"archc: cannot write {path}{_why(error, path)}", file=sys.stderr)
+            write(Path(name), content)
+        except (OSError, ValueError) as error:
+            told = f"cannot write {shown(name)}{_why(error, Path(name))}"
+    if told is not None:
+        print(f"archc: {told}", file=sys.stderr)
         return 2
-    print(f"wrote {path}")
+    announce(name)
     return 0
 
 
-def _why(error: OSError, path: Path) -> str:
+def announce(name: str, more: str = "") -> None:
+    """Says that a file was written, unless that would stand in it."""
+    if not is_output(name):
+        print(f"wrote {printable(name)}{more}")
+
+
+def refused_place(name: str, args: argparse.Namespace, suffixes: Sequence[str] = ()) -> str | None:
+    """Why nothing is written to a place, as far as that can be told before any work; None where it can be.
+
+    suffixes: what the name ends in, one of them; devices, pipes and open files are called as they are
+    """
+    path = Path(name)
+    try:
+        if streamed(path):
+            return None
+        if suffixes and path.suffix.lower() not in suffixes:
+            return f"-o {shown(name)}: the name tells no format; end it in {' or '.join(suffixes)}"
+        return _refused_file(name, path) or _read_by(name, args)
+    except (OSError, ValueError) as error:
+        return f"-o {shown(name)}{_why(error, path)}"
+
+
+def _refused_file(name: str, path: Path) -> str | None:
+    if path.is_dir():
+        return f"-o {shown(name)}: that is a folder"
+    place = Path(os.path.realpath(path))
+    longest = max(len(os.fsencode(part)) for part in (path.name, place.name))
+    if longest > LONGEST:
+        return f"-o {shown(name)}: a file's name has at most {LONGEST} bytes, and this one {longest}"
+    if not place.parent.is_dir():
+        return f"-o {shown(name)}: there is no folder {shown(str(place.parent if path.is_symlink() else path.parent))}"
+    if not os.access(place if place.exists() else place.parent, os.W_OK):
+        told = "it is read-only" if place.exists() else f"nothing may be written in the folder {shown(str(path.parent))}"
+        return f"-o {shown(name)}: {told}"
+    return None
+
+
+def _read_by(name: str, args: argparse.Namespace) -> str | None:
+    """Whether a command reads the file that it would write, under this name or another."""
+    target = _regular(name)
+    if target is None:
+        return None
+    for one in inputs_of(args):
+        found = _regular(one)
+        if found is not None and os.path.samestat(found, target):
+            called = "" if one == name else f", as {shown(one)}"
+            return f"-o {shown(name)}: this command reads that file{called},\nand would write over it; name another file"
+    return None
+
+
+def _regular(name: str) -> os.stat_result | None:
+    """What is known of a regular file; None where a name is none."""
+    try:
+        found = Path(name).stat()
+    except (OSError, ValueError):
+        return None
+    return found if stat.S_ISREG(found.st_mode) else None
+
+
+def inputs_of(args: argparse.Namespace) -> list[str]:
+    """The files that a command may read: those that its words name, and those that its specs extend and use."""
+    found: list[str] = []
+    for option, value in vars(args).items():
+        if option not in (*_WRITTEN, *_REPLACED):
+            found += [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+    return found
+
+
+def refused_places(names: Sequence[str], args: argparse.Namespace) -> str | None:
+    """As `refused_place`, of several; no two of them may be one file."""
+    places: dict[object, str] = {}
+    for name in names:
+        told = refused_place(name, args)
+        if told is not None:
+            return told
+        place = _place(Path(name))
+        if place in places:
+            also = "" if places[place] == name else f" and -o {shown(places[place])}"
+            return f"-o {shown(name)}{also}: two outputs go to one file; name another"
+        if not streamed(Path(name)):
+            places[place] = name
+    return None
+
+
+def _place(path: Path) -> object:
+    """What tells one file from another, whether it is there or not yet."""
+    try:
+        found = path.stat()
+        return found.st_dev, found.st_ino
+    except OSError:
+        real = Path(os.path.realpath(path))
+        return str(real.parent), real.name
+
+
+def shown(name: str) -> str:
+    """A path for a message: without what a terminal would obey, and cut in the middle where it is long."""
+    text = printable(name)
+    return text if len(text) <= 120 else f"{text[:80]}…{text[-30:]}"
+
+
+def own_name(parts: Iterable[str], ending: str) -> str:
+    """A name of a file in this folder out of other names, of no more bytes than a name may have."""
+    stem = os.fsencode("-".join(parts))[: LONGEST - len(os.fsencode(ending))]
+    return os.fsdecode(stem).encode("utf-8", "ignore").decode("utf-8", "ignore") + ending
+
+
+def is_output(name: str) -> bool:
+    """Whether a place is this process's standard output, under whatever name."""
+    if open_file(Path(name)) == 1:
+        return True
+    try:
+        found = Path(name).stat()
+        return not stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.fstat(1))
+    except (OSError, ValueError):
+        return False
+
+
+def _why(error: Exception, path: Path) -> str:
     if isinstance(error, FileNotFoundError | NotADirectoryError):
-        return f"\n  there is no folder {path.parent}; make it, or write elsewhere"
-    return f": {error.strerror}"
+        return f"\n  there is no folder {shown(str(path.parent))}; make it, or write elsewhere"
+    return f": {getattr(error, 'strerror', None) or error}"

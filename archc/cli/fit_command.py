@@ -18,13 +18,13 @@ import json
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.analysis.fit import MOST, Alternative, Fitting
 from archc.analysis.timeline import Options
 from archc.analysis.timeline.bounds import Bound, unstated
 from archc.cli.common import colored, compiled, headed, spec_options, usable, width
+from archc.cli.files import refused_place, write_whole
 from archc.cli.memory_command import DEFAULT_WIDTH, bound_lines, budget_of, options_of, positive, training_options
 from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
@@ -77,8 +77,8 @@ def _usable(args: argparse.Namespace, budget: int | None) -> None:
         raise ValueError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
         raise ValueError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
-    if args.output and not Path(args.output).parent.is_dir():
-        raise ValueError(f"there is no folder {Path(args.output).parent} to write into")
+    if args.output and (told := refused_place(args.output, args)) is not None:
+        raise ValueError(told)
 
 
 def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:
@@ -93,13 +93,11 @@ def _planned(fitting: Fitting, options: Options, budget: int | None, args: argpa
 
 
 def _write(args: argparse.Namespace, planned: Planned | None) -> int:
-    from archc.cli.files import write_whole
-
     if planned is None or not planned.fits:
         print(f"archc: no plan makes it fit: {args.output} is not written", file=sys.stderr)
         return 1
     with redirect_stdout(sys.stderr if args.format == "json" else sys.stdout):
-        return write_whole(args.output, planned.plan.text())
+        return write_whole(args.output, planned.plan.text(), args)
 
 
 def _lines(

@@ -74,7 +74,7 @@ def _look(args: argparse.Namespace) -> int:
         return refused(str(error))
     for line in found.notes:
         print(line)
-    return write_whole(output, found.png)
+    return write_whole(output, found.png, args)
 
 
 def _what(args: argparse.Namespace) -> str:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import takewhile
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
+from archc.cli.streams import prepare, silence, unwritten
 from archc.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 COMMANDS = {
     "analyze": "every layer's shape, parameters, MACs and memory, and the totals",
@@ -50,6 +53,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(EXIT_USAGE, f"{_folded(f'archc: {message}{self._hint(message)}')}\n  see `{self.prog} --help`\n")
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Without the base's silence where that fails."""
+        if message:
+            (file or sys.stderr).write(message)
 
     def _hint(self, message: str) -> str:
         _, found, given = message.rpartition("unrecognized arguments: ")
@@ -94,7 +102,12 @@ def _folded(message: str) -> str:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        prepare()
+    return _guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+
+
+def _command(words: list[str]) -> int:
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0 if words else EXIT_USAGE
@@ -114,20 +127,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     module.add_arguments(parser)
     parser.words = words[1:]
-    return _guarded(lambda: int(module.run(parser.parse_args(words[1:]))))
+    return int(module.run(parser.parse_args(words[1:])))
 
 
 def _guarded(run: Callable[[], int]) -> int:
-    """The command's exit status, also where the reader of its output goes away or the user has had enough."""
+    """The command's exit status, also where its output cannot be written, its reader goes away or the user has had enough."""
     try:
-        status = run()
-        sys.stdout.flush()
-        return status
+        try:
+            return run()
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        silence()
         return 0
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        silence()
+        print(f"archc: {unwritten(error)}", file=sys.stderr)
+        return EXIT_USAGE
 
 
 def _usage() -> str:

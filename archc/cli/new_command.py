@@ -11,6 +11,9 @@ import re
 import sys
 from pathlib import Path
 
+from archc.cli.files import shown
+from archc.text.atomic import write
+
 STARTER = """\
 # A network in the archc language. Run it: archc analyze {file}
 # yaml-language-server: $schema=archc.schema.json      (written by: archc schema -o archc.schema.json)
@@ -57,13 +60,12 @@ def run(args: argparse.Namespace) -> int:
     path = Path(args.file if args.file.endswith((".yaml", ".yml")) else args.file + ".yaml")
     name = re.sub(r"\W+", "_", path.stem).strip("_") or "network"
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(STARTER.format(name=name, file=path))
-    except FileExistsError:
-        print(f"archc: {path} exists and was left as it is; name another file", file=sys.stderr)
+        write(path, STARTER.format(name=name, file=path), new=True)
+    except (FileExistsError, IsADirectoryError):
+        print(f"archc: {shown(str(path))} exists and was left as it is; name another file", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"archc: cannot write {path}: {error.strerror}", file=sys.stderr)
+        print(f"archc: cannot write {shown(str(path))}: {error.strerror}", file=sys.stderr)
         return 2
     print(f"wrote {path}; next: archc analyze {path}")
     return 0

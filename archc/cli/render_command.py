@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.cli.common import compiled, spec_options, usable
-from archc.cli.files import write_whole
+from archc.cli.files import own_name, refused_place, shown, write_whole
 
 if TYPE_CHECKING:
     from archc.draw.graph_options import GraphOptions
@@ -167,7 +167,7 @@ def _write(args: argparse.Namespace, name: str, style: str, form: str, graphs: l
         content = _content(STYLES[style].picture(args, graphs, theme), theme, form, graphs)
     except (DrawError, RasterError, ValueError) as error:
         return _refused(str(error))
-    return write_whole(name, content)
+    return write_whole(name, content, args)
 
 
 def _content(picture: Picture, theme: Theme, form: str, graphs: list[Graph]) -> str | bytes:
@@ -217,8 +217,8 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
         return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
     if args.by and args.of in ("bars", "timeline"):
         return f"--by is about the treemap; leave --by or --of {args.of} out"
-    if args.output and not Path(args.output).parent.is_dir():
-        return f"there is no folder {Path(args.output).parent} to write into"
+    if args.output and (told := refused_place(args.output, args)) is not None:
+        return told
     known = dict.fromkeys(option for one in STYLES.values() for option in one.takes)
     for option in known:
         given = getattr(args, option)
@@ -229,7 +229,7 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
 
 
 def _taken(args: argparse.Namespace, name: str) -> str:
-    return f"{name} is there already; say -o {name} to write over it" if not args.output and Path(name).exists() else ""
+    return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if not args.output and Path(name).exists() else ""
 
 
 def _refused(why: str) -> int:
@@ -240,7 +240,7 @@ def _refused(why: str) -> int:
 def _own_name(named: str, form: str) -> str:
     """The name of the picture of a spec: resnet50.svg, in the current folder."""
     stem = re.sub(r"[^\w.-]", "_", Path(named).stem).lstrip(".-") or "network"
-    return f"{stem}.{form}"
+    return own_name([stem], f".{form}")
 
 
 def _depth(text: str) -> int:

@@ -19,8 +19,9 @@ from archc.analysis.memory import dtype_name
 from archc.analysis.timeline import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.device_options import device_file, files_option, found
-from archc.cli.files import write_whole
+from archc.cli.files import own_name, refused_place, shown, write_whole
 from archc.reporting import DEVICE, MOST_BATCH, NUMBERS, Choice, report
+from archc.text.atomic import streamed
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = (".html", ".htm")
@@ -49,27 +50,25 @@ def run(args: argparse.Namespace) -> int:
     if len(graphs) < len(args.specs):
         return 2
     page = report(graphs, device, Choice(args.batch, args.dtype, args.optimizer, args.inference))
-    return write_whole(args.output or _own_name(args.specs), page)
+    return write_whole(args.output or _own_name(args.specs), page, args)
 
 
 def _wrong(args: argparse.Namespace) -> str | None:
     """What is wrong with the options, if anything is."""
     if len(args.specs) > 2:
         return f"a page shows one network, or two side by side, not {len(args.specs)};\n`archc compare` has a table of many"
-    if args.output and Path(args.output).suffix.lower() not in SUFFIXES:
-        return f"the page is HTML: write -o {Path(args.output).stem or 'report'}.html"
-    if args.output and not Path(args.output).parent.is_dir():
-        return f"there is no folder {Path(args.output).parent} to write into"
-    name = args.output or _own_name(args.specs)
-    if not args.output and Path(name).exists():
-        return f"{name} is there already; say -o {name} to write over it"
-    return None
+    if args.output and Path(args.output).suffix.lower() not in SUFFIXES and not streamed(Path(args.output)):
+        return f"the page is HTML: write -o {shown(Path(args.output).stem) or 'report'}.html"
+    if args.output:
+        return refused_place(args.output, args)
+    name = _own_name(args.specs)
+    return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if Path(name).exists() else None
 
 
 def _own_name(specs: list[str]) -> str:
     """The file of no -o: the specs' names, in this folder."""
     stems = [re.sub(r"[^\w.-]", "_", re.sub(r"\.ya?ml$", "", Path(named).name)).lstrip(".-") or "report" for named in specs]
-    return "-".join(stems) + ".html"
+    return own_name(stems, ".html")
 
 
 def _batch(text: str) -> int:

@@ -31,6 +31,7 @@ def run(args: argparse.Namespace) -> int:
     blocks: list[Block] = []
     for named in args.specs:
         model = compile_spec(named)
+        args.read = [*getattr(args, "read", []), *map(str, model.files)]
         if model.spec is None:
             show(model.diagnostics)
             return 2
@@ -39,4 +40,4 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         print(text)
         return 0
-    return write_whole(args.output, text + "\n")
+    return write_whole(args.output, text + "\n", args)

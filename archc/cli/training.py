@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -10,10 +11,12 @@ from collections.abc import Callable
 from textwrap import wrap
 from typing import Any
 
+from archc.cli.streams import silence, unwritten
 from archc.text.diagnostics import printable
 
 WIDTH = 80
 LATER = 3.0  # seconds
+_LOST: list[OSError] = []  # why lines of this process's training were not read by anyone
 _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
 
 
@@ -21,13 +24,16 @@ def guarded(work: Callable[[], int]) -> int:
     """The exit status of work that needs torch; what the user got wrong is said, and is 2. One of several processes ends here."""
     try:
         status = _guarded(work)
+        if _LOST and not isinstance(_LOST[0], BrokenPipeError):
+            status = refused(f"the run is whole, but what was said of it is not: {unwritten(_LOST[0])}")
     except KeyboardInterrupt:
         if not several():
             raise
         status = 130
     if several():
         # threads of gloo may still hold tensors, and abort the process while the interpreter goes (pytorch/pytorch#179291)
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):
+            sys.stdout.flush()
         sys.stderr.flush()
         os._exit(status)
     return status
@@ -77,8 +83,12 @@ def refused(told: str) -> int:
 
 
 def say(line: str) -> None:
-    """A line at once, also through a pipe."""
-    print(line, flush=True)
+    """A line at once, also through a pipe. A training goes on where nobody can read of it."""
+    try:
+        print(line, flush=True)
+    except OSError as error:
+        silence()
+        _LOST.append(error)
 
 
 def plugin_option(parser: argparse.ArgumentParser) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from archc.language.blocks import Block, read_blocks
@@ -25,6 +26,14 @@ def shipped_folder() -> Path:
 def shipped() -> list[Path]:
     """All specs that ship."""
     return sorted(shipped_folder().rglob("*.yaml"))
+
+
+def shipped_name(path: Path) -> str | None:
+    """How a file that ships is called wherever it is installed: specs/alexnet.yaml. None for any other file."""
+    try:
+        return f"specs/{path.resolve().relative_to(shipped_folder().resolve()).as_posix()}"
+    except (ValueError, OSError, RuntimeError):
+        return None
 
 
 def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostics) -> Source | None:
@@ -57,13 +66,17 @@ def _anything(source: Source) -> Spec:
 
 
 class Loader:
-    """Loads one spec; `root` is the folder that no path in it may leave (None: it may name no files)."""
+    """Loads one spec; `root` is the folder that no path in it may leave (None: it may name no files).
+
+    `files` are those that it extends and uses, once it is loaded.
+    """
 
     def __init__(self, root: Path | None, diagnostics: Diagnostics) -> None:
         budget.fill()
         fill()
         self.root = root
         self.diagnostics = diagnostics
+        self.files: list[Path] = []
 
     def load(self, source: Source, path: Path | None, line: tuple[Path, ...] = ()) -> Spec | None:
         """The spec of a source that was read from `path`; `line` are the specs that extend it."""
@@ -98,8 +111,13 @@ class Loader:
         if len(line) > LONGEST_LINE_OF_DESCENT:
             self.diagnostics.error("A703", tree.span, f"more than {LONGEST_LINE_OF_DESCENT} specs extend each other")
             return None
-        source = read_file(target, self._shown(target), tree.span, self.diagnostics)
+        source = self._read(target, tree, shipped_name(target) or os.path.normpath(target))
         return self.load(source, target, line) if source is not None else None
+
+    def _read(self, path: Path, tree: t.Scalar, name: str) -> Source | None:
+        """A file that a spec names. Its name is the same in whatever folder the command runs."""
+        self.files.append(path)
+        return read_file(path, name, tree.span, self.diagnostics)
 
     def _shipped(self, tree: t.Scalar) -> Path | None:
         paths = {path.stem: path for path in shipped()}
@@ -122,12 +140,6 @@ class Loader:
             return None
         return target
 
-    def _shown(self, path: Path) -> str:
-        try:
-            return str(path.relative_to(Path.cwd()))
-        except ValueError:
-            return str(path)
-
     def _used(self, tree: t.Tree, path: Path | None) -> dict[str, Block] | None:
         """The blocks of all files that a spec uses; None where one of them could not be read."""
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
@@ -138,8 +150,11 @@ class Loader:
                 self.diagnostics.error("A202", item.span, "use names files of blocks", "use: [my_blocks.yaml]")
                 whole = False
                 continue
-            target = self._packaged(item) if ":" in item.value else self._path(item, path)
-            source = read_file(target, self._shown(target), item.span, self.diagnostics) if target is not None else None
+            packaged = ":" in item.value
+            target = self._packaged(item) if packaged else self._path(item, path)
+            source = None
+            if target is not None:
+                source = self._read(target, item, item.value if packaged else shipped_name(target) or os.path.normpath(target))
             tree_of = t.parse(source, self.diagnostics) if source is not None else None
             whole = whole and isinstance(tree_of, t.Mapping) and not tree_of.broken
             if tree_of is not None:

@@ -32,6 +32,7 @@ class Wishes:
     autocast: a dtype, in which each forward computes what is safe in it
     compiled: whether torch.compile takes the module
     checkpoint: what backward runs again: a plan, a file with one, blocks or norms
+    seed: of weights that no file gives; None leaves PyTorch's random numbers as they are
     """
 
     device: str | None = None
@@ -47,6 +48,7 @@ class Wishes:
     checkpoint: Checkpoint = None
     fresh: Collection[str] = ()
     finite: bool = True
+    seed: int | None = None
 
 
 def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
@@ -63,6 +65,8 @@ def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
     wanted = graph.deployed() if wishes.deployed else graph
     lowered = lower(wanted, wishes.optimize, wishes.checkpoint)
     plain = lowered if lowered.graph is graph else lower(graph)
+    if wishes.seed is not None:
+        torch.manual_seed(wishes.seed)
     start = "meta" if wishes.device == "meta" else "cpu"
     module, loaded = _with_weights(plain, wanted, wishes, start, autocast)
     if lowered.graph is not graph:

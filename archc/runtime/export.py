@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from torch.utils import _pytree as pytree
 from archc.runtime.export_check import LIMIT, Difference, ExportError, compare, cut, explained, quiet, runner_of
 from archc.runtime.export_write import moved, write_onnx, write_program
 from archc.table import bytes_text
+from archc.text.atomic import workplace
 from archc.text.diagnostics import printable
 
 _SUFFIXES = (".onnx", ".pt2")
@@ -144,16 +144,17 @@ def _exported(task: _Task, check: bool) -> Exported:
     with explained("the module does not run"), torch.no_grad():
         ours = [task.named(task.module(*task.random(batch))) for batch in batches]
     program = _program(task)
-    with explained("cannot write"), tempfile.TemporaryDirectory(dir=task.path.parent, prefix=".export-") as folder:
-        file = Path(folder, task.path.name)
+    with explained("cannot write"), workplace(task.path) as folder:
+        file = folder / task.path.name
         opset, nodes = None, None
         if file.suffix == ".onnx":
             opset, nodes = write_onnx(program, tuple(one.name for one in task.inputs), tuple(ours[0]), file, task.opset)
         else:
             write_program(program, file)
         difference, note = _checked(task, file, batches, ours) if check else (None, "not checked: check=False")
+        size = sum(one.stat().st_size for one in folder.iterdir())
         files = moved(file, task.path)
-    return Exported(task.path, files, sum(one.stat().st_size for one in files), task.batch, opset, nodes, difference, note)
+    return Exported(task.path, files, size, task.batch, opset, nodes, difference, note)
 
 
 def _program(task: _Task) -> torch.export.ExportedProgram:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, cast
@@ -11,6 +12,7 @@ import torch
 
 from archc.runtime.export_check import ExportError, explained
 from archc.runtime.weights_write import Sink
+from archc.text import atomic
 
 _ONE_FILE = 1536 << 20  # bytes of weights; the format ends at 2 GiB
 
@@ -73,16 +75,20 @@ def moved(file: Path, target: Path) -> tuple[Path, ...]:
     """Puts the file in its place, its weights before it. Where that fails, older weights come back."""
     data, beside, older = file.with_name(file.name + ".data"), target.with_name(target.name + ".data"), file.with_name("older")
     if not data.exists():
-        file.replace(target)
+        atomic.write(target, file.replace)
         return (target,)
-    if beside.exists():
-        beside.replace(older)
+    if atomic.streamed(target):
+        raise ExportError("its weights take a second file, and that is none beside a device or pipe: write to a file")
+    before = beside.exists()
+    if before:
+        shutil.copyfile(beside, older)
     try:
-        data.replace(beside)
-        file.replace(target)
+        atomic.write(beside, data.replace)
+        atomic.write(target, file.replace)
     except OSError:
-        beside.unlink(missing_ok=True)
-        if older.exists():
-            older.replace(beside)
+        if before:
+            atomic.write(beside, older.replace)
+        else:
+            beside.unlink(missing_ok=True)
         raise
     return beside, target

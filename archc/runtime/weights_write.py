@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,6 +11,7 @@ from torch import Tensor
 
 from archc.runtime.renaming import WeightsError, shown
 from archc.runtime.weights_file import safetensors_library
+from archc.text import atomic
 
 
 class Sink:
@@ -36,20 +34,26 @@ class Sink:
 
 
 def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> int:
-    """Writes beside the place and moves it there; its size in bytes. The suffix tells the format.
+    """Writes a file, whole or not at all; its size in bytes. The suffix tells the format.
 
     What is not safetensors is a plain `state_dict`, as load_state_dict takes it: it has no place for metadata.
     """
     if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
         raise WeightsError(f"{shown(str(path), 80)}\ntells no format: write a name that ends in .safetensors or .pth")
+    caught: tuple[type[Exception], ...] = (OSError,)
     if path.suffix == ".safetensors":
         library = safetensors_library()
-        return _whole(
-            path, lambda beside: library.torch.save_file(tensors, beside, metadata or None), (library.SafetensorError, UnicodeError)
-        )
-    if metadata:
+        put = partial(library.torch.save_file, tensors, metadata=metadata or None)
+        caught = (OSError, library.SafetensorError, UnicodeError)
+    elif metadata:
         raise WeightsError(f"{shown(str(path), 80)}\nis a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
-    return _whole(path, lambda beside: _pickle(tensors, beside), ())
+    else:
+        put = partial(_pickle, tensors)
+    try:
+        return atomic.write(path, put)
+    except caught as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise WeightsError(f"{shown(str(path), 80)}\ncannot be written: {shown(told.partition(' at path')[0], 120)}") from None
 
 
 def _pickle(held: object, beside: Path) -> None:
@@ -58,26 +62,3 @@ def _pickle(held: object, beside: Path) -> None:
         torch.save(held, cast(Any, sink))
         if sink.error:
             raise sink.error
-
-
-def _whole(path: Path, write_to: Callable[[Path], None], errors: tuple[type[Exception], ...]) -> int:
-    caught: tuple[type[Exception], ...] = (OSError, *errors)
-    try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        os.close(handle)
-        beside = Path(name)
-        try:
-            write_to(beside)
-            size = beside.stat().st_size
-            mask = os.umask(0)
-            os.umask(mask)
-            beside.chmod(0o666 & ~mask)
-            beside.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                beside.unlink()
-            raise
-        return size
-    except caught as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise WeightsError(f"{shown(str(path), 80)}\ncannot be written: {shown(told.partition(' at path')[0], 120)}") from None

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
@@ -18,10 +16,13 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from archc.text import atomic
+from archc.text.atomic import Content, beside, make, sync
 from archc.training.wishes import TrainError
 
 KEPT = 2
 _NAME = re.compile(r"step-([0-9]{6,12})\Z")
+STATE = "state.json"
 _GROUPS = ("model", "optimizer", "average")
 
 
@@ -43,22 +44,20 @@ class SaveError(TrainError):
 def save(folder: Path, checkpoint: Checkpoint) -> Path:
     """Writes `folder/step-000120`, then removes all but the last two. Raises SaveError."""
     path = folder / f"step-{checkpoint.step:06d}"
-    beside = folder / f".{path.name}.part"
     try:
         folder.mkdir(exist_ok=True)
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        for name in _GROUPS:
-            if tensors := getattr(checkpoint, name):
-                _synced(beside / f"{name}.safetensors", partial(safetensors.torch.save_file, tensors))
-        text = json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1)
-        _synced(beside / "state.json", lambda file: file.write_text(text))
-        if path.exists():  # of a run that was resumed from before it
-            shutil.rmtree(path)
-        beside.rename(path)
-        _sync_folder(folder)
+        with beside(path) as workplace:
+            made = workplace / path.name
+            made.mkdir()
+            for name in _GROUPS:
+                if tensors := getattr(checkpoint, name):
+                    make(made / f"{name}.safetensors", partial(safetensors.torch.save_file, tensors))
+            make(made / STATE, json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1))
+            if path.exists():  # of a run that was resumed from before it
+                path.rename(workplace / "older")
+            made.rename(path)
+            sync(folder)
     except (OSError, safetensors.SafetensorError) as error:
-        shutil.rmtree(beside, ignore_errors=True)
         raise SaveError(_unsaved(path, error, latest(folder))) from None
     for old in found(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
@@ -67,45 +66,15 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
 
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """One file of tensors, whole or not at all. Raises SaveError."""
-    write(path, lambda beside: safetensors.torch.save_file(dict(tensors), beside, dict(metadata)))
+    write(path, lambda made: safetensors.torch.save_file(dict(tensors), made, dict(metadata)))
 
 
-def write(path: Path, content: Callable[[Path], object] | str | bytes) -> None:
-    """A file, whole or not at all, and on the disk once this returns. Raises SaveError."""
-    beside = path.with_name(f".{path.name}.part")
+def write(path: Path, content: Content) -> None:
+    """A file of the run, whole or not at all. What stands there is replaced, and a link not followed. Raises SaveError."""
     try:
-        if callable(content):
-            _synced(beside, content)
-        else:
-            data = content.encode() if isinstance(content, str) else content
-            _synced(beside, lambda file: file.write_bytes(data))
-        beside.replace(path)
-        _sync_folder(path.parent)
+        atomic.write(path, content, follow=False)
     except (OSError, safetensors.SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink()
         raise SaveError(_unsaved(path, error, latest(path.parent / "checkpoints"))) from None
-
-
-def _synced(path: Path, put: Callable[[Path], object]) -> None:
-    """Writes a file to the disk, with the rights that files have here: those of safetensors are for its owner alone."""
-    path.touch()
-    rights = path.stat().st_mode
-    put(path)
-    if path.stat().st_mode != rights:
-        path.chmod(rights)
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    """On the disk is also that the file has its name."""
-    with contextlib.suppress(OSError):  # where folders cannot be opened
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def _unsaved(path: Path, error: Exception, last: Path | None) -> str:
@@ -132,7 +101,7 @@ def latest(folder: Path) -> Path | None:
 def load(path: Path) -> Checkpoint:
     """A checkpoint. Raises TrainError where it is damaged."""
     try:
-        state = json.loads((path / "state.json").read_text())
+        state = json.loads((path / STATE).read_text())
         groups = {name: _tensors(path / f"{name}.safetensors") for name in _GROUPS}
         return Checkpoint(int(state.pop("step")), **groups, state=state)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, safetensors.SafetensorError) as error:

@@ -108,7 +108,7 @@ def test_half_written_files_do_no_harm(tmp_path: Path) -> None:
     run = tmp_path / "run"
     trained(MLP, run, epochs=2, batch=512)
     ended(run, 2)
-    part = run / "checkpoints" / ".step-000004.part"
+    part = run / "checkpoints" / ".archc-0123456789abcdef.part"
     part.mkdir()
     (part / "model.safetensors").write_bytes(b"half")
     went_on(run)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 
 from archc.data.dataset import DataError, Images, Labels
-from archc.data.names import read_names
+from archc.data.names import read_names, within
+from archc.text.regular import open_regular
 
 PIXELS = 3 * 32 * 32
 MOST_BYTES = 1 << 32
@@ -37,8 +39,8 @@ def load_cifar(folder: Path) -> tuple[tuple[Images, Labels], tuple[Images, Label
     """Training images [N, 3, 32, 32] with labels, test images, names of the classes. Raises DataError."""
     hundred = (folder / "train.bin").exists()
     names = folder / ("fine_label_names.txt" if hundred else "batches.meta.txt")
-    classes = read_names(names) if names.exists() else tuple(map(str, range(100))) if hundred else TEN
-    training = [folder / "train.bin"] if hundred else sorted(folder.glob("data_batch_[0-9].bin"))
+    classes = read_names(within(names, folder)) if names.exists() else tuple(map(str, range(100))) if hundred else TEN
+    training = [within(file, folder) for file in ([folder / "train.bin"] if hundred else sorted(folder.glob("data_batch_[0-9].bin")))]
     if not training:
         raise DataError(f"{folder} has no data_batch_1.bin … data_batch_5.bin", "put all files of the download there")
     test = folder / ("test.bin" if hundred else "test_batch.bin")
@@ -46,18 +48,20 @@ def load_cifar(folder: Path) -> tuple[tuple[Images, Labels], tuple[Images, Label
     batches = [_batch(file, head, classes) for file in training]
     images = np.concatenate([images for images, _ in batches])
     labels = np.concatenate([labels for _, labels in batches])
-    return (images, labels), _batch(test, head, classes) if test.exists() else None, classes
+    return (images, labels), _batch(within(test, folder), head, classes) if test.exists() else None, classes
 
 
 def _batch(file: Path, head: int, classes: tuple[str, ...]) -> tuple[Images, Labels]:
     record = head + PIXELS
-    size = file.stat().st_size
+    with open_regular(file) as stored:
+        size = os.fstat(stored.fileno()).st_size
+        values = np.fromfile(stored, np.uint8) if size <= MOST_BYTES else np.empty(0, np.uint8)
     if not size or size % record or size > MOST_BYTES:
         raise DataError(
             f"{file} has {size:,} bytes, which are no whole images of {record:,} bytes",
             "it was cut off, or is not CIFAR: download it again",
         )
-    values = np.fromfile(file, np.uint8).reshape(-1, record)
+    values = values[:size].reshape(-1, record)
     labels = values[:, head - 1].astype(np.int64)
     if labels.max() >= len(classes):
         at = int(np.argmax(labels >= len(classes)))

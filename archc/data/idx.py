@@ -7,6 +7,7 @@ significant first, then the values.
 from __future__ import annotations
 
 import gzip
+import os
 import zlib
 from pathlib import Path
 from typing import BinaryIO
@@ -15,8 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from archc.data.dataset import DataError, Images, Labels
+from archc.data.names import within
+from archc.text.regular import open_regular
 
 MOST_VALUES = 1 << 32
+MOST_RATIO, ALWAYS_UNPACKED = 100, 1 << 26  # of a .gz: how much larger it may become (MNIST: 5), and bytes that it may in any case
 IMAGES, LABELS = "images", "labels"
 KINDS = {IMAGES: "idx3-ubyte", LABELS: "idx1-ubyte"}
 PARTS = {"train": ("train",), "test": ("t10k", "test")}
@@ -30,7 +34,7 @@ def find(folder: Path, part: str, kind: str) -> Path | None:
         name = file.name.removesuffix(".gz")
         stem, mark, rest = name.rpartition(f"-{kind}")
         if mark and rest in (f"-{KINDS[kind]}", f".{KINDS[kind]}") and stem.rpartition("-")[2] in PARTS[part]:
-            return file
+            return within(file, folder)
     return None
 
 
@@ -58,8 +62,12 @@ def load_part(folder: Path, part: str) -> tuple[Images, Labels] | None:
 def read_idx(file: Path, axes: int) -> npt.NDArray[np.uint8]:
     """The array of an idx file of unsigned bytes. Raises DataError where it is not one, too short or too long."""
     try:
-        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
-            return _array(stream, file, axes)
+        with open_regular(file) as stored:
+            if file.suffix != ".gz":
+                return _array(stored, file, axes, MOST_VALUES)
+            packed = os.fstat(stored.fileno()).st_size
+            with gzip.open(stored) as stream:
+                return _array(stream, file, axes, max(ALWAYS_UNPACKED, MOST_RATIO * packed))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{file} cannot be read: {_plain(error)}", "download it again") from None
 
@@ -72,7 +80,8 @@ def _plain(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def _array(stream: BinaryIO | gzip.GzipFile, file: Path, axes: int) -> npt.NDArray[np.uint8]:
+def _array(stream: BinaryIO | gzip.GzipFile, file: Path, axes: int, most: int) -> npt.NDArray[np.uint8]:
+    """`most` is how many values can be in earnest."""
     head = stream.read(4 + 4 * axes)
     magic = int.from_bytes(head[:4], "big")
     if len(head) < 4 or magic != 0x0800 + axes:
@@ -82,6 +91,8 @@ def _array(stream: BinaryIO | gzip.GzipFile, file: Path, axes: int) -> npt.NDArr
     wanted = int(np.prod(shape, dtype=object))
     if len(head) < 4 + 4 * axes or wanted > MOST_VALUES:
         raise DataError(f"{file} announces {wanted:,} values" if wanted > MOST_VALUES else f"{file} ends within its head")
+    if wanted > most:
+        raise DataError(f"{file} would unpack to {wanted:,} bytes, more than {MOST_RATIO} times its own", "images are not packed like that")
     values = _read(stream, wanted + 1)
     if len(values) != wanted:
         says = f"{' x '.join(map(str, shape))} = {wanted:,} bytes"

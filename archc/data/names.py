@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archc.data.dataset import DataError
+from archc.text.regular import read_regular
 
 MOST_BYTES = 1 << 24
 MOST_CLASSES = 100_000
@@ -14,9 +15,8 @@ BESIDE = "classes.txt"
 def read_names(file: Path) -> tuple[str, ...]:
     """Names in the order of labels; empty lines are passed over. Raises DataError."""
     try:
-        if file.stat().st_size > MOST_BYTES:
-            raise DataError(f"{file} is too large for names of classes")
-        names = tuple(line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip())
+        text = read_regular(file, MOST_BYTES).decode("utf-8")
+        names = tuple(line.strip() for line in text.splitlines() if line.strip())
     except UnicodeDecodeError:
         raise DataError(f"{file} is no text in UTF-8") from None
     except OSError as error:
@@ -30,5 +30,13 @@ def read_names(file: Path) -> tuple[str, ...]:
 
 
 def names_beside(folder: Path) -> tuple[str, ...] | None:
-    """Those of classes.txt in the folder, where there is one."""
-    return read_names(folder / BESIDE) if (folder / BESIDE).is_file() else None
+    """Those of classes.txt in the folder, where there is one. Raises DataError."""
+    file = folder / BESIDE
+    return read_names(within(file, folder)) if file.exists() or file.is_symlink() else None
+
+
+def within(file: Path, folder: Path) -> Path:
+    """A file of a set, unless it is a link that leaves the set's folder. Raises DataError."""
+    if file.is_symlink() and not file.resolve().is_relative_to(folder.resolve()):
+        raise DataError(f"{file} is a link that leaves {folder}", "copy the file into the folder")
+    return file

@@ -72,6 +72,8 @@ def _with(content: Path | bytes, use: Callable[[Image], Found]) -> Found:
     """What `use` makes of the opened image. Raises Unreadable."""
     pillow = _pillow()
     try:
+        if isinstance(content, Path) and content.exists() and not content.is_file():
+            raise Unreadable("it is no regular file")
         length = len(content) if isinstance(content, bytes) else content.stat().st_size
         if not length:
             raise Unreadable("it is empty")

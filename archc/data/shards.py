@@ -18,8 +18,11 @@ from archc.data.dataset import Corrupt, DataError, Images, Shape
 from archc.data.pixels import ENDINGS, Unreadable, decode
 from archc.data.roles import TRAIN, named_role
 from archc.data.splitting import place
+from archc.text.diagnostics import printable
+from archc.text.regular import open_regular
 
-MOST_BYTES = 1 << 28  # of an entry
+MOST_BYTES = 1 << 28  # of a sample
+MOST_ENTRIES = 32  # of a sample
 MOST_CLASSES = 100_000
 LABELS = ("cls", "txt")
 SHUFFLED = 1000  # samples among which the next is drawn
@@ -126,9 +129,11 @@ def _text(sample: dict[str, Any], where: str) -> str:
 
 def class_names(files: Iterable[Path]) -> tuple[str, ...]:
     """The classes where no classes.txt says them: all labels of all shards are read. Names are sorted, numbers go from 0."""
-    found = {_text(sample, sample["__key__"]) for sample in _library().tariterators.group_by_keys(_entries(files, images=False))}
-    if len(found) > MOST_CLASSES:
-        raise DataError(f"{len(found):,} different labels are no classes", "are the .txt entries captions? write the labels as .cls")
+    found: set[str] = set()
+    for sample in _library().tariterators.group_by_keys(_entries(files, images=False)):
+        found.add(_text(sample, sample["__key__"]))
+        if len(found) > MOST_CLASSES:
+            raise DataError(f"{len(found):,} different labels are no classes", "are the .txt entries captions? write the labels as .cls")
     numbers = [number(text) for text in found]
     if not found:
         raise DataError("the shards have no labels", "each image wants a .cls (a number) or .txt (a name) of the same name")
@@ -142,20 +147,49 @@ def _entries(files: Iterable[Path], images: bool) -> Iterator[dict[str, Any]]:
     wanted = (*ENDINGS, *(f".{kind}" for kind in LABELS))
     for file in files:
         try:
-            with tarfile.open(file, "r:") as shard:
+            with open_regular(file) as stored, tarfile.open(fileobj=stored, mode="r:") as shard:
+                sample = _Sample(file)
                 for entry in shard:
                     shard.members = []  # type: ignore[attr-defined]  # of millions, none is remembered
                     if entry.isreg() and entry.name.lower().endswith(wanted):
-                        yield {"fname": entry.name, "data": _content(shard, entry, file, images), "__url__": str(file)}
-        except (tarfile.TarError, OSError, EOFError) as error:
+                        sample.take(entry)
+                        yield {"fname": entry.name, "data": _content(shard, entry, images), "__url__": str(file)}
+        except (tarfile.TarError, EOFError) as error:
             raise DataError(f"{file} cannot be read: {error}", "it is no .tar file, or was cut off") from None
+        except OSError as error:
+            raise DataError(f"{file} cannot be read: {error.strerror or error}", "it is no .tar file, or was cut off") from None
         yield {}
 
 
-def _content(shard: tarfile.TarFile, entry: tarfile.TarInfo, file: Path, images: bool) -> bytes:
+class _Sample:
+    """The entries of the sample that is being read, all of which are in memory at once. Raises DataError for too much of them."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.key = ""
+        self.endings: set[str] = set()
+        self.bytes = 0
+
+    def take(self, entry: tarfile.TarInfo) -> None:
+        folder, slash, name = entry.name.rpartition("/")
+        stem, _, ending = name.partition(".")
+        if (key := folder + slash + stem) != self.key:
+            self.key, self.endings, self.bytes = key, set(), 0
+        where = f"{self.file}: {printable(entry.name[:80])}"
+        if ending.lower() in self.endings:
+            raise DataError(f"{where} stands twice", "each entry of a shard has a name of its own")
+        self.endings.add(ending.lower())
+        self.bytes += entry.size
+        if entry.issparse():
+            raise DataError(f"{where} is stored with holes", "write the shard without --sparse")
+        if self.bytes > MOST_BYTES:
+            raise DataError(f"{where} has {self.bytes:,} bytes with the entries of its name, more than {MOST_BYTES:,}")
+        if len(self.endings) > MOST_ENTRIES:
+            raise DataError(f"{where}: more than {MOST_ENTRIES} entries have one name", "each sample is an image and a label")
+
+
+def _content(shard: tarfile.TarFile, entry: tarfile.TarInfo, images: bool) -> bytes:
     label = entry.name.lower().endswith(tuple(f".{kind}" for kind in LABELS))
-    if entry.issparse() or entry.size > MOST_BYTES:
-        raise DataError(f"{file}: {entry.name[:80]} has {entry.size:,} bytes, more than {MOST_BYTES:,}")
     if not images and not label:
         return b""
     content: IO[bytes] | None = shard.extractfile(entry)

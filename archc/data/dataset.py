@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any, Protocol
 
 import numpy as np
@@ -61,6 +62,10 @@ class Reader(Protocol):
         """The same wherever the set lies: what is held out is chosen by it."""
         ...
 
+    def digest(self, rows: npt.NDArray[np.int64]) -> str:
+        """What tells these images from others, wherever the set lies."""
+        ...
+
 
 class Flow(Protocol):
     """Gives images in the order in which they come, without knowing how many."""
@@ -70,6 +75,8 @@ class Flow(Protocol):
     def count(self) -> Mapping[int, int]:
         """Images of each label: reads all of it."""
         ...
+
+    def digest(self) -> str: ...
 
 
 class Split:
@@ -98,6 +105,12 @@ class Split:
         at = np.asarray(indices, dtype=np.int64)
         images, kept = self._reader.read(self._rows[at])
         return images, self.labels[at[kept]]
+
+    def digest(self) -> str:
+        """What tells these images with their labels from others, wherever the set lies: of files, their names and sizes."""
+        if self._reader is None:
+            return self._flow.digest() if self._flow is not None else ""
+        return sha256(f"{self._reader.digest(self._rows)} {sha256(self.labels.tobytes()).hexdigest()}".encode()).hexdigest()
 
     def name(self, index: int) -> str:
         """The file of an image, or digits[12]."""
@@ -158,6 +171,10 @@ class DataSet:
         """Those that there are, by name."""
         found = {"train": self.train, "validation": self.validation, "test": self.test}
         return {name: split for name, split in found.items() if split is not None}
+
+    def digests(self) -> dict[str, str]:
+        """That of each split."""
+        return {name: split.digest() for name, split in self.splits().items()}
 
     def to_dict(self) -> dict[str, Any]:
         """What a run notes of its data."""

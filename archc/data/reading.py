@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ from archc.data.dataset import Corrupt, DataError, Images, Shape
 from archc.data.pixels import fitted
 from archc.data.workers import decode_all
 
+_AT_ONCE = 1 << 12  # images
+_SIZES = 20_000  # files
 IN_MEMORY = 1 << 29  # bytes of a set, as the network takes it
 Rows = npt.NDArray[np.int64]
 
@@ -37,6 +41,13 @@ class Arrays:
 
     def key(self, row: int) -> str:
         return str(row)
+
+    def digest(self, rows: Rows) -> str:
+        """Of all values: an array is at hand."""
+        found = sha256(f"{self._shape} {self._images.shape[1:]}".encode())
+        for start in range(0, len(rows), _AT_ONCE):
+            found.update(np.ascontiguousarray(self._images[rows[start : start + _AT_ONCE]]).data)
+        return found.hexdigest()
 
 
 class Files:
@@ -69,6 +80,18 @@ class Files:
 
     def key(self, row: int) -> str:
         return self._paths[row]
+
+    def digest(self, rows: Rows) -> str:
+        """Of all names, and the sizes of at most so many files as are looked at in a few seconds."""
+        found = sha256()
+        every = -(-len(rows) // _SIZES)
+        for at, row in enumerate(rows.tolist()):
+            found.update(self._paths[row].encode("utf-8", "surrogateescape"))
+            if at % every == 0:
+                with contextlib.suppress(OSError):
+                    found.update(f" {(self._root / self._paths[row]).stat().st_size}".encode())
+            found.update(b"\n")
+        return found.hexdigest()
 
     def _decoded(self, rows: list[int]) -> list[Images | str]:
         return decode_all([self._root / self._paths[row] for row in rows], self._shape, self._workers)

@@ -10,6 +10,7 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -81,6 +82,11 @@ class Shards:
 
     def count(self) -> Mapping[int, int]:
         return Counter(self.label(sample) for sample in self.samples(self.files, images=False))
+
+    def digest(self) -> str:
+        """Of the names and sizes of the shards."""
+        told = [f"{file.name} {file.stat().st_size}" for file in self.files if file.exists()]
+        return sha256("\n".join([*told, f"{self.held} {self.inverse}"]).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _image(self, sample: dict[str, Any]) -> Images | None:
         kind = next((kind for kind in KINDS if kind in sample), None)

@@ -30,7 +30,7 @@ def open_regular(path: Path, follow: bool = True) -> BinaryIO:
 def read_regular(path: Path, most: int, follow: bool = True) -> bytes:
     """The content of a regular file of at most so many bytes. Raises OSError."""
     with open_regular(path, follow) as file:
-        content = file.read(most + 1)
+        content = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
     if len(content) > most:
         raise OSError(errno.EFBIG, f"it has more than {most:,} bytes", str(path))
     return content

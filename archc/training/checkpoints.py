@@ -6,23 +6,31 @@ import errno
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from archc.text import atomic
 from archc.text.atomic import Content, beside, make, sync
+from archc.text.diagnostics import printable
+from archc.text.regular import open_regular, read_regular
+from archc.training.record import Record
 from archc.training.wishes import TrainError
 
 KEPT = 2
 _NAME = re.compile(r"step-([0-9]{6,12})\Z")
-STATE = "state.json"
+STATE, SUMS = "state.json", "sha256.json"
+DIGEST = "sha256"  # of the tensors, in a file's metadata
+_NOTHING = safetensors.torch.save({})
 _GROUPS = ("model", "optimizer", "average")
 
 
@@ -53,6 +61,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
                 if tensors := getattr(checkpoint, name):
                     make(made / f"{name}.safetensors", partial(safetensors.torch.save_file, tensors))
             make(made / STATE, json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1))
+            make(made / SUMS, json.dumps({one.name: _sum(one) for one in sorted(made.iterdir())}, indent=1))
             if path.exists():  # of a run that was resumed from before it
                 path.rename(workplace / "older")
             made.rename(path)
@@ -64,9 +73,15 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     return path
 
 
+def _sum(path: Path) -> str:
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
     """One file of tensors, whole or not at all. Raises SaveError."""
-    write(path, lambda made: safetensors.torch.save_file(dict(tensors), made, dict(metadata)))
+    said = dict(metadata) | {DIGEST: digest(tensors)}
+    write(path, lambda made: safetensors.torch.save_file(dict(tensors), made, said))
 
 
 def write(path: Path, content: Content) -> None:
@@ -99,19 +114,95 @@ def latest(folder: Path) -> Path | None:
 
 
 def load(path: Path) -> Checkpoint:
-    """A checkpoint. Raises TrainError where it is damaged."""
+    """A checkpoint whose files are those that were written together. Raises TrainError where one is damaged, or of another one."""
+    sums = _sums(path)
+    content = {name: _content(path / name, sums) for name in (STATE, *(f"{name}.safetensors" for name in _GROUPS))}
+    missing = next((name for name in sums if content.get(name) is None), None)
+    if missing is not None:
+        raise TrainError(f"{path}\nis damaged: {printable(missing)[:80]} is missing")
     try:
-        state = json.loads((path / STATE).read_text())
-        groups = {name: _tensors(path / f"{name}.safetensors") for name in _GROUPS}
-        return Checkpoint(int(state.pop("step")), **groups, state=state)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, safetensors.SafetensorError) as error:
-        told = str(error).partition("\n")[0][:120]
-        raise TrainError(f"{path}\nis damaged ({told})") from None
+        groups = {name: safetensors.torch.load(content[f"{name}.safetensors"] or _NOTHING) for name in _GROUPS}
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise TrainError(f"{path}\nis damaged ({str(error).partition(chr(10))[0][:120]})") from None
+    state = checked_state(Record.read(path / STATE))
+    step = int(state.pop("step"))
+    if step != int(path.name.rpartition("-")[2]):
+        raise TrainError(f"{path}\nis damaged: its files are of step {step:,}")
+    return Checkpoint(step, **groups, state=state)
 
 
-def _tensors(path: Path) -> dict[str, Tensor]:
-    """Those of a file, read whole, so that the file may go; none where there is none."""
-    return safetensors.torch.load(path.read_bytes()) if path.exists() else {}
+def checked_state(record: Record) -> dict[str, Any]:
+    """What a checkpoint has besides tensors, each field what it can be. Raises TrainError."""
+    record.whole("step")
+    record.whole("steps", 1)
+    record.number("loss")
+    record.number("seconds", 0)
+    record.flag("stopped")
+    best = record.inner("best")
+    for name in best.fields:
+        best.whole(name) if name in ("epoch", "step") else best.number(name, finite=False)
+    if "plateau" in record:
+        plateau = record.inner("plateau")
+        plateau.number("factor", 0)
+        plateau.number("best", finite=False)
+        plateau.whole("bad")
+    if "stopping" in record:
+        stopping = record.inner("stopping")
+        stopping.whole("counter")
+        if "best_score" in stopping:
+            stopping.number("best_score", finite=False)
+    scaler = record.inner("scaler")
+    for name in scaler.fields:
+        scaler.number(name, 0)
+    return dict(record.fields)
+
+
+def _content(path: Path, sums: Mapping[str, str]) -> bytes | None:
+    """A file of a checkpoint; None where there is none. Raises TrainError for another one than was written."""
+    try:
+        content = read_regular(path, sys.maxsize - 1, follow=False)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise TrainError(f"{path}\nis damaged: {error.strerror}") from None
+    if sums and sums.get(path.name) != sha256(content).hexdigest():
+        raise TrainError(f"{path.parent}\nis damaged: {path.name} is not the file that was written with this checkpoint")
+    return content
+
+
+def _sums(path: Path) -> dict[str, str]:
+    """The SHA-256 of each file of a checkpoint; none of one that was written before there were any. Raises TrainError."""
+    if not (path / SUMS).exists() and not (path / SUMS).is_symlink():
+        return {}
+    files = Record.read(path / SUMS).fields
+    if STATE not in files or not all(isinstance(one, str) for one in files.values()):
+        raise TrainError(f"{path / SUMS}\nis damaged: it has not the checksums of a checkpoint")
+    return files
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """The SHA-256 of tensors with their names, dtypes and shapes."""
+    found = sha256()
+    for name, one in sorted(tensors.items()):
+        found.update(f"{name} {one.dtype} {list(one.shape)}\n".encode())
+        found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def check_tensors(path: Path) -> dict[str, str]:
+    """What a file of `save_tensors` says of itself. Raises TrainError where its tensors are not those that were written."""
+    try:
+        open_regular(path, follow=False).close()
+        with safetensors.safe_open(path, framework="pt", device="cpu") as file:
+            said = dict(file.metadata() or {})
+            whole = DIGEST not in said or said[DIGEST] == digest({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+    except OSError as error:
+        raise TrainError(f"{path}\ncannot be read: {error.strerror or error}") from None
+    except safetensors.SafetensorError as error:
+        raise TrainError(f"{path}\nis damaged ({str(error)[:120]})") from None
+    if not whole:
+        raise TrainError(f"{path}\nis damaged: its weights are not those that were written")
+    return said
 
 
 def last_whole(folder: Path, say: Callable[[str], None]) -> Checkpoint | None:

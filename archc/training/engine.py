@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from archc.data import DataSet
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
-from archc.training.checkpoints import last_whole, latest
+from archc.training.checkpoints import Checkpoint, check_tensors, last_whole, latest
 from archc.training.checks import check_tracker
 from archc.training.distributed import World, world_of
 from archc.training.finishing import finish
@@ -18,6 +20,7 @@ from archc.training.loop import Loop
 from archc.training.memory import fitted, out_of_memory_text, ran_out
 from archc.training.report import corrupt_text, footer, header, stopped_text
 from archc.training.run import START, RunFolder, environment, fresh, opened
+from archc.training.same import noted
 from archc.training.setup import Setup, opened_data, plan_for, setup
 from archc.training.spec import spec_text
 from archc.training.step import NotFinite
@@ -74,17 +77,37 @@ def tried(graph: Graph, recipe: Recipe, wishes: Wishes, folder: str | None) -> N
 
 def begun(graph: Graph, recipe: Recipe, data: DataSet, world: World, folder: RunFolder, wishes: Wishes, chosen: str = "") -> Outcome:
     """`fit`, once data and processes are there."""
+    if wishes.resume:
+        folder.same_data(data)
     ready = setup(graph, recipe, data, world, wishes)
-    for line in [*header(graph, recipe, data, world, ready.strategy, folder.path, ready.plan), *filter(None, [chosen])]:
-        wishes.say(line)
-    return _fit(ready, folder, wishes)
+    with claimed(folder, world, wishes.resume):
+        for line in [*header(graph, recipe, data, world, ready.strategy, folder.path, ready.plan), *filter(None, [chosen])]:
+            wishes.say(line)
+        return _fit(ready, folder, wishes)
+
+
+@contextmanager
+def claimed(folder: RunFolder, world: World, resume: bool) -> Iterator[None]:
+    """Inside, the folder is this training's alone. All processes call it together; all raise the TrainError of the first."""
+    with ExitStack() as held:
+        told = ""
+        try:
+            if world.first:
+                held.enter_context(folder.taken(resume))
+        except TrainError as error:
+            told = str(error)
+        path, told = world.share((str(folder.path), told))
+        if told:
+            raise TrainError(told)
+        folder.path = Path(path)
+        yield
 
 
 def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
     world, recipe = ready.world, ready.recipe
     if world.first and not wishes.resume:
         where = environment(str(world.device), recipe.seed, world.size, ready.strategy)
-        folder.begin(spec_text(ready.graph), recipe_text(recipe), where, ready.data.to_dict(), wishes.checkpoint)
+        folder.begin(spec_text(ready.graph), recipe_text(recipe), where, noted(ready.data), wishes.checkpoint)
     watcher = Watcher(wishes, folder.path, recipe.epochs, world.first)
     loop = Loop(ready, folder, watcher)
     started = time.perf_counter()
@@ -103,7 +126,7 @@ def _fit(ready: Setup, folder: RunFolder, wishes: Wishes) -> Outcome:
         wishes.say(stopped_text(recipe.stop))
     outcome = finish(ready, loop.progress.best, folder, wishes)
     if ready.data.corrupt and world.first:
-        folder.note(ready.data.to_dict())
+        folder.note(noted(ready.data))
         wishes.say(f"data     {corrupt_text(ready.data)}")
     for line in footer(outcome.metrics, folder.whole, time.perf_counter() - started):
         wishes.say(line)
@@ -120,7 +143,20 @@ def _resumed(loop: Loop, folder: RunFolder, wishes: Wishes) -> None:
         loop.load(found)
     except (KeyError, ValueError, TypeError, RuntimeError) as error:
         raise TrainError(f"{folder.path}\nits checkpoint of step {found.step} is not of this network and recipe: {error}") from None
+    _require_best(folder, found)
     folder.cut(found.step // loop.setup.order.steps)
+
+
+def _require_best(folder: RunFolder, checkpoint: Checkpoint) -> None:
+    """Raises TrainError where the best weights are not those of which the checkpoint tells, nor of a later epoch, which comes again."""
+    known = checkpoint.state["best"].get("step")
+    if known is None or not folder.best.exists():
+        return
+    said = check_tensors(folder.best).get("step", "")
+    if said.isdecimal() and int(said) != known and int(said) <= checkpoint.step:
+        raise TrainError(
+            f"{folder.best}\nis of step {int(said):,}, and the best weights were those of step {known:,}:\nthey do not belong together"
+        )
 
 
 def _kept(folder: RunFolder) -> str:

@@ -17,18 +17,18 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
 from archc.runtime.building import finished
-from archc.training.checkpoints import save_tensors, write
+from archc.training.checkpoints import check_tensors, save_tensors, write
 from archc.training.checks import check_tracker
 from archc.training.distributed import World, world_of
-from archc.training.engine import begun
+from archc.training.engine import begun, claimed
 from archc.training.order import mixed
-from archc.training.run import METRICS, START, RunFolder, environment, is_run, opened
+from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, opened
+from archc.training.same import noted
 from archc.training.setup import evaluator, opened_data, starting
 from archc.training.spec import spec_text
 from archc.training.transfer import classifier, classifier_graph, classifier_recipe, featured, put_classifier
 from archc.training.wishes import Outcome, TrainError, Wishes
 
-CLASSIFIER = "classifier"
 _BATCH = 256  # of features, where the recipe says `fit`
 
 
@@ -43,6 +43,14 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> 
             raise TrainError("features are computed and learned from in one process; leave --processes out")
         check_tracker(wishes)
         data = opened_data(graph, recipe)
+        if wishes.resume:
+            folder.same_data(data)
+        return _taken(graph, recipe, folder, wishes, world, data)
+
+
+def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes, world: World, data: DataSet) -> Outcome:
+    """The training, in a folder that nobody else trains in."""
+    with claimed(folder, world, wishes.resume):
         module = _started(graph, recipe, folder, wishes, world, data)
         prepare = evaluator(graph, recipe, data, world, len(data.classes)).prepare
         cached = featured(graph, module, data, prepare, world.device)
@@ -65,12 +73,13 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> 
 def _started(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes, world: World, data: DataSet) -> nn.Module:
     """The network to start from. Its weights are kept, so that the run can go on without the file that they came from."""
     if wishes.resume:
+        check_tensors(folder.path / START)
         return finished(graph, starting(recipe, world, replace(wishes, weights=folder.path / START, rename=(), partial=False, fresh=())))[0]
     torch.manual_seed(mixed(recipe.seed, 0))
     module, loaded = finished(graph, starting(recipe, world, wishes))
     if loaded is not None:
         wishes.say(loaded.text())
-    folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), data.to_dict())
+    folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), noted(data))
     save_tensors(folder.path / START, {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}, {})
     return module
 
@@ -86,7 +95,7 @@ def _whole(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -
     tensors = {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}
     save_tensors(folder.best, tensors, {"archc": graph.name})
     _copied(found.folder / METRICS, folder.path / METRICS)
-    write(folder.path / "result.json", json.dumps(found.metrics, indent=1) + "\n")
+    write(folder.path / RESULT, json.dumps(found.metrics, indent=1) + "\n")
     for picture in ("curves.png", "confusion.png"):
         _copied(found.folder / picture, folder.path / picture)
     return Outcome(module.eval(), found.metrics, folder.path)

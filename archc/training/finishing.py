@@ -12,10 +12,10 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.runtime.building import Wishes as Build
 from archc.runtime.building import build
-from archc.training.checkpoints import write
+from archc.training.checkpoints import check_tensors, write
 from archc.training.distributed import World
 from archc.training.evaluation import Report
-from archc.training.run import Row, RunFolder
+from archc.training.run import RESULT, Row, RunFolder
 from archc.training.setup import Setup
 from archc.training.wishes import Outcome, Wishes
 
@@ -31,14 +31,15 @@ def finish(ready: Setup, best: Row, folder: RunFolder, wishes: Wishes) -> Outcom
     if report is not None and data.test is not None:
         figures |= {f"test_{name}": value for name, value in report.figures().items()}
     if ready.world.first:
-        write(folder.path / "result.json", json.dumps(figures, indent=1) + "\n")
+        write(folder.path / RESULT, json.dumps(figures, indent=1) + "\n")
         if wishes.pictures and (missing := draw(folder, report, data.classes)):
             wishes.say(f"no pictures: {missing}")
     return Outcome(module, figures, folder.path)
 
 
 def best_module(graph: Graph, recipe: Recipe, folder: RunFolder, world: World) -> nn.Module:
-    """The network with the run's best weights, in eval mode. Raises WeightsError."""
+    """The network with the run's best weights, in eval mode. Raises TrainError, WeightsError."""
+    check_tensors(folder.best)
     dtype = "float64" if recipe.precision == "float64" else None
     return build(graph, Build(device=str(world.device), dtype=dtype, weights=folder.best, finite=False)).eval()
 

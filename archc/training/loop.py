@@ -200,6 +200,8 @@ class Loop:
     def load(self, checkpoint: Checkpoint) -> None:
         """Goes back to a checkpoint. Raises KeyError, TypeError or ValueError where it is of another training."""
         stepper, state = self.setup.stepper, checkpoint.state
+        if checkpoint.step > self.total:
+            raise ValueError(f"it is beyond the {self.total:,} steps that the recipe has")
         if state["steps"] != self.setup.order.steps:
             raise ValueError(f"an epoch had {state['steps']} steps, and has {self.setup.order.steps} now")
         load_module(stepper.bare, checkpoint.model)

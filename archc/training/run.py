@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,30 +17,38 @@ from typing import Any
 
 from archc.checkpointing import CheckpointPlan, plan_of
 from archc.compiler import compile_text
+from archc.data import DataSet, Normalization
 from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
+from archc.text.locks import Held, locked
+from archc.text.regular import read_regular
 from archc.training.checkpoints import write
+from archc.training.record import MOST_BYTES, Record
+from archc.training.same import difference, shown
 from archc.training.wishes import TrainError
 
 SPEC, RECIPE, ENVIRONMENT, DATA = "spec.yaml", "recipe.yaml", "environment.json", "data.json"
 METRICS, BEST = "metrics.csv", "best.safetensors"
 PLAN = "checkpoint.yaml"  # of a run with a plan of its own: what backward runs again
 START = "start.safetensors"  # of a run of feature extraction: the weights that it began with
+RESULT, CHECKPOINTS, TENSORBOARD, CLASSIFIER = "result.json", "checkpoints", "tensorboard", "classifier"
+_LONGEST = 200  # bytes of a folder's name, before its number
 _PACKAGES = ("archc", "torch", "pytorch-ignite", "numpy", "safetensors", "pillow", "scikit-learn", "webdataset")
 Row = dict[str, float]
 
 
 @dataclass(slots=True)
 class RunFolder:
-    """A run on disk. `rows` are those of metrics.csv, one an epoch."""
+    """A run on disk. `rows` are those of metrics.csv, one an epoch; a folder with a `stem` takes the next number that is free."""
 
     path: Path
     rows: list[Row] = field(default_factory=list)
+    stem: str = ""
 
     @property
     def checkpoints(self) -> Path:
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     @property
     def whole(self) -> Path:
@@ -49,14 +59,46 @@ class RunFolder:
     def best(self) -> Path:
         return self.path / BEST
 
+    @contextmanager
+    def taken(self, resume: bool) -> Iterator[None]:
+        """The folder, for this training alone until it ends, however it ends. Raises TrainError where another one has it."""
+        if not resume:
+            self._make()
+        with ExitStack() as held:
+            try:
+                held.enter_context(locked(self.path))
+            except Held:
+                raise TrainError(f"{self.path}\nis being trained in by another process; wait for it, or name another folder") from None
+            except OSError as error:
+                raise TrainError(f"{self.path}\ncannot be used: {error.strerror}") from None
+            if not resume and any(self.path.iterdir()):  # another one was faster, and is through
+                raise TrainError(_used(self.path))
+            try:
+                yield
+            finally:
+                if not resume:
+                    with contextlib.suppress(OSError):
+                        self.path.rmdir()  # where nothing came into it
+
+    def _make(self) -> None:
+        """Makes the folder. Of several trainings at once, each gets a number of its own. Raises TrainError."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            while True:
+                try:
+                    self.path.mkdir()
+                    return
+                except FileExistsError:
+                    if not self.stem:
+                        return
+                self.path = self.path.parent / f"{self.stem}-{_number(self.path, self.stem) + 1}"
+        except OSError as error:
+            raise TrainError(f"{shown(str(self.path))}\ncannot be made: {error.strerror}") from None
+
     def begin(
         self, spec: str, recipe: str, environment: Mapping[str, Any], data: Mapping[str, Any], plan: CheckpointPlan | None = None
     ) -> None:
-        """Makes the folder with what is known before the first step."""
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TrainError(f"{self.path}\ncannot be made: {error.strerror}") from None
+        """Writes what is known before the first step."""
         write(self.path / RECIPE, recipe)
         write(self.path / ENVIRONMENT, json.dumps(environment, indent=1) + "\n")
         self.note(data)
@@ -97,26 +139,63 @@ class RunFolder:
         except SpecError as error:
             raise TrainError(f"{self.path}\nis damaged: its {PLAN} cannot be read\n\n{error}") from None
 
-    def data(self) -> dict[str, Any]:
-        """What was noted of the data: classes, shape, normalization."""
-        try:
-            found = json.loads(_text(self.path / DATA))
-            return {"classes": [str(one) for one in found["classes"]], "normalization": dict(found["normalization"])} | dict(found)
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise TrainError(f"{self.path / DATA}\nis damaged: it has not the classes and the normalization of a run") from None
+    def data(self) -> Record:
+        """What was noted of the data: classes, shape, normalization, and what tells its images from others. Raises TrainError."""
+        found = Record.read(self.path / DATA)
+        found.texts("classes")
+        found.inner("normalization")
+        return found
+
+    def normalization(self) -> Normalization:
+        """That of the training images. Raises TrainError."""
+        written = self.data().inner("normalization")
+        found = Normalization(written.numbers("mean"), written.numbers("std"))
+        if not 0 < len(found.mean) == len(found.std) or min(found.std) <= 0:
+            raise TrainError(f"{self.path / DATA}\nis damaged: the normalization has a mean and a std above 0 for each channel")
+        return found
+
+    def same_data(self, data: DataSet) -> None:
+        """Raises TrainError where a set is not the one that the run was begun with."""
+        different = difference(self.data(), data)
+        if different:
+            raise TrainError(
+                f"{shown(data.name)} is not what {shown(str(self.whole))} was trained on:\n{different}.\n"
+                "Name the same images with --data PATH, or begin another run with archc train"
+            )
 
 
 def is_run(path: str | Path) -> bool:
-    return (Path(path) / SPEC).is_file()
+    return is_folder(Path(path)) and (Path(path) / SPEC).is_file()
+
+
+def is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is longer than names are
+        return False
+
+
+def _own(path: Path) -> None:
+    """All of a run lies in its folder, as regular files and folders. Raises TrainError where a stranger put a link or a pipe there."""
+    folders = [path / CHECKPOINTS, path / TENSORBOARD, path / CLASSIFIER]
+    files = [path / name for name in (SPEC, RECIPE, ENVIRONMENT, DATA, METRICS, BEST, PLAN, START, RESULT)]
+    if (path / CHECKPOINTS).is_dir():
+        folders += [one for one in (path / CHECKPOINTS).iterdir() if one.name.startswith("step-")]
+    for one in (*folders, *files):
+        there = one.is_dir() if one in folders else one.is_file()
+        if one.is_symlink() or (one.exists() and not there):
+            what = "a link" if one.is_symlink() else "a folder" if one.is_dir() else "no folder" if one in folders else "no regular file"
+            raise TrainError(f"{one}\nis {what}: a run has its files in its own folder; put the real one there")
 
 
 def opened(path: str | Path) -> RunFolder:
     """A run that is there. Raises TrainError."""
     path = Path(path)
-    if not path.is_dir():
-        raise TrainError(f"{path}\nthere is no such folder; name one that archc train made")
+    if not is_folder(path):
+        raise TrainError(f"{shown(str(path))}\nthere is no such folder; name one that archc train made")
     if not (path / SPEC).is_file():
         raise TrainError(f"{path}\nis no run of archc train: it has no {SPEC}")
+    _own(path)
     return RunFolder(path, read_rows(path / METRICS))
 
 
@@ -124,15 +203,28 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
     """A folder for a new run: the one that was named, if nothing is in it, or runs/NAME-N. Raises TrainError."""
     if wanted is not None:
         path = Path(wanted)
-        if (path / SPEC).is_file():
-            raise TrainError(f"{path}\nhas a run; name another folder, or go on with it:\narchc resume {path}")
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise TrainError(f"{path}\nhas something else in it; name a folder that is empty or new")
+        try:
+            if path.exists() and (not path.is_dir() or any(path.iterdir())):
+                raise TrainError(_used(path))
+        except (OSError, ValueError) as error:
+            raise TrainError(f"{shown(wanted)}\ncannot be a folder: {getattr(error, 'strerror', None) or error}") from None
         return RunFolder(path)
-    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-") or "network"
-    mine = re.compile(rf"{re.escape(plain)}-([0-9]{{1,9}})\Z")
-    numbers = [int(match[1]) for one in parent.glob(f"{plain}-*") if (match := mine.match(one.name))]
-    return RunFolder(parent / f"{plain}-{max(numbers, default=0) + 1}")
+    plain = re.sub(r"[^\w.-]+", "-", name).strip(".-").encode()[:_LONGEST].decode("utf-8", "ignore") or "network"
+    numbers = [_number(one, plain) for one in parent.iterdir()] if parent.is_dir() else []
+    return RunFolder(parent / f"{plain}-{max(numbers, default=0) + 1}", stem=plain)
+
+
+def _used(path: Path) -> str:
+    """Why a folder is not for a new run."""
+    if is_run(path):
+        return f"{path}\nhas a run; name another folder, or go on with it:\narchc resume {path}"
+    return f"{path}\nhas something else in it; name a folder that is empty or new"
+
+
+def _number(path: Path, stem: str) -> int:
+    """The number of a run's folder, 0 where it is none of this stem."""
+    match = re.fullmatch(rf"{re.escape(stem)}-([0-9]{{1,9}})", path.name)
+    return int(match[1]) if match else 0
 
 
 def environment(device: str, seed: int, processes: int, strategy: str) -> dict[str, Any]:
@@ -175,6 +267,6 @@ def _plain(value: float) -> str:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return read_regular(path, MOST_BYTES, follow=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainError(f"{path}\ncannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None

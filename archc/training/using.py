@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from archc.data import DataSet, Normalization, Split, open_data, read_image
+from archc.data import DataSet, Split, open_data, read_image
 from archc.training.distributed import World, real_device
 from archc.training.evaluation import Report
 from archc.training.finishing import best_module
@@ -23,12 +23,8 @@ class Trained:
         self.folder = folder
         self.world = World(0, 1, real_device(device))
         self.graph = folder.graph()
-        noted = folder.data()
-        self.classes: tuple[str, ...] = tuple(noted["classes"])
-        try:
-            self.normalization = Normalization.from_dict(noted["normalization"])
-        except (KeyError, TypeError, ValueError):
-            raise TrainError(f"{folder.path}: its data.json has no normalization") from None
+        self.classes = folder.data().texts("classes")
+        self.normalization = folder.normalization()
         if not folder.best.exists():
             raise TrainError(f"{folder.path}: no epoch is through, so there are no best weights; go on by `archc resume {folder.path}`")
         self.module = best_module(self.graph, self.graph.recipe, folder, self.world)

@@ -8,7 +8,7 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from archc.training.report import loss_text
-from archc.training.run import Row
+from archc.training.run import TENSORBOARD, Row
 from archc.training.wishes import TrainError, Wishes
 
 
@@ -20,7 +20,7 @@ class Watcher:
         self.epochs = epochs
         self.first = first
         self._bar: Any = None
-        self._events = summary_writer()(str(folder / "tensorboard")) if wishes.tensorboard and first else None
+        self._events = summary_writer()(str(folder / TENSORBOARD)) if wishes.tensorboard and first else None
 
     def attach(self, engine: Engine) -> None:
         """A bar over the steps of each epoch, where one is wanted and tqdm is there."""

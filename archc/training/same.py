@@ -1,0 +1,46 @@
+"""Whether images are those that a run was trained on, as far as names, counts and checksums tell."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+from typing import Any
+
+from archc.data import DataSet
+from archc.data.tree import shown as shortened
+from archc.training.record import Record
+
+
+def noted(data: DataSet) -> dict[str, Any]:
+    """What a run notes of its data."""
+    return data.to_dict() | {"digests": data.digests()}
+
+
+def difference(before: Record, data: DataSet) -> str:
+    """What tells a set from the one that was noted, in words; nothing where they are the same. Raises TrainError."""
+    classes = before.texts("classes")
+    if classes != data.classes:
+        return _of_classes(classes, data.classes)
+    splits, images = data.splits(), before.inner("images")
+    for name in dict.fromkeys((*images.fields, *splits)):
+        if name not in splits or name not in images.fields:
+            return f"it has no {shown(name)} images" if name not in splits else f"it has {name} images, and had none"
+        length = splits[name].length
+        if length is not None and name in images and length != images.whole(name):
+            return f"it has {length:,} {name} images, and had {images.whole(name):,}"
+    digests = before.inner("digests").fields if "digests" in before else {}
+    for name, split in splits.items():
+        if digests.get(name) and digests[name] != split.digest():
+            return f"there are as many {name} images, but others, or with other labels"
+    return ""
+
+
+def _of_classes(before: tuple[str, ...], now: tuple[str, ...]) -> str:
+    old, new = next((old, new) for old, new in zip_longest(before, now) if old != new)
+    if len(before) != len(now):
+        return f"it has {len(now):,} classes, and had {len(before):,}: {shown(new)} is new" if new else f"the class {shown(old)} is missing"
+    return f"the class {shown(new)} stands where {shown(old)} was"
+
+
+def shown(name: str) -> str:
+    """A name of a stranger, or of any length, for a message."""
+    return shortened(name, 100)

@@ -214,3 +214,30 @@ def test_a_network_without_layers_is_resolved_and_reads_back(layers: str, shape:
         name: (value.node, value.name) for name, value in model.graph.outputs.items() if value.node is None
     }
     assert [node.name for node in again.graph.nodes] == [node.name for node in model.graph.nodes]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[{add: [{add: [relu, identity]}, identity]}]",
+        "[{add: [{concat: [relu, {mul: [relu, sigmoid]}]}, {conv: 6}]}]",
+        "[relu, {concat: [[softmax, {from: input, identity: }], relu]}, {conv: 2}]",
+        "{a: relu, b: {concat: [{layers: {c: softmax, end0: {from: a, identity: }, d: {from: [input], identity: }}}, sigmoid]}}",
+    ],
+)
+def test_branches_within_branches_are_resolved_and_read_back(layers: str) -> None:
+    model = compile_text(f"archc: 1\ninput: [3, 8, 8]\nlayers: {layers}\n")
+    assert model.graph is not None and model.spec is not None, draw_all(model.diagnostics)
+    again = compile_text(resolved_text(model.graph, model.spec, {}))
+    assert again.graph is not None, draw_all(again.diagnostics)
+    mine, theirs = (
+        [(node.name, node.kind, node.facts.outputs, [str(value.node and value.node.name) for value in node.inputs]) for node in graph.nodes]
+        for graph in (model.graph, again.graph)
+    )
+    assert mine == theirs
+
+
+@pytest.mark.parametrize("empty", ["params:", "blocks:"])
+def test_a_key_with_nothing_behind_it_hides_no_mistake(empty: str) -> None:
+    model = compile_text(HEAD + f"{empty}\nlayers: [{{conv: $a}}, unknown]\n")
+    assert {"A301", "A303"} == {one.code for one in model.diagnostics}

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from itertools import zip_longest
+from itertools import count, zip_longest
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.citation import PAPER
@@ -171,18 +171,32 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
     left, at, own = list(branches.children), 0, branches.inputs
     outer, writer.training = writer.training, writer.training or node.train_only
     while at < len(node.inputs):
-        values = _value(left[0], own, writer) if left else ()
+        merge = _merge(left)
+        values = _value(merge[1] if merge is not None else left[0], own, writer) if left else ()
         writer.current = own
         if not values or node.inputs[at : at + len(values)] != values:
             yield indent, "- identity", ""
             at += len(own)
             continue
-        child = left.pop(0)
         at += len(values)
-        _, text, comment = (item := list(_branch(writer, child, indent + 1)))[0]
+        entry = _branch(writer, left[0], indent + 1) if merge is None else _body(writer, merge[1], indent + 1, merge[0])
+        left = left[1 if merge is None else 2 :]
+        _, text, comment = (item := list(entry))[0]
         yield indent, f"- {text}", comment
         yield from item[1:]
     writer.training = outer
+
+
+def _merge(children: list[Scope | Node]) -> tuple[Scope, Node] | None:
+    """A branch that is a merge itself, and stands first: the level of its own branches, and it."""
+    if (
+        len(children) > 1
+        and isinstance(scope := children[0], Scope)
+        and isinstance(node := children[1], Node)
+        and scope.label == node.label
+    ):
+        return scope, node
+    return None
 
 
 def _value(child: Scope | Node, own: tuple[Value, ...], writer: _Writer) -> tuple[Value, ...]:
@@ -198,6 +212,10 @@ def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]
     elif any(True for _ in child.walk()):
         yield indent, "layers:", ""
         yield from _scope(writer, child, indent + 1)
+        if writer.current != child.outputs:  # a branch that ends with a value from before its last layer
+            names = [reference(value) for value in child.outputs]
+            label = next(name for name in map("end{}".format, count()) if all(one.label != name for one in child.children))
+            yield indent + 1, f"{label}: {{from: [{', '.join(names)}], identity: }}", ""
     else:
         yield indent, "[identity]", ""
 

@@ -183,10 +183,15 @@ def _read_published(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagn
     spec.published = citation.read_published(value, diagnostics)
 
 
+def is_null(tree: t.Tree) -> bool:
+    """Whether nothing was written."""
+    return isinstance(tree, t.Scalar) and tree.value is None
+
+
 def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> list[tuple[t.Scalar, t.Tree]]:
     if isinstance(value, t.Mapping):
         return value.items
-    if not (isinstance(value, t.Scalar) and value.value is None):
+    if not is_null(value):
         diagnostics.error("A202", value.span, f"{key.value} is a mapping of {what}", _EXAMPLES[str(key.value)])
     return []
 
@@ -203,7 +208,7 @@ _EXAMPLES = {
 
 def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     rows = _rows(value, key, "names to values", diagnostics)
-    spec.no_params |= value.broken if isinstance(value, t.Mapping) else not rows
+    spec.no_params |= value.broken if isinstance(value, t.Mapping) else not is_null(value)
     for name, default in rows:
         if is_name(name.value):
             spec.params[str(name.value)] = name, default
@@ -251,8 +256,8 @@ def _read_train(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnosti
 
 
 def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
-    spec.no_blocks |= not isinstance(value, t.Mapping) or value.broken
-    if not (isinstance(value, t.Scalar) and value.value is None):
+    spec.no_blocks |= value.broken if isinstance(value, t.Mapping) else not is_null(value)
+    if not is_null(value):
         spec.blocks.update(read_blocks(value, diagnostics, in_spec=True))
 
 

@@ -137,6 +137,21 @@ def test_a_call_is_the_module_that_it_names(call: str, shape: list[int]) -> None
     torch.testing.assert_close(ours(image), theirs(image))
 
 
+def test_every_module_of_torch_is_known_with_its_arguments() -> None:
+    import inspect
+
+    from torch import nn
+
+    for name, one in inspect.getmembers(nn, inspect.isclass):
+        if not issubclass(one, nn.Module):
+            continue
+        layer = find_layer(name, KNOWN.kinds)
+        assert layer is not None, name
+        for argument in inspect.signature(one).parameters if isinstance(layer, Alias) else ():
+            says = find_argument(layer.kind, argument, params(layer.kind), own=True)
+            assert argument in ("args", "kwargs") or says.argument or says.inferred or says.say or says.next is not None, (name, argument)
+
+
 def test_a_remedy_of_several_entries() -> None:
     assert hint_of("{Dense: {units: 5, activation: relu}}", VECTOR) == "write two entries, - {linear: 5} and - relu"
     assert hint_of("{conv: {channels: 5, activation: leaky}}") == "an activation is an entry of its own, the next: - {leaky_relu: 0.1}"
@@ -219,6 +234,8 @@ HINTS = [
     ('"F.relu(x)"', "write relu"),
     ("{conv: {channels: 8, bias: 0}}", "write false"),
     ("{Input: [3, 32, 32]}", "the input stands at the top of the spec, without a batch axis: input: [3, 224, 224]"),
+    ("nn.MSELoss", "a loss is no layer; training has it: train: {loss: mse}"),
+    ("CTCLoss", "a loss is no layer; `archc docs --recipe` lists those of training"),
     ("CrossEntropyLoss", "a loss is no layer; training has it: train: {loss: cross_entropy}"),
     ("{from: [input, input], crop: }", "center_crop crops the first value to the size of the second: {from: [a, b], center_crop: }"),
     ("xyzzy", f"`archc docs` lists the layers; {hints.PLUGIN}"),

@@ -163,6 +163,8 @@ class _Rewriting:
             if name in self.params:
                 self.arguments.setdefault(name, text)
         self._same_padding()
+        if self.layer.kind == "upsample" and not {"scale", "size"} & set(self.arguments):
+            self.arguments["scale"] = "…"
         for name, of_type in self.params.items():
             if of_type.endswith("!"):
                 self.arguments.setdefault(name, "…")

@@ -106,6 +106,7 @@ class Table:
     choices: Mapping[str, Mapping[str, str]]  # a table of a recipe to words and names
     choice_arguments: tuple[ChoiceArgument, ...]
     settings: Mapping[str, str]
+    losses: frozenset[str]
 
 
 @lru_cache(4096)
@@ -128,6 +129,18 @@ def find_layer(word: str, kinds: Iterable[str]) -> Layer | None:
             return known[name]
         if name in own:
             return Alias(own[name])
+    return _loss(folded)
+
+
+def _loss(folded: str) -> Note | None:
+    """A loss, which is no layer."""
+    known = table()
+    for word in dict.fromkeys((folded, folded.removesuffix("loss"), shorten(folded))):
+        name = {fold(one): one for one in known.choices["loss"].values()}.get(word) or known.choices["loss"].get(word)
+        if name is not None:
+            return Note(f"a loss is no layer; training has it: train: {{loss: {name}}}")
+    if shorten(folded).endswith("loss") or folded in known.losses:
+        return Note("a loss is no layer; `archc docs --recipe` lists those of training")
     return None
 
 
@@ -182,6 +195,7 @@ def table() -> Table:
         choice_arguments=tuple(
             ChoiceArgument(one.get("of", ""), one.get("needs", ""), _folded(one["words"]), one["say"]) for one in data["choice_arguments"]
         ),
+        losses=_folded(data["losses"]),
         settings=_said(data["settings"]),
     )
 

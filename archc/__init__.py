@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from archc.api import analyze, build, check, checkpoint, load, loads, memory, optimizer, report, roofline, source
-    from archc.text.diagnostics import SpecError
+    from archc.text.diagnostics import SpecError, SpecWarning
     from archc.training.calling import train
 
 __version__ = "0.1.0"
 __all__ = [
     "SpecError",
+    "SpecWarning",
     "analyze",
     "build",
     "check",
@@ -35,10 +36,10 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Names are imported when they are first used, so that the command line starts fast."""
-    if name == "SpecError":
-        from archc.text.diagnostics import SpecError
+    if name in ("SpecError", "SpecWarning"):
+        from archc.text import diagnostics
 
-        return SpecError
+        return getattr(diagnostics, name)
     if name == "train":
         from archc.training.calling import train
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from operator import index
 from os import PathLike, fspath
@@ -12,7 +13,7 @@ from archc.analysis import cost
 from archc.checkpointing import CheckpointPlan, plan_of
 from archc.compiler import Given, Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
-from archc.text.diagnostics import Diagnostic, SpecError
+from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
 
 if TYPE_CHECKING:
     from torch import nn
@@ -31,8 +32,8 @@ Checkpoint = CheckpointPlan | str | PathLike[str] | None
 def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Graph:
     """The network of a spec: a file, or the name of one that ships. Shapes have no batch axis.
 
-    `params` change the spec's parameters, `input` the shape of its input (a dict for several).
-    Raises SpecError, whose text is the drawn diagnostics.
+    `params` change the spec's parameters, `input` the shape of its input (a dict for several), with as many axes.
+    Raises SpecError, whose text is the drawn diagnostics; warns with a SpecWarning.
     """
     return _graph(compile_spec(fspath(spec), *_changes(input, params)))
 
@@ -248,4 +249,6 @@ def _sizes(shape: Any) -> Given:
 def _graph(model: Model) -> Graph:
     if model.graph is None:
         raise SpecError(model.diagnostics)
+    for one in model.diagnostics:
+        warnings.warn(draw(one), SpecWarning, stacklevel=3)
     return model.graph

@@ -48,7 +48,7 @@ def _check_names(
     for name in wrong:
         given = changes[name]
         hint = did_you_mean(name, known) or f"there {'is' if len(known) == 1 else 'are'} {', '.join(known)}"
-        sizes = _sizes(given, {})
+        sizes = sizes_of(given, {})
         if sizes and (not name or not isinstance(tree, t.Mapping)):
             named = known if isinstance(tree, t.Mapping) else [""]
             hint = "write " + (" or " if name else ", ").join(spelled(sizes, given.source, one) for one in named[:3])
@@ -62,7 +62,7 @@ def _input(run: Run, name: str, own: t.Tree | None, given: t.Tree | None, env: d
     if given is None:
         run.inputs[name] = Written(own.span, [])
         return _shape(run, name, own, env, [])
-    sizes, wanted = _sizes(given, {}), _sizes(own, env)
+    sizes, wanted = sizes_of(given, {}), sizes_of(own, env)
     run.inputs[name] = Written(given.span, wanted)
     if run.trial or not sizes or not wanted or len(sizes) == len(wanted):
         return _shape(run, name, given, {}, wanted)
@@ -104,7 +104,7 @@ def spelled(sizes: list[int], source: Source, name: str = "") -> str:
     return f"{name or 'input'}: {sizes}"
 
 
-def _sizes(tree: t.Tree, env: dict[str, Any]) -> list[int]:
+def sizes_of(tree: t.Tree, env: dict[str, Any]) -> list[int]:
     """The sizes that a tree means; none where it is no shape, which is said elsewhere."""
     try:
         value = evaluate(tree, env)

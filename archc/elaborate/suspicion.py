@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from archc.elaborate.inputs import spelled
+from archc.elaborate.inputs import sizes_of, spelled
 from archc.elaborate.state import UNKNOWN, Run
 from archc.graph import Node, Value
 from archc.ops.reach import Reach, rules_of
@@ -41,11 +41,12 @@ def warn(run: Run) -> None:
     """Warnings about the inputs of a network that was elaborated."""
     for name, value in run.graph.inputs.items():
         own = run.inputs[name].own
-        found = _strong(value.shape)
+        found = unlike = _unlike_base(run, value.shape)
+        found = found or _strong(value.shape)
         turned = len(own) > 1 and value.shape[-1] == own[0] != value.shape[0] and value.shape[0] != own[-1]
         if turned and found is None:
             found = Suspicion([own[0], *value.shape[:-1]], LAST)
-        if found is not None and (turned or _slides(run.graph.nodes, value, found)):
+        if found is not None and (unlike or turned or _slides(run.graph.nodes, value, found)):
             _add(run.diagnostics, name, value.shape, found, run.inputs[name].span)
 
 
@@ -58,7 +59,8 @@ def explain(run: Run, trial: Trial) -> None:
         if value is UNKNOWN:
             continue
         span = run.inputs[name].span
-        for found in _weak(value.shape, {entry.kind for entry in run.met}):
+        unlike = _unlike_base(run, value.shape)
+        for found in [*([unlike] if unlike else []), *_weak(value.shape, {entry.kind for entry in run.met})]:
             again = trial(name, _tree(span, found.right))
             if again is None or {one.span for one in _misfits(again)} & {one.span for one in failed}:
                 continue
@@ -67,6 +69,19 @@ def explain(run: Run, trial: Trial) -> None:
                     one.hint = f"{found.rule}: with {spelled(found.right, span.source, name)} this fits"
                 _add(run.diagnostics, name, value.shape, found, span)
                 return
+
+
+def _unlike_base(run: Run, shape: Shape) -> Suspicion | None:
+    """Another number of axes than the spec has that this one extends, where the sizes tell that it is no other kind of network."""
+    base, sizes = run.spec.base_input, list(shape)
+    if base is None or base is run.spec.input or isinstance(base, t.Mapping) or any(one.own for one in run.inputs.values()):
+        return None
+    own = sizes_of(base, run.graph.params)
+    if 1 < len(own) == len(sizes) - 1 and sizes[1] == own[0]:
+        return Suspicion(sizes[1:], BATCH)
+    if 1 < len(sizes) == len(own) - 1 and (len(set(sizes)) == 1 or sizes == own[1:]):
+        return Suspicion([own[0], *sizes], f"{run.spec.base_name} takes {shown(own)}")
+    return None
 
 
 def _misfits(run: Run) -> list[Diagnostic]:

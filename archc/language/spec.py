@@ -51,6 +51,7 @@ class Spec:
     """A spec with all that it inherits. Trees know the file in which they stand.
 
     `no_params`, `no_blocks`: some were refused, so that an unknown one may be among them.
+    `base_name`, `base_input`: of the spec that this extends.
     """
 
     source: Source
@@ -71,6 +72,8 @@ class Spec:
     budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     no_params: bool = False
     no_blocks: bool = False
+    base_name: str = ""
+    base_input: t.Tree | None = None
 
 
 def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, Block], diagnostics: Diagnostics) -> Spec | None:
@@ -82,6 +85,8 @@ def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, B
         return None
     _check_keys(tree, diagnostics)
     spec = _inherited(base, source)
+    if base is not None:
+        spec.base_name, spec.base_input = base.name, base.input
     spec.blocks.update(used)
     for key, value in tree.items:
         read = _READERS.get(str(key.value))

@@ -151,6 +151,10 @@ def draw_all(found: Iterable[Diagnostic], color: bool = False) -> str:
     return "\n\n".join(drawn)
 
 
+class SpecWarning(UserWarning):
+    """A spec that is hardly meant as it stands. Given by the Python interface alone."""
+
+
 def printable(text: str) -> str:
     """Text from a stranger with its control characters made visible: a terminal obeys nothing in a spec."""
     if text.isprintable():

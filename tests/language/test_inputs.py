@@ -148,6 +148,24 @@ def test_shapes_from_a_program(given: object, hint: str) -> None:
     assert hint in str(caught.value)
 
 
+@pytest.mark.parametrize(("shape", "hint"), [
+    ("[64, 64]", "resnet18 takes [3, 224, 224]: input: [3, 64, 64]"),
+    ("[16, 3, 64, 64]", "shapes have no batch axis: input: [3, 64, 64]"),
+    ("[3, 16, 112, 112]", None),  # a video
+    ("[12, 5000]", None),  # a signal of twelve leads
+    ("[1, 128, 400]", None),
+])  # fmt: skip
+def test_a_spec_that_extends(shape: str, hint: str | None) -> None:
+    found = list(compile_text(f"extends: resnet18\ninput: {shape}\nexpect: {{parameters: 1}}").diagnostics)
+    assert [(one.code, one.severity, one.hint) for one in found] == [("A902", "warning", hint)] * (hint is not None)
+
+
+def test_a_program_is_warned() -> None:
+    with pytest.warns(archc.SpecWarning, match="no batch axis: input=\\(1, 28, 28\\)") as caught:
+        archc.loads(f"input: [1, 16, 28, 28]\nlayers: [{SAME}]", input=(8, 1, 28, 28))
+    assert [Path(one.filename).name for one in caught] == [Path(__file__).name]
+
+
 def test_numbers_of_others_are_numbers() -> None:
     for given in (np.array([3, 64, 64]), (np.int64(3), 64, 64), [3, 64, 64], "3x64x64", {"input": (3, 64, 64)}):
         assert archc.load("resnet18", input=given).inputs["input"].shape == (3, 64, 64)  # type: ignore[arg-type]

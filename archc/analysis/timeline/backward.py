@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -12,15 +12,20 @@ from archc.analysis.timeline.frames import Frames, again, freed
 from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW
-from archc.ops.layout import Entry, Part
+from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
+from archc.ops.strides import Strided, channels_last, contiguous, elementwise, viewed
 from archc.shape import product
 
 
 class Grad(NamedTuple):
-    """A gradient in a block. Autograd adds in place to what is `own`: a tensor without holes that is no view of another."""
+    """A gradient in a block. Autograd adds in place to what is `own`: a tensor without holes that is no view of another.
+
+    lies: how it lies in memory; None is contiguous
+    """
 
     block: Block
     own: bool = True
+    lies: Strided | None = None
 
 
 @dataclass(slots=True)
@@ -58,9 +63,30 @@ class Backward:
         elif old.own and old.block.refs == 1:
             self.tape.free(grad.block)
         else:
-            self.waiting[key] = Grad(self.new(self.bytes(value), node))
+            lies = elementwise([self.lies(value, old), self.lies(value, grad)])
+            self.waiting[key] = Grad(self.new(self.bytes(value), node), True, lies)
             self.tape.free(old.block)
             self.tape.free(grad.block)
+
+    def lies(self, value: Value, grad: Grad) -> Strided:
+        """How the gradient of a value lies in memory."""
+        return grad.lies or contiguous((self.batch, *map(int, value.shape)))
+
+    def made(self, step: Step, value: Value, grad: Grad) -> Grad:
+        """A new gradient of an input: of an elementwise layer in the order of what came and of what was kept, else as the input lies."""
+        block, x = self.new(self.bytes(value), step.node), self.tensors[value].block
+        if step.node.facts.layout not in (PRESERVED, ELEMENTWISE, SCALED) or x.sizes != step.outputs[0].block.sizes:
+            flat = len(x.sizes) == 3 and step.node.kind.endswith("pool")  # a map of height 1 to PyTorch, and seen as one of no height
+            return Grad(block, not flat, channels_last(x.sizes) if x.suggests_channels_last else None)
+        beside = [out.block for out in step.outputs if out.storage in step.kept] or [x] * any(x.storage in step.kept for x in step.inputs)
+        return Grad(block, True, elementwise([self.lies(step.node.output, grad), *beside]))
+
+    def adopt_some(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+        """As `adopt`, of some of a layer's weights before the others."""
+        owner = step.node.shared or step.node
+        self._collect(step, made)
+        if self.uses[owner] == 1:
+            self._accumulate(owner, [i for i, _ in made])
 
     def step(self, step: Step) -> None:
         """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
@@ -123,6 +149,14 @@ class Backward:
             if storage in gone:
                 self.tape.free(self.held[storage])
 
+    def turned(self, step: Step, grad: Grad, lies: Strided | None, sizes: Sequence[int]) -> Grad:
+        """A gradient seen otherwise, or where that is no view of it, a copy."""
+        if lies is not None:
+            return Grad(grad.block, False, lies)
+        copy = self.tape.new(product(sizes) * self.item, BACKWARD, step.node)
+        self.tape.free(grad.block)
+        return Grad(copy, False, contiguous(sizes))
+
     def weight(self, step: Step, role: str = "", own: bool = True) -> list[tuple[int, Grad]]:
         """New gradients of the weights, all or those of a role; of cast weights, those of their copies."""
         half = self.halves(step.node)
@@ -135,6 +169,13 @@ class Backward:
 
     def adopt(self, step: Step, made: list[tuple[int, Grad]]) -> None:
         """What a layer hands its weights: added to what came from their other uses, and after the last of these taken over."""
+        owner = step.node.shared or step.node
+        self._collect(step, made)
+        self.uses[owner] -= 1
+        if not self.uses[owner]:
+            self._accumulate(owner, [i for i, _ in made])
+
+    def _collect(self, step: Step, made: list[tuple[int, Grad]]) -> None:
         owner = step.node.shared or step.node
         for i, grad in made:
             key, one = (owner, i), grad
@@ -150,9 +191,6 @@ class Backward:
                 self.sums[key] = Grad(self.tape.new(old.block.bytes, GRADIENTS, step.node))
                 self.tape.free(old.block)
                 self.tape.free(one.block)
-        self.uses[owner] -= 1
-        if not self.uses[owner]:
-            self._accumulate(owner, [i for i, _ in made])
 
     def _accumulate(self, owner: Node, indices: Iterable[int]) -> None:
         """A parameter without a gradient takes the new one over; one that has some from a pass before adds in place."""
@@ -173,7 +211,7 @@ def wanted(step: Step) -> list[Value]:
 
 def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A new gradient for each input and weight, all at once."""
-    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     weights = at.weight(step)
     at.release(step, grads)
     for value, grad in made:
@@ -233,7 +271,7 @@ def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
         at.release(step, grads)
         at.add(value, Grad(block), step.node)
         return
-    grad = grads[0]
+    grad = grads[0]._replace(own=False, lies=at.lies(step.node.output, grads[0]))
     block_sizes = [step.inputs[0].block]
     moves = step.node.facts.moves[0] if step.node.facts.moves else ()
     for move in moves:
@@ -246,8 +284,18 @@ def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
             whole = at.new(product(before.sizes) * at.item, step.node)
             at.tape.free(grad.block)
             grad = Grad(whole)
+        else:
+            grad = at.turned(step, grad, _before(move, before, grad.lies or contiguous(step.outputs[0].block.sizes)), before.sizes)
     at.release(step)
     at.add(value, grad, step.node)
+
+
+def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
+    """The gradient as it was before a move; None where that takes a copy."""
+    if isinstance(move, Axes):
+        back = tuple(move.order.index(axis) for axis in range(len(move.order)))
+        return Axes(back).view(lies)
+    return lies if isinstance(move, Part | Packed) else viewed(lies, before.sizes)
 
 
 def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:

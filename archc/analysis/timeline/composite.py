@@ -7,6 +7,7 @@ from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
 from archc.analysis.timeline.passing import first_slots
 from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block
 from archc.graph import Value
+from archc.ops.strides import Strided, viewed
 
 _Weights = list[tuple[int, Grad]]
 
@@ -16,22 +17,38 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
     node, tape = step.node, at.tape
     size, long = at.bytes(node.output), _long(at, node.output)
     inputs, crossed, dropout = first_slots(step)
-    block = _turned(at, step, grads[0].block) if long else grads[0].block
+    block = _rows(at, step, grads[0])
     at.rerun(node)
     made: _Weights = _weights(at, step, "out_proj.weight") if long else []
     inner = tape.new(size, BACKWARD, node)
     made += [] if long else _weights(at, step, "out_proj.weight")
     made += _weights(at, step, "out_proj.bias")
     tape.free(block)
+    at.adopt_some(step, made[::-1])
     asked = at.bytes(node.inputs[1]) if crossed else size
     parts = _dropping(at, step, inner, asked, inputs) if dropout else _fused(at, step, inner, asked, inputs, crossed)
     far = [long, *[_long(at, node.inputs[1]) if crossed else long] * 2]
     for turns in [[0, 2]] if dropout else [[0, 1, 2]] * 2:
         parts = [_turned(at, step, part) if far[i] and i in turns else part for i, part in enumerate(parts)]
     if crossed:
-        _across(at, step, parts, made)
+        _across(at, step, parts)
     else:
-        _within(at, step, parts, made)
+        _within(at, step, parts)
+
+
+def _rows(at: Backward, step: Step, grad: Grad) -> Block:
+    """What came, with tokens before the batch, as one matrix: a copy where it lies otherwise."""
+    value = step.node.output
+    lies = at.lies(value, grad)
+    seen = lies._replace(sizes=(lies.sizes[1], lies.sizes[0], lies.sizes[2]), strides=(lies.strides[1], lies.strides[0], lies.strides[2]))
+    rows = (at.batch * int(value.shape[0]), int(value.shape[1]))
+    return at.turned(step, grad, viewed(seen, rows), rows).block
+
+
+def _batch_first(at: Backward, value: Value, block: Block) -> Grad:
+    """The gradient of an input, which lies with tokens before the batch."""
+    tokens, features = map(int, value.shape)
+    return Grad(block, False, Strided((at.batch, tokens, features), (features, at.batch * features, 1)))
 
 
 def _long(at: Backward, value: Value) -> bool:
@@ -77,21 +94,20 @@ def _dropping(at: Backward, step: Step, inner: Block, asked: int, inputs: int) -
     return [parts[1], parts[0], values]
 
 
-def _within(at: Backward, step: Step, parts: list[Block], made: _Weights) -> None:
+def _within(at: Backward, step: Step, parts: list[Block]) -> None:
     """One projection of all three: each part is put among zeros, and those are added."""
     (value, *_) = [*wanted(step), None]
     whole = _gathered(at, step, parts, 3 * parts[0].bytes)
-    long = _long(at, step.node.output)
-    made += _weights(at, step, "in_proj")
+    made = _weights(at, step, "in_proj")
     inner = at.new(at.bytes(value), step.node) if value is not None else None
     at.tape.free(whole)
     at.release(step)
+    at.adopt(step, made[::-1])
     if inner is not None and value is not None:
-        at.add(value, Grad(_turned(at, step, inner) if long else inner), step.node)
-    at.adopt(step, made)
+        at.add(value, _batch_first(at, value, inner), step.node)
 
 
-def _across(at: Backward, step: Step, parts: list[Block], made: _Weights) -> None:
+def _across(at: Backward, step: Step, parts: list[Block]) -> None:
     """Keys and values from one projection, queries from another, by the two parts of one matrix, whose gradients are joined."""
     node = step.node
     queries, asked = node.inputs
@@ -106,14 +122,16 @@ def _across(at: Backward, step: Step, parts: list[Block], made: _Weights) -> Non
         at.tape.free(block)
         at.spend(step, [slot], [1 - slot] if slot == 1 else [])
     half = len(pieces) // 2
-    for at_bias in reversed(range(half)):
-        made += _weights(at, step, "in_proj_bias" if at_bias else "in_proj_weight", own=True)
-        at.tape.free(pieces[at_bias])
-        at.tape.free(pieces[half + at_bias])
+    made: _Weights = []
+    for i in reversed(range(half)):  # the bias before the weight
+        at.adopt_some(step, made)
+        made = _weights(at, step, "in_proj_bias" if i else "in_proj_weight", own=True)
+        at.tape.free(pieces[i])
+        at.tape.free(pieces[half + i])
     at.release(step)
-    for value, block in found.items():
-        at.add(value, Grad(_turned(at, step, block) if _long(at, value) else block), node)
     at.adopt(step, made)
+    for value, block in found.items():
+        at.add(value, _batch_first(at, value, block), node)
 
 
 def _sizes(at: Backward, step: Step) -> list[int]:

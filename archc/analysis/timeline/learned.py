@@ -5,11 +5,14 @@ from __future__ import annotations
 from archc.analysis.storages import Step
 from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
 from archc.analysis.timeline.tape import TEMPORARY
+from archc.ops.strides import viewed
+from archc.shape import product
 
 
 def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
     """The gradient of the bias is a sum of its own: before the product where the input was copied, else after it."""
     copied = any(storage.made_by is step.node for storage in step.kept)
+    grads = [_folded(at, step, grads[0])]
     made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
     at.rerun(step.node)
     inputs = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
@@ -17,14 +20,28 @@ def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
     gone = at.unpacked(step)
     made += [] if copied else at.weight(step, "bias", own=False)
     at.release(step, grads, gone)
+    at.adopt_some(step, made)
+    tokens = len(step.node.output.shape) > 1
+    if tokens:  # whose rows are seen as tokens again, after that of the weight
+        at.adopt(step, weights)
     for value, grad in inputs:
         at.add(value, grad, step.node)
-    at.adopt(step, made + weights)
+    if not tokens:
+        at.adopt(step, weights)
+
+
+def _folded(at: Backward, step: Step, grad: Grad) -> Grad:
+    """Over tokens, the product is one of all of them: what came is seen so, or copied."""
+    lies, value = at.lies(step.node.output, grad), step.node.output
+    if len(value.shape) == 1:
+        return grad
+    rows = (at.batch * product(value.shape[:-1]), int(value.shape[-1]))
+    return at.turned(step, grad, viewed(lies, rows), rows)
 
 
 def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A learned factor: its gradient is first as large as the value."""
-    made = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
     gone = at.unpacked(step)
     weights = at.weight(step, own=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.storages import Step
+from archc.ops.facts import NEW
 
 
 def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> list[int]:
@@ -14,7 +15,7 @@ def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> 
     size = node.output.shape.values * unit
     many = len(node.inputs) > 2
     if node.kind == "add":
-        return [size] if many else []
+        return [size] if many and node.facts.storage == NEW else []
     if node.kind == "average":
         return [size] if saving else [size, number]
     if node.kind == "softsign":  # the magnitude, beside its sum with 1
@@ -43,12 +44,11 @@ def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int
         return [8 * node.output.shape.values * (unit // item)]  # where each maximum lies
     if node.kind == "attention":
         return _attention(step, size, unit)
-    if node.args.get("standardize"):
-        return [node.facts.owned[0].values * item]
+    filters = [node.facts.owned[0].values * item] if node.args.get("standardize") else []
     form = node.facts.torch
     if "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros":
-        return [one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]
-    return []
+        return [*filters, *[one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]]
+    return filters
 
 
 def _kept(step: Step, slot: int) -> int:

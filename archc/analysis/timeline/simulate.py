@@ -24,6 +24,7 @@ from archc.analysis.timeline.result import Timeline
 from archc.analysis.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
 from archc.checkpointing import CheckpointPlan, spans
 from archc.graph import Graph, Node, Value
+from archc.ops.strides import elementwise
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 LOSSES = ("auto", "cross_entropy", "mse", "sum")
@@ -295,7 +296,8 @@ class _Training:
             self.tape.free(grad)
             self.tape.free(kept[0])
             grad = last
-        backward.add(value, Grad(grad), self.run.steps[-1].node)
+        lies = None if way == "cross_entropy" else elementwise([self.run.tensors[value].block])
+        backward.add(value, Grad(grad, True, lies), self.run.steps[-1].node)
 
     def _step(self, grads: dict[tuple[Node, int], Block], shapes: list[tuple[int, ...]]) -> None:
         size = transient_values(self.options.optimizer, shapes, self.how) * self.item

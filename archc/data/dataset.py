@@ -143,6 +143,7 @@ class DataSet:
     shape: [C, H, W] of every image that it gives
     stored: height and width as they lie on disk, where all are equal
     notes: what was decided about its files, and what was passed over; doubtful: whether its classes may be meant otherwise
+    white: the value of 16-bit images that is read as 255, where there are any
     """
 
     name: str
@@ -158,6 +159,7 @@ class DataSet:
     _normalization: Normalization | None = field(default=None, repr=False)
     notes: tuple[str, ...] = ()
     doubtful: bool = False
+    white: int | None = None
 
     @property
     def normalization(self) -> Normalization:
@@ -187,4 +189,5 @@ class DataSet:
             "normalization": self.normalization.to_dict(),
             "corrupt": [{"name": one.name, "reason": one.reason} for one in self.corrupt],
             "notes": list(self.notes),
+            "white": self.white,
         }

@@ -10,6 +10,7 @@ import numpy as np
 
 from archc.data import cifar, folder, idx, shards, sizes
 from archc.data.dataset import Corrupt, DataError, DataSet, Images, Labels, Reader, Shape, Split
+from archc.data.depth import white_of
 from archc.data.digits import load_digits, test_rows
 from archc.data.layout import understood
 from archc.data.names import names_beside
@@ -153,10 +154,11 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     classes = layout.classes
     listings = {part: folder.listing(root, classes) for part, root in layout.parts.items()}
     shape = shape or image_shape(sizes.of_files(listings["train"].root / path for path in listings["train"].paths), data.size)
+    white, told = white_of([one.root / name for one in listings.values() for name in one.paths], data.white)
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
     for part, listed in listings.items():
-        files = Files(listed.root, listed.paths, shape, data.corrupt == "skip", data.workers, corrupt)
+        files = Files(listed.root, listed.paths, shape, data.corrupt == "skip", data.workers, corrupt, white)
         found[part] = files, np.array(listed.labels, np.int64)
     train, validation = _whole(*found["train"]), _whole(*found["validation"]) if "validation" in found else None
     if validation is None:
@@ -165,7 +167,7 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     measured = partial(measure, seed=seed, sampled=None if small(len(train), shape) else SAMPLED)
     test = _whole(*found["test"]) if "test" in found else None
     made = DataSet(path.resolve().name, "folder", classes, shape, train, validation, test, None, corrupt, measured)
-    return replace(made, notes=layout.notes, doubtful=layout.doubtful)
+    return replace(made, notes=(*layout.notes, *filter(None, [told])), doubtful=layout.doubtful, white=white)
 
 
 def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
@@ -177,18 +179,21 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     if len(classes) == 1:
         raise DataError(f"{path} has one class alone, {classes[0]}", "two at least are needed to tell anything apart")
     shape = shape or image_shape(sizes.of_files(shards.some(found["train"], sizes.LOOKED_AT)), data.size)
+    white, told = white_of(list(shards.some(found["train"], sizes.LOOKED_AT)), data.white)
     corrupt: list[Corrupt] = []
     none = np.empty(0, np.int64)
 
     def split(part: str, held: float = 0.0, inverse: bool = False) -> Split:
         shuffled = part == "train" and not inverse
-        return Split(None, none, none, shards.Shards(found[part], classes, shape, data.corrupt == "skip", corrupt, shuffled, held, inverse))
+        flow = shards.Shards(found[part], classes, shape, data.corrupt == "skip", corrupt, shuffled, held, inverse, white)
+        return Split(None, none, none, flow)
 
     out = 0.0 if "validation" in found else data.validation
     validation = split("validation") if "validation" in found else split("train", out, inverse=True) if out else None
     test = split("test") if "test" in found else None
     measured = partial(measure, seed=seed)
-    return DataSet(path.resolve().name, "shards", classes, shape, split("train", out), validation, test, None, corrupt, measured)
+    made = DataSet(path.resolve().name, "shards", classes, shape, split("train", out), validation, test, None, corrupt, measured)
+    return replace(made, notes=tuple(filter(None, [told])), white=white)
 
 
 def check_classes(dataset: DataSet, outputs: int) -> None:

@@ -22,6 +22,7 @@ DECODERS = ("PNG", "JPEG", "BMP", "GIF", "TIFF", "WEBP", "PPM")
 MOST_PIXELS = 89_478_485  # pillow's own limit: more is a decompression bomb
 MOST_BYTES = 1 << 30  # of a file
 CHANNELS = {1: "L", 3: "RGB"}
+WHITES = (255, 1023, 4095, 16383, 65535)  # of 8, 10, 12, 14 and 16 bits
 Found = TypeVar("Found")
 
 
@@ -46,21 +47,34 @@ def _written(shape: tuple[int, ...]) -> str:
     return f"[{', '.join(map(str, shape))}]"
 
 
-def read_image(path: str | PathLike[str], shape: tuple[int, ...]) -> Images:
-    """The image of a file, [C, H, W]. Raises DataError."""
+def read_image(path: str | PathLike[str], shape: tuple[int, ...], white: int | None = None) -> Images:
+    """The image of a file, [C, H, W]; `white` as in decode. Raises DataError."""
     wanted = image_shape(shape)
     file = Path(path)
     if file.is_dir() or not file.exists():
         raise DataError(f"there is no image {file}" if not file.exists() else f"{file} is a folder, not an image")
     try:
-        return decode(file, wanted)
+        return decode(file, wanted, white)
     except Unreadable as error:
         raise DataError(f"{file} is no readable image: {error}") from None
 
 
-def decode(content: Path | bytes, shape: Shape) -> Images:
-    """The image of a file or of its content, [C, H, W]. Raises Unreadable."""
-    return _with(content, lambda image: from_pillow(image, shape))
+def decode(content: Path | bytes, shape: Shape, white: int | None = None) -> Images:
+    """The image of a file or of its content, [C, H, W]. Raises Unreadable.
+
+    white: the value of 16-bit images that becomes 255; else the largest of 8, 10, 12, 14 or 16 bits, as the image itself needs
+    """
+    return _with(content, lambda image: from_pillow(image, shape, white))
+
+
+def largest(content: Path | bytes) -> int | None:
+    """The largest value of an image that has more than 8 bits; None for others, which are not decoded. Raises Unreadable."""
+    return _with(content, lambda image: int(_deep(image).max(initial=0)) if image.mode.startswith("I") else None)
+
+
+def white_for(most: int) -> int:
+    """The largest value of the fewest bits, of those that cameras and scanners have, that hold a value: 4,095 for 3,000."""
+    return next(white for white in WHITES if most <= white)
 
 
 def head(content: Path | bytes) -> tuple[str, int, int]:
@@ -107,7 +121,7 @@ def _reason(error: Exception) -> str:
     return str(error)[:120] or type(error).__name__
 
 
-def from_pillow(image: Image, shape: Shape) -> Images:
+def from_pillow(image: Image, shape: Shape, white: int | None = None) -> Images:
     """A picture upright, with the input's channels and size, [C, H, W].
 
     Its shorter side is brought to the size and the middle is cut out, so that what it shows keeps its proportions.
@@ -117,23 +131,45 @@ def from_pillow(image: Image, shape: Shape) -> Images:
     channels, height, width = shape
     if image.format == "JPEG":  # decoded at a part of its size, where that is still twice what is wanted
         image.draft(image.mode, (2 * width, 2 * height))
+    cut = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())) and not image.mode.startswith(
+        "I"
+    )  # as pillow reads colors of 16 bits
     image = ImageOps.exif_transpose(image)
-    image = _opaque(image).convert(CHANNELS[channels])
+    if cut and 0 < max(high for _, high in _extrema(image)) < 16:
+        raise Unreadable("its 16-bit colors use 12 bits or fewer, of which pillow keeps the first 8: scale them to 8 or 16 bits")
+    image = _opaque(image, white).convert(CHANNELS[channels])
     if image.size != (width, height):
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     found = np.asarray(image, dtype=np.uint8)
     return np.ascontiguousarray(found[None] if channels == 1 else found.transpose(2, 0, 1))
 
 
-def _opaque(image: Image) -> Image:
+def _extrema(image: Image) -> list[tuple[float, float]]:
+    """The least and largest value of each channel but that of transparency."""
+    found = image.getextrema()
+    pairs = [found] if isinstance(found[0], int | float) else list(found)
+    return [(float(low), float(high)) for low, high in pairs[: len(image.getbands()) - ("A" in image.getbands())]]
+
+
+def _deep(image: Image) -> np.ndarray[tuple[int, ...], np.dtype[np.int64]]:
+    """The values of an image of more than 8 bits. Raises Unreadable where they are none of 16."""
+    values = np.asarray(image, dtype=np.int64)
+    if values.min(initial=0) < 0 or values.max(initial=0) > WHITES[-1]:
+        raise Unreadable("its values lie outside of 0..65535")
+    return values
+
+
+def _opaque(image: Image, white: int | None) -> Image:
     """Without transparency, on white; values of 16 bits as 8."""
     from PIL import Image
 
     if image.mode.startswith("I"):
-        values = np.asarray(image, dtype=np.int64)
-        if values.min(initial=0) < 0 or values.max(initial=0) > 65535:
-            raise Unreadable("its values lie outside of 0..65535")
-        return Image.fromarray((values // 257).astype(np.uint8))
+        values = _deep(image)
+        most = int(values.max(initial=0))
+        scale = white or white_for(most)
+        if most > scale:
+            raise Unreadable(f"its values go up to {most:,}, above the {scale:,} that is white; write `white: {white_for(most)}` in `data`")
+        return Image.fromarray((values * 255 // scale).astype(np.uint8))
     if image.mode == "F":
         raise Unreadable("its values are floating-point numbers")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:

@@ -51,14 +51,24 @@ class Arrays:
 
 
 class Files:
-    """Images of files under `root`, decoded as they are read. `corrupt` takes those that are skipped."""
+    """Images of files under `root`, decoded as they are read. `corrupt` takes those that are skipped; `white` as in decode."""
 
-    def __init__(self, root: Path, paths: Sequence[str], shape: Shape, skip: bool, workers: int, corrupt: list[Corrupt]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        paths: Sequence[str],
+        shape: Shape,
+        skip: bool,
+        workers: int,
+        corrupt: list[Corrupt],
+        white: int | None = None,
+    ) -> None:
         self._root = root
         self._paths = paths
         self._shape = shape
         self._skip = skip
         self._workers = workers
+        self._white = white
         self._corrupt = corrupt
         self._bad: set[int] = set()
         self._kept = np.empty((len(paths), *shape), np.uint8) if small(len(paths), shape) else None
@@ -94,7 +104,7 @@ class Files:
         return found.hexdigest()
 
     def _decoded(self, rows: list[int]) -> list[Images | str]:
-        return decode_all([self._root / self._paths[row] for row in rows], self._shape, self._workers)
+        return decode_all([self._root / self._paths[row] for row in rows], self._shape, self._workers, self._white)
 
     def _note(self, row: int, found: Images | str) -> None:
         if not isinstance(found, str):

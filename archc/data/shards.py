@@ -48,6 +48,7 @@ class Shards:
     """A stream of images out of shards.
 
     held: the part of samples that is held out, by their names; `inverse` takes just those
+    white: as in decode
     """
 
     files: Sequence[Path]
@@ -58,6 +59,7 @@ class Shards:
     shuffled: bool
     held: float = 0.0
     inverse: bool = False
+    white: int | None = None
 
     def stream(self, seed: int, epoch: int, rank: int, world: int) -> Iterator[tuple[Images, int]]:
         """Images [C, H, W] with labels. Processes take whole shards; where there are fewer, each takes its share of the samples."""
@@ -93,7 +95,7 @@ class Shards:
         try:
             if kind is None:
                 raise Unreadable("it has no image")
-            return decode(sample[kind], self.shape)
+            return decode(sample[kind], self.shape, self.white)
         except Unreadable as error:
             name = f"{sample['__url__']}: {sample['__key__']}" + (f".{kind}" if kind else "")
             if not self.skip:

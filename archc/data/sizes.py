@@ -13,7 +13,7 @@ from archc.data.pixels import Unreadable, head
 
 LOOKED_AT = 200  # images
 ANY = (224, 224)  # where sizes differ
-GREY = ("1", "L", "LA", "I", "I;16")
+GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N")
 
 
 def of_files(images: Iterable[Path | bytes]) -> Shape:

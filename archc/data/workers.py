@@ -18,9 +18,9 @@ from archc.data.pixels import Unreadable, decode
 FEW = 4  # files that are not worth a second process
 
 
-def decode_all(files: Sequence[Path], shape: Shape, workers: int) -> list[Images | str]:
+def decode_all(files: Sequence[Path], shape: Shape, workers: int, white: int | None = None) -> list[Images | str]:
     """Each file's image [C, H, W], or why it has none."""
-    work = partial(_decoded, shape=shape)
+    work = partial(_decoded, shape=shape, white=white)
     if workers < 1 or len(files) < FEW:
         return [work(file) for file in files]
     try:
@@ -30,9 +30,9 @@ def decode_all(files: Sequence[Path], shape: Shape, workers: int) -> list[Images
         raise DataError("a process that reads images was ended from outside", "is memory full? fewer `workers` need less") from None
 
 
-def _decoded(file: Path, shape: Shape) -> Images | str:
+def _decoded(file: Path, shape: Shape, white: int | None) -> Images | str:
     try:
-        return decode(file, shape)
+        return decode(file, shape, white)
     except Unreadable as error:
         return str(error)
 

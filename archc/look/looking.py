@@ -55,7 +55,7 @@ def _rows(cells: list[Cell], columns: int) -> list[tuple[str, list[Cell]]]:
 
 def attribution(trained: Trained, image: Path, method: str, target: str | None, layer: str) -> Look:
     """An image beside maps of what in it speaks for a class. What a method cannot do is told, unless it alone was asked for."""
-    raw = torch.from_numpy(read_image(image, input_shape(trained.graph)).copy())
+    raw = torch.from_numpy(read_image(image, input_shape(trained.graph), trained.white).copy())
     given = _prepared(trained, raw[None])
     with torch.no_grad():
         parts = trained.module(given)[0].double().softmax(0)

@@ -28,6 +28,7 @@ DATA = takes(
     size=(SIZE, _DATA.size, "height and width that images are brought to; the network's input unless given"),
     corrupt=(one_of("error", "skip"), _DATA.corrupt, "what a file that is no readable image leads to: error or skip"),
     workers=(count(0, 1024), _DATA.workers, "processes that read"),
+    white=(count(1, 65535), _DATA.white, "the value of 16-bit images that is white; found among the images unless given"),
     images=(count(0, 10**10), _DATA.images, "images of an epoch of shards, which are counted unless given"),
 )
 STOP = takes(

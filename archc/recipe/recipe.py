@@ -33,6 +33,7 @@ class Data:
     corrupt: what to do with a file that is no readable image: error or skip
     workers: processes that read
     images: of an epoch, where the source is a stream; 0 counts them, which reads all shards once
+    white: the value of 16-bit images that becomes 255; None finds it: the largest value of 8, 10, 12, 14 or 16 bits
     """
 
     source: str = "digits"
@@ -42,6 +43,7 @@ class Data:
     corrupt: str = "error"
     workers: int = 0
     images: int = 0
+    white: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,9 @@ class Trained:
         self.folder = folder
         self.world = World(0, 1, real_device(device))
         self.graph = folder.graph()
-        self.classes = folder.data().texts("classes")
+        noted = folder.data()
+        self.classes = noted.texts("classes")
+        self.white = noted.whole("white", 1, 65535) if "white" in noted else None
         self.normalization = folder.normalization()
         if not folder.best.exists():
             raise TrainError(f"{folder.path}: no epoch is through, so there are no best weights; go on by `archc resume {folder.path}`")
@@ -32,6 +34,8 @@ class Trained:
     def data(self, source: str | None = None) -> DataSet:
         """The images of the run, or others of the same classes. Raises DataError, TrainError."""
         recipe = self.graph.recipe
+        if self.white is not None:
+            recipe = replace(recipe, data=replace(recipe.data, white=self.white))
         if source is not None:
             recipe = replace(recipe, data=replace(recipe.data, source=source, format="auto"))
         data = open_data(recipe.data, input_shape(self.graph), recipe.seed)
@@ -49,7 +53,7 @@ class Trained:
     def predict(self, image: Path, top: int) -> list[tuple[str, float]]:
         """The likeliest classes of an image file with their probabilities, the likeliest first. Raises DataError."""
         evaluate = evaluator(self.graph, self.graph.recipe, self.normalization, self.world, len(self.classes))
-        pixels = torch.tensor(read_image(image, input_shape(self.graph)))[None].to(self.world.device)
+        pixels = torch.tensor(read_image(image, input_shape(self.graph), self.white))[None].to(self.world.device)
         with evaluate.autocast():
             outputs = self.module(evaluate.prepare(pixels))
         logits = (outputs if isinstance(outputs, torch.Tensor) else outputs[evaluate.main])[0].double()

@@ -142,7 +142,7 @@ def test_channels(tmp_path: Path) -> None:
 
 
 def test_kinds_of_pixels(tmp_path: Path) -> None:
-    """16 bits keep their first 8; what is transparent is white; a palette gives its colors; a photo stands upright."""
+    """16 bits in full keep their first 8; what is transparent is white; a palette gives its colors; a photo stands upright."""
     ramp = np.arange(256, dtype=np.uint16).reshape(16, 16) * 257
     Image.fromarray(ramp).save(tmp_path / "deep.png")
     assert np.array_equal(read_image(tmp_path / "deep.png", (1, 16, 16))[0], ramp // 257)
@@ -157,6 +157,48 @@ def test_kinds_of_pixels(tmp_path: Path) -> None:
     lying.save(tmp_path / "turned.png", exif=exif)
     seen = read_image(tmp_path / "turned.png", (1, 8, 4))[0]
     assert (seen[:, 2:] == 255).all() and (seen[:, :2] == 0).all()
+
+
+@pytest.mark.parametrize(("bits", "levels"), [(8, 256), (10, 256), (12, 256), (14, 256), (16, 256)])
+def test_few_bits_in_files_of_16_use_the_whole_range(bits: int, levels: int, tmp_path: Path) -> None:
+    top = 2**bits - 1
+    ramp = np.linspace(0, top, 4096).round().astype(np.uint16).reshape(64, 64)
+    for name in ("a.png", "a.tif"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        seen = read_image(tmp_path / name, (1, 64, 64))[0]
+        assert len(np.unique(seen)) == levels and seen.max() == 255
+        assert np.array_equal(seen, ramp.astype(np.int64) * 255 // top)
+
+
+def test_one_value_is_white_in_all_of_a_set(tmp_path: Path) -> None:
+    """A dark image of a set stays dark; a value above what is white is an error, and the recipe's word goes first."""
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(3):
+            Image.fromarray(np.full((8, 8), 500 if i else 3900, np.uint16)).save(tmp_path / name / f"{i}.png")
+    found = opened(tmp_path, (1, 8, 8), validation=0.0)
+    assert found.white == 4095 and "go up to 3,900 (of 6 looked at); 4,095 is read as white" in found.notes[0]
+    assert sorted(np.unique(everything(found.train)[0])) == [500 * 255 // 4095, 3900 * 255 // 4095]
+    told_range = opened(tmp_path, (1, 8, 8), validation=0.0, white=3900)
+    assert everything(told_range.train)[0].max() == 255 and not found.doubtful
+    with pytest.raises(DataError, match=r"go up to 3,900, above the 1,000 that is white; write `white: 4095`"):
+        everything(opened(tmp_path, (1, 8, 8), validation=0.0, white=1000).train)
+    made.folder(tmp_path / "plain")
+    assert opened(tmp_path / "plain").white is None and not opened(tmp_path / "plain").notes
+
+
+def test_colors_of_which_pillow_keeps_too_little(tmp_path: Path) -> None:
+    """A PNG of 16-bit colors that holds 12 bits: pillow gives 16 levels of them."""
+    for top, refused in ((4095, True), (65535, False)):
+        rows = (np.linspace(0, top, 3 * 64).round().astype(">u2")).reshape(8, 24)
+        data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+        head = struct.pack(">IIBBBBB", 8, 8, 16, 2, 0, 0, 0)
+        (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b""))
+        if refused:
+            with pytest.raises(DataError, match="use 12 bits or fewer"):
+                read_image(tmp_path / "a.png", (3, 8, 8))
+        else:
+            assert len(np.unique(read_image(tmp_path / "a.png", (3, 8, 8)))) > 150
 
 
 def test_one_image_that_is_wrong(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ _INPUTS: dict[str, _Axes] = {
     "[*, M, K]": (("M", "K"), (6, 8)),
     "[*, K, N]": (("K", "N"), (8, 4)),
 }
-_SAMPLES = {"int": 4, "sizes": 2, "number": 2, "list": None}
+_SAMPLES = {"int": 4, "sizes": 2, "factors": 2, "number": 2, "list": None}
 _NAMES = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
 
 

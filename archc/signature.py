@@ -132,7 +132,7 @@ def _pieces(value: Any, room: int) -> Iterator[str]:
 
 def _remedy(value: Any, wanted: Type) -> str | None:
     """What to write instead of a value that is nearly right."""
-    sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability")
+    sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability", "factors")
     if isinstance(value, float) and sizes:
         return f"write {int(value)}, or int(…) in an expression" if value.is_integer() else "round it: int(…), round(…) or round_to(…, 8)"
     if wanted.name == "probability" and is_int(value, 2) and value <= 100:
@@ -152,7 +152,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return f"write {text.replace(',', '_')}"
     if text.startswith("("):
         return "a list is written [3, 3]"
-    if wanted.name in ("sizes", "padding") and re.fullmatch(r"\d+([x,]\s*\d+)*", text):
+    if wanted.name in ("sizes", "padding", "factors") and re.fullmatch(r"\d+([x,]\s*\d+)*", text):
         return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
     if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
@@ -233,6 +233,27 @@ def per_axis(least: int) -> Type:
     return Type("sizes", f"a whole number from {least} up, or a list with one for each axis", accept, schema)
 
 
+def factors() -> Type:
+    """A number above 0, or a list with one a spatial axis."""
+
+    def fits(value: Any) -> bool:
+        return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= LARGEST_SIZE
+
+    def accept(value: Any) -> Any:
+        if isinstance(value, list | tuple):
+            return tuple(map(_plain, value)) if value and all(map(fits, value)) else MISSING
+        return _plain(value) if fits(value) else MISSING
+
+    number = {"type": "number", "exclusiveMinimum": 0}
+    schema = {"anyOf": [number, {"type": "array", "items": number, "minItems": 1, "maxItems": 3}]}
+    return Type("factors", "a number above 0, or a list with one for each axis", accept, schema)
+
+
+def _plain(value: float) -> float:
+    """2 for 2.0: a whole factor is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _words_or(type_: Type, name: str, *words: str) -> Type:
     return Type(name, f"{type_.expected}, or {' or '.join(words)}", either(one_of(*words), type_).accept,
                 {"anyOf": [{"enum": list(words)}, type_.schema]})  # fmt: skip
@@ -254,6 +275,7 @@ Positive = Annotated[float, real(0)]
 Probability = Annotated[float, replace(real(0, 1), name="probability")]
 Flag = Annotated[bool, FLAG]
 Sizes = Annotated[int | tuple[int, ...], per_axis(1)]
+Factors = Annotated[float | tuple[float, ...], factors()]
 Counts = Annotated[int | tuple[int, ...], per_axis(0)]
 Indices = Annotated[tuple[int, ...], items(whole(-LARGEST_SIZE))]
 Padding = Annotated[int | tuple[int, ...] | str, _words_or(per_axis(0), "padding", "same", "same_upper")]

@@ -17,7 +17,7 @@ from archc.text.source import Span
 
 Trees = dict[str, t.Tree]
 Instead = Callable[[Any], str | None]
-LISTS = ("sizes", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
+LISTS = ("sizes", "factors", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
 
 
 def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:

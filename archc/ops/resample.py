@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.bare import whole_numbers
@@ -11,7 +12,7 @@ from archc.ops.reach import POINT, Linear, Nearest
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.shape import Shape
-from archc.signature import Fault, Sizes, is_int, one_of
+from archc.signature import LARGEST_SIZE, Factors, Fault, Sizes, is_int, one_of
 from archc.tracked import label
 
 Mode = Annotated[str, one_of("nearest", "linear", "bilinear", "trilinear")]
@@ -34,12 +35,14 @@ def upsample(
     x: Shape,
     like: Shape | None = None,
     *,
-    scale: Sizes | None = None,
+    scale: Factors | None = None,
     size: Sizes | None = None,
     mode: Mode = "nearest",
     align_corners: bool = False,
 ) -> Facts:
     """[C, *S], or [C, *S] and a map to match -> [C, *S']. Interpolation: torch.nn.Upsample.
+
+    With a scale that is no whole number, sizes are rounded down.
 
     scale: how much larger the map becomes
     size: the output's size
@@ -51,7 +54,8 @@ def upsample(
     if sum(way is not None for way in (like, scale, size)) != 1:
         raise Fault("scale", "upsample takes one of scale, size, or a second input to match", code="A403")
     if scale is not None:
-        sizes = tuple(n * s for n, s in zip(space, axes(scale, rank, "scale"), strict=True))
+        factors = axes(scale, rank, "scale")
+        sizes = tuple(_scaled(n, factor) for n, factor in zip(space, factors, strict=True))
     else:
         sizes = axes(size, rank, "size") if size is not None else like.space if like is not None else ()
     if len(sizes) != rank:
@@ -64,9 +68,28 @@ def upsample(
     # each output value of linear interpolation is a sum of 2^rank products with weights
     work = Work(multiply=corners * out.values, add=(corners - 1) * out.values) if linear else Work()
     named = _LINEAR[rank] if linear else "nearest"
-    target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(axes(scale, rank, "scale"))}
+    target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(factors)}
     options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
-    pairs = zip(space, sizes, strict=True)
-    reach = [Linear(int(n), int(m), align_corners) if linear else Nearest(int(n), int(m)) for n, m in pairs]
+    pairs = [(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
+    if scale is not None and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
+        pairs = [_exact(factor).as_integer_ratio()[::-1] for factor in factors]
+    reach = [Linear(n, m, align_corners) if linear else Nearest(n, m) for n, m in pairs]
     form = Module("nn.Upsample", (), options)
     return weightless(out, work=work, keeps=(), reach=(POINT, *reach), torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
+
+
+def _scaled(size: int, scale: float) -> int:
+    """floor(size * scale), as PyTorch computes it in float64. A Fault where nothing is left."""
+    if isinstance(scale, int):
+        return size * scale
+    found = int(int(size) * scale)
+    if not 1 <= found <= LARGEST_SIZE:
+        raise Fault("scale", f"{int(size)} positions times {scale:g} are {found:,}", "use a larger scale" if not found else "")
+    exact = _exact(scale)
+    traced = size * exact.numerator // exact.denominator  # with a formula, where that is the same number
+    return traced if traced == found else found
+
+
+def _exact(scale: float) -> Fraction:
+    """The scale as it was written: 13/10 for 1.3."""
+    return Fraction(str(scale))

@@ -6,6 +6,7 @@ The size rule is Dumoulin & Visin, "A guide to convolution arithmetic for deep l
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from archc.ops.facts import INPUT, Kept, new
 from archc.ops.reach import Reach
@@ -13,6 +14,7 @@ from archc.shape import Shape, product
 from archc.signature import Fault
 from archc.tracked import label
 
+Number = TypeVar("Number", int, float)
 AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
@@ -24,16 +26,16 @@ def spatial(x: Shape, what: str) -> tuple[int, ...]:
     return x.space
 
 
-def axes(value: int | Sequence[int], rank: int, name: str) -> tuple[int, ...]:
+def axes(value: Number | Sequence[Number], rank: int, name: str) -> tuple[Number, ...]:
     """One number for each of `rank` spatial axes."""
-    if isinstance(value, int):
+    if isinstance(value, int | float):
         return (value,) * rank
     if len(value) != rank:
         raise Fault(name, f"{name} has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}")
     return tuple(value)
 
 
-def short(sizes: tuple[int, ...]) -> int | tuple[int, ...]:
+def short(sizes: tuple[Number, ...]) -> Number | tuple[Number, ...]:
     """`3` for `(3, 3)`."""
     return sizes[0] if len(set(sizes)) == 1 else sizes
 

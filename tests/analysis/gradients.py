@@ -55,7 +55,10 @@ class _Interpolated(nn.Module):
             n = x.shape[axis]
             mode = "nearest" if self.layer.mode == "nearest" else "linear"
             corners = self.layer.align_corners if mode == "linear" else None
-            matrix = F.interpolate(torch.eye(n, dtype=x.dtype)[None], size=int(size), mode=mode, align_corners=corners)[0]
+            scale = self.layer.scale_factor
+            scale = scale[axis - 2] if isinstance(scale, tuple) else scale
+            how = {"size": int(size)} if scale is None else {"scale_factor": float(scale)}
+            matrix = F.interpolate(torch.eye(n, dtype=x.dtype)[None], **how, mode=mode, align_corners=corners)[0]
             matrix = torch.where(matrix.abs() < 1e-9, 0.0, matrix)
             x = torch.movedim(torch.movedim(x, axis, -1) @ matrix, -1, axis)
         return x

@@ -242,6 +242,10 @@ def _resamplings() -> Iterator[Case]:
             yield from (case("upsample", shape, size=size, **args) for size in (4, 10, 13))
     yield case("upsample", M, scale=2, mode="bilinear")
     yield case("upsample", M, scale=(2, 3))
+    for scale in (1.5, 0.5, 1.3, 2.25, (2, 1.7), (0.7, 3)):
+        yield from (case("upsample", (2, 7, 15), scale=scale, mode=mode) for mode in ("nearest", "bilinear"))
+    yield case("upsample", (2, 7, 15), scale=1.5, mode="bilinear", align_corners=True)
+    yield from (case("upsample", shape, scale=1.5, mode=mode) for shape in (L, D) for mode in ("nearest", "linear"))
     yield case("upsample", M, (9, 14, 11), mode="linear")
     yield case("upsample", M, (9, 14, 12))
     yield case("upsample", M, size=1, mode="linear", align_corners=True)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from archc.runtime.export_check import LIMIT, Difference, ExportError, compare, cut, explained, quiet, runner_of
+from archc.runtime.export_layers import sayable
 from archc.runtime.export_write import moved, write_onnx, write_program
 from archc.table import bytes_text
 from archc.text.atomic import workplace
@@ -143,7 +144,11 @@ def _exported(task: _Task, check: bool) -> Exported:
     batches = (1, 3) if isinstance(task.batch, str) else (task.batch,)
     with explained("the module does not run"), torch.no_grad():
         ours = [task.named(task.module(*task.random(batch))) for batch in batches]
-    program = _program(task)
+    if task.path.suffix == ".onnx":
+        with sayable(task.module) as said:
+            program = _program(task._replace(module=said))
+    else:
+        program = _program(task)
     with explained("cannot write"), workplace(task.path) as folder:
         file = folder / task.path.name
         opset, nodes = None, None

@@ -11,6 +11,7 @@ from typing import Any, cast
 import torch
 
 from archc.runtime.export_check import ExportError, explained
+from archc.runtime.export_layers import blamed
 from archc.runtime.weights_write import Sink
 from archc.text import atomic
 
@@ -32,8 +33,12 @@ def write_onnx(
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ExportError(f"{missing[0]} is not installed, which writes ONNX: pip install 'archc[onnx]'")
-    with explained("cannot be said in ONNX"):
+    try:
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)
+    except Exception as error:
+        layer = blamed(program, error)
+        with explained(f"{layer}, which cannot be said in ONNX" if layer else "cannot be said in ONNX"):
+            raise
     assert made is not None
     graph, written = made.model.graph, int(made.model.opset_imports[""])
     if opset not in (None, written):

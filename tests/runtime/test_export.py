@@ -466,3 +466,30 @@ def test_the_copy_keeps_what_is_shared() -> None:
     assert made["b"].weight is made["a"].weight and made["a"].weight is not net["a"].weight
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in made.state_dict().items())
     assert made["bn"].running_mean.data_ptr() != net["bn"].running_mean.data_ptr()
+
+
+@pytest.mark.parametrize(
+    ("pool", "shape"),
+    [
+        (nn.AdaptiveMaxPool1d(5), (3, 12)),
+        (nn.AdaptiveMaxPool2d((5, None)), (3, 12, 7)),
+        (nn.AdaptiveMaxPool2d(7), (2, 5, 7)),
+        (nn.AdaptiveMaxPool3d((2, 1, 7)), (3, 5, 6, 4)),
+    ],
+)
+def test_adaptive_max_pooling_is_said_in_slices(pool: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    """ONNX has no operator for it. The file is compared with PyTorch's own layer, which is in its place again afterwards."""
+    pytest.importorskip("onnxruntime")
+    module = nn.Sequential(nn.Identity(), pool)
+    for net in (module, pool):
+        made = export(net, {"x": shape}, tmp_path / "a.onnx")
+        assert made.difference is not None and made.difference.absolute == 0
+    assert module[1] is pool
+
+
+def test_the_layer_that_onnx_cannot_say_is_named(tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript")
+    net = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sequential(nn.FractionalMaxPool2d(2, output_size=4)))
+    with pytest.raises(ExportError, match=r"^1\.0 \(FractionalMaxPool2d\) is aten\.fractional_max_pool2d, which cannot be said in ONNX"):
+        export(net, {"x": (3, 12, 12)}, tmp_path / "a.onnx")
+    assert not list(tmp_path.iterdir())

@@ -72,6 +72,16 @@ class Entry(NamedTuple):
         return Strided(x.sizes[:axis] + x.sizes[axis + 1 :], x.strides[:axis] + x.strides[axis + 1 :], offset)
 
 
+class Stretch(NamedTuple):
+    """Axes of size 1 repeated up to these sizes, without a copy: PyTorch's `expand`. The sizes are without the batch."""
+
+    sizes: tuple[int, ...]
+
+    def view(self, x: Strided) -> Strided:
+        strides = (0 if size == 1 != wide else stride for size, wide, stride in zip(x.sizes[1:], self.sizes, x.strides[1:], strict=True))
+        return Strided((x.sizes[0], *self.sizes), (x.strides[0], *strides), x.offset)
+
+
 class Packed(NamedTuple):
     """The input if it is contiguous, else a copy; with `suggested`, channels last will do where its strides look so."""
 
@@ -85,7 +95,7 @@ class Packed(NamedTuple):
         return x.sizes
 
 
-Move = Axes | Merge | Sized | Part | Entry | Packed
+Move = Axes | Merge | Sized | Part | Entry | Stretch | Packed
 
 
 def moved(x: Strided, move: Move) -> tuple[Strided, bool]:
@@ -93,7 +103,7 @@ def moved(x: Strided, move: Move) -> tuple[Strided, bool]:
     seen = move.view(x)
     if seen is not None:
         return seen, False
-    assert not isinstance(move, Axes | Part | Entry), "these are always views"
+    assert not isinstance(move, Axes | Part | Entry | Stretch), "these are always views"
     return contiguous(move.sizes(x)), True
 
 

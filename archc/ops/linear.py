@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from archc.ops.bare import positional
 from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
-from archc.ops.layout import Merge
+from archc.ops.layout import Merge, Stretch
 from archc.ops.reach import POINT, Along, Each
 from archc.ops.registry import op
-from archc.shape import Shape
+from archc.shape import Shape, product
 from archc.signature import Fault, Size
 
 
@@ -60,19 +60,39 @@ def embedding(x: Shape, *, entries: Size, features: Size) -> Facts:
 
 @op
 def matmul(x: Shape, y: Shape) -> Facts:
-    """[*, M, K], [*, K, N] -> [*, M, N]. The matrix product of two inputs: torch.matmul."""
-    if len(x) < 2 or len(x) != len(y) or x[:-2] != y[:-2] or x[-1] != y[-2]:
-        raise Fault(None, f"cannot multiply {list(x)} by {list(y)}", "[*, M, K] takes [*, K, N]; see `transpose`")
-    out = Shape((*x[:-1], y[-1]))
+    """[*, M, K], [*, K, N] -> [*, M, N]. The matrix product of two inputs: torch.matmul.
+
+    Axes of size 1 before the last two are stretched.
+    """
+    stretch = len(x) == len(y) and all(a == b or 1 in (a, b) for a, b in zip(x[:-2], y[:-2], strict=True))
+    if len(x) < 2 or not stretch or x[-1] != y[-2]:
+        swapped = len(x) == len(y) >= 2 and stretch and x[-1] == y[-1]
+        hint = (
+            "`transpose` the second: [*, M, K] takes [*, K, N]" if swapped else "[*, M, K] takes [*, K, N], where axes of * are equal, or 1"
+        )
+        raise Fault(None, f"cannot multiply {list(x)} by {list(y)}", hint)
+    wide = tuple(b if a == 1 else a for a, b in zip(x[:-2], y[:-2], strict=True))
+    out = Shape((*wide, x[-2], y[-1]))
     macs = out.values * x.features
-    batches = (Merge(0, len(x) - 2),)
     return Facts(
         out,
         weights=(),
         macs=macs,
         work=Work(multiply=macs, add=macs - out.values),
-        keeps=(Kept("input", 0, wanted_by=(1,), moves=batches), Kept("input", 1, wanted_by=(0,), moves=batches)),
+        keeps=(_matrices(x, 0, wide), _matrices(y, 1, wide)),
         reach=Each((Along((len(x) - 1,)), Along((len(x) - 2,)))),
         torch=Expression("torch.matmul({0}, {1})"),
         classic="MATMUL",
     )
+
+
+def _matrices(x: Shape, which: int, wide: tuple[int, ...]) -> Kept:
+    """What is kept of an input, with a matrix for each place of the axes before the last two, which torch.matmul makes one axis.
+
+    Matrices that are stretched become copies there.
+    """
+    merged = Merge(0, len(x) - 2)
+    if x[:-2] == wide:
+        return Kept("input", which, wanted_by=(1 - which,), moves=(merged,))
+    sizes = tuple(map(int, (*wide, *x[-2:])))
+    return Kept("new", which, product(sizes), wanted_by=(1 - which,), moves=(Stretch(sizes), merged))

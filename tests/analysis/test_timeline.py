@@ -161,6 +161,10 @@ FORMS = {
     "a sum of three": "{a: {conv: 4}, b: {from: input, conv: 4}, c: {from: input, conv: 4}, s: {from: [a, b, c], add: {}}, e: {conv: 4}}",
     "a mean of three": "{a: {conv: 4}, b: {from: a, conv: 4}, s: {from: [a, b, a], average: {}}, e: {conv: 4}}",
     "a product of two maps": "{a: {conv: 4}, b: {from: a, conv: 4}, m: {from: [a, b], mul: {}}, e: {conv: 4}}",
+    "matrices": "{a: {conv: 4}, b: {from: input, conv: 4}, m: {from: [a, b], matmul: {}}, e: {conv: 4}}",
+    "matrices that are stretched": "{a: {conv: 4}, b: {from: input, conv: 1}, m: {from: [a, b], matmul: {}}, "
+    "n: {from: [b, m], matmul: {}}, r: relu, e: {conv: 4}}",
+    "images that are stretched": "{b: {conv: 1}, m: {from: [b, input], matmul: {}}, e: {conv: 4}}",
     "a gate": "{a: {conv: 4}, g: global_avgpool, s: sigmoid, m: {from: [a, s], mul: {}}, e: {conv: 4}}",
     "parts joined again": "{a: {conv: 4}, s: {split: 2}, r: {from: s.0, relu: {}}, j: {from: [r, s.1], concat: {}}, e: {conv: 4}}",
     "a part that nobody reads": "{a: {conv: 4}, s: {split: 2}, r: {from: s.0, relu: {}}, e: {conv: 4}}",

@@ -197,6 +197,10 @@ def _matrices() -> Iterator[Case]:
     yield case("matmul", (3, 4), (4, 5))
     yield case("matmul", (2, 3, 4), (2, 4, 5))
     yield case("matmul", (2, 2, 3, 4), (2, 2, 4, 3))
+    yield case("matmul", (2, 4, 5, 3), (2, 1, 3, 5))
+    yield case("matmul", (2, 1, 5, 3), (2, 4, 3, 5))
+    yield case("matmul", (1, 4, 2, 3), (2, 1, 3, 5))
+    yield case("matmul", (1, 2, 3), (4, 3, 2))
 
 
 def _moves() -> Iterator[Case]:

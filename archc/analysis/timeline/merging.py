@@ -89,4 +89,17 @@ def _widths(at: Backward, step: Step) -> list[int]:
     return [at.batch * product(broadcast(shapes[: i + 1])) * item for i in range(len(shapes))]
 
 
-RULES |= {"add": _sum, "average": _average, "mul": _product}
+def _matrices(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Gradients of matrices that were stretched are first those of all copies; they are summed, that of the second first."""
+    item = at.tensors[step.node.output].storage.item
+    wide = product(step.node.output.shape[:-2]) * at.batch * item
+    values = [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
+    made = [(value, at.new(wide * product(value.shape[-2:]), step.node)) for value in values]
+    at.release(step, grads)
+    for value, block in reversed(made):
+        small = _summed(at, step, block, at.bytes(value))
+        assert small is not None
+        at.add(value, Grad(small), step.node)
+
+
+RULES |= {"add": _sum, "average": _average, "mul": _product, "matmul": _matrices}

@@ -6,6 +6,10 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("busy", deadline=None)  # a machine with other work is slow
+settings.load_profile("busy")
 
 
 @pytest.fixture(autouse=True)

@@ -363,9 +363,13 @@ def _stages(text: str, figures: Figures) -> Iterator[str]:
 
 def fuzz(count: int, seed: int, most: float = SECONDS, progress: bool = False) -> Figures:
     """So many mutants of one seed, each stage of each in `most` seconds."""
-    mutator, figures = Mutator(seed), Figures()
+    mutator, figures, shown = Mutator(seed), Figures(), 0
     for at in range(count):
         survives(mutator.mutant(), figures, most)
+        if progress and len(figures.findings) > shown:
+            shown = len(figures.findings)
+            stage, what, text = figures.findings[-1]
+            print(f"\n=== {stage}: {what}\n{text}", flush=True)
         if progress and (at + 1) % 1_000 == 0:
             print("\n".join(figures.lines()), flush=True)
     return figures
@@ -375,13 +379,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--show", type=int, default=10, metavar="N", help="findings that are printed")
     args = parser.parse_args()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + MEBIBYTES
     resource.setrlimit(resource.RLIMIT_DATA, (held * 2**20, held * 2**20))
     figures = fuzz(args.count, args.seed, progress=True)
-    for stage, what, text in figures.findings[: args.show]:
-        print(f"\n=== {stage}: {what}\n{text}")
     print("\n".join(figures.lines()))
     return 1 if figures.findings else 0
 

@@ -221,6 +221,8 @@ def test_a_network_without_layers_is_resolved_and_reads_back(layers: str, shape:
     [
         "[{add: [{add: [relu, identity]}, identity]}]",
         "[{add: [{concat: [relu, {mul: [relu, sigmoid]}]}, {conv: 6}]}]",
+        "[{add: [{mul: {p: {dropout: 0.5}, q: identity}}, identity]}]",
+        "[{add: [identity, {mul: {p: [relu, relu], q: sigmoid}}, {add: {r: softmax, s: identity}}]}]",
         "[relu, {concat: [[softmax, {from: input, identity: }], relu]}, {conv: 2}]",
         "{a: relu, b: {concat: [{layers: {c: softmax, end0: {from: a, identity: }, d: {from: [input], identity: }}}, sigmoid]}}",
     ],

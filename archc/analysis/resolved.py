@@ -120,8 +120,12 @@ def _leading(ends: Iterable[Node | None], within: set[Node] | None = None) -> se
 
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
+    return _children(writer, scope.children, indent)
+
+
+def _children(writer: _Writer, children: list[Scope | Node], indent: int) -> Iterator[Line]:
     branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
-    for child, after in zip_longest(scope.children, scope.children[1:]):
+    for child, after in zip_longest(children, children[1:]):
         if isinstance(child, Node):
             yield indent, f"{key_of(child.label)}:", ""
             yield from _body(writer, child, indent + 1, branches)
@@ -175,6 +179,12 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
         values = _value(merge[1] if merge is not None else left[0], own, writer) if left else ()
         writer.current = own
         if not values or node.inputs[at : at + len(values)] != values:
+            if (several := _several(left, node.inputs[at:])) > 0:  # named branches of a merge stand beside it
+                value = left[several - 1].outputs
+                yield indent, "- inline:", ""
+                yield from _children(writer, left[:several], indent + 2)
+                left, at = left[several:], at + len(value)
+                continue
             yield indent, "- identity", ""
             at += len(own)
             continue
@@ -185,6 +195,14 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
         yield indent, f"- {text}", comment
         yield from item[1:]
     writer.training = outer
+
+
+def _several(children: list[Scope | Node], inputs: tuple[Value, ...]) -> int:
+    """How many of these layers a branch is, by its last one, whose value the merge takes next; 0 where it takes none of theirs."""
+    for count_, child in enumerate(children, 1):
+        if isinstance(child, Node) and child.outputs == inputs[: len(child.outputs)]:
+            return count_
+    return 0
 
 
 def _merge(children: list[Scope | Node]) -> tuple[Scope, Node] | None:

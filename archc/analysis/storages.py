@@ -178,7 +178,7 @@ def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Ten
         return outputs[kept.which].storage
     if kept.what == "input" or kept.moves:
         return _reached(node, inputs[kept.which], kept.moves)
-    item = {"float32": max(4, done.item), "int64": 8}.get(kept.dtype, done.item)
+    item = {"float32": 4, "int64": 8}.get(kept.dtype, done.item)
     return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
 
 

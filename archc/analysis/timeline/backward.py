@@ -11,7 +11,7 @@ from archc.analysis.storages import Step, Storage, Tensor
 from archc.analysis.timeline.frames import Frames, again, freed
 from archc.analysis.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
-from archc.ops.facts import INPLACE, VIEW
+from archc.ops.facts import INPLACE, VIEW, Weight
 from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
 from archc.ops.strides import Strided, channels_last, contiguous, elementwise, viewed
 from archc.shape import product
@@ -162,7 +162,7 @@ class Backward:
         half = self.halves(step.node)
         size, kind = (2, TEMPORARY) if half else (self.item, GRADIENTS)
         return [
-            (i, Grad(self.tape.new(weight.values * size, kind, step.node), own))
+            (i, Grad(self.tape.new(weight.values * size, kind, step.node), own, _filters(step, weight)))
             for i, weight in enumerate(step.node.facts.owned)
             if weight.role != "buffer" and role in ("", weight.role)
         ]
@@ -188,7 +188,7 @@ class Backward:
             elif old.own and old.block.refs == 1:
                 self.tape.free(one.block)
             else:
-                self.sums[key] = Grad(self.tape.new(old.block.bytes, GRADIENTS, step.node))
+                self.sums[key] = Grad(self.tape.new(old.block.bytes, GRADIENTS, step.node), True, old.lies)
                 self.tape.free(old.block)
                 self.tape.free(one.block)
 
@@ -198,8 +198,22 @@ class Backward:
             grad = self.sums.pop((owner, i))
             if (owner, i) in self.weights:
                 self.tape.free(grad.block)
+            elif grad.lies is not None and _steps(grad.lies) != _steps(contiguous(grad.lies.sizes)):  # a gradient lies as its weight does
+                self.weights[owner, i] = self.tape.new(grad.block.bytes, GRADIENTS, owner)
+                self.tape.free(grad.block)
             else:
                 self.weights[owner, i] = grad.block
+
+
+def _filters(step: Step, weight: Weight) -> Strided | None:
+    """How the gradient of filters lies: channels last where the convolution was computed so."""
+    out = step.outputs[0].block
+    filters = step.node.kind in ("conv", "conv_transpose") and len(weight.shape) > 3 and not step.node.args.get("standardize")
+    return channels_last(weight.shape) if filters and out.channels_last and not out.contiguous else None
+
+
+def _steps(x: Strided) -> list[int]:
+    return [stride for size, stride in zip(x.sizes, x.strides, strict=True) if size != 1]
 
 
 Rule = Callable[[Backward, Step, list[Grad]], None]

@@ -77,7 +77,7 @@ def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
     kinds = {node.kind for node in graph.nodes}
     if options.amp:
         yield "casts of gradients under autocast are not counted" if learning else "casts under autocast are counted in part"
-    if learning and not options.amp and options.dtype in ("float16", "bfloat16"):
+    if learning and not options.amp and options.dtype != "float32":
         yield f"statistics in {options.dtype} are counted as in float32"
     if learning and options.optimizer == "adafactor":
         yield "the step of adafactor is an estimate"

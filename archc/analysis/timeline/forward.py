@@ -156,6 +156,9 @@ class Forward:
             for block in (passing, queries if i == inputs else None):
                 if block is not None:
                     self.tape.free(block)
+        for storage in step.kept:
+            if storage not in step.slots:  # weights in 2 bytes
+                self._keep(storage, step.node)
         self._outputs(step)
 
     def _divisor(self, node: Node) -> None:

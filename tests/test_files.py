@@ -171,6 +171,8 @@ def test_outputs_that_are_no_files() -> None:
         assert ran.returncode == 0 and ran.stdout.replace("wrote /dev/fd/63\n", "") == source, (command, ran)
     page = shell("archc report net.yaml -o /dev/stdout").stdout
     assert page.startswith("<!DOCTYPE html>") and page.rstrip().endswith("</html>")
+    plan = shell("archc fit net.yaml --batch 2 --memory 8GiB -o /dev/stdout")
+    assert plan.returncode == 0 and plan.stdout.startswith("checkpoint:") and "a batch of 2 needs" in plan.stderr
     ran = shell("archc render net.yaml --style cost -o /dev/full --format svg")
     assert (ran.returncode, ran.stderr) == (2, "archc: cannot write /dev/full: No space left on device\n")
 
@@ -199,6 +201,20 @@ def test_nothing_that_is_read_is_written_over(words: str, name: str, way: str, c
     assert run(*words.format(other).split(), *plugin) == 2
     assert "this command reads that file" in " ".join(capsys.readouterr().err.split())
     assert {one: Path(one).read_bytes() for one in before} == before
+
+
+def test_images_that_are_read_are_not_written_over(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("PIL")
+    from tests.data import made
+
+    made.folder(Path("photos"))
+    before = {one: one.read_bytes() for one in Path("photos").rglob("*.png")}
+    first = next(iter(before))
+    Path("link.png").symlink_to(first)
+    for name in (str(first), "link.png", str(first.with_name("new.png"))):
+        assert run("data", "preview", "photos", "-o", name) == 2
+        assert "the images that this command reads lie there" in " ".join(capsys.readouterr().err.split())
+    assert {one: one.read_bytes() for one in Path("photos").rglob("*.png")} == before
 
 
 @pytest.mark.parametrize("second", ["a.py", "./a.py", "{here}/a.py", "soft.py"])

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from textwrap import wrap
 
 from archc.analysis.memory import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
-from archc.cli.files import is_output, refused_places, shown, write_whole
+from archc.cli.files import refused_places, shown, write_whole
 from archc.graph import Graph
 from archc.lowering import lower
 from archc.passes.pipeline import OPTIMIZATIONS
@@ -88,9 +87,8 @@ def run(args: argparse.Namespace) -> int:
     if args.explain_passes:
         print("\n".join(lowered.result.said) or "no pass did anything", file=sys.stderr)
     module = _wants_module(args)
-    with redirect_stdout(sys.stderr) if any(map(is_output, args.output)) else nullcontext():  # what a file holds stands there alone
-        if module and (told := _with_torch(args, graph)):
-            return _refused(told)
+    if module and (told := _with_torch(args, graph)):
+        return _refused(told)
     if not args.output and not module:
         print(lowered.source.text, end="")
         return 0

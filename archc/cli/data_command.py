@@ -30,6 +30,7 @@ from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe import Data, Recipe
 from archc.table import Column, Table, to_terminal
+from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError, printable
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _wrong(args: argparse.Namespace) -> str | None:
     """What cannot be meant by these options together."""
     if args.source is None and args.spec is None:
         return f"which images? write archc data {args.what} digits, or the path of a folder"
-    if args.what == "preview" and not (args.output or "").lower().endswith(".png"):
+    if args.what == "preview" and not (args.output or "").lower().endswith(".png") and not streamed(Path(args.output or "")):
         return "preview writes a picture: say where, as in -o grid.png"
     if not 1 <= args.rows <= 100 or not 1 <= args.columns <= 100:
         return "--rows and --columns are from 1 to 100"

@@ -14,6 +14,7 @@ from archc.text.diagnostics import printable
 
 LONGEST = 255  # bytes of a name
 _WRITTEN = ("output", "confusion", "plot", "pictures", "file")  # options that name what is written
+_SETS = ("source", "data")  # options that name sets of images
 _REPLACED = ("weights",)  # weights are read before they are written: a file of them may be brought up to date
 
 
@@ -38,17 +39,12 @@ def announce(name: str, more: str = "") -> None:
         print(f"wrote {printable(name)}{more}")
 
 
-def refused_place(name: str, args: argparse.Namespace, suffixes: Sequence[str] = ()) -> str | None:
-    """Why nothing is written to a place, as far as that can be told before any work; None where it can be.
-
-    suffixes: what the name ends in, one of them; devices, pipes and open files are called as they are
-    """
+def refused_place(name: str, args: argparse.Namespace) -> str | None:
+    """Why nothing is written to a place, as far as that can be told before any work; None where it can be."""
     path = Path(name)
     try:
         if streamed(path):
             return None
-        if suffixes and path.suffix.lower() not in suffixes:
-            return f"-o {shown(name)}: the name tells no format; end it in {' or '.join(suffixes)}"
         return _refused_file(name, path) or _read_by(name, args)
     except (OSError, ValueError) as error:
         return f"-o {shown(name)}{_why(error, path)}"
@@ -71,6 +67,9 @@ def _refused_file(name: str, path: Path) -> str | None:
 
 def _read_by(name: str, args: argparse.Namespace) -> str | None:
     """Whether a command reads the file that it would write, under this name or another."""
+    for one in filter(None, (getattr(args, option, None) for option in _SETS)):
+        if isinstance(one, str) and _among_images(Path(name), Path(one)):
+            return f"-o {shown(name)}: the images that this command reads lie there;\nwrite elsewhere"
     target = _regular(name)
     if target is None:
         return None
@@ -80,6 +79,15 @@ def _read_by(name: str, args: argparse.Namespace) -> str | None:
             called = "" if one == name else f", as {shown(one)}"
             return f"-o {shown(name)}: this command reads that file{called},\nand would write over it; name another file"
     return None
+
+
+def _among_images(target: Path, images: Path) -> bool:
+    """Whether a file would be one of a set's images, or stand in the place of one."""
+    try:
+        place, folder = Path(os.path.realpath(target)), images.resolve()
+        return folder.is_dir() and place.is_relative_to(folder) and (place.exists() or place.parent != folder)
+    except (OSError, ValueError):
+        return False
 
 
 def _regular(name: str) -> os.stat_result | None:

@@ -19,6 +19,7 @@ from archc.cli.common import load_plugins
 from archc.cli.files import write_whole
 from archc.cli.memory_command import positive
 from archc.cli.training import guarded, plugin_option, refused
+from archc.text.atomic import streamed
 
 METHODS = ("gradcam", "integrated", "lrp")
 
@@ -58,7 +59,7 @@ def _look(args: argparse.Namespace) -> int:
     from archc.training.using import Trained
 
     output = args.output or f"{Path(args.run).name}-{_what(args)}.png"
-    if not output.endswith(".png"):
+    if not output.endswith(".png") and not streamed(Path(output)):
         return refused(f"{output}: pictures are .png")
     trained = Trained(opened(Path(args.run)), args.device)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
@@ -127,7 +128,19 @@ def _command(words: list[str]) -> int:
     )
     module.add_arguments(parser)
     parser.words = words[1:]
-    return int(module.run(parser.parse_args(words[1:])))
+    args = parser.parse_args(words[1:])
+    with redirect_stdout(sys.stderr) if _writes_to_output(args) else nullcontext():  # what is written there stands there alone
+        return int(module.run(args))
+
+
+def _writes_to_output(args: argparse.Namespace) -> bool:
+    """Whether a file that a command writes is standard output, under some name."""
+    given = [getattr(args, name, None) for name in ("output", "plot", "confusion")]
+    if not any(given):
+        return False
+    from archc.cli.files import is_output
+
+    return any(is_output(name) for one in given if one for name in ([one] if isinstance(one, str) else one))
 
 
 def _guarded(run: Callable[[], int]) -> int:

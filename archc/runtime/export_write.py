@@ -18,12 +18,24 @@ from archc.text import atomic
 _ONE_FILE = 1536 << 20  # bytes of weights; the format ends at 2 GiB
 
 
+_PLACES = ("stack_trace", "nn_module_stack_trace", "source_fn_stack_trace")
+
+
 def write_program(program: torch.export.ExportedProgram, file: Path) -> None:
+    _forget_places(program)
     with file.open("wb") as opened:
         sink = Sink(opened)
         torch.export.save(program, cast(Any, sink))
     if sink.error:
         raise sink.error
+
+
+def _forget_places(program: torch.export.ExportedProgram) -> None:
+    """Where on this machine the lines lay that made a node: that is for nobody who gets the file."""
+    for module in program.graph_module.modules():
+        for node in module.graph.nodes if isinstance(module, torch.fx.GraphModule) else ():
+            for key in _PLACES:
+                node.meta.pop(key, None)
 
 
 def write_onnx(
@@ -33,6 +45,7 @@ def write_onnx(
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
         raise ExportError(f"{missing[0]} is not installed, which writes ONNX: pip install 'archc[onnx]'")
+    _forget_places(program)
     try:
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)
     except Exception as error:

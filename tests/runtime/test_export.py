@@ -493,3 +493,17 @@ def test_the_layer_that_onnx_cannot_say_is_named(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match=r"^1\.0 \(FractionalMaxPool2d\) is aten\.fractional_max_pool2d, which cannot be said in ONNX"):
         export(net, {"x": (3, 12, 12)}, tmp_path / "a.onnx")
     assert not list(tmp_path.iterdir())
+
+
+@formats
+def test_equal_files_that_tell_nothing_of_this_machine(suffix: str, tmp_path: Path) -> None:
+    """Tracing notes the line of source of every node, with its path."""
+    torch.manual_seed(0)
+    net, found = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        export(net, {"x": (4,)}, tmp_path / name / f"net{suffix}")
+        found.append((tmp_path / name / f"net{suffix}").read_bytes())
+    assert found[0] == found[1]
+    for part in (str(tmp_path), str(Path(torch.__file__).parent.parent), str(Path(__file__).parent)):
+        assert part.encode() not in found[0]

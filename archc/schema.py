@@ -164,6 +164,7 @@ def _mapping(kinds: Schema) -> Schema:
         "when": _or_expression({"type": "boolean"}),
         "expect": _expect(),
         "train_only": _or_expression({"type": "boolean"}),
+        "parallel": _or_expression({"type": "boolean"}),
     }
     modifiers = {name: {**one, "description": MODIFIERS[name]} for name, one in modifiers.items()}
     return {

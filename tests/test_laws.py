@@ -49,6 +49,23 @@ def same(a: Graph, b: Graph, names: bool = True) -> bool:
     return form(a) == form(b) and [v.shape for v in a.outputs.values()] == [v.shape for v in b.outputs.values()]
 
 
+def families(inner: list[str], depth: int) -> list[str]:
+    """Copies side by side, collected in every way; copies within the branches of merges; chains that read their own input."""
+    chain, row, when = "[" + ", ".join(inner) + "]", f"i{depth}", f"'${{i{depth} != 2}}'"
+    named = f"'b${{{row}}}': {{for: {{{row}: [1, 2, 10]}}, from: chain_input, parallel: true, when: {when}, layers: {chain}}}"
+    return [
+        f"[{{for: {{{row}: [1, 2, 3]}}, parallel: true, repeat: 2, layers: {chain}}}, concat]",
+        f"[{{for: {{{row}: [1, 2, 3]}}, parallel: true, inline: {chain}}}, concat]",
+        f"[{{repeat: 2, parallel: true, when: '${{not first}}', layers: {chain}}}, concat]",
+        f"{{layers: {{t: relu, {named}, c: {{from: [t, 'b*'], concat: }}}}}}",
+        f"{{layers: {{t: relu, b: {{for: {{{row}: [1, 2]}}, parallel: true, layers: {chain}}}, c: {{from: [t, b.*], concat: }}}}}}",
+        f"{{concat: [identity, {{for: {{{row}: [1, 2]}}, repeat: 2, when: {when}, layers: {chain}}}, {{repeat: 2, inline: {chain}}}]}}",
+        f"{{layers: {{c: {{concat: {{'b${{{row}}}': {{for: {{{row}: [1, 2]}}, layers: {chain}}}, skip: identity}}}}}}}}",
+        f"{{concat: [{{train_only: true, layers: {chain}}}, {{inline: [relu, {{from: chain_input, train_only: true, relu: }}, relu]}}]}}",
+        f"{{repeat: 2, layers: {{body: {chain}, c: {{from: [body, chain_input], concat: }}}}}}",
+    ]
+
+
 @st.composite
 def entries(draw: st.DrawFn, depth: int = 0) -> str:
     """An entry in flow style that keeps the spatial size, so that entries follow in any order."""
@@ -76,6 +93,7 @@ def entries(draw: st.DrawFn, depth: int = 0) -> str:
         f"{{when: {draw(st.sampled_from(['true', 'false']))}, layers: {chain}}}",
         f"{{train_only: true, layers: {chain}}}",
         "{for: [{c: 4}, {c: 8}], conv: $c}" if depth == 0 else "relu",
+        *families(inner, depth),
     ]
     return draw(st.sampled_from([*simple, *grouped]))
 
@@ -146,6 +164,34 @@ def test_repeat_is_so_many_times_one(times: int, body: list[str]) -> None:
     flat = graph_of(f"{head}  - {{repeat: {times}, inline: {chain}}}\n")
     assert same(flat, graph_of(head + "".join(f"  - {entry}\n" for entry in body * times)))
     assert same(flat, once.graph, names=False)
+
+
+@st.composite
+def fans(draw: st.DrawFn) -> tuple[str, list[list[int]]]:
+    """Rows of copies, each with how often it is there, and the modifiers that say so."""
+    rows = draw(st.lists(st.lists(st.integers(1, 3), min_size=0, max_size=2), min_size=1, max_size=12))
+    return draw(st.sampled_from(["list", "named", "grouped", "merge", "merge named"])), rows
+
+
+@RELAXED
+@given(fans())
+def test_branches_are_those_written_by_hand(fan: tuple[str, list[list[int]]]) -> None:
+    """A family of `for`, `repeat` and `when` is the same network as its branches written one by one, in that order."""
+    form, rows = fan
+    there = [row for row in rows if row]
+    bound = f"for: {{i: {list(range(len(rows)))}, n: {[len(row) for row in rows]}}}, when: '${{n > 0}}', repeat: $n"
+    copies = f"{bound}, from: trunk, conv: '${{n + 3}}'"
+    hand = ", ".join("{from: trunk, layers: [" + ", ".join(f"{{conv: {len(row) + 3}}}" for _ in row) + "]}" for row in there)
+    head = "input: [4, 5, 5]\nlayers:\n  trunk: {conv: 8}\n  other: relu\n"
+    written = {
+        "list": f"  all: {{layers: [{{{copies}, parallel: true}}, concat]}}\n",
+        "named": f"  b${{i}}: {{{copies}, parallel: true}}\n  all: {{from: 'b*', concat: }}\n",
+        "grouped": f"  b: {{{copies}, parallel: true}}\n  all: {{from: b, concat: }}\n",
+        "merge": f"  all: {{concat: [{{{copies}}}]}}\n",
+        "merge named": f"  all: {{concat: {{'b${{i}}': {{{copies}}}}}}}\n",
+    }[form]
+    assume(len(there) > 1)
+    assert same(graph_of(head + written), graph_of(f"{head}  all: {{concat: [{hand}]}}\n"), names=False)
 
 
 @RELAXED

@@ -37,6 +37,7 @@ def test_specs_that_ship_are_valid(path: Path) -> None:
         *("relu", "$act", ["relu", {"conv": 8}], None),
         *({"conv": {"channels": "${2 * 4}", "kernel": [3, 3]}}, {"repeat": "$n", "relu": None}, {"$act": None}, {"share": "a"}),
         *({"add": {"body": ["relu"], "skip": "identity", "broadcast": True}}, {"from": ["a", "b"], "concat": None}),
+        *({"for": {"c": [1, 2]}, "parallel": True, "conv": "$c"}, {"from": "branch.*", "concat": None}),
     ],
 )
 def test_right_entries(entry: Any) -> None:
@@ -52,6 +53,7 @@ def test_right_entries(entry: Any) -> None:
         ({"conv": {"channels": "many"}}, ["layers", 0, "conv", "channels"]),
         ({"conv": {"channels": 0}}, ["layers", 0, "conv", "channels"]),
         ({"repeat": -1, "relu": None}, ["layers", 0, "repeat"]),
+        ({"repeat": 2, "parallel": "yes", "relu": None}, ["layers", 0, "parallel"]),
         ({"maxpool": {"kernel": 2, "ceil": 3}}, ["layers", 0, "maxpool", "ceil"]),
         ({"layers": [{"batchnorm": {"epsilon": 1}}]}, ["layers", 0, "layers", 0, "batchnorm"]),
     ],

@@ -171,38 +171,50 @@ def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = Non
 
 
 def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iterator[Line]:
-    """The listed branches of a merge, in the order of its inputs; what no branch made is the merge's own input."""
-    left, at, own = list(branches.children), 0, branches.inputs
+    """The listed branches of a merge, in the order of its inputs.
+
+    Where a branch is more than one layer or chain of its own, all stand in one chain that ends with the values to be merged.
+    """
     outer, writer.training = writer.training, writer.training or node.train_only
-    while at < len(node.inputs):
-        merge = _merge(left)
-        values = _value(merge[1] if merge is not None else left[0], own, writer) if left else ()
+    own, items = branches.inputs, _matched(writer, node, branches)
+    if items is None:
+        yield indent, "- inline:", ""
         writer.current = own
-        if not values or node.inputs[at : at + len(values)] != values:
-            if (several := _several(left, node.inputs[at:])) > 0:  # named branches of a merge stand beside it
-                value = left[several - 1].outputs
-                yield indent, "- inline:", ""
-                yield from _children(writer, left[:several], indent + 2)
-                left, at = left[several:], at + len(value)
-                continue
+        yield from _scope(writer, branches, indent + 2)
+        names = ", ".join(reference(value) for value in node.inputs)
+        yield indent + 2, "_:", ""
+        yield indent + 3, f"from: [{names}]", ""
+        yield indent + 3, "identity: {}", ""
+    for children in items or ():
+        writer.current = own
+        if not children:
             yield indent, "- identity", ""
-            at += len(own)
             continue
-        at += len(values)
-        entry = _branch(writer, left[0], indent + 1) if merge is None else _body(writer, merge[1], indent + 1, merge[0])
-        left = left[1 if merge is None else 2 :]
+        merge = _merge(children)
+        entry = _branch(writer, children[0], indent + 1) if merge is None else _body(writer, merge[1], indent + 1, merge[0])
         _, text, comment = (item := list(entry))[0]
         yield indent, f"- {text}", comment
         yield from item[1:]
     writer.training = outer
 
 
-def _several(children: list[Scope | Node], inputs: tuple[Value, ...]) -> int:
-    """How many of these layers a branch is, by its last one, whose value the merge takes next; 0 where it takes none of theirs."""
-    for count_, child in enumerate(children, 1):
-        if isinstance(child, Node) and child.outputs == inputs[: len(child.outputs)]:
-            return count_
-    return 0
+def _matched(writer: _Writer, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
+    """What each input of a merge comes from, nothing for one that is the merge's own input; None where that is not all."""
+    left, at, own = list(branches.children), 0, branches.inputs
+    found: list[list[Scope | Node]] = []
+    while at < len(node.inputs):
+        size = 1 if _merge(left) is None else 2
+        values = _value(left[size - 1], own, writer) if left else ()
+        if values and node.inputs[at : at + len(values)] == values:
+            found.append(left[:size])
+            left = left[size:]
+            at += len(values)
+        elif node.inputs[at : at + len(own)] == own:
+            found.append([])
+            at += len(own)
+        else:
+            return None
+    return None if left else found
 
 
 def _merge(children: list[Scope | Node]) -> tuple[Scope, Node] | None:

@@ -48,7 +48,7 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
     scope = inner.space.scope
     scope.doc, scope.names = block.doc, tuple(place.inputs)
     scope.arguments = {param: env[param] for param in block.signature.params}
-    body = Context(inner.space, inner.space, env, place)
+    body = Context(inner.space, inner.space, env, place).chained(inputs)
     values = chains.run_chain(run, block.layers, body, inputs)
     leave(run, inner, values)
     register(run, context, taken, Ref(values, entry.kind_span, body.space, body.space.scope))

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from archc.elaborate.blocks import apply_block, find_block, ships
+from archc.elaborate.copies import run_copies
 from archc.elaborate.hints import explained, meant
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
 from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number
 from archc.elaborate.references import resolve_from
-from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
 from archc.elaborate.sharing import apply_share
-from archc.elaborate.state import MOST_FAILING, UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
+from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
 from archc.elaborate.unknown import suggest_kind
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
 from archc.language.spec import METRICS
-from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, names_in, weighed
+from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, weighed
 from archc.ops import OPERATORS
 from archc.signature import shown
 from archc.text import tree as t
@@ -34,8 +36,8 @@ def run_chain(run: Run, chain: Chain, context: Context, current: Values) -> Valu
     return current
 
 
-def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, current: Values) -> Values:
-    """The values of an entry, with all its copies. Where it cannot be read, unknown."""
+def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, current: Values, branch: bool = False) -> Values:
+    """The values of an entry, with all its copies. Where it cannot be read, unknown. `branch`: it is one of a merge."""
     entry = read_entry(tree, run.diagnostics)
     if entry is None:
         _unknown(key, context)
@@ -44,9 +46,12 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     depth = run.depth
     try:
         if entry.modifiers and ("for" in entry.modifiers or "repeat" in entry.modifiers):
-            return _copies(run, entry, key, context, current)
-        name = None if key is None else _name(run, key, context, entry)
-        return _copy(run, entry, name, key, context, current)
+            return run_copies(run, entry, key, context, current, branch)
+        if "parallel" in entry.modifiers:
+            span = entry.modifiers["parallel"].span
+            raise Mistake("A202", span, "`parallel` is about copies, and this entry has none", "put `for` or `repeat` beside it")
+        name = None if key is None else name_of(key, context, entry)
+        return make_copy(run, entry, name, context, current, branch=branch).values
     except Mistake as mistake:
         run.mistake(explained(mistake, context), context.place)
     except Unknown:
@@ -62,112 +67,60 @@ def _unknown(key: t.Scalar | None, context: Context) -> None:
         context.space.names.setdefault(str(key.value), Ref((UNKNOWN,), key.span, weak=True))
 
 
-def _name(run: Run, key: t.Scalar, context: Context, entry: Entry) -> str:
+def name_of(key: t.Scalar, context: Context, entry: Entry) -> str:
     """The name that a key gives, with its expressions worked out."""
     return check_name(str(evaluate(key, context.env)), key.span, of_layer=entry.kind not in ("inline", "null"))
 
 
-def _copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Values:
-    """One copy for each row of `for`, times `repeat`."""
-    rows = rows_of(entry, context)
-    of_rows = {name for row in rows for name in row}
-    read = names_in(key)
-    of_copies = set(COPY_NAMES) if "repeat" in entry.modifiers else set()
-    names_rows, names_copies = bool(read & of_rows), bool(read & of_copies)
-    own_from = bool(names_in(entry.modifiers.get("from")) & (of_rows | of_copies))
-    grouped = key is not None and entry.kind != "inline" and not names_copies
-    group: Context | None = None
-    if grouped and not names_rows and (rows or read <= context.env.keys()):
-        group = _open_group(run, entry, key, context, current)
-    started, failing = False, 0
-    for row in rows:
-        if failing > MOST_FAILING:
-            break
-        run.step(entry.kind_span, context)
-        in_row = context.bound(row) if row else context
-        count = count_of(entry, in_row)
-        if grouped and names_rows:
-            if "repeat" not in entry.modifiers:
-                assert key is not None
-                current = _copy(run, entry, _name(run, key, in_row, entry), key, in_row, current, started and not own_from)
-                started, failing = True, failing + 1 if UNKNOWN in current else 0
-                context.space.cut |= failing > MOST_FAILING
-                continue
-            group = _open_group(run, entry, key, in_row, current)
-        for index in range(count):
-            run.step(entry.kind_span, context)
-            in_copy = in_row
-            if "repeat" in entry.modifiers:
-                in_copy = in_row.bound({"index": index, "first": index == 0, "last": index == count - 1})
-            name = _name(run, key, in_copy, entry) if names_copies and key is not None else None
-            where = in_copy
-            if group is not None:
-                where = Context(group.space, in_copy.lookup, in_copy.env, in_copy.place)
-            current = _copy(run, entry, name, key, where, current, started and not own_from)
-            started, failing = True, failing + 1 if UNKNOWN in current else 0
-            if failing > MOST_FAILING:
-                where.space.cut = True
-                break
-        if group is not None and names_rows:
-            _close_group(run, group, key, context, current)
-        elif names_rows and not names_copies and key is not None:
-            _name_inline(run, entry, key, in_row, current)
-    if group is not None and not names_rows:
-        _close_group(run, group, key, context, current)
-    elif key is not None and not names_rows and not names_copies and read <= context.env.keys():
-        _name_inline(run, entry, key, context, current)
-    return current
+class Made(NamedTuple):
+    """What came of one copy of an entry: its values, and whether `when` and `train_only` made it a part of the chain."""
+
+    values: Values
+    there: bool = True
+    aside: bool = False
 
 
-def _name_inline(run: Run, entry: Entry, key: t.Scalar, context: Context, values: Values) -> None:
-    """What the key of copies that stand on this level means: the value after them."""
-    name = _name(run, key, context, entry)
-    if name not in context.space.names:
-        register(run, context, name, Ref(values, key.span, weak=True))
-
-
-def _open_group(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values) -> Context:
-    assert key is not None
-    return enter(run, _name(run, key, context, entry), "", context, current, entry.kind_span)
-
-
-def _close_group(run: Run, group: Context, key: t.Scalar | None, context: Context, current: Values) -> None:
-    assert key is not None
-    scope = group.space.scope
-    leave(run, group, current)
-    register(run, context, scope.label, Ref(current, key.span, group.space, scope))
-
-
-def _copy(
-    run: Run, entry: Entry, name: str | None, key: t.Scalar | None, context: Context, current: Values, chained: bool = False
-) -> Values:
-    """One copy of an entry. `chained`: an earlier copy is before it, so `from` has had its turn."""
+def make_copy(
+    run: Run,
+    entry: Entry,
+    name: str | None,
+    context: Context,
+    current: Values,
+    chained: bool = False,
+    later: bool = False,
+    branch: bool = False,
+) -> Made:
+    """One copy of an entry. `chained`: it takes the copy before it, so `from` has had its turn; `later`: it is not the first."""
     modifiers = entry.modifiers
     if not modifiers:
-        return _dispatch(run, entry, name, context, current)
+        return Made(_dispatch(run, entry, name, context, current, branch))
     source = modifiers.get("from")
-    when = modifiers.get("when")
-    there = True if when is None else evaluate(when, context.env)
-    if not isinstance(there, bool):
-        hint = meant(when, there, context) or 'true, false, or an expression, as in "${width > 64}"'
-        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false", hint)
-    training = _flag(modifiers.get("train_only"), context)
+    there = _is_there(modifiers.get("when"), entry, context)
+    training = flag(modifiers.get("train_only"), "train_only", context)
     run.training += training
     try:
         inputs = resolve_from(run, source, context) if source is not None and not chained else current
         if not there:
             if name is not None:
-                register(run, context, name, Ref(inputs[:1], key.span if key else entry.span, weak=True))
-            return inputs[:1] if source is not None and not training else current
+                register(run, context, name, Ref(inputs[:1], entry.span, weak=True, left_out=True))
+            return Made(inputs[:1] if source is not None and not training else current, there=False)
         start = len(run.graph.nodes)
-        values = _dispatch(run, entry, name, context, inputs)
+        values = _dispatch(run, entry, name, context.copied(inputs) if later else context, inputs, branch)
         if training and run.training == 1:
             _heads(run, name, values, start, context)
         if "expect" in modifiers:
             _promise(run, modifiers["expect"], values, (start, len(run.graph.nodes)), context)
     finally:
         run.training -= training
-    return current if training else values
+    return Made(current, aside=True) if training else Made(values)
+
+
+def _is_there(when: t.Tree | None, entry: Entry, context: Context) -> bool:
+    there = True if when is None else evaluate(when, context.env)
+    if not isinstance(there, bool):
+        hint = meant(when, there, context) or 'true, false, or an expression, as in "${width > 64}"'
+        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false", hint)
+    return there
 
 
 def _heads(run: Run, name: str | None, values: Values, start: int, context: Context) -> None:
@@ -180,11 +133,12 @@ def _heads(run: Run, name: str | None, values: Values, start: int, context: Cont
             run.graph.heads[context.space.prefix + label + (f".{index}" if len(values) > 1 else "")] = value
 
 
-def _flag(tree: t.Tree | None, context: Context) -> bool:
+def flag(tree: t.Tree | None, what: str, context: Context) -> bool:
+    """A modifier that is true or false, and false unless it stands there."""
     value = evaluate(tree, context.env) if tree is not None else False
     if not isinstance(value, bool):
         assert tree is not None
-        raise Mistake("A402", tree.span, f"train_only is {shown(value)}, not true or false", "write true, or remove it")
+        raise Mistake("A402", tree.span, f"{what} is {shown(value)}, not true or false", "write true, or remove it")
     return value
 
 
@@ -201,10 +155,10 @@ def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], con
             value = evaluate(wanted, context.env)
         except Unknown:
             continue
-        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1], context.place.uses))
+        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1] if values else None, context.place.uses))
 
 
-def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
     """An entry by its kind: a group, a layer argument, an operator, a block."""
     run.met.add(entry)
     kind = entry.kind
@@ -212,7 +166,7 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
     if group is not None:
         return group(run, entry, name, context, inputs)
     if kind.startswith("$"):
-        return _apply_closure(run, entry, name, context, inputs)
+        return _apply_closure(run, entry, name, context, inputs, branch)
     block = find_block(run, kind, own=True) if not ships(context.place.block) else None
     op = OPERATORS.get(kind) if block is None else None
     block = block if block is not None or op is not None else find_block(run, kind, own=False)
@@ -244,7 +198,7 @@ def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
     assert entry.chain is not None
     taken = name if name is not None else next_number(context)
     inner = enter(run, taken, "", context, inputs, entry.kind_span)
-    values = run_chain(run, entry.chain, inner, inputs)
+    values = run_chain(run, entry.chain, inner.chained(inputs), inputs)
     leave(run, inner, values)
     register(run, context, taken, Ref(values, entry.kind_span, inner.space, inner.space.scope))
     return values
@@ -253,7 +207,7 @@ def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
 def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`inline:`: a chain on this level."""
     assert entry.chain is not None
-    values = _run_elsewhere(run, entry.chain, context, inputs)
+    values = _run_elsewhere(run, entry.chain, context.chained(inputs), inputs)
     if name is not None and name not in context.space.names:
         register(run, context, name, Ref(values, entry.kind_span, weak=True))
     return values
@@ -264,7 +218,7 @@ def _run_elsewhere(run: Run, chain: Chain, context: Context, current: Values) ->
     if context.lookup is context.space or chain.broken:
         return run_chain(run, chain, context, current)
     seen = Space(context.space.scope, context.lookup)
-    there = Context(context.space, seen, context.env, context.place)
+    there = context.inside(context.space, seen)
     for key, tree in chain.entries:
         run.spend(len(context.space.names), tree.span, context.place)
         before = dict(context.space.names)
@@ -283,7 +237,7 @@ def _null(run: Run, entry: Entry, name: str | None, context: Context, inputs: Va
 _GROUPS = {"layers": _layers, "inline": _inline, "share": apply_share, "null": _null}
 
 
-def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
     """`$act`: an entry that was given as an argument, with the names of where it was written."""
     word = t.Scalar(entry.kind_span.source, entry.kind_span.start, entry.kind_span.end, entry.kind)
     if entry.argument is not None and not (isinstance(entry.argument, t.Scalar) and entry.argument.value is None):
@@ -297,13 +251,13 @@ def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, i
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
     written = value.context
     place = Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)  # its inputs, but the way of its use
-    there = Context(context.space, written.lookup, written.env, place)
+    there = Context(context.space, written.lookup, written.env, place, written.own, written.copy)
     key = None
     if name is not None:
         key = t.Scalar(word.source, word.start, word.end, name)
     run.depth += 1
     try:
         check_depth(run, entry.kind_span, context)
-        return run_entry(run, value.tree, key, there, inputs)
+        return run_entry(run, value.tree, key, there, inputs, branch)
     finally:
         run.depth -= 1

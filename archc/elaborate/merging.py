@@ -5,11 +5,11 @@ from __future__ import annotations
 from archc.elaborate import chains
 from archc.elaborate.hints import is_visible
 from archc.elaborate.layers import apply, register
-from archc.elaborate.naming import check_name, enter, leave
+from archc.elaborate.naming import enter, leave
 from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
 from archc.elaborate.unknown import find_argument_hint
 from archc.language.entries import MODIFIERS, Entry
-from archc.language.values import Mistake, evaluate
+from archc.language.values import Mistake
 from archc.ops.registry import Op
 from archc.text import tree as t
 
@@ -32,15 +32,13 @@ def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inp
                 trees[str(key.value)] = tree
                 continue
             _check_branch(run, op, entry, key, tree, context)
-            branch = check_name(str(evaluate(key, context.env)), key.span)
-            key = t.Scalar(key.source, key.start, key.end, branch)
-            merged.extend(chains.run_entry(run, tree, key, context, inputs))
+            merged.extend(chains.run_entry(run, tree, key, context, inputs, branch=True))
     else:
         assert isinstance(entry.argument, t.Sequence)
         _check_values(op, entry.argument, context)
         inner = enter(run, name, "", context, inputs, entry.kind_span)
         for tree in entry.argument.items:
-            merged.extend(chains.run_entry(run, tree, None, inner, inputs))
+            merged.extend(chains.run_entry(run, tree, None, inner, inputs, branch=True))
         leave(run, inner, inputs)
     values, node = apply(run, op, entry, context.space.prefix + name, context, tuple(merged), trees)  # type: ignore[arg-type]
     register(run, context, name, Ref(values, entry.kind_span, made=node))

@@ -7,7 +7,7 @@ import re
 from archc.elaborate.state import DEEPEST, Context, Run, Space, Stop, Values
 from archc.graph import Scope
 from archc.language import library
-from archc.language.entries import GROUPS
+from archc.language.entries import CHAIN_INPUT, GROUPS
 from archc.language.values import Mistake
 from archc.ops import OPERATORS, Op
 from archc.text.source import Span
@@ -37,8 +37,9 @@ def check_name(name: str, span: Span, of_layer: bool = True) -> str:
     """A name that can stand in a spec, and, of a layer, in a module."""
     if not _NAME.match(name):
         raise Mistake("A306", span, f'"{name}" cannot name a layer', "letters, digits and _")
-    if name == "input":
-        raise Mistake("A306", span, '"input" names the input', "choose another name")
+    if name in ("input", CHAIN_INPUT):
+        what = "the input" if name == "input" else "what comes into a chain"
+        raise Mistake("A306", span, f'"{name}" names {what}', "choose another name")
     if of_layer and (name in _OF_MODULES or name.startswith("__")):
         raise Mistake(
             "A306", span, f'"{name}" has a meaning of its own in a PyTorch module', f"choose another name, as {name.strip('_')}_1"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from archc.elaborate.hints import is_visible, near_names
 from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
 from archc.graph import Value
+from archc.language.entries import CHAIN_INPUT
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
 from archc.signature import shown
@@ -39,8 +42,12 @@ def resolve_from(run: Run, tree: t.Tree, context: Context) -> Values:
 
 
 def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
-    """The values of one name, as seen from a context."""
-    ref = find(run, name, span, context)
+    """The values of one name, or of all names that a pattern fits, as seen from a context."""
+    refs = family(run, name, span, context) if is_pattern(name) else {str(name): find(run, name, span, context)}
+    return tuple([value for named, ref in refs.items() for value in _values(run, named, ref, span, context)]) or (UNKNOWN,)
+
+
+def _values(run: Run, name: str, ref: Ref | None, span: Span, context: Context) -> Values:
     if ref is None:
         return (UNKNOWN,)
     if not ref.values:
@@ -51,6 +58,51 @@ def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
         run.error("A308", span, f'"{name}" is there in training alone', hint, context.place)
         return (UNKNOWN,)
     return ref.values
+
+
+def is_pattern(name: object) -> bool:
+    """Whether a name stands for all that it fits: `branch*`, `branch.*`, `stage[1-3].conv`."""
+    return isinstance(name, str) and any(sign in name for sign in "*?[")
+
+
+def family(run: Run, pattern: object, span: Span, context: Context) -> dict[str, Ref]:
+    """What a pattern fits, by name, in the order of making. A sign stands for characters of one part of a name, never for a dot.
+
+    Its first part is looked for here, then outward, to the first level where it fits something. What `when` leaves out is not
+    among it, unless all is; then the family is what they pass on, once. Empty, with a diagnostic, where nothing fits.
+    """
+    top = str(pattern).startswith(".")
+    first, *rest = str(pattern).removeprefix(".").split(".")
+    found = _fitting(first, context, top)
+    for part in rest:
+        below = {f"{name}.{under}": _below(ref, under) for name, ref in found.items() for under in _under(ref, part)}
+        found = {name: ref for name, ref in below.items() if ref is not None}
+    present = {name: ref for name, ref in found.items() if not ref.left_out}
+    if found and not present:
+        return dict(list(found.items())[:1])
+    if not found and not run.diagnostics.failed:  # after another mistake, it may be what made them miss
+        known = _visible(context)[-6:]
+        run.error("A304", span, f'nothing before this fits "{pattern}"', f"there are {', '.join(known)}", context.place)
+    return present
+
+
+def _fitting(first: str, context: Context, top: bool) -> dict[str, Ref]:
+    """The names that the first part of a pattern means."""
+    if not is_pattern(first):
+        ref = _first(first, context, top)
+        return {} if ref is None else {first: ref}
+    space: Space | None = context.lookup
+    while space is not None:
+        found = {name: ref for name, ref in space.names.items() if fnmatchcase(name, first)}
+        if found and not (top and space.outer is not None):
+            return found
+        space = space.outer
+    return {name: Ref(values, _NOWHERE) for name, values in context.place.inputs.items() if fnmatchcase(name, first)}
+
+
+def _under(ref: Ref, part: str) -> list[str]:
+    """The names one level down that a part of a pattern means."""
+    return [name for name in _inside(ref) if fnmatchcase(name, part)] if is_pattern(part) else [part]
 
 
 def is_for_training(ref: Ref) -> bool:
@@ -71,6 +123,8 @@ def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
     top = name.startswith(".")
     first, *rest = name.removeprefix(".").split(".")
     ref = _first(first, context, top)
+    if first == "input" and not top and not rest:
+        _warn_of_input(run, span, context)
     seen = first
     for part in rest:
         if ref is None:
@@ -95,7 +149,9 @@ def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
 
 def _first(name: str, context: Context, top: bool = False) -> Ref | None:
     inputs = context.place.inputs
-    if name == "input":
+    if name == CHAIN_INPUT and not top:
+        return Ref(context.own, _NOWHERE)
+    if name in ("input", CHAIN_INPUT):
         span = context.place.block.span if context.place.block else _NOWHERE
         ref = Ref(tuple(value for values in inputs.values() for value in values), span)
         ref.space = _named(inputs, span, context) if len(inputs) > 1 else None
@@ -110,6 +166,17 @@ def _first(name: str, context: Context, top: bool = False) -> Ref | None:
     if name in inputs:
         return Ref(inputs[name], _NOWHERE)
     return None
+
+
+def _warn_of_input(run: Run, span: Span, context: Context) -> None:
+    """`input` in a later copy, which was given something else."""
+    place, copy = context.place, context.copy
+    if copy is None or copy == tuple(value for values in place.inputs.values() for value in values) or UNKNOWN in copy:
+        return
+    what = f"the block {place.block.name}" if place.block is not None else "the spec"
+    own = f"`{CHAIN_INPUT}`" if context.own == copy else "`x: identity` at its start and `from: x`"
+    hint = f"for what this copy is given, {own}; for the input of {what}, `.input`"
+    run.warn("A905", span, f"`input` is the input of {what} in every copy", hint, place)
 
 
 def _named(inputs: dict[str, Values], span: Span, context: Context) -> Space:

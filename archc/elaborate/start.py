@@ -10,7 +10,7 @@ from archc.elaborate.blocks import axes_of
 from archc.elaborate.initial import initialize
 from archc.elaborate.inputs import read_inputs
 from archc.elaborate.naming import is_kind
-from archc.elaborate.references import resolve
+from archc.elaborate.references import family, is_pattern, resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
 from archc.elaborate.suspicion import explain, warn
 from archc.elaborate.unmet import check_unmet
@@ -20,7 +20,7 @@ from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
 from archc.language.functions import Unknown, budget
 from archc.language.spec import Spec
-from archc.language.values import Mistake, evaluate, names_in
+from archc.language.values import Mistake, evaluate, is_expression, names_in
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
@@ -72,7 +72,7 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
     names.update(env)
     current: Values = tuple(shapes.values())
     if run.spec.layers is not None:
-        current = chains.run_chain(run, run.spec.layers, context, current)
+        current = chains.run_chain(run, run.spec.layers, context.chained(current), current)
     _outputs(run, context, current)
     _promises(run, env)
     _budget(run, env)
@@ -170,7 +170,7 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
         pairs = [(str(key.value), value) for key, value in tree.items]
     else:
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
-        pairs = [(str(item.value) if isinstance(item, t.Scalar) else "", item) for item in items]
+        pairs = [pair for item in items for pair in _named(run, item, context)]
     if not pairs:
         run.error("A202", tree.span, "outputs names nothing", "remove it: the last layer comes out unless told")
     run.training += 1  # an output may be there in training alone
@@ -181,6 +181,14 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
             run.error("A502", item.span, f"{name} has {len(values)} values", f"name one: {name}.0")
         run.graph.outputs[name] = values[0]
     run.training -= 1
+
+
+def _named(run: Run, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
+    """The output that a name in `outputs` is, or those that a pattern fits, each under its own name."""
+    name = str(item.value) if isinstance(item, t.Scalar) else ""
+    if not is_pattern(name) or is_expression(item):
+        return [(name, item)]
+    return [(one, t.Scalar(item.source, item.start, item.end, one)) for one in family(run, name, item.span, context)]
 
 
 def _promises(run: Run, env: dict[str, Any]) -> None:

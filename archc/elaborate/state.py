@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.blocks import Block
-from archc.language.entries import Chain, Entry
-from archc.language.functions import budget
+from archc.language.entries import CHAIN_INPUT, Chain, Entry
+from archc.language.functions import Axes, budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake
 from archc.shape import Shape
-from archc.text.diagnostics import Diagnostics, Use
+from archc.text.diagnostics import Diagnostic, Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree
 
@@ -32,18 +32,28 @@ class Stop(Exception):
 
 
 class Ref:
-    """What a name means: values, and the names one level down. `weak` may be bound again: a layer that is not there."""
+    """What a name means: values, and the names one level down.
 
-    __slots__ = ("made", "space", "span", "values", "weak")
+    `weak` may be bound again: a layer that is not there. `left_out`: that is so because of its `when`.
+    """
+
+    __slots__ = ("left_out", "made", "space", "span", "values", "weak")
 
     def __init__(
-        self, values: Values, span: Span, space: Space | None = None, made: Node | Scope | None = None, weak: bool = False
+        self,
+        values: Values,
+        span: Span,
+        space: Space | None = None,
+        made: Node | Scope | None = None,
+        weak: bool = False,
+        left_out: bool = False,
     ) -> None:
         self.values = values
         self.span = span
         self.space = space
         self.made = made
         self.weak = weak
+        self.left_out = left_out
 
 
 class Space:
@@ -80,23 +90,43 @@ class Place:
 
 
 class Context:
-    """Where an entry stands: `space` takes its name, `lookup` is where its `from` begins, `env` holds its `$names`."""
+    """Where an entry stands: `space` takes its name, `lookup` is where its `from` begins, `env` holds its `$names`.
 
-    __slots__ = ("env", "lookup", "place", "space")
+    own: what came into the innermost chain around it, its `chain_input`
+    copy: what came into the innermost second or later copy around it; None outside of such copies
+    """
 
-    def __init__(self, space: Space, lookup: Space, env: Mapping[str, Any], place: Place) -> None:
+    __slots__ = ("copy", "env", "lookup", "own", "place", "space")
+
+    def __init__(
+        self, space: Space, lookup: Space, env: Mapping[str, Any], place: Place, own: Values = (), copy: Values | None = None
+    ) -> None:
         self.space = space
         self.lookup = lookup
         self.env = env
         self.place = place
+        self.own = own
+        self.copy = copy
 
     def bound(self, names: Mapping[str, Any]) -> Context:
         """The same place with more names."""
-        return Context(self.space, self.lookup, {**self.env, **names}, self.place)
+        return Context(self.space, self.lookup, {**self.env, **names}, self.place, self.own, self.copy)
 
-    def inside(self, space: Space) -> Context:
-        """One level down."""
-        return Context(space, space, self.env, self.place)
+    def inside(self, space: Space, lookup: Space | None = None) -> Context:
+        """On another level of names; `from` begins there, or where it is told."""
+        return Context(space, lookup or space, self.env, self.place, self.own, self.copy)
+
+    def copied(self, inputs: Values) -> Context:
+        """In a second or later copy, and what that was given."""
+        return Context(self.space, self.lookup, self.env, self.place, self.own, inputs)
+
+    def chained(self, inputs: Values) -> Context:
+        """In a chain of its own, and what came into it: by name in `from`, and by its sizes in expressions."""
+        env = dict(self.env)
+        env.pop(CHAIN_INPUT, None)
+        if len(inputs) == 1:
+            env[CHAIN_INPUT] = Axes(None if inputs[0] is UNKNOWN else inputs[0].shape)
+        return Context(self.space, self.lookup, env, self.place, inputs, self.copy)
 
 
 class Closure:
@@ -136,6 +166,9 @@ class Run:
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
         self.steps = 0
+
+    def warn(self, code: str, span: Span, message: str, hint: str, at: Place) -> None:
+        self.diagnostics.add(Diagnostic(code, message, span, hint, at.uses, "warning"))
 
     def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
         self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from keyword import iskeyword
 
-from archc.language.entries import Chain, read_chain, read_entry
+from archc.language.entries import CHAIN_INPUT, Chain, read_chain, read_entry
 from archc.language.values import Mistake, written
 from archc.signature import BROKEN, MISSING, NAMED, Param, Signature, Type
 from archc.text import tree as t
@@ -18,7 +18,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RULE = "letters, digits and _, not a digit first, and no word of the language"
 _KEYS = ("doc", "params", "inputs", "layers")
 _SIGNATURE = re.compile(r"\s*([A-Za-z]+)\s*(?:=\s*(.*\S))?\s*\Z", re.DOTALL)
-RESERVED = ("input", "index", "first", "last", "true", "false", "null")
+RESERVED = ("input", CHAIN_INPUT, "index", "first", "last", "true", "false", "null")
 
 
 def is_name(name: object) -> bool:

@@ -16,12 +16,14 @@ MODIFIERS = {
     "when": "whether the entry is there",
     "expect": "what must come out: shape, channels, parameters, macs",
     "train_only": "whether it is there in training alone",
+    "parallel": "whether its copies are branches side by side, and not a chain",
 }
 GROUPS = {
     "layers": "a chain of entries, one level down",
     "inline": "a chain of entries on this level",
     "share": "a layer that stands before, applied again with the same weights",
 }
+CHAIN_INPUT = "chain_input"  # in `from` and in expressions: what came into the innermost chain, as `input` is what came into the block
 
 
 class Entry:

@@ -12,6 +12,7 @@ from collections import ChainMap
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from archc.language.entries import CHAIN_INPUT
 from archc.language.functions import (
     BINARY,
     COMPARE,
@@ -300,14 +301,19 @@ def _instead(name: str, env: Env) -> str | None:
     """What an unknown name may have meant."""
     if name in ("index", "first", "last"):
         return "`repeat` binds it, and stands beside the layer: {repeat: 3, conv: 64}"
-    if name == "input" and (inputs := [known for known, value in env.items() if isinstance(value, Axes)]):
+    if name == "input" and (inputs := [one for one in _given(env) if isinstance(env[one], Axes)]):
         return f"the inputs here are {', '.join(inputs)}"
     return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declared(name, env)
 
 
+def _given(env: Env) -> list[str]:
+    """The names of an environment that its spec or block has given."""
+    return [name for name in env if name != CHAIN_INPUT]
+
+
 def _declared(name: str, env: Env) -> str | None:
     """What there is, and how a value gets a name, where none is near."""
-    here = "names here: " + ", ".join(list(env)[:8]) if env else ""
+    here = "names here: " + ", ".join(_given(env)[:8]) if _given(env) else ""
     there = f"`params: {{{name}: 10}}` at the top of the spec adds it" if name.isidentifier() and len(name) < 30 else ""
     return "; ".join(filter(None, (here, there))) or None
 

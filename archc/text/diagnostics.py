@@ -53,6 +53,8 @@ CODES = {
     "A901": "`from` names a numbered layer",
     "A902": "an input that seems to hold a batch axis, or its channels last",
     "A903": "a value that is hardly meant",
+    "A904": "copies that chain where branches may be meant",
+    "A905": "`input` in a copy that is given something else",
 }
 
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterable
 from itertools import islice
 
-MOST_NAMES = 500  # that are compared; comparing takes time
+MOST_NAMES = 1000  # that are compared; comparing takes time
 MOST_COMPARED = 500_000  # characters of a wrong name times those of right ones, for all mistakes of one spec
 CUTOFF = 0.6
 

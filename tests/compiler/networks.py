@@ -92,7 +92,7 @@ class Builder:
     def entry(self, depth: int = 0) -> Entry:
         if depth >= 3:
             return self.simple()
-        kinds = ["simple", "simple", "nested", "repeat", "merge", "concat", "named", "block", "fork", "split", "when", "aside"]
+        kinds = ["simple", "simple", "nested", "repeat", "merge", "concat", "named", "block", "fork", "split", "when", "aside", "fan"]
         kind = self.pick(kinds)
         if kind == "simple":
             return self.simple()
@@ -120,7 +120,20 @@ class Builder:
                                name + "_b": {"from": [name + "_a", f"{name}.0"], "concat": None}}}  # fmt: skip
         if kind == "when":
             return {"when": self.pick([True, False]), "layers": self.chain(depth)}
+        if kind == "fan":
+            return self.fan(depth)
         return {"train_only": True, "layers": self.chain(depth, 2)}
+
+    def fan(self, depth: int) -> Entry:
+        """Copies side by side: as a part of several values, by their names, in a merge."""
+        row = f"i{depth}"
+        copies = {"for": {row: [1, 2, 3][: self.number(2, 3)]}, "layers": [self.entry(depth + 1), {"conv": f"${row}"}]}
+        if (form := self.number(0, 2)) == 0:
+            return {"concat": ["identity", copies]}
+        name = "f" + self.name() if form == 1 else f"f{self.name()}_${{{row}}}"
+        collected = name if form == 1 else name.partition("$")[0] + "*"
+        return {"layers": {"t": {"conv": 4}, name: {**copies, "from": "chain_input", "parallel": True},
+                           "end": {"from": ["t", collected], "concat": None}}}  # fmt: skip
 
 
 @st.composite

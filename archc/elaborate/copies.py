@@ -1,0 +1,173 @@
+"""Copies of an entry: one for each row of `for`, times `repeat`; one after the other, or side by side as branches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from archc.elaborate import chains
+from archc.elaborate.layers import register
+from archc.elaborate.naming import enter, leave
+from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
+from archc.elaborate.state import MOST_FAILING, UNKNOWN, Context, Ref, Run, Values
+from archc.language.entries import Entry
+from archc.language.values import names_in
+from archc.text import tree as t
+
+
+def run_copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values, branch: bool) -> Values:
+    """What comes out of all copies of an entry. Of copies in a chain that is the last one's value; of branches, the value of each.
+
+    `branch`: the entry is a branch of a merge, in which rows that have their own names or numbers are branches of their own.
+    """
+    rows = rows_of(entry, context)
+    family = _Family(run, entry, key, context, rows, current, branch)
+    group = family.open(context) if family.grouped and not family.names_rows and (rows or family.read <= context.env.keys()) else None
+    for row in rows:
+        if family.failing > MOST_FAILING:
+            break
+        run.step(entry.kind_span, context)
+        family.run_row(row, group)
+    values = family.finish()
+    if group is not None:
+        family.close(group, values or family.current, not family.count)
+    elif key is not None and not family.names_rows and not family.names_copies and family.read <= context.env.keys():
+        family.name_inline(context, values or family.current, not family.count)
+    return values
+
+
+class _Family:
+    """The copies of one entry, in the making.
+
+    A branch begins at each row (without `for`, at each copy) where the copies are `parallel`, and once where they are a chain.
+
+    current: the value after the latest copy, or what the next branch starts from
+    started: whether the present branch has a copy, so that the next one takes its value and not what `from` names
+    count: the copies that are there
+    failing: the copies in succession, up to the latest, whose values are unknown
+    """
+
+    def __init__(
+        self, run: Run, entry: Entry, key: t.Scalar | None, context: Context, rows: list[dict[str, Any]], start: Values, branch: bool
+    ) -> None:
+        self.run, self.entry, self.key, self.context, self.start, self.branch = run, entry, key, context, start, branch
+        modifiers = entry.modifiers
+        of_rows = {name for row in rows for name in row}
+        of_copies = set(COPY_NAMES) if "repeat" in modifiers else set()
+        self.read = names_in(key)
+        self.names_rows, self.names_copies = bool(self.read & of_rows), bool(self.read & of_copies)
+        self.grouped = key is not None and entry.kind != "inline" and not self.names_copies
+        self.told = "parallel" in modifiers
+        apart = (key is None and "for" in modifiers) or self.names_rows or self.names_copies
+        self.parallel = chains.flag(modifiers["parallel"], "parallel", context) if self.told else branch and apart
+        self.by_rows = "for" in modifiers
+        source = names_in(modifiers.get("from"))
+        self.own_from = bool(source & of_copies) or (bool(source & of_rows) and not self.parallel)
+        self.branches: list[Values] = []
+        self.current = start
+        self.started = False
+        self.count = 0
+        self.counted_rows = 0
+        self.failing = 0
+
+    def run_row(self, row: Mapping[str, Any], group: Context | None) -> None:
+        """The copies of one row of `for`."""
+        context = self.context.bound(row) if row else self.context
+        before = self.count
+        if self.parallel and self.by_rows:
+            self._begin()
+        count = count_of(self.entry, context)
+        if self.grouped and self.names_rows and "repeat" not in self.entry.modifiers:
+            assert self.key is not None
+            self._copy(context, chains.name_of(self.key, context, self.entry))
+        else:
+            own = self.open(context) if self.grouped and self.names_rows else None
+            self._repeat(context, count, own or group)
+            if own is not None:
+                self.close(own, self.current, self.count == before)
+            elif self.names_rows and not self.names_copies and self.key is not None:
+                self.name_inline(context, self.current, self.count == before)
+        if self.parallel and self.by_rows:
+            self._end(before)
+        self.counted_rows += self.count > before
+
+    def _repeat(self, context: Context, count: int, group: Context | None) -> None:
+        for index in range(count):
+            if self.failing > MOST_FAILING:
+                break
+            self.run.step(self.entry.kind_span, self.context)
+            before = self.count
+            if self.parallel and not self.by_rows:
+                self._begin()
+            copy = context
+            if "repeat" in self.entry.modifiers:
+                copy = context.bound({"index": index, "first": index == 0, "last": index == count - 1})
+            name = chains.name_of(self.key, copy, self.entry) if self.names_copies and self.key is not None else None
+            self._copy(copy if group is None else copy.inside(group.space, copy.lookup), name)
+            if self.parallel and not self.by_rows:
+                self._end(before)
+
+    def _copy(self, context: Context, name: str | None) -> None:
+        chained = self.started and not self.own_from
+        made = chains.make_copy(self.run, self.entry, name, context, self.current, chained, later=self.count > 0)
+        self.current = made.values
+        self.failing = self.failing + 1 if UNKNOWN in made.values else 0
+        context.space.cut |= self.failing > MOST_FAILING
+        if not made.there:
+            return
+        self.count += 1
+        if made.aside:  # the chain goes on from before it, and so does the next copy
+            return
+        self.started = True
+        if chained and not self.branch and (self.counted_rows or self.names_copies):
+            self._warn_of_chain()
+
+    def _begin(self) -> None:
+        self.current, self.started = self.start, False
+
+    def _end(self, before: int) -> None:
+        """The end of a branch. One whose copies are all left out, or there in training alone and no part of the chain, is none."""
+        if self.started or (self.branch and self.count > before):
+            self.branches.append(self.current)
+
+    def finish(self) -> Values:
+        """The values of all branches, or of the chain. Where nothing is there, the input passes on; of a merge's branches, none is left."""
+        if not self.parallel:
+            if self.branch and self.by_rows and not self.told and self.counted_rows > 1:
+                self._warn_of_branch()
+            return self.current
+        if self.branches or self.branch:
+            return tuple(value for values in self.branches for value in values)
+        return self.current
+
+    def open(self, context: Context) -> Context:
+        """The level of names that copies under one name have."""
+        assert self.key is not None
+        return enter(self.run, chains.name_of(self.key, context, self.entry), "", context, self.current, self.entry.kind_span)
+
+    def close(self, group: Context, values: Values, left_out: bool) -> None:
+        assert self.key is not None
+        scope = group.space.scope
+        leave(self.run, group, values)
+        register(self.run, self.context, scope.label, Ref(values, self.key.span, group.space, scope, left_out=left_out))
+
+    def name_inline(self, context: Context, values: Values, left_out: bool) -> None:
+        """What the key of copies that stand on this level means: the value after them."""
+        assert self.key is not None
+        name = chains.name_of(self.key, context, self.entry)
+        if name not in self.context.space.names:
+            register(self.run, self.context, name, Ref(values, self.key.span, weak=True, left_out=left_out))
+
+    def _warn_of_chain(self) -> None:
+        source = self.entry.modifiers.get("from")
+        if source is not None and not self.told:
+            self.told = True
+            message = f"only the first copy takes `{source.span.text}`; each later one takes the copy before it"
+            hint = "for branches side by side, `parallel: true`; for a chain, `parallel: false`"
+            self.run.warn("A904", source.span, message, hint, self.context.place)
+
+    def _warn_of_branch(self) -> None:
+        assert self.key is not None
+        message = f'the copies under the name "{self.key.value}" are one branch, a chain'
+        hint = "for a branch each, `parallel: true`; for a chain, `parallel: false`"
+        self.run.warn("A904", self.entry.modifiers["for"].span, message, hint, self.context.place)

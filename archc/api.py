@@ -221,7 +221,10 @@ def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
 
 
 def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:
-    """The promises of the spec's `expect` that are not kept; an empty list where all are."""
+    """What is not as the spec expects: promises and limits that are not kept, weights that lead to no output, outputs that are inputs.
+
+    An empty list where all is. Promises that a spec inherited, of a network that it changed, are told with the severity "note".
+    """
     return checks.check(net if isinstance(net, Graph) else load(net))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.initial import InitRule
 from archc.language.budget import Limit
@@ -127,13 +127,24 @@ class Scope:
 
 
 class Promise:
-    """A figure of `expect`: what was promised, where, and of which layers or value."""
+    """A figure of `expect`: what was promised, where, and of which layers or value.
 
-    __slots__ = ("metric", "nodes", "span", "uses", "value", "wanted")
+    heir: the `extends` of a spec that inherits the promise and changes the network of which it was made
+    """
+
+    __slots__ = ("heir", "metric", "nodes", "span", "uses", "value", "wanted")
 
     def __init__(
-        self, metric: str, wanted: Any, span: Span, nodes: tuple[int, int] | None, value: Value | None, uses: tuple[Use, ...]
+        self,
+        metric: str,
+        wanted: Any,
+        span: Span,
+        nodes: tuple[int, int] | None,
+        value: Value | None,
+        uses: tuple[Use, ...],
+        heir: Span | None = None,
     ) -> None:
+        self.heir = heir
         self.metric = metric
         self.wanted = wanted
         self.span = span
@@ -142,14 +153,38 @@ class Promise:
         self.uses = uses
 
 
+class PassedOn(NamedTuple):
+    """Where an input of the network came out as an output without being named as one, and what to write instead."""
+
+    span: Span
+    hint: str
+    uses: tuple[Use, ...] = ()
+
+
 class Graph:
     """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
 
     `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
-    weights begin, in order; `budget` are the limits on what it may cost; `recipe` is how it is trained.
+    weights begin, in order; `budget` are the limits on what it may cost; `recipe` is how it is trained; `passed_on` are the
+    outputs that turned out to be inputs.
     """
 
-    __slots__ = ("_recipe", "budget", "doc", "heads", "init", "inputs", "name", "nodes", "outputs", "paper", "params", "promises", "root")
+    __slots__ = (
+        "_recipe",
+        "budget",
+        "doc",
+        "heads",
+        "init",
+        "inputs",
+        "name",
+        "nodes",
+        "outputs",
+        "paper",
+        "params",
+        "passed_on",
+        "promises",
+        "root",
+    )
 
     def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
         self.name = name
@@ -163,6 +198,7 @@ class Graph:
         self.nodes: list[Node] = []
         self.root = Scope("", None)
         self.promises: list[Promise] = []
+        self.passed_on: dict[str, PassedOn] = {}
         self.budget: list[Limit] = []
         self._recipe: Recipe | None = None
 
@@ -195,6 +231,7 @@ class Graph:
         kept.outputs = {name: v for name, v in self.outputs.items() if v.node is None or not v.node.train_only}
         kept.root = self.root
         kept.promises = self.promises
+        kept.passed_on = self.passed_on
         kept.budget = self.budget
         kept.take_recipe(self)
         return kept

@@ -54,7 +54,7 @@ def _top() -> Schema:
         "use": texts,
         "input": shapes,
         "params": {"type": "object"},
-        "expect": _expect(),
+        "expect": _expect() | {"type": ["object", "null"]},
         "budget": _budget(),
         "defaults": {"type": "object", "additionalProperties": {"type": "object"}},
         "init": {"type": "object", "additionalProperties": _initializer()},
@@ -67,7 +67,7 @@ def _top() -> Schema:
 
 
 def _expect() -> Schema:
-    figure = {"type": ["integer", "number", "string", "array"]}
+    figure = {"type": ["integer", "number", "string", "array", "null"]}
     return {
         "type": "object",
         "properties": {name: {**figure, "description": what} for name, what in METRICS.items()},

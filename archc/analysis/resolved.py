@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import count, zip_longest
 
+from archc.analysis.reach import leading
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.citation import PAPER
 from archc.language.spec import Spec
@@ -100,23 +101,11 @@ class _Writer:
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
         self.training = False  # inside an entry that is there in training alone
         self.heads = graph.heads
-        self.live = _leading(value.node for value in (*graph.outputs.values(), *graph.heads.values()))
+        self.live = leading((*graph.outputs.values(), *graph.heads.values()))
 
     def aside(self, node: Node) -> bool:
         """Whether the chain goes on from before a layer, which has to be said: also within training, of a layer that leads nowhere."""
         return node.train_only and (not self.training or node not in self.live)
-
-
-def _leading(ends: Iterable[Node | None], within: set[Node] | None = None) -> set[Node]:
-    """These layers, and all that lead to them; of a part, without those before it."""
-    open_ = list(ends)
-    found: set[Node] = set()
-    while open_:
-        node = open_.pop()
-        if node is not None and node not in found and (within is None or node in within):
-            found.add(node)
-            open_ += [value.node for value in node.inputs]
-    return found
 
 
 def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
@@ -142,7 +131,7 @@ def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
     names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
     named = any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
     inside = set(scope.walk()) if named and not writer.training else set()
-    head = bool(inside) and inside <= _leading((value.node for value in scope.outputs), inside)
+    head = bool(inside) and inside <= leading(scope.outputs, inside)
     if head:
         yield indent, "train_only: true", ""
     before, writer.training = writer.current, writer.training or head

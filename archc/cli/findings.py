@@ -10,6 +10,7 @@ from typing import Any
 from archc.analysis.lint.finding import CODES as LINT
 from archc.text.diagnostics import CODES, Diagnostic, printable
 from archc.text.diagnostics import draw_all as draw_text
+from archc.text.source import Source, Span
 
 FORMATS = ("text", "json", "github", "sarif")
 
@@ -44,10 +45,44 @@ def _json(one: Diagnostic) -> dict[str, Any]:
 
 def _github(one: Diagnostic) -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
-    place = f"file={_property(one.span.source.name)},line={one.span.line},col={one.span.column},title={one.code}"
-    text = printable(one.message) + (f" ({printable(one.hint)})" if one.hint else "")
+    span, text = _anchored(one)
+    place = f"file={_property(span.source.name)},line={span.line},col={span.column}," if span is not None else ""
     level = {"error": "error", "note": "notice"}.get(one.severity, "warning")
-    return f"::{level} {place}::{text.replace('%', '%25')}"
+    return f"::{level} {place}title={one.code}::{printable(text).replace('%', '%25')}"
+
+
+def _anchored(one: Diagnostic) -> tuple[Span | None, str]:
+    """Where an annotation can stand, and its text: at the place itself, or where what the reader has in hand leads there.
+
+    A place in what is installed becomes that of the block's use, or of the `extends` or `use`, in the reader's own file; the text
+    then tells the place. None where nothing of the reader's leads there, as for a spec that ships, called by its name.
+    """
+    text = one.message + (f" ({one.hint})" if one.hint else "")
+    root = _repository()
+    if _within(one.span.source, root):
+        return one.span, text
+    ways = [use.span for use in one.uses]
+    named = one.span.source.via
+    while named is not None:
+        ways.append(named)
+        named = named.source.via
+    return next((way for way in ways if _within(way.source, root)), None), f"{text}, at {one.span}"
+
+
+def _repository() -> Path:
+    """The folder that is under version control around the present one, or else the present one."""
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here)
+
+
+def _within(source: Source, root: Path) -> bool:
+    """Whether a text is the reader's: a file in the repository, not installed in it, or one that was named by its path."""
+    if not source.path:
+        return False
+    if source.via is None and source.name == source.path:
+        return True
+    path = Path(source.path).resolve()
+    return path.is_relative_to(root.resolve()) and not {"site-packages", "dist-packages"}.intersection(path.parts)
 
 
 def _property(text: str) -> str:
@@ -69,9 +104,12 @@ def _sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _result(one: Diagnostic) -> dict[str, Any]:
-    line, column = one.span.source.position(one.span.start)
-    end_line, end_column = one.span.source.position(one.span.end)
-    region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": max(end_column, column + (end_line == line))}
-    location = {"artifactLocation": {"uri": Path(one.span.source.name).as_posix()}, "region": region}
-    text = one.message + (f" ({one.hint})" if one.hint else "")
-    return {"ruleId": one.code, "level": one.severity, "message": {"text": text}, "locations": [{"physicalLocation": location}]}
+    span, text = _anchored(one)
+    found: dict[str, Any] = {"ruleId": one.code, "level": one.severity, "message": {"text": text}, "locations": []}
+    if span is not None:
+        line, column = span.source.position(span.start)
+        end_line, end_column = span.source.position(span.end)
+        region = {"startLine": line, "startColumn": column, "endLine": end_line, "endColumn": max(end_column, column + (end_line == line))}
+        location = {"artifactLocation": {"uri": Path(span.source.name).as_posix()}, "region": region}
+        found["locations"].append({"physicalLocation": location})
+    return found

@@ -103,7 +103,10 @@ def make_copy(
         if not there:
             if name is not None:
                 register(run, context, name, Ref(inputs[:1], entry.span, weak=True, left_out=True))
-            return Made(inputs[:1] if source is not None and not training else current, there=False)
+            if source is None or training:
+                return Made(current, there=False)
+            run.left_out = run.steps, source.span, context.place.uses
+            return Made(inputs[:1], there=False)
         start = len(run.graph.nodes)
         values = _dispatch(run, entry, name, context.copied(inputs) if later else context, inputs, branch)
         if training and run.training == 1:
@@ -145,6 +148,9 @@ def flag(tree: t.Tree | None, what: str, context: Context) -> bool:
 def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], context: Context) -> None:
     if not isinstance(tree, t.Mapping):
         raise Mistake("A202", tree.span, "expect is a mapping", "expect: {shape: [64, 56, 56]}")
+    if tree.source in run.spec.cleared:
+        return
+    heir = run.spec.superseded.get(tree.source)
     for key, wanted in tree.items:
         if key.value not in METRICS:
             hint = did_you_mean(str(key.value), METRICS) or f"there are {', '.join(METRICS)}"
@@ -155,7 +161,7 @@ def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], con
             value = evaluate(wanted, context.env)
         except Unknown:
             continue
-        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1] if values else None, context.place.uses))
+        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1] if values else None, context.place.uses, heir))
 
 
 def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:

@@ -14,7 +14,7 @@ from archc.elaborate.references import family, is_pattern, resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
 from archc.elaborate.suspicion import explain, warn
 from archc.elaborate.unmet import check_unmet
-from archc.graph import Graph, Promise
+from archc.graph import Graph, PassedOn, Promise
 from archc.language.budget import read_limit
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
@@ -165,6 +165,8 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
         if UNKNOWN not in current:
             names = ["output"] if len(current) == 1 else [f"output.{i}" for i in range(len(current))]
             run.graph.outputs = dict(zip(names, current, strict=True))
+            where = _passed_on(run)
+            run.graph.passed_on = {name: where for name, value in run.graph.outputs.items() if value.node is None}
         return
     if isinstance(tree, t.Mapping):
         pairs = [(str(key.value), value) for key, value in tree.items]
@@ -180,7 +182,21 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
         if len(values) > 1:
             run.error("A502", item.span, f"{name} has {len(values)} values", f"name one: {name}.0")
         run.graph.outputs[name] = values[0]
+        if values[0].node is None and values[0] is not UNKNOWN and found not in ("input", *context.place.inputs):
+            run.graph.passed_on[name] = PassedOn(item.span, f"write `{values[0].name}` where that is meant")
     run.training -= 1
+
+
+def _passed_on(run: Run) -> PassedOn:
+    """Why an input comes out at the end: because of the entry that `when` left out at the very end, or else where the chain ends."""
+    if run.left_out is not None and run.left_out[0] == run.steps:
+        _, where, uses = run.left_out
+        hint = "`when` leaves this out, and its first value passes on; {when: …, inline: [{from: …}]} passes on the value before"
+        return PassedOn(where, hint, uses)
+    entries = run.spec.layers.entries if run.spec.layers is not None else []
+    key, tree = entries[-1] if entries else (None, None)
+    span: Span | None = key.span if key is not None else tree.span if tree is not None else run.spec.layers_span
+    return PassedOn(span or Span(run.spec.source, 0, 1), "name what comes out in `outputs`; `outputs: input` where that is meant")
 
 
 def _named(run: Run, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
@@ -196,7 +212,7 @@ def _promises(run: Run, env: dict[str, Any]) -> None:
         value = _value(run, tree, env)
         if value is not Unknown:
             output = next(iter(run.graph.outputs.values()), None)
-            run.graph.promises.append(Promise(metric, value, tree.span, None, output, ()))
+            run.graph.promises.append(Promise(metric, value, tree.span, None, output, (), run.spec.superseded.get(tree.source)))
 
 
 def _budget(run: Run, env: dict[str, Any]) -> None:

@@ -166,6 +166,7 @@ class Run:
         self.training = 0  # how many `train_only` entries enclose the present one
         self.depth = 0
         self.steps = 0
+        self.left_out: tuple[int, Span, tuple[Use, ...]] | None = None  # the latest entry with `when` and `from` that is not there
 
     def warn(self, code: str, span: Span, message: str, hint: str, at: Place) -> None:
         self.diagnostics.add(Diagnostic(code, message, span, hint, at.uses, "warning"))

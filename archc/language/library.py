@@ -28,7 +28,7 @@ def index() -> dict[str, Path]:
 @cache
 def _file(path: Path) -> dict[str, Block]:
     diagnostics = Diagnostics()
-    source = Source(f"archc/blocks/{path.name}", path.read_text(encoding="utf-8"))
+    source = Source(f"archc/blocks/{path.name}", path.read_text(encoding="utf-8"), str(path))
     tree = t.parse(source, diagnostics)
     blocks = read_blocks(tree, diagnostics, in_spec=False) if tree is not None else {}
     if diagnostics.failed:

@@ -48,7 +48,7 @@ def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostic
             with path.open("rb") as file:
                 data = file.read(4 * t.MOST_CHARACTERS + 1)
             if len(data) <= 4 * t.MOST_CHARACTERS:
-                return Source(name, data.decode("utf-8-sig").replace("\r\n", "\n"))
+                return Source(name, data.decode("utf-8-sig").replace("\r\n", "\n"), str(path), where)
             problem = "too large for a spec"
     except FileNotFoundError:
         problem = "no such file"
@@ -87,11 +87,12 @@ class Loader:
             return read_spec(tree, source, None, {}, self.diagnostics)
         extends, use = tree.get("extends"), tree.get("use")
         base = self._extended(extends, path, line) if extends is not None else None
+        self.sources: set[Source] = set()
         used = self._used(use, path) if use is not None else {}
         if extends is not None and base is None:  # what the spec says itself is read all the same
             read_spec(tree, source, _anything(source), used or {}, self.diagnostics)
             return None
-        spec = read_spec(tree, source, base, used or {}, self.diagnostics)
+        spec = read_spec(tree, source, base, used or {}, self.diagnostics, frozenset(self.sources))
         if spec is not None and used is None:
             spec.no_blocks = True
         return spec
@@ -156,6 +157,7 @@ class Loader:
             if target is not None:
                 source = self._read(target, item, item.value if packaged else shipped_name(target) or os.path.normpath(target))
             tree_of = t.parse(source, self.diagnostics) if source is not None else None
+            self.sources |= {source} if source is not None else set()
             whole = whole and isinstance(tree_of, t.Mapping) and not tree_of.broken
             if tree_of is not None:
                 found.update(self._blocks(tree_of))

@@ -40,7 +40,9 @@ METRICS = {
     "params": "learned values",
     "shape": "the output's shape",
     "channels": "the output's channels",
+    "unused": "learned values that lead to no output",
 }
+NETWORK = ("input", "params", "defaults", "blocks", "use", "layers", "outputs")  # what changes the network of a spec that is extended
 
 
 Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
@@ -50,8 +52,11 @@ Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
 class Spec:
     """A spec with all that it inherits. Trees know the file in which they stand.
 
-    `no_params`, `no_blocks`: some were refused, so that an unknown one may be among them.
-    `base_name`, `base_input`: of the spec that this extends.
+    sources: the texts of the spec and of all that it builds on
+    superseded: those whose promises are of another network, with the `extends` of the spec that changed it
+    cleared: those whose promises are not kept at all
+    no_params, no_blocks: some were refused, so that an unknown one may be among them
+    base_name, base_input: of the spec that this extends
     """
 
     source: Source
@@ -72,12 +77,22 @@ class Spec:
     budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     no_params: bool = False
     no_blocks: bool = False
+    sources: frozenset[Source] = frozenset()
+    superseded: dict[Source, Span] = field(default_factory=dict)
+    cleared: frozenset[Source] = frozenset()
     base_name: str = ""
     base_input: t.Tree | None = None
 
 
-def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, Block], diagnostics: Diagnostics) -> Spec | None:
-    """The spec of a tree, over what it extends and the blocks that it uses."""
+def read_spec(
+    tree: t.Tree,
+    source: Source,
+    base: Spec | None,
+    used: dict[str, Block],
+    diagnostics: Diagnostics,
+    sources: frozenset[Source] = frozenset(),
+) -> Spec | None:
+    """The spec of a tree, over what it extends and the blocks that it uses; `sources` are the texts of those blocks."""
     if not isinstance(tree, t.Mapping):
         empty = isinstance(tree, t.Scalar) and tree.value is None
         message = "an empty spec" if empty else "a spec is a mapping"
@@ -94,8 +109,20 @@ def read_spec(tree: t.Tree, source: Source, base: Spec | None, used: dict[str, B
             read(spec, key, value, diagnostics)
     if base is not None:
         _check_params(tree, base, diagnostics)
+        _supersede(spec, tree, base)
+    spec.sources |= {source} | sources
     _check_missing(spec, tree, diagnostics)
     return spec
+
+
+def _supersede(spec: Spec, tree: t.Mapping, base: Spec) -> None:
+    """A spec that changes the network makes what was promised of it outdated; one that changes nothing takes what was printed of it."""
+    extends = tree.get("extends")
+    changed = any(tree.get(key) is not None for key in NETWORK)
+    if changed and extends is not None:
+        spec.superseded |= dict.fromkeys(base.sources, extends.span)
+    if not changed and all(tree.get(key) is None for key in ("init", "train", "published")):
+        spec.published = base.published
 
 
 def _check_missing(spec: Spec, tree: t.Mapping, diagnostics: Diagnostics) -> None:
@@ -147,6 +174,9 @@ def _inherited(base: Spec | None, source: Source) -> Spec:
         dict(base.budget),
         base.no_params,
         base.no_blocks,
+        base.sources,
+        dict(base.superseded),
+        base.cleared,
     )
 
 
@@ -222,13 +252,25 @@ def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
             diagnostics.error("A306", name.span, f'"{name.value}" cannot name a parameter', RULE)
 
 
+def _is_null(value: t.Tree) -> bool:
+    return isinstance(value, t.Scalar) and value.value is None and not value.quoted
+
+
 def _read_expect(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    """Figures; null takes back one that was inherited, or all of them."""
+    if _is_null(value):
+        spec.expect.clear()
+        spec.cleared |= spec.sources
     for name, wanted in _rows(value, key, "figures", diagnostics):
         if name.value not in METRICS:
             hint = did_you_mean(str(name.value), METRICS) or f"there are {', '.join(METRICS)}"
             diagnostics.error("A201", name.span, f'"{name.value}" is no figure', hint)
+            continue
+        metric = "parameters" if name.value == "params" else str(name.value)
+        if _is_null(wanted):
+            spec.expect.pop(metric, None)
         else:
-            spec.expect["parameters" if name.value == "params" else str(name.value)] = name, wanted
+            spec.expect[metric] = name, wanted
 
 
 def _read_budget(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:

@@ -50,6 +50,8 @@ CODES = {
     "A706": "a plugin that states what its module is not",
     "A801": "a promise in `expect` that is not kept",
     "A802": "a limit in `budget` that is passed",
+    "A803": "weights that lead to no output",
+    "A804": "an output that depends on no layer",
     "A901": "`from` names a numbered layer",
     "A902": "an input that seems to hold a batch axis, or its channels last",
     "A903": "a value that is hardly meant",

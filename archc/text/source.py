@@ -6,13 +6,19 @@ from bisect import bisect_right
 
 
 class Source:
-    """A text and the name under which its reader knows it (a path, or `<text>`)."""
+    """A text and the name under which its reader knows it (a path, or `<text>`).
 
-    __slots__ = ("_starts", "name", "text")
+    path: the file that it was read from, if it was
+    via: where another text names that file; None for one that was named from outside
+    """
 
-    def __init__(self, name: str, text: str) -> None:
+    __slots__ = ("_starts", "name", "path", "text", "via")
+
+    def __init__(self, name: str, text: str, path: str = "", via: Span | None = None) -> None:
         self.name = name
         self.text = text
+        self.path = path
+        self.via = via
         self._starts: list[int] | None = None
 
     def _line_starts(self) -> list[int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from archc.analysis.count import count, flops
 from archc.analysis.lint.finding import Hit
 from archc.analysis.lint.net import Cost, Net, Plan, argument
+from archc.analysis.reach import dead_ends, leading
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW
 from archc.ops.window import Window
@@ -53,18 +54,12 @@ def _comes_out(net: Net, node: Node) -> bool:
 
 def unused(net: Net) -> Iterator[Hit]:
     """L109. What only leads there is in its cost."""
-    ends: dict[Node, Node | None] = {}  # of each layer that leads to nothing: the layer in which that ends, None if several
-    for node in reversed(net.graph.nodes):
-        users = [user for value in node.outputs for user in net.users.get(value, [])]
-        if not users and not net.ends.intersection(node.outputs) and node.facts.storage != INPLACE:
-            ends[node] = node
-        elif users and not net.ends.intersection(node.outputs) and all(user in ends for user in users):
-            last = {ends[user] for user in users}
-            ends[node] = last.pop() if len(last) == 1 else None
+    written_over = [value for node in net.graph.nodes if node.facts.storage == INPLACE for value in node.outputs]
+    ends = dead_ends(net.graph, leading([*net.ends, *written_over]))
     dead: dict[Node, list[Node]] = {}
     for node in net.graph.nodes:
-        if (last_of := ends.get(node)) is not None:
-            dead.setdefault(last_of, []).append(node)
+        if node in ends and ends[node][1]:
+            dead.setdefault(ends[node][0], []).append(node)
     for end, nodes in dead.items():
         told = f", nor of {len(nodes) - 1} before it" if len(nodes) > 1 else ""
         plan: Plan = {node: [] for node in nodes}

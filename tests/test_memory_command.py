@@ -94,7 +94,11 @@ def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
     ("line", "said"),
     [
         ("archc fit lenet5", "write --memory 24GiB, --device NAME or --batch 64"),
-        ("archc memory lenet5 --memory 24", "write 24GiB"),
+        ("archc memory lenet5 --memory 24Gb/s", "write 24GiB"),
+        ("archc memory lenet5 --memory 0", "write 24GiB"),
+        ("archc memory lenet5 --reserve 1GiB", "write --memory 24GiB or --device NAME"),
+        ("archc memory lenet5 --memory 1GiB --reserve 2GiB", "leaves nothing of 1.00 GiB"),
+        ("archc fit lenet5 --device a100-40gb --reserve much", "write 1GiB, or 0 for nothing"),
         ("archc memory lenet5 --batch 0", "whole number from 1 up"),
         ("archc memory lenet5 --amp float32", "neither bf16 nor fp16"),
         ("archc memory lenet5 --amp bf16 --dtype fp16", "leave one of --amp and --dtype out"),

@@ -25,12 +25,22 @@ from archc.analysis.timeline import Options
 from archc.analysis.timeline.bounds import Bound, unstated
 from archc.cli.common import colored, compiled, headed, spec_options, usable, width
 from archc.cli.files import refused_place, write_whole
-from archc.cli.memory_command import DEFAULT_WIDTH, bound_lines, budget_of, options_of, positive, training_options
+from archc.cli.memory_command import (
+    DEFAULT_WIDTH,
+    bound_lines,
+    budget_of,
+    capacity_lines,
+    capacity_to_dict,
+    options_of,
+    positive,
+    training_options,
+)
 from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
 
 if TYPE_CHECKING:
     from archc.analysis.planner import Planned
+    from archc.devices.capacity import Capacity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +55,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     try:
-        budget = budget_of(args)
+        capacity = budget_of(args)
+        budget = capacity.usable if capacity is not None else None
         options = options_of(args, args.batch or args.accumulate)
         _usable(args, budget)
     except ValueError as error:
@@ -63,9 +74,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"archc: {error}", file=sys.stderr)
         return 2
     if args.format == "json":
-        print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned), indent=2))
+        told = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
+        print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned) | told, indent=2))
     else:
-        print("\n".join(_lines(fitting, options, budget, args.batch, found, planned)))
+        print("\n".join(_lines(fitting, options, capacity, args.batch, found, planned)))
     return _write(args, planned) if args.output else 0
 
 
@@ -101,10 +113,17 @@ def _write(args: argparse.Namespace, planned: Planned | None) -> int:
 
 
 def _lines(
-    fitting: Fitting, options: Options, budget: int | None, batch: int | None, found: list[Alternative], planned: Planned | None
+    fitting: Fitting,
+    options: Options,
+    capacity: Capacity | None,
+    batch: int | None,
+    found: list[Alternative],
+    planned: Planned | None,
 ) -> list[str]:
-    asked = found[0]
-    lines = [headed(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", width() or DEFAULT_WIDTH), ""]
+    asked, room = found[0], width() or DEFAULT_WIDTH
+    budget = capacity.usable if capacity is not None else None
+    lines = [headed(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", room)]
+    lines += [*capacity_lines(capacity, room), ""] if capacity is not None else [""]
     if batch is not None and asked.needed is not None:
         lines.append(f"a batch of {batch} needs {asked.bound.sign}{bytes_text(asked.needed)}" + _verdict(asked, budget))
     if budget is not None and asked.largest is not None:
@@ -112,7 +131,7 @@ def _lines(
         if asked.largest:
             peak = fitting.timeline(replace(options, batch=asked.largest))
             lines.append(f"peak at {printable(peak.peak_at)}, {peak.told(peak.peak_bytes)} of tensors")
-    lines += bound_lines(asked.bound, width() or DEFAULT_WIDTH)
+    lines += bound_lines(asked.bound, room)
     table = _table(found, batch, budget)
     if budget is not None and fitting.effort.left <= 0:
         table.notes.append(f"of {len(fitting.graph.nodes):,} layers: the search ended early, and somewhat larger batches may fit")
@@ -120,12 +139,12 @@ def _lines(
         table.notes.append(f"not searched, for {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
     if budget is not None and options.device == "cuda":
         table.notes.append("fragments of the caching allocator are counted: a few images either way")
-    drawn = [*lines, "", to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]
+    drawn = [*lines, "", to_terminal(table, room, colored(sys.stdout)), ""]
     if planned is None or not planned.plan.regions:
         return drawn
     from archc.cli.plan_table import plan_lines
 
-    return [*drawn, *plan_lines(planned, width() or DEFAULT_WIDTH, colored(sys.stdout))]
+    return [*drawn, *plan_lines(planned, room, colored(sys.stdout))]
 
 
 def _way(options: Options, forward: bool) -> str:

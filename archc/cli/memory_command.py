@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from typing import TYPE_CHECKING
 
 from archc.analysis.memory import DTYPES, dtype_name
 from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
@@ -22,6 +23,10 @@ from archc.checkpointing import plan_of
 from archc.cli.common import colored, compiled, headed, show, spec_options, usable, width
 from archc.table import Column, Table, bytes_text, to_csv, to_terminal
 from archc.text.diagnostics import SpecError, printable
+from archc.text.sizes import read_size
+
+if TYPE_CHECKING:
+    from archc.devices.capacity import Capacity
 
 BARS = " ▁▂▃▄▅▆▇█"
 DEFAULT_WIDTH, MOST_LAYERS = 80, 8
@@ -49,7 +54,10 @@ def training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", type=float_type, default="float32", help=f"of parameters: {', '.join(FLOATS)} (default: float32)")
     parser.add_argument("--amp", type=half_type, metavar="DTYPE", help="under torch.autocast: bf16 or fp16")
     parser.add_argument("--device", default="", metavar="NAME", help="cpu, cuda, or a device by name (default: cuda)")
-    parser.add_argument("--memory", type=memory_size, metavar="24GiB", help="what there is, if no device is named")
+    parser.add_argument("--memory", type=memory_size, metavar="24GiB", help="what there is; GB and G are 10^9 bytes, a bare number GiB")
+    parser.add_argument(
+        "--reserve", type=reserve_size, metavar="1GiB", help="what of it is not for tensors (default: as stated for a device)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -81,7 +89,11 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     if args.format == "json":
-        print(json.dumps(found.to_dict(), indent=2))
+        print(
+            json.dumps(
+                found.to_dict() | ({"capacity": capacity_to_dict(budget), "fits": found.fits(budget.usable)} if budget else {}), indent=2
+            )
+        )
     elif args.format == "csv":
         print(to_csv(timeline_table(found)))
     else:
@@ -99,23 +111,53 @@ def options_of(args: argparse.Namespace, batch: int) -> Options:
     return Options(batch, args.dtype, args.optimizer, args.how, args.loss, device, args.amp or "", args.accumulate)
 
 
-def budget_of(args: argparse.Namespace) -> int | None:
-    """The bytes that there are, if a device or a size was named. Raises ValueError for a device that is not known."""
-    if args.memory is not None or args.device in ("", "cpu", "cuda"):
-        return None if args.memory is None else int(args.memory)
-    from archc.devices.catalogue import find
+def budget_of(args: argparse.Namespace) -> Capacity | None:
+    """What there is, if a device or a size was named. Raises ValueError for a device that is not known."""
+    if args.memory is None and args.device in ("", "cpu", "cuda"):
+        if args.reserve is not None:
+            raise ValueError("--reserve is taken off a memory; write --memory 24GiB or --device NAME")
+        return None
+    from archc.devices.capacity import of_device, of_size
 
-    device = find(args.device)
-    if device.memory is None:
-        raise ValueError(f"{device.name} does not say how much memory it has; write --memory 24GiB")
-    return device.memory
+    if args.memory is not None:
+        found = of_size(args.memory, args.reserve)
+    else:
+        from archc.devices.catalogue import find
+
+        device = find(args.device)
+        if device.memory is None:
+            raise ValueError(f"{device.name} does not say how much memory it has; write --memory 24GiB")
+        found = of_device(device, args.reserve)
+    if not found.usable:
+        raise ValueError(f"--reserve leaves nothing of {bytes_text(found.total)}")
+    return found
 
 
-def report_lines(found: Timeline, budget: int | None, top: int = MOST_LAYERS) -> list[str]:
+def capacity_to_dict(found: Capacity) -> dict[str, object]:
+    """The stable keys of JSON, in bytes."""
+    reserves = [reserve._asdict() for reserve in found.reserves]
+    return {"name": found.name, "total": found.total, "usable": found.usable, "reserves": reserves}
+
+
+def capacity_lines(found: Capacity, room: int) -> list[str]:
+    """What there is, what of it is reserved and how that is known: a line, or more where it is long."""
+    from textwrap import wrap
+
+    told = f"{found.name}: {bytes_text(found.total)}"
+    for reserve in found.reserves:
+        told += f", less {bytes_text(reserve.bytes)} {reserve.what} ({reserve.how})"
+    if found.reserves:
+        told += f" = {bytes_text(found.usable)}"
+    return wrap(printable(f"memory     {told}"), room, subsequent_indent=" " * 11, drop_whitespace=True)
+
+
+def report_lines(found: Timeline, budget: Capacity | None, top: int = MOST_LAYERS) -> list[str]:
     """What the command prints."""
     room = width() or DEFAULT_WIDTH
     lines = [*_header(found, room), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
-    lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *_totals(found), *_fits(found, budget)]
+    lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *_totals(found)]
+    if budget is not None:
+        lines += [*capacity_lines(budget, room), *_fits(found, budget.usable)]
     layers = _layers(found, top)
     if layers.rows:
         lines += ["", to_terminal(layers, room, colored(sys.stdout))]
@@ -168,9 +210,7 @@ def _totals(found: Timeline) -> list[str]:
     return lines
 
 
-def _fits(found: Timeline, budget: int | None) -> list[str]:
-    if budget is None:
-        return []
+def _fits(found: Timeline, budget: int) -> list[str]:
     if found.fits(budget) and found.bound.status == AT_LEAST:
         return [f"may fit    {bytes_text(budget)}: of at least {bytes_text(found.needed_bytes)}, it is not known how much more"]
     if found.fits(budget):
@@ -241,10 +281,17 @@ def half_type(text: str) -> str:
     return name
 
 
-def memory_size(text: str) -> int:
-    from archc.devices.quantity import BYTES, read_quantity
+def memory_size(text: str) -> str:
+    """A size as it was written, if it is one."""
+    if read_size(text) is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 24GiB, or 24GB for powers of ten")
+    return text
 
-    found = read_quantity(text, BYTES)
-    if found is None or not 1 <= found < 2**60:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 24GiB")
-    return int(found)
+
+def reserve_size(text: str) -> int:
+    if text.strip() in ("0", "none"):
+        return 0
+    found = read_size(text)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 1GiB, or 0 for nothing")
+    return found

@@ -61,7 +61,9 @@ class Device:
 
     bandwidth: bytes a second to its main memory
     flops: the peak a second by dtype, dense; a multiply-add counts as two
-    memory: bytes
+    memory: bytes, as the data sheet has them
+    visible: those that a program is told of, where that is known
+    cuda: whether PyTorch's allocator for CUDA runs on it
     """
 
     key: str
@@ -74,6 +76,8 @@ class Device:
     note: str = ""
     aliases: tuple[str, ...] = ()
     calibration: Calibration | None = field(default=None, compare=False)
+    visible: int | None = None
+    cuda: bool = False
 
     def peak(self, dtype: str) -> float:
         """FLOPs a second in a dtype. Raises DeviceError where it states none."""

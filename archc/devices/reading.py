@@ -12,7 +12,7 @@ from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.suggest import did_you_mean
 
-KEYS = ("name", "year", "memory", "bandwidth", "flops", "source", "note", "aliases", "calibration")
+KEYS = ("name", "year", "memory", "visible", "cuda", "bandwidth", "flops", "source", "note", "aliases", "calibration")
 CLASSES = ("convolution", "pointwise", "depthwise", "matrix", "normalization", "elementwise", "pooling", "averaging")
 MOST_DEVICES = 1000
 _KEY = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
@@ -44,6 +44,9 @@ class _Reader:
         if "bandwidth" not in parts:
             return None
         memory = self.quantity(parts["memory"], BYTES) if "memory" in parts else None
+        visible = self.quantity(parts["visible"], BYTES) if "visible" in parts else None
+        if visible is not None and (memory is None or visible > memory):
+            self.diagnostics.error("A404", parts["visible"].span, "a program sees at most the memory that there is", "state `memory` too")
         return Device(
             key=key,
             name=self.text(parts.get("name"), key),
@@ -55,6 +58,8 @@ class _Reader:
             note=self.text(parts.get("note"), ""),
             aliases=tuple(self.text(one, "") for one in self.items(parts.get("aliases"))),
             calibration=self.calibration(parts["calibration"]) if "calibration" in parts else None,
+            visible=None if visible is None else int(visible),
+            cuda=self.flag(parts.get("cuda")),
         )
 
     def calibration(self, tree: t.Tree) -> Calibration:
@@ -157,6 +162,13 @@ class _Reader:
         else:
             return float(value)
         return 1.0
+
+    def flag(self, tree: t.Tree | None) -> bool:
+        if tree is None or (isinstance(tree, t.Scalar) and isinstance(tree.value, bool)):
+            return tree is not None and tree.value is True
+        if not _broken(tree):
+            self.diagnostics.error("A402", tree.span, "this is true or false")
+        return False
 
     def whole(self, tree: t.Tree, least: int, most: int) -> int:
         value = tree.value if isinstance(tree, t.Scalar) else None

@@ -10,7 +10,12 @@ from archc.devices.device import Calibration, Device, Rates
 def to_yaml(device: Device) -> str:
     """A file with one device, that `read_devices` reads as it was."""
     lines = ["devices:", f"  {device.key}:", f"    name: {_quoted(device.name)}"]
-    lines += [f"    {key}: {value}" for key, value in (("year", device.year), ("memory", device.memory)) if value is not None]
+    lines += [
+        f"    {key}: {value}"
+        for key, value in (("year", device.year), ("memory", device.memory), ("visible", device.visible))
+        if value is not None
+    ]
+    lines += ["    cuda: true"] if device.cuda else []
     lines.append(f"    bandwidth: {_number(device.bandwidth)}")
     if device.flops:
         lines.append(f"    flops: {{{', '.join(f'{dtype}: {_number(peak)}' for dtype, peak in device.flops.items())}}}")

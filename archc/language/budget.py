@@ -9,6 +9,7 @@ from archc.language.citation import COUNTED
 from archc.language.values import Mistake
 from archc.signature import shown
 from archc.text import tree as t
+from archc.text.sizes import unit_bytes
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
@@ -21,7 +22,6 @@ OPTIONS = {"batch": "batch 64", "optimizer": "optimizer adam", "amp": "amp bf16"
 SIGNS = ("<=", ">=", "<", ">", "==")
 MOST_BATCH = 1_000_000
 _COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_BYTES = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 _LIMIT = re.compile(r"(?P<sign>[<>=!~]*)\s*(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(?P<unit>[^\W\d_]*)\Z")
 _EXAMPLES = dict.fromkeys(FIGURES, "5_000_000, or <= 5M") | {MEMORY: "<= 8GiB @ batch 64"}
 
@@ -66,13 +66,11 @@ def read_limit(figure: str, value: Any, tree: t.Tree) -> Limit:
 
 
 def _unit(figure: str, unit: str, tree: t.Tree) -> int:
-    """How much one of the unit is. K is a thousand; bytes are named, since 8G could be either of two."""
-    units = _BYTES if figure == MEMORY else _COUNTS
-    if unit.lower() in units:
-        return units[unit.lower()]
-    binary = f"{unit.upper()}iB"
-    hint = f"{binary}, or {unit.upper()}B for powers of ten" if binary.lower() in units else None
-    hint = hint or ("KiB, MiB, GiB, TiB; KB, MB, GB, TB" if figure == MEMORY else "K, M, G, B and T are powers of 1,000")
+    """How much one of the unit is: of bytes, 1 where none is named."""
+    one = (unit_bytes(unit) if unit else 1) if figure == MEMORY else _COUNTS.get(unit.lower())
+    if one is not None:
+        return one
+    hint = "KiB, MiB, GiB, TiB; KB, MB, GB, TB" if figure == MEMORY else "K, M, G, B and T are powers of 1,000"
     raise Mistake("A402", _part(tree, unit), f'"{unit}" is no unit of {figure}', hint)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from archc.analysis.traffic import Amount, backward, forward, wanted_gradients
+from archc.devices.capacity import of_device
 from archc.devices.catalogue import shipped
 from archc.devices.device import Device
 from archc.graph import Graph
@@ -47,7 +48,7 @@ def _device(one: Device) -> dict[str, Any]:
         "name": one.name,
         "bandwidth": one.bandwidth,
         "flops": one.flops,
-        "memory": one.memory,
+        "memory": one.memory and of_device(one).usable,
         "source": one.source,
     }
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.analysis.definitions import DEFINITIONS
-from archc.analysis.timeline import OPTIMIZERS
+from archc.analysis.fit import Fitting
+from archc.analysis.timeline import OPTIMIZERS, Options
+from archc.analysis.timeline.bounds import unstated
+from archc.devices.capacity import of_device
 from archc.devices.device import DTYPES, Device
 from archc.draw.theme import family
 from archc.graph import Graph
@@ -20,6 +23,7 @@ AUTOCAST = "autocast"  # to bfloat16, of parameters in float32
 NUMBERS = ("float32", "tf32", "bfloat16", "float16", "float64", AUTOCAST)
 DEVICE = "a100-40gb"
 MOST_BATCH = 65_536
+MOST_FITTED = 2_000  # layers; of more, the search for the largest batch takes long
 MOST_PLAYED = 20_000  # layers; the timelines of more would make a page too large for a browser
 
 
@@ -45,10 +49,26 @@ def report(graphs: list[Graph], device: Device, choice: Choice) -> str:
     return page(record(graphs, device, choice))
 
 
+def largest_batch(graph: Graph, device: Device, choice: Choice) -> int | None:
+    """What `archc fit` says for the device and the choice that the page begins with; None where nobody knows."""
+    if device.memory is None or unstated(graph):
+        return None
+    dtype = "float32" if choice.dtype in (AUTOCAST, "tf32") else choice.dtype
+    options = Options(1, dtype, choice.optimizer, device="cuda", amp="bfloat16" if choice.dtype == AUTOCAST else "")
+    return Fitting(graph, choice.inference).largest(options, of_device(device).usable)
+
+
 def record(graphs: list[Graph], device: Device, choice: Choice) -> dict[str, Any]:
     """One network, or two with their difference."""
     return {
-        "networks": [network(graph) | {"memory": memory(graph) if len(graph.nodes) <= MOST_PLAYED else None} for graph in graphs],
+        "networks": [
+            network(graph)
+            | {
+                "memory": memory(graph) if len(graph.nodes) <= MOST_PLAYED else None,
+                "largest": largest_batch(graph, device, choice) if len(graph.nodes) <= MOST_FITTED else None,
+            }
+            for graph in graphs
+        ],
         "families": {kind: family(kind) for kind in sorted({node.kind for graph in graphs for node in graph.nodes})},
         "difference": difference(*graphs) if len(graphs) == 2 else None,
         "devices": devices(device),

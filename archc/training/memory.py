@@ -11,6 +11,7 @@ from archc.analysis.fit import Fitting
 from archc.analysis.timeline import OPTIMIZERS, Options, training
 from archc.analysis.timeline.bounds import Bound, unstated
 from archc.checkpointing import CheckpointPlan
+from archc.devices.capacity import CONTEXT, WORKSPACES
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.table import bytes_text
@@ -20,7 +21,14 @@ from archc.training.wishes import TrainError
 _LIKE = {"nesterov": "momentum"}  # optimizers that keep the same
 FUSED = {"sgd", "momentum", "nesterov", "adam", "adamw", "adagrad"}
 MOST_ON_CPU = 64  # more images at once are no faster there, and a small batch learns more in an epoch
-PART = 0.9  # of free memory: cuDNN and fragments take some
+PART = 0.9  # of a CPU's free memory: other programs take some
+
+
+def allocatable(world: World, size: int, started: bool) -> int:
+    """What of a size is for tensors: on a GPU, less what is stated for cuDNN and, where the program has not `started`, its context."""
+    if world.device.type != "cuda":
+        return int(PART * size)
+    return max(size - WORKSPACES - (0 if started else CONTEXT), 0)
 
 
 def options_of(recipe: Recipe, world: World, images: int) -> Options:
@@ -75,7 +83,7 @@ def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan:
     if kinds := unstated(graph):
         told = f"{', '.join(kinds)} does not state what backward keeps (`keeps`), so that no largest batch is known"
         raise TrainError(f"batch: fit: {told}; write a number, as `batch: 32`")
-    memory = int(PART * free_bytes(world)) - _average(graph, recipe)
+    memory = allocatable(world, free_bytes(world), started=True) - _average(graph, recipe)
     most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory) // recipe.accumulate
     if not most:
         raise TrainError(f"batch: fit: not one image fits {bytes_text(memory)} of free memory; `archc fit` shows what else would")
@@ -105,7 +113,7 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
         fitting = Fitting(graph, plan=plan)
         found = fitting.timeline(options)
         lines.append(f"of {graph.name} need {found.told(found.needed_bytes)} by the memory analysis. What would fit:")
-        for one in fitting.alternatives(options, int(PART * total), options.batch):
+        for one in fitting.alternatives(options, allocatable(world, total, started=False), options.batch):
             if one.largest:
                 name = "as it is" if one.name == "as asked" else one.name
                 lines.append(f"  {name}: at most {one.largest // recipe.accumulate:,} images at once")

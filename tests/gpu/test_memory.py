@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -12,6 +12,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from archc.analysis.timeline import training
+from archc.devices.capacity import CONTEXT, WORKSPACES
 
 from . import memory, memory_cases
 from .memory import NETS, NUMBERS, PLANS
@@ -50,6 +51,18 @@ def test_peaks_on_a_gpu(net: str, numbers: str, plan: str) -> None:
 def test_the_largest_batch_on_a_gpu(net: str, numbers: str) -> None:
     found = memory.largest(Case(net, 1, 224, NUMBERS[numbers]), 8 * GIB)
     assert found.ran and not found.more_ran, found
+
+
+@needs_cuda
+def test_what_is_not_for_tensors_on_a_gpu(record_property: Callable[[str, object], None]) -> None:
+    """After a step of a convolutional network, what the device has given away beside the allocator's segments: the context, and cuDNN."""
+    memory.row(Case("resnet18", 8, 224))
+    torch.cuda.synchronize()
+    free, total = torch.cuda.mem_get_info()
+    beside = total - free - torch.cuda.memory_reserved()
+    record_property("total", total)
+    record_property("beside the allocator", beside)
+    assert 0 < beside <= CONTEXT + WORKSPACES, f"{beside / 2**20:.0f} MiB of {total / GIB:.2f} GiB"
 
 
 LARGEST = [("resnet18", "momentum", 145), ("mobilenet_v2", "adamw", 80), ("googlenet", "momentum", 170), ("densenet121", "momentum", 120)]

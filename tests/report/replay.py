@@ -12,7 +12,7 @@ def peak(memory: dict[str, Any], name: str, batch: int, item: int, optimizer: st
     learning = name.startswith("training")
     chosen = next(one for one in memory["optimizers"] if one["name"] == optimizer)
     state = chosen["state"][0] + chosen["state"][1] * item if learning else 0
-    sizes = [a + b * item + (c + d * item) * batch for a, b, c, d in tape["sizes"]]
+    sizes = [a + b * item + (c + d * item) * batch + (e + f * batch) * max(item, 4) for a, b, c, d, e, f in tape["sizes"]]
     kinds = [0] * len(memory["kinds"])
     kinds[memory["kinds"].index("optimizer state")] = state
     live = highest = state

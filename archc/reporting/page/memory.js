@@ -12,7 +12,8 @@ function tapeOf(memory, choice) {
 
 const sizesOf = (tape, choice) => {
   const item = choice.item;
-  return tape.sizes.map(([a, b, c, d]) => a + b * item + (c + d * item) * choice.batch);
+  const [batch, statistics] = [choice.batch, Math.max(item, 4)]; // half precision has statistics in float32
+  return tape.sizes.map(([a, b, c, d, e, f]) => a + b * item + (c + d * item) * batch + (e + f * batch) * statistics);
 };
 
 // {peak, at: the mark before which it is, kinds: what it is made of, marks: [{live, high, kinds}], kept: by layer}

@@ -96,18 +96,29 @@ class TimelineChart {
   }
 
   #room(limit) {
-    const { choice, device } = this.view;
+    const { device } = this.view;
     const words = ["Bytes that tensors ask for on CUDA; the caching allocator reserves some more (archc memory)."];
     if (limit) {
-      const { memory } = this.network.record;
-      const most =
-        this.found.tape.events.length < 60_000 ? largestBatch(memory, choice, limit, this.view.page.record.most_batch) : null;
-      const { sign } = boundOf(memory, choice);
-      const bound = most === this.view.page.record.most_batch ? "fits, and so do all below" : "is the largest whose tensors fit";
-      const largest = most === null ? "" : most ? `; a batch of ${sign === "≥" ? "at most " : sign}${exact(most)} ${bound}` : "; not one image fits";
-      words.unshift(`The peak is ${sign}${percent(this.found.peak / limit)} of the ${bytes(limit)} of ${device.name}${largest}.`);
+      const { sign } = boundOf(this.network.record.memory, this.view.choice);
+      const part = `${sign}${percent(this.found.peak / limit)} of the ${bytes(limit)}`;
+      words.unshift(`The peak is ${part} that a program can allocate on ${device.name}${this.#largest(limit, sign)}.`);
     }
     return words.join(" ");
+  }
+
+  // What `archc fit` found for the choice that the page began with; for another, the tensors alone set a limit.
+  #largest(limit, sign) {
+    const { choice, device, page } = this.view;
+    const { memory, largest } = this.network.record;
+    const begun = page.record.choice;
+    const same = ["dtype", "optimizer", "training"].every((key) => choice[key] === begun[key]) && device.key === begun.device;
+    if (same && largest !== null) {
+      return largest ? `; a batch of ${sign === "≥" ? "at most " : sign}${exact(largest)} is the largest that fits` : "; not one image fits";
+    }
+    if (this.found.tape.events.length >= 60_000) return "";
+    const most = largestBatch(memory, choice, limit, page.record.most_batch);
+    if (most === page.record.most_batch) return "";
+    return most ? `; a batch of more than ${exact(most)} does not fit (archc fit says which does)` : "; not one image fits";
   }
 
   #x(mark) {

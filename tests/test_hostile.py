@@ -55,6 +55,8 @@ HOSTILE = {
     "huge channels": (HEAD + "layers: [{conv: 99999999999}]\n", "A402"),
     "huge shape": ("archc: 1\ninput: [2000000000, 2000000000, 2000000000]\nlayers: [relu]\n", "A501"),
     "huge pad": (HEAD + "layers: [{pad: [2000000000, 2000000000, 2000000000, 2000000000]}, flatten, {linear: 2000000000}]\n", "A501"),
+    "many bins": ("archc: 1\ninput: [3, 1000000000]\nlayers: [{adaptive_avgpool: 999999937}]\n", ""),
+    "many positions": ("archc: 1\ninput: [3, 1000000007]\nlayers: [{upsample: {size: 999999937}}, {adaptive_maxpool: 99999989}]\n", ""),
     "NUL": ("archc: 1\nname: a\0b\n", "A108"),
     "exec": (HEAD + 'layers: [{conv: "${().__class__.__bases__[0]}"}]\n', "A401"),
     "lambda": (HEAD + "layers: [{conv: '${(lambda: 1)()}'}]\n", "A401"),

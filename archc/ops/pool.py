@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Annotated, Any
 
 from archc.ops.bare import window_alone
@@ -226,10 +227,11 @@ def _bins(x: Shape, size: int | tuple[int, ...], what: str) -> tuple[Shape, int]
 
 
 def _reads(size: int, bins: int) -> int:
-    """How many positions of an axis all bins read together: `size`, unless bins overlap."""
-    if size % bins == 0:
-        return size
-    return sum(-(-(i + 1) * size // bins) - i * size // bins for i in range(bins))
+    """Positions that the bins of an axis read in all: bin i reads floor(i*size/bins) to ceil((i+1)*size/bins).
+
+    Neighbours share a position but where they meet at a whole number, which they do gcd(size, bins) times.
+    """
+    return size if size % bins == 0 else size + bins - gcd(size, bins)
 
 
 def _bin_reach(x: Shape, out: Shape) -> tuple[Bins | str, ...]:

@@ -1,7 +1,8 @@
 """A fuzzer: specs that are mutated in many ways, through all that needs no torch. By hand, `python -m tests.fuzz --count 100000 --seed 1`.
 
 Each mutant is loaded and elaborated; what elaborates is analysed, resolved and read back, simulated, fitted and emitted as source. A
-traceback, a step over its processor time and memory over its limit are findings, and are printed with the mutant that caused them.
+traceback, a step over its processor time and memory over its limit are findings: each is printed as it is found, with the mutant that
+caused it, which is also kept in a file of a temporary folder. The exit status is 1 where there was one.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import re
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -361,18 +363,31 @@ def _stages(text: str, figures: Figures) -> Iterator[str]:
     yield "source"
 
 
-def fuzz(count: int, seed: int, most: float = SECONDS, progress: bool = False) -> Figures:
-    """So many mutants of one seed, each stage of each in `most` seconds."""
-    mutator, figures, shown = Mutator(seed), Figures(), 0
-    for at in range(count):
+def fuzz(count: int, seed: int, most: float = SECONDS, report: Callable[[Figures], None] | None = None) -> Figures:
+    """So many mutants of one seed, each stage of each in `most` seconds; after each mutant a `report`, if there is one."""
+    mutator, figures = Mutator(seed), Figures()
+    for _ in range(count):
         survives(mutator.mutant(), figures, most)
-        if progress and len(figures.findings) > shown:
-            shown = len(figures.findings)
-            stage, what, text = figures.findings[-1]
-            print(f"\n=== {stage}: {what}\n{text}", flush=True)
-        if progress and (at + 1) % 1_000 == 0:
-            print("\n".join(figures.lines()), flush=True)
+        if report is not None:
+            report(figures)
     return figures
+
+
+class Report:
+    """Findings as soon as they are found, each mutant in a file of `folder`, and from time to time how far it is."""
+
+    def __init__(self, folder: Path, every: int = 1_000) -> None:
+        self.folder, self.every, self.shown = folder, every, 0
+
+    def __call__(self, figures: Figures) -> None:
+        for stage, what, text in figures.findings[self.shown :]:
+            self.shown += 1
+            path = self.folder / f"finding{self.shown}.yaml"
+            path.write_bytes(text.encode("utf-8", "surrogatepass"))
+            shown = text.encode("utf-8", "backslashreplace").decode()
+            print(f"\n=== {stage}: {what}\n{path}\n{shown}", flush=True)
+        if figures.count % self.every == 0:
+            print("\n".join(figures.lines()), flush=True)
 
 
 def main() -> int:
@@ -382,8 +397,11 @@ def main() -> int:
     args = parser.parse_args()
     held = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024 + MEBIBYTES
     resource.setrlimit(resource.RLIMIT_DATA, (held * 2**20, held * 2**20))
-    figures = fuzz(args.count, args.seed, progress=True)
+    folder = Path(tempfile.mkdtemp(prefix="fuzz"))
+    figures = fuzz(args.count, args.seed, report=Report(folder))
     print("\n".join(figures.lines()))
+    if not figures.findings:
+        folder.rmdir()
     return 1 if figures.findings else 0
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from archc.analysis.cost import analyze
 from archc.compiler import compile_text
 from archc.text.diagnostics import draw
-from tests.fuzz import fuzz
+from tests.fuzz import Figures, Report, fuzz
 
 ROOT = Path(__file__).parent.parent
 SPECS = [path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))]
@@ -105,3 +105,16 @@ def test_mutants_go_through_everything_without_torch() -> None:
     figures = fuzz(200, seed=13, most=20.0)
     assert figures.findings == []
     assert figures.elaborated > 10 and figures.count == 200
+
+
+def test_a_finding_is_told_at_once_and_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report, figures = Report(tmp_path, every=2), Figures(count=1)
+    figures.findings.append(("analyze", "2.50 s", "input: é\ud800"))
+    report(figures)
+    report(figures)
+    path = tmp_path / "finding1.yaml"
+    assert path.read_bytes().decode("utf-8", "surrogatepass") == "input: é\ud800"
+    assert capsys.readouterr().out.count(str(path)) == 1
+    figures.count = 2
+    report(figures)
+    assert "1 findings" in capsys.readouterr().out

@@ -88,6 +88,12 @@ def of_node(node: Node) -> Leaf | Tensor | None:
     return None
 
 
+def has_own(node: Node) -> bool:
+    """Whether a layer has a module or a tensor of its own: whether `of_node` says how it is made."""
+    form = node.facts.torch
+    return isinstance(form, Module) or (isinstance(form, Expression) and bool(form.start))
+
+
 def _leaf(node: Node, form: Module) -> Leaf:
     hints = hints_of(node)
     defaults = form.options.defaults if isinstance(form.options, Options) else {}

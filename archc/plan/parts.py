@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
-from archc.plan.constructs import of_node
+from archc.plan.constructs import has_own
 from archc.plan.regions import Regions
 from archc.plan.shares import Shares
 from archc.plan.wires import Wires
@@ -91,7 +91,7 @@ class Parts:
 
     def _bears(self, child: Node | Scope) -> bool:
         if isinstance(child, Node):
-            return child not in self.shares.lender and of_node(child) is not None
+            return child not in self.shares.lender and has_own(child)
         kind = self.kind(child)
         return kind != CALL and (kind != HOLDER or bool(self.bearing(child)))
 

@@ -9,6 +9,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
 from archc.analysis.timeline.tape import Block, Tape
+from archc.growing import growing
 
 UNIT = 512
 SMALL = 2**20  # what is not larger comes from small segments
@@ -115,6 +116,11 @@ class Pool:
 
 def replay(tape: Tape, limit: int | None = None) -> Pool:
     """The allocator's peaks over two steps one after the other, as the second finds what the first left. Raises OutOfMemory."""
+    with growing():
+        return _replayed(tape, limit)
+
+
+def _replayed(tape: Tape, limit: int | None) -> Pool:
     pool, there = Pool(limit), dict[Block, _Piece]()
     begin = next(mark.event for mark in tape.marks)
     for event, (block, made) in enumerate([*tape.events, *tape.events[begin:]]):

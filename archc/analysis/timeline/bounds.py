@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.analysis.storages import Run, Step, Tensor
+from archc.analysis.storages import Run, Step, Storage, Tensor
 from archc.analysis.timeline.frames import reached
 from archc.graph import Graph, Node
 from archc.ops.facts import INPLACE
@@ -95,20 +95,34 @@ def _layers(graph: Graph, run: Run) -> Iterator[str]:
     if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
         yield "the gradient of a circular border is counted as that of a mirrored one"
     last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
-    ends = {id(run.tensors[value]): len(run.steps) for value in (*graph.outputs.values(), *graph.heads.values())}
-    over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, run, last | ends)]
+    last |= {id(run.tensors[value]): len(run.steps) for value in (*graph.outputs.values(), *graph.heads.values())}
+    lives = _lives(run, last)
+    over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, lives)]
     if over:
         yield f"{_listed(list(dict.fromkeys(over)))} in place over a view that others read"
 
 
-def _entangled(step: Step, at: int, run: Run, last: dict[int, int]) -> bool:
+_Lives = dict[Storage, list[tuple[int, int]]]
+
+
+def _lives(run: Run, last: dict[int, int]) -> _Lives:
+    """Of each storage the two tensors that are read latest: when, and the tensor by its id."""
+    found: _Lives = {}
+    for x in run.tensors.values():
+        one, there = (last.get(id(x), -1), id(x)), found.setdefault(x.storage, [])
+        if one not in there:
+            found[x.storage] = sorted([*there, one], reverse=True)[:2]
+    return found
+
+
+def _entangled(step: Step, at: int, lives: _Lives) -> bool:
     """Whether a layer writes over one of several tensors in a storage, which autograd then follows by what each was cut from."""
     if step.node.facts.storage != INPLACE or not step.saving:
         return False
     target = step.inputs[0]
     if target.seen and (step.node.kind == "add" or not _whole(target)):
         return True
-    return any(x is not target and x.storage is target.storage and last.get(id(x), -1) > at for x in run.tensors.values())
+    return any(one != id(target) and last > at for last, one in lives.get(target.storage, ()))
 
 
 def _whole(x: Tensor) -> bool:

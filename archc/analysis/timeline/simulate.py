@@ -24,6 +24,7 @@ from archc.analysis.timeline.result import Timeline
 from archc.analysis.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
 from archc.checkpointing import CheckpointPlan, spans
 from archc.graph import Graph, Node, Value
+from archc.growing import growing
 from archc.ops.strides import elementwise
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -62,7 +63,8 @@ def training(graph: Graph, options: Options, plan: CheckpointPlan | None = None)
     plan: what backward runs again; it has to be legal for the network (`archc.checkpointing.mistakes`)
     """
     _known(options)
-    return _Training(graph, options, plan).timeline()
+    with growing():
+        return _Training(graph, options, plan).timeline()
 
 
 def inference(graph: Graph, options: Options) -> Timeline:
@@ -70,6 +72,11 @@ def inference(graph: Graph, options: Options) -> Timeline:
     _known(options)
     if options.accumulate > 1:
         raise ValueError("gradients are accumulated in training alone; leave accumulate or inference out")
+    with growing():
+        return _inference(graph, options)
+
+
+def _inference(graph: Graph, options: Options) -> Timeline:
     run = evaluated(graph, options.batch, options.amp or options.dtype)
     if options.amp:
         cast(graph, run, options.device)

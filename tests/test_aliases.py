@@ -381,6 +381,7 @@ VALUES = [
     ("{conv: {channels: 8, kernel: 3, padding: SAME}}", "write same_upper"),
     ("{conv: {channels: 8, kernel: 3, padding: VALID}}", "write 0"),
     ("{conv: {channels: 8, kernel: 3, padding_mode: edge}}", "write replicate"),
+    ("{conv: {channels: 8, kernel: 3, stride: 2x2}}", "write [2, 2]"),
     ("{upsample: {scale: 2, mode: bicubic}}", "archc interpolates nearest and linear alone"),
 ]
 

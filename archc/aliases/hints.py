@@ -176,7 +176,7 @@ def value_hint(kind: str, argument: str, value: object, accepts: Callable[[objec
     if meant is not None and accepts(int(meant) if meant.isdigit() else meant):
         return f"write {meant}"
     said = known.no_values.get((argument, fold(value))) if isinstance(value, str) else None
-    return said or known.typed.get((kind, argument))
+    return said or (known.typed.get((kind, argument)) if meant is not None or not isinstance(value, str) else None)
 
 
 def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:

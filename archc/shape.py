@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from math import isqrt
 from typing import Any
 
 MOST_AXES = 4
+MOST_DIVISORS, MOST_TRIED = 6, 50_000
 
 
 def product(sizes: Iterable[int]) -> int:
@@ -15,6 +17,15 @@ def product(sizes: Iterable[int]) -> int:
     for size in sizes:
         result = result * size
     return result
+
+
+def divisors(number: int, near: int, name: str) -> str:
+    """What to write for an argument that does not divide a number: its divisors, `groups: 1, 2 or 4`, of many the nearest."""
+    count = int(number)
+    small = [one for one in range(1, min(isqrt(count), MOST_TRIED) + 1) if count % one == 0]
+    found = sorted({*small, *(count // one for one in small)}, key=lambda one: abs(one - int(near)))[:MOST_DIVISORS]
+    *others, last = map(str, sorted(found))
+    return f"{name}: {', '.join(others)}{' or ' * bool(others)}{last}"
 
 
 _SEPARATOR = r"(?:\s*[x×X*,;]\s*|\s+)"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from math import ceil, floor
 from typing import Annotated, Any
 
 from archc.text.source import Span
@@ -133,8 +134,10 @@ def _pieces(value: Any, room: int) -> Iterator[str]:
 def _remedy(value: Any, wanted: Type) -> str | None:
     """What to write instead of a value that is nearly right."""
     sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability", "factors")
-    if isinstance(value, float) and sizes:
-        return f"write {int(value)}, or int(…) in an expression" if value.is_integer() else "round it: int(…), round(…) or round_to(…, 8)"
+    if isinstance(value, float) and sizes and abs(value) < LARGEST_SIZE:
+        return _whole(value, _least(wanted.schema))
+    if sizes and (low := [one for one in (value if isinstance(value, list) else [value]) if is_int(one) and one < _least(wanted.schema)]):
+        return f"write {_least(wanted.schema)} or more{f' in place of {low[0]}' * isinstance(value, list)}"
     if wanted.name == "probability" and is_int(value, 2) and value <= 100:
         return f"write {value / 100:g} for {value}%"
     if wanted.name == "bool" and isinstance(value, int) and value in (0, 1):
@@ -157,6 +160,20 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
     return did_you_mean(text, _words(wanted.schema))
+
+
+def _whole(value: float, least: int) -> str:
+    """The whole numbers around a number, and how an expression is rounded to one."""
+    if value.is_integer():
+        return f"write {int(value)}, or int(…) in an expression"
+    near = " or ".join(str(one) for one in (floor(value), ceil(value)) if one >= least)
+    return f"write {near or f'{least} or more'}; an expression is rounded by int(…), round(…) or round_to(…, 8)"
+
+
+def _least(schema: Mapping[str, Any]) -> int:
+    """The least whole number that a schema allows."""
+    found = [_least(one) for one in schema.get("anyOf", ()) if one.get("type") != "array" and "enum" not in one]
+    return min(found) if found else int(schema.get("minimum", -LARGEST_SIZE))
 
 
 def _words(schema: Mapping[str, Any]) -> list[str]:

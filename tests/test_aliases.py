@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from archc.aliases.values import CONVERSIONS
 from archc.compiler import compile_text
 from archc.language import library
 from archc.ops import OPERATORS
+from archc.shape import divisors
 from archc.signature import Signature
 
 MAP, TOKENS, VECTOR = [4, 12, 12], [6, 16], [20]
@@ -128,7 +130,7 @@ def test_a_call_is_the_module_that_it_names(call: str, shape: list[int]) -> None
     found = re.fullmatch(r"write (.*?)( \([\w ,:;`.'-]*\))?", hint)
     assert found, hint
     net = archc.loads(f"archc: 1\ninput: {shape}\nlayers: [{found[1]}]")
-    theirs = eval(call, {"nn": nn, "torch": torch}).eval()  # noqa: S307: the calls that stand above
+    theirs = eval(call, {"nn": nn, "torch": torch}).eval()  # one of the calls that stand above
     ours = archc.build(net).eval()
     image = torch.rand(2, *shape)
     weights = list(theirs.state_dict().values())
@@ -226,6 +228,15 @@ HINTS = [
     ("{channels: 8, kernel: 3}", "these are arguments; the layer's name stands before them: {conv: {channels: …, kernel: …}}"),
     ("{conv: 8, activation: relu}", "an activation is an entry of its own, after this one"),
     ("{pool: {type: avg, kernel: 2}}", "write {avgpool: 2}"),
+    ("{type: Conv2d, out_channels: 64, kernel_size: 3}", "the layer's name is the key: {conv: {channels: 64, kernel: 3}}"),
+    ("{channels: 8, type: conv}", "the layer's name is the key: {conv: 8}"),
+    ("{type: Dense, units: 5, activation: relu}", "the layer's name is the key: two entries, - {linear: 5} and - relu"),
+    ("{class_name: Conv2D, config: {filters: 8, kernel_size: 3}}", "the layer's name is the key: {conv: {channels: 8, kernel: 3}}"),
+    ("{repeat: 2, type: Conv2d, out_channels: 64}", "the layer's name is the key: {repeat: 2, conv: 64}"),
+    ("{type: LSTM, hidden: 4}", f"archc has no recurrent layers; {hints.PLUGIN}"),
+    ("{type: nn.ReLU, inplace: true}", "the layer's name is the key: {relu: {inplace: true}}"),
+    ("{op: relu}", "the layer's name is the key: relu"),
+    ("{name: c1, conv: 64}", "an entry is named by its key in a mapping: c1: {conv: 64}"),
     ("{Relu: {max_value: 6}}", "max_value: relu6 is cut at 6; {hardtanh: {low: 0, high: 1}} elsewhere"),
     ("{conv: {channels: 8, depthwise: true}}", "write groups: depthwise"),
     ("{conv_transpose: {channels: 8, kernel: 4, stride: 2, padding: same}}",
@@ -348,6 +359,8 @@ def test_words_are_folded_once() -> None:
 DOCS = [
     ("Conv2d", "Conv2d is called conv here; out_channels is channels, kernel_size is kernel, in_channels is inferred."),
     ("nn.Linear", "nn.Linear is called linear here; out_features is features, in_features is inferred."),
+    ("nn.Conv2d(3, 8)", "nn.Conv2d(3, 8) is written {conv: 8} here; in_channels is inferred."),
+    ("conv(64, kernel=3)", "conv(64, kernel=3) is written {conv: {channels: 64, kernel: 3}} here."),
     ("GlobalAveragePooling2D", "GlobalAveragePooling2D is written global_avgpool, then flatten here."),
 ]
 
@@ -363,6 +376,7 @@ def test_docs_find_a_layer_by_its_other_name(word: str, first: str, capsys: pyte
 
 REFUSED = [
     ("LSTM", "archc has no recurrent layers"),
+    ("nn.LSTM(3, 8)", "archc has no recurrent layers"),
     ("kernel_size", "an argument of that name is here `kernel` of conv"),
     ("in_channels", "archc infers it from the input"),
     ("Sequential", "a chain is a list of entries"),
@@ -375,6 +389,83 @@ def test_docs_say_what_a_name_means_that_is_no_layer(word: str, words: str, caps
 
     assert main(["docs", word]) == 2
     assert words in capsys.readouterr().err
+
+
+@given(
+    st.sampled_from(["conv", "maxpool", "avgpool"]),
+    st.lists(st.integers(2, 12), min_size=2, max_size=2),
+    st.integers(1, 30),
+    st.integers(1, 4),
+    st.integers(1, 3),
+    st.booleans(),
+)
+def test_what_fits_of_a_window_that_does_not(kind: str, size: list[int], kernel: int, stride: int, dilation: int, ceil: bool) -> None:
+    """The kernel of the hint fits and one more does not; the padding fits and one less does not."""
+    of_kind = {
+        "conv": f"channels: 2, dilation: {dilation}",
+        "maxpool": f"ceil: {str(ceil).lower()}, dilation: 1",
+        "avgpool": "ceil: false",
+    }[kind]
+
+    def failed(kernel: object, padding: object) -> list[Any]:
+        return said(f"{{{kind}: {{kernel: {kernel}, padding: {padding}, stride: {stride}, {of_kind}}}}}", [2, *size])
+
+    found = [one.hint for one in failed(kernel, 0) if "does not fit a map" in one.message]
+    if found:
+        match = re.match(r"kernel: (.*) is the largest that fits, padding: (.*) the least for this one", found[0])
+        assert match is not None
+        kernels, pads = (json.loads(text) for text in match.groups())
+        kernels, pads = ([one] * 2 if isinstance(one, int) else one for one in (kernels, pads))
+        assert not failed(kernels, 0) and not failed(kernel, pads)
+        for axis in range(2):
+            larger = [one + (at == axis) for at, one in enumerate(kernels)]
+            less = [one - (at == axis) for at, one in enumerate(pads)]
+            assert larger[axis] > kernel or failed(larger, 0)
+            assert less[axis] < 0 or failed(kernel, less)
+
+
+@given(st.integers(1, 10**6), st.integers(1, 2000))
+def test_divisors(number: int, near: int) -> None:
+    text = divisors(number, near, "groups").removeprefix("groups: ")
+    found = [int(one) for one in re.split(", | or ", text)]
+    true = sorted((one for one in range(1, number + 1) if number % one == 0), key=lambda one: abs(one - near)) if number < 5000 else found
+    assert (
+        all(number % one == 0 for one in found)
+        and found == sorted(found)
+        and {abs(one - near) for one in found} == {abs(one - near) for one in true[:6]}
+    )
+
+
+LACKING = [
+    ("maxpool", "as in {maxpool: 2}"),
+    ("conv", "as in {conv: 64}"),
+    ("{conv: {kernel: 3, padding: 1}}", "as in {conv: {channels: 64, kernel: 3, padding: 1}}"),
+    ("embedding", "as in {embedding: {entries: 1000, features: 64}}"),
+    ("bottleneck", "as in {bottleneck: {mid: 64, channels: 256}}"),
+    ("{conv: {channels: 64.5}}", "write 64 or 65; an expression is rounded by int(…), round(…) or round_to(…, 8)"),
+    ("{conv: {channels: 0.5}}", "write 1; an expression is rounded by int(…), round(…) or round_to(…, 8)"),
+    ("{conv: {channels: 8, kernel: 0}}", "write 1 or more"),
+    ("{conv: {channels: 8, kernel: [3, 0]}}", "write 1 or more in place of 0"),
+    ("{conv: {channels: 8, kernel: 3, padding: -1}}", "write 0 or more"),
+    ("{conv: {channels: 8, groups: 3}}", "groups: 1, 2 or 4"),
+    ("{groupnorm: 3}", "groups: 1, 2 or 4"),
+]
+
+
+@pytest.mark.parametrize(("entry", "hint"), LACKING)
+def test_hint_of_what_a_layer_lacks_or_has_too_much_of(entry: str, hint: str) -> None:
+    assert hint_of(entry) == hint
+
+
+def test_every_example_is_valid() -> None:
+    """What a layer is drawn with that lacks its arguments has no mistake but that the shape may be another's."""
+    for kind in OPERATORS:
+        lacking = [name for name, param in signature(kind).params.items() if param.required]
+        if lacking:
+            example = hints.example(kind, {}, lacking, params(kind))
+            assert example.startswith("as in {"), example
+            found = said(example.removeprefix("as in "), MAP)
+            assert not [one for one in found if one.code not in ("A501", "A502")], (example, found)
 
 
 VALUES = [

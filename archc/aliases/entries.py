@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.aliases.table import Alias, find_layer, fold, table
+from archc.aliases.table import fold, table
 from archc.aliases.values import as_written
 from archc.text import tree as t
 
@@ -12,13 +12,16 @@ MOST = 6  # arguments that are drawn
 def modifier_hint(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None:
     """What to write for a key that stands beside a layer and is no modifier. `kinds` are all such keys of the entry."""
     meant = table().modifiers.get(fold(word))
-    if meant == "kind":
-        return f"the layer's name is the key: {_as_entry(word, kinds)}"
     if meant == "name":
-        return "an entry is named by its key in a mapping: {name: {conv: 64}}"
-    if meant is not None:
+        return f"an entry is named by its key in a mapping: {_named(word, kinds)}"
+    if meant is not None and meant != "kind":
         return f"the modifier is called `{meant}`"
     return "an activation is an entry of its own, after this one" if _is_activation(word, kinds) else None
+
+
+def is_kind_key(word: str) -> bool:
+    """Whether a key says elsewhere which layer an entry is."""
+    return table().modifiers.get(fold(word)) == "kind"
 
 
 def _is_activation(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> bool:
@@ -68,12 +71,8 @@ def _short(tree: t.Tree) -> str:
     return as_written(tree.span.text) or "…"
 
 
-def _as_entry(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
-    """`{type: conv, channels: 64}` as `{conv: {channels: 64}}`."""
-    kind = next((tree.value for key, tree in kinds if key.value == word and isinstance(tree, t.Scalar)), None)
-    if not isinstance(kind, str) or not kind.isidentifier() or not kind.islower():
-        layer = find_layer(kind, ()) if isinstance(kind, str) else None
-        return f"{{{layer.kind}: {{…}}}}" if isinstance(layer, Alias) else "{conv: {channels: 64}}"
-    rest = [(str(key.value), _short(tree)) for key, tree in kinds if key.value != word]
-    inside = ", ".join(f"{name}: {text}" for name, text in rest[:MOST]) + (", …" if len(rest) > MOST else "")
-    return f"{{{kind}: {{{inside}}}}}" if rest else kind
+def _named(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
+    """`{name: c1, conv: 64}` as `c1: {conv: 64}`."""
+    name = next(as_written(tree.span.text) for key, tree in kinds if key.value == word)
+    rest = [f"{key.value}: {_short(tree)}" for key, tree in kinds if key.value != word]
+    return f"{name if name and name.isidentifier() else 'c1'}: {{{', '.join(rest[:1]) or 'conv: 64'}}}"

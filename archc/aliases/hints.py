@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from archc.aliases.arguments import Params, find_argument
-from archc.aliases.rewriting import Known, Rewritten, called, next_entry, rewrite, rewrite_call
+from archc.aliases.rewriting import Known, Rewritten, called, entry_text, next_entry, rewrite, rewrite_call
 from archc.aliases.table import Absent, Alias, Note, beginning, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS, as_written
 from archc.text import tree as t
@@ -61,6 +61,8 @@ def named(word: str, known: Known) -> str | None:
 
 def described(word: str, known: Known) -> tuple[str, str] | None:
     """The layer that a name of another framework means, and a sentence on how it is called and written here. None where it means none."""
+    if (call := called(word)) is not None:
+        return _described_call(word, *call, known)
     layer = find_layer(word, known.kinds)
     made = rewrite(word, layer, None, known) if isinstance(layer, Alias) else None
     if not isinstance(layer, Alias) or made is None:
@@ -74,8 +76,20 @@ def described(word: str, known: Known) -> tuple[str, str] | None:
     return layer.kind, "; ".join(filter(None, [*parts, *made.notes, ", ".join([*renamed, *inferred])])) + "."
 
 
+def _described_call(word: str, name: str, given: list[tuple[str, str]], known: Known) -> tuple[str, str] | None:
+    layer = Alias(name) if name in known.kinds else find_layer(name, known.kinds)
+    if not isinstance(layer, Alias) or layer.shown:
+        return described(name, known) if isinstance(layer, Alias) else None
+    made = rewrite_call(name, layer, given, known)
+    if made.instead:
+        return layer.kind, f"{word} cannot be written so here: {made.instead}."
+    return layer.kind, "; ".join([f"{word} is written {', then '.join([made.text, *made.after])} here", *made.notes]) + "."
+
+
 def told(word: str, known: Known) -> str | None:
     """What a name that is no layer's means: of a layer that is not there, of what is no layer here, of an argument."""
+    call = called(word)
+    word = call[0] if call is not None else word
     layer = find_layer(word, known.kinds)
     if isinstance(layer, Absent):
         return _ABSENT[layer.sort]
@@ -86,9 +100,9 @@ def told(word: str, known: Known) -> str | None:
         says = find_argument(kind, word, known.params(kind))
         if says.argument:
             having.setdefault(says.argument, []).append(kind)
-    called = [f"`{argument}` of {', '.join(kinds[:4])}{' …' if len(kinds) > 4 else ''}" for argument, kinds in having.items()]
-    if called:
-        return f"an argument of that name is here {', '.join(called[:4])}"
+    meant = [f"`{argument}` of {', '.join(kinds[:4])}{' …' if len(kinds) > 4 else ''}" for argument, kinds in having.items()]
+    if meant:
+        return f"an argument of that name is here {', '.join(meant[:4])}"
     return "archc infers it from the input" if fold(word) in table().inferred else None
 
 
@@ -177,6 +191,15 @@ def value_hint(kind: str, argument: str, value: object, accepts: Callable[[objec
         return f"write {meant}"
     said = known.no_values.get((argument, fold(value))) if isinstance(value, str) else None
     return said or (known.typed.get((kind, argument)) if meant is not None or not isinstance(value, str) else None)
+
+
+def example(kind: str, given: Mapping[str, str], missing: Sequence[str], params: Params) -> str:
+    """An entry with usual values of the arguments that it lacks, of which there is none that all networks would have."""
+    usual = table().examples
+    values = {name: as_written(text) or "…" for name, text in given.items()}
+    values |= {name: usual.get((kind, name)) or usual.get(("", name), "…") for name in missing}
+    text = entry_text(kind, values, params)
+    return text if "…" in text else f"as in {text}"
 
 
 def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:

@@ -98,6 +98,7 @@ class Table:
     values: Mapping[tuple[str, str], str]
     no_values: Mapping[tuple[str, str], str]  # an argument and a value to a sentence
     typed: Mapping[tuple[str, str], str]  # a layer and its argument to a sentence on what it takes
+    examples: Mapping[tuple[str, str], str]  # a layer, or none, and an argument that it must have to a usual value
     modifiers: Mapping[str, str]
     keys: Mapping[str, str]
     two_inputs: Mapping[str, str]
@@ -186,6 +187,7 @@ def table() -> Table:
             (name, fold(one)): item["say"] for item in data["no_values"] for name in item["of"].split() for one in _words(item["words"])
         },
         typed={(kind, argument): item["say"] for item in data["typed"] for kind, argument in [item["of"].split()]},
+        examples={(item.get("of", ""), name): str(value) for item in data["examples"] for name, value in item.items() if name != "of"},
         modifiers=_by_word(data["modifiers"]),
         keys=_by_word(data["keys"]),
         two_inputs=data["two_inputs"],

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     elif not known:
         print(listing(width()))
     else:
-        print("\n\n".join("\n\n".join(filter(None, (sentence, _text(name)))) for name, sentence in known))
+        print("\n\n".join("\n\n".join(filter(None, (printable(sentence), _text(name)))) for name, sentence in known))
     return 0
 
 

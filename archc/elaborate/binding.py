@@ -7,11 +7,11 @@ from typing import Any
 
 from archc.elaborate.hints import explained, meant
 from archc.elaborate.state import Closure, Context, Run
-from archc.elaborate.unknown import suggest_argument, suggest_value
+from archc.elaborate.unknown import suggest_argument, suggest_example, suggest_value
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, weighed, written
-from archc.signature import ANY, MISSING, Fault, Param, Signature, bind, shown
+from archc.signature import ANY, MISSING, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
 
@@ -78,7 +78,13 @@ def bound(
     if missing:
         names = " and ".join(f'"{fault.argument}"' for fault in missing)
         message = missing[0].message if len(missing) == 1 else f"needs {names}"
-        run.error("A403", entry.kind_span, f"{what} {message}", _example(entry, missing), context.place)
+        run.error(
+            "A403",
+            entry.kind_span,
+            f"{what} {message}",
+            suggest_example(entry, [fault.argument or "" for fault in missing], signature),
+            context.place,
+        )
     for fault in faults:
         tree_of = trees.get(fault.argument or "")
         if fault.code != "A403":
@@ -114,12 +120,6 @@ def _bare_hint(entry: Entry, signature: Signature, value: Any, instead: Instead 
         return f"write {{{entry.kind}: {shown(value[0])}}}"
     named = [f"{name}: {shown(one)}" for name, one in zip(signature.params, value, strict=False)]
     return f"name each: {{{entry.kind}: {{{', '.join(named)}}}}}" if 1 < len(value) <= len(signature.params) else None
-
-
-def _example(entry: Entry, missing: list[Fault]) -> str:
-    """What to write where arguments are missing."""
-    alone = len(missing) == 1 and not isinstance(entry.argument, t.Mapping)
-    return f"{{{entry.kind}: …}}" if alone else f"{{{entry.kind}: {{{', '.join(f'{fault.argument}: …' for fault in missing)}}}}}"
 
 
 def argument(run: Run, tree: t.Tree, param: Param, context: Context) -> Any:

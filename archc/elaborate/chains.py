@@ -13,7 +13,7 @@ from archc.elaborate.naming import check_depth, check_name, enter, find_offered,
 from archc.elaborate.references import resolve_from
 from archc.elaborate.sharing import apply_share
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
-from archc.elaborate.unknown import suggest_kind
+from archc.elaborate.unknown import complete, suggest_kind
 from archc.graph import Promise
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
@@ -40,6 +40,7 @@ def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, cu
     """The values of an entry, with all its copies. Where it cannot be read, unknown. `branch`: it is one of a merge."""
     entry = read_entry(tree, run.diagnostics)
     if entry is None:
+        complete(run, tree, context)
         _unknown(key, context)
         return (UNKNOWN,)
     run.step(entry.kind_span, context)

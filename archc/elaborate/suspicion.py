@@ -1,6 +1,6 @@
 """Shapes of inputs that seem to hold a batch axis, or their channels last: a warning, and a hint where a layer fails for it.
 
-A warning needs sizes that no network of that many axes would have, and a network that slides windows over them. Where a layer
+A warning needs sizes that no network of that many axes would have, and a network that reads them as a map. Where a layer
 fails, less will do, since it is tried: the hint is given if the spec fits with the other shape.
 """
 
@@ -25,6 +25,8 @@ LEAST_SIDE = 8  # of what may be an image
 WIDE = 32
 OF_TOKENS = {"attention", "class_token", "position_embedding"}  # they take [T, D] alone
 OF_INDICES = {"embedding"}  # and these [T]
+OF_CHANNELS = {"batchnorm", "groupnorm", "instancenorm", "lrn", "prelu", "spatial_dropout", "global_avgpool", "global_maxpool", "flatten"}
+MOVING = {"matmul", "attention", "permute", "transpose", "reshape"}  # what comes out has other axes, whatever their number
 
 
 class Suspicion(NamedTuple):
@@ -152,7 +154,7 @@ def _slides(nodes: list[Node], value: Value, found: Suspicion) -> bool:
     windows = [node for node in first if rules_of(node.facts.reach) is not None]
     if len(shape) == 4:
         lists = [arg for node in windows for arg in node.args.values() if isinstance(arg, tuple) and len(arg) == 3]
-        return not lists and (bool(windows) or found.rule == BATCH)
+        return not lists and (bool(windows) or (found.rule == BATCH and any(node.kind in OF_CHANNELS for node in first)))
     rules = [(rules_of(node.facts.reach) or ("",))[-1] for node in windows]
     return any(not isinstance(rule, Reach) or rule.high != rule.low for rule in rules)
 
@@ -163,7 +165,7 @@ def _first(nodes: list[Node], value: Value) -> list[Node]:
     for node in nodes:
         if any(one in reached for one in node.inputs) and any(len(one.shape) == len(value.shape) for one in node.inputs):
             found.append(node)
-            reached.update(out for out in node.outputs if len(out.shape) == len(value.shape))
+            reached.update(out for out in node.outputs if len(out.shape) == len(value.shape) and node.kind not in MOVING)
     return found
 
 

@@ -11,7 +11,7 @@ from archc.elaborate.naming import is_kind
 from archc.elaborate.state import Context, Run
 from archc.language import library
 from archc.language.blocks import Block
-from archc.language.entries import MODIFIERS, Chain, Entry
+from archc.language.entries import MODIFIERS, Chain, Entry, misnamed
 from archc.ops import OPERATORS
 from archc.signature import MISSING, Param, Signature
 from archc.text import tree as t
@@ -32,6 +32,10 @@ def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain |
         return "it holds a character that only looks like a space"
     if (value := _value(entry, context)) is not None:
         return value
+    tree = entry.tree
+    key = next((one for one, _ in tree.items if one.value == kind), None) if isinstance(tree, t.Mapping) else None
+    if isinstance(tree, t.Mapping) and key is not None and (told := _keyed(run, tree, key, _chains(context, chain))) is not None:
+        return told
     known = _known(run)
     told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
     told = told or _named_chain(run, entry) or hints.near_kind(kind, known) or hints.told(kind, known)
@@ -45,6 +49,41 @@ def suggest_value(kind: str, argument: str | None, param: Param | None, value: o
     if argument is None or param is None:
         return None
     return hints.value_hint(kind, argument, value, lambda one: param.type.accept(one) is not MISSING)
+
+
+def complete(run: Run, tree: t.Tree, context: Context | None, chain: Chain | None = None) -> None:
+    """Adds what to write to the mistake of an entry whose layer stands under a key such as `type`."""
+    found = misnamed(tree)
+    if found is not None and isinstance(tree, t.Mapping) and (hint := _keyed(run, tree, found.key, _chains(context, chain))) is not None:
+        found.mistake.hint = hint
+
+
+def _keyed(run: Run, tree: t.Mapping, key: t.Scalar, chains: list[Chain]) -> str | None:
+    """An entry `{type: Conv2d, out_channels: 64}` as archc has it. None where it says no layer."""
+    from archc.aliases import hints
+    from archc.aliases.entries import is_kind_key
+
+    named = next(value for one, value in tree.items if one is key)
+    if not is_kind_key(str(key.value)) or not isinstance(named, t.Scalar) or not isinstance(named.value, str):
+        return None
+    rest = [(one, value) for one, value in tree.items if one is not key and one.value not in MODIFIERS]
+    if len(rest) == 1 and rest[0][0].value in ("config", "args", "arguments", "params", "kwargs") and isinstance(rest[0][1], t.Mapping):
+        rest = rest[0][1].items
+    entry = Entry(tree, named.value, named.span, t.Mapping(tree.source, tree.start, tree.end, rest))
+    entry.modifiers = {str(one.value): value for one, value in tree.items if one.value in MODIFIERS}
+    known = _known(run)
+    hint = hints.layer_hint(entry.kind, entry.argument, known, _where(entry, chains))
+    hint = hint or hints.near_kind(entry.kind, known) or f"`archc docs` lists the layers; {hints.PLUGIN}"
+    return f"the layer's name is the key: {hint.removeprefix('write ')}" if hint.startswith("write ") else hint
+
+
+def suggest_example(entry: Entry, missing: list[str], signature: Signature) -> str:
+    """An entry with the arguments that it lacks, and those that it has."""
+    from archc.aliases import hints
+
+    given = entry.argument.items if isinstance(entry.argument, t.Mapping) else []
+    texts = {str(key.value): value.span.text for key, value in given if key.value in signature.params}
+    return hints.example(entry.kind, texts, missing, _params(signature))
 
 
 def suggest_for_inputs(kind: str, count: int) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archc.elaborate.blocks import find_block
 from archc.elaborate.state import Run
-from archc.elaborate.unknown import suggest_argument, suggest_kind
+from archc.elaborate.unknown import complete, suggest_argument, suggest_kind
 from archc.language.entries import GROUPS, Chain, Entry, read_entry
 from archc.ops import OPERATORS
 from archc.signature import Signature
@@ -21,11 +21,13 @@ def check_unmet(run: Run) -> None:
 def _check_chain(run: Run, chain: Chain) -> None:
     todo = [tree for _, tree in chain.entries]
     while todo:
-        entry = read_entry(todo.pop(), run.diagnostics)
+        tree = todo.pop()
+        entry = read_entry(tree, run.diagnostics)
         if entry is None:
+            complete(run, tree, None, chain)
             continue
         if entry.chain is not None:
-            todo.extend(tree for _, tree in entry.chain.entries)
+            todo.extend(one for _, one in entry.chain.entries)
         elif entry not in run.met and entry.kind not in GROUPS and entry.kind != "null" and not entry.kind.startswith("$"):
             todo.extend(_check_entry(run, entry, chain))
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 from archc.text import tree as t
-from archc.text.diagnostics import Diagnostics
+from archc.text.diagnostics import Diagnostic, Diagnostics
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
@@ -44,6 +45,13 @@ class Entry:
         return self.tree.span
 
 
+class Misnamed(NamedTuple):
+    """An entry whose layer stands under a key such as `type`: its mistake, to which whoever knows the layers adds what to write."""
+
+    mistake: Diagnostic
+    key: t.Scalar
+
+
 class Chain:
     """Entries in order. A mapping names them by key, a list numbers them (the keys are None). `broken`: one was refused."""
 
@@ -71,8 +79,14 @@ def read_chain(tree: t.Tree | None, diagnostics: Diagnostics, where: Span) -> Ch
 def read_entry(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
     """An entry: a word, a mapping with one kind and its modifiers, or a nested chain. Read once; None where it is none."""
     if tree.entry_memo is None:
-        tree.entry_memo = _read(tree, diagnostics) or False
-    return tree.entry_memo or None
+        found = _read(tree, diagnostics)
+        tree.entry_memo = found or tree.entry_memo or False
+    return tree.entry_memo if isinstance(tree.entry_memo, Entry) else None
+
+
+def misnamed(tree: t.Tree) -> Misnamed | None:
+    """Of an entry that was refused: whether its layer stands under a key such as `type`."""
+    return tree.entry_memo if isinstance(tree.entry_memo, Misnamed) else None
 
 
 def _read(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
@@ -125,7 +139,7 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
         diagnostics.error("A203", first.span if first else tree.span, f"{found}, and no layer", hint)
         return None
     if len(kinds) > 1:
-        _several_kinds(kinds, diagnostics)
+        tree.entry_memo = _several_kinds(kinds, diagnostics)
         return None
     key, argument = kinds[0]
     entry = Entry(tree, str(key.value), key.span, argument)
@@ -133,15 +147,20 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
     return entry
 
 
-def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostics) -> None:
+def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostics) -> Misnamed | None:
     """Two keys that are no modifiers: one is misspelled, or an argument stands a level too high, or it is a chain."""
-    from archc.aliases.entries import arguments_hint, inside_hint, modifier_hint
+    from archc.aliases.entries import arguments_hint, inside_hint, is_kind_key, modifier_hint
 
+    for key, value in kinds:
+        if is_kind_key(str(key.value)) and isinstance(value, t.Scalar) and isinstance(value.value, str):
+            mistake = Diagnostic("A201", f'unknown modifier "{key.value}"', key.span, "the layer's name is the key: {conv: {channels: 64}}")
+            diagnostics.add(mistake)
+            return Misnamed(mistake, key)
     for key, _ in kinds:
         hint = modifier_hint(str(key.value), kinds) or did_you_mean(str(key.value), MODIFIERS)
         if hint:
             diagnostics.error("A201", key.span, f'unknown modifier "{key.value}"', hint)
-            return
+            return None
     first, second = str(kinds[0][0].value), str(kinds[1][0].value)
     value = kinds[1][1]
     if (hint := arguments_hint(kinds)) is not None:
@@ -155,3 +174,4 @@ def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostic
     else:
         hint = f"an argument of {first} goes inside it: {inside_hint(kinds)}; a second layer needs an entry of its own"
     diagnostics.error("A203", kinds[1][0].span, f'an entry is one layer; this is "{first}" and "{second}"', hint)
+    return None

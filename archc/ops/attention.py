@@ -9,7 +9,7 @@ from archc.ops.facts import Doubt, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import Axes, Merge
 from archc.ops.reach import WHOLE, Along, Each
 from archc.ops.registry import op
-from archc.shape import Shape
+from archc.shape import Shape, divisors
 from archc.signature import Fault, Probability, Size, is_int
 
 MANY_FEATURES = 16
@@ -40,7 +40,7 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
         raise Fault(None, f"attention needs tokens [T, D]; this has shape {list(x)}", "make a map into tokens with `tokens`")
     tokens, features = x
     if features % heads:
-        raise Fault("heads", f"{heads} heads do not divide {features} features")
+        raise Fault("heads", f"{heads} heads do not divide {features} features", divisors(features, heads, "heads"))
     asked = tokens
     if memory is not None:
         if len(memory) != 2 or memory.features != features:

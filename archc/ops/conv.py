@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Annotated, Any
 
 from archc.ops.bare import large_eps, positional
@@ -10,7 +11,7 @@ from archc.ops.layout import CONTIGUOUS, CONVOLVED
 from archc.ops.reach import Spread
 from archc.ops.registry import op
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
-from archc.shape import Shape, product
+from archc.shape import Shape, divisors, product
 from archc.signature import Counts, Fault, Groups, Padding, Positive, Size, Sizes, one_of
 from archc.tracked import label
 
@@ -137,14 +138,8 @@ def _divided(inputs: int, outputs: int, groups: int | str) -> int:
     parts = inputs if isinstance(groups, str) else groups
     for what, count, argument in (("input", inputs, "groups"), ("output", outputs, "channels" if isinstance(groups, str) else "groups")):
         if count % parts:
-            near = [n for n in range(max(1, parts - 4), parts + 5) if inputs % n == 0 and outputs % n == 0]
-            hint = (
-                f"{near[0]} would"
-                if near and argument == "groups"
-                else "depthwise wants a multiple of the input's channels"
-                if argument == "channels"
-                else None
-            )
+            depthwise = argument == "channels"
+            hint = "depthwise wants a multiple of the input's channels" if depthwise else divisors(gcd(inputs, outputs), parts, "groups")
             raise Fault(argument, f"{parts} groups do not divide {count} {what} channels", hint)
     return parts
 

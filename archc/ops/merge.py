@@ -9,7 +9,7 @@ from archc.ops.facts import INPLACE, VIEW, Expression, Facts, Kept, Work, new, w
 from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
-from archc.shape import Shape
+from archc.shape import Shape, divisors
 from archc.signature import Fault, Index, Indices, Size, is_int, shown
 
 MANY_PARTS = 9  # a number that may well be the size of a part
@@ -109,7 +109,7 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     if sizes and (min(sizes) < 1 or sum(sizes) != x[at]):
         raise Fault("sizes", f"{' + '.join(map(str, sizes))} is not the {x[at]} of the axis")
     if not sizes and x[at] % parts:
-        raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}")
+        raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}", divisors(x[at], parts, "parts"))
     outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
     cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
     torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))

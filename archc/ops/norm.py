@@ -10,7 +10,7 @@ from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Pac
 from archc.ops.reach import POINT, WHOLE, Along
 from archc.ops.registry import op
 from archc.ops.window import spatial
-from archc.shape import Shape, product
+from archc.shape import Shape, divisors, product
 from archc.signature import Fault, Positive, Real, Size, one_of, real
 
 Momentum = Annotated[float, real(0, 1)]
@@ -140,7 +140,7 @@ def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = Tr
     affine: whether each channel has a learned scale and shift
     """
     if x.channels % groups:
-        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
+        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels", divisors(x.channels, groups, "groups"))
     return Facts(
         x,
         weights=_affine(x.channels) if affine else (),

@@ -52,7 +52,7 @@ def upsample(
     space = spatial(x, "upsample")
     rank = len(space)
     if sum(way is not None for way in (like, scale, size)) != 1:
-        raise Fault("scale", "upsample takes one of scale, size, or a second input to match", code="A403")
+        raise Fault("scale", "upsample takes one of scale, size, or a second input to match", "as in {upsample: 2}", code="A403")
     if scale is not None:
         factors = axes(scale, rank, "scale")
         sizes = tuple(_scaled(n, factor) for n, factor in zip(space, factors, strict=True))

@@ -12,7 +12,7 @@ from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merg
 from archc.ops.reach import MOVED, POINT, Along, Nearest, Reach
 from archc.ops.registry import op
 from archc.ops.window import axes, spatial
-from archc.shape import Shape, product
+from archc.shape import Shape, divisors, product
 from archc.signature import Fault, Index, Indices, Real, Size, Sizes, is_int, items, one_of, whole
 
 Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
@@ -200,7 +200,7 @@ def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = Non
     """
     space = spatial(x, "center_crop")
     if (like is None) == (size is None):
-        raise Fault("size", "center_crop takes a size, or a second input to match", code="A403")
+        raise Fault("size", "center_crop takes a size, or a second input to match", "as in {center_crop: 24}", code="A403")
     sizes = axes(size, len(space), "size") if size is not None else like.space if like is not None else ()
     if len(sizes) != len(space) or any(m > n for n, m in zip(space, sizes, strict=True)):
         raise Fault("size", f"{list(sizes)} cannot be cut from the middle of {list(x)}", "it must not be larger")
@@ -234,7 +234,7 @@ def channel_shuffle(x: Shape, *, groups: Size) -> Facts:
     """
     spatial(x, "channel_shuffle")
     if x.channels % groups:
-        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels")
+        raise Fault("groups", f"{groups} groups do not divide {x.channels} channels", divisors(x.channels, groups, "groups"))
     torch = Module("nn.ChannelShuffle", (groups,))
     return weightless(x, work=Work(), keeps=(), storage=NEW, reach=Along((0,)), torch=torch, classic="SHUFFLE", layout=SUGGESTED)
 

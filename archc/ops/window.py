@@ -105,17 +105,33 @@ class Window:
         size, extent, stride, (low, high) = self.space[i], self.extent[i], self.stride[i], self.pads[i]
         room = size - extent + (2 * low if low is high or low == high else low + high)
         if room < (1 - stride if self.ceil else 0):  # a partial window may lack less than a stride
-            raise Fault("kernel", self._too_large(), "use a smaller kernel, more padding, or fewer strides before")
+            raise Fault("kernel", self._too_large(), self._fitting())
         if not self.ceil:
             return room // stride + 1
         count = (room + stride - 1) // stride + 1
         return count - 1 if (count - 1) * stride >= size + low else count  # the last window may not start in the padding
+
+    def _fitting(self) -> str:
+        """The largest kernel that fits, and the least padding with which this one does."""
+        kernels, pads = [], []
+        rows = zip(self.space, self.kernel, self.extent, self.stride, self.pads, self.dilation, strict=True)
+        for size, kernel, extent, stride, (low, high), dilation in rows:
+            room = int(size) + (int(stride) - 1 if self.ceil else 0)
+            kernels.append(min((room + int(low + high) - 1) // int(dilation) + 1, int(kernel)))
+            pads.append(max(-(-(int(extent) - room) // 2), int(low)))
+        return (
+            f"kernel: {_listed(kernels)} is the largest that fits, padding: {_listed(pads)} the least for this one; or fewer strides before"
+        )
 
     def _too_large(self) -> str:
         window = "x".join(str(int(e)) for e in self.extent)
         room = "x".join(str(int(size)) for size in self.space)
         padded = any(low or high for low, high in self.pads)
         return f"a window of {window} does not fit a map of {room}" + (" with its padding" if padded else "")
+
+
+def _listed(numbers: list[int]) -> str:
+    return str(numbers[0] if len(set(numbers)) == 1 else numbers)
 
 
 def _halves(total: int) -> tuple[int, int]:

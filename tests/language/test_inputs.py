@@ -52,6 +52,11 @@ MEANT = [
     ("[197, 768]", "{transformer_encoder: 12}"),
     ("[64, 7, 7]", f"{SAME}, {HEAD}"),
     ("[28, 28, 1]", "flatten, {linear: 10}"),
+    ("[32, 32, 3]", f"{{permute: [2, 0, 1]}}, {SAME}, {HEAD}"),
+    ("[2, 1, 8, 10]", "{transpose: {axes: [2, 3]}}"),
+    ("[2, 1, 8, 10]", f"{{permute: {{order: [0, 2, 1, 3]}}}}, {SAME}"),
+    ("[2, 3, 10, 8]", "{add: [identity, relu]}"),
+    ("[2, 3, 10, 8]", "{reshape: [6, 10, 8]}, {conv: {channels: 8, kernel: 3}}"),
 ]
 # Failures that another shape would only hide.
 OTHERWISE = [

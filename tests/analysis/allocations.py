@@ -70,7 +70,7 @@ def _without_scratch(events: list[_Event]) -> list[_Event]:
             alive[one.ptr] = at
         elif one.ptr in alive:
             made = alive.pop(one.ptr)
-            number = made == at - 1 and -one.bytes <= 8  # inside an operator that has no event of its own
+            number = made == at - 1 and -one.bytes <= 8 and events[made].op is None  # inside an operator that has no event of its own
             if number or (one.op is not None and events[made].op == one.op):
                 kept[made] = kept[at] = False
     return [one for one, keep in zip(events, kept, strict=True) if keep]

@@ -68,11 +68,8 @@ def one_thread() -> Iterator[None]:
 class Apart(Backward):
     """Backward under a dispatch mode: gradients that meet are added into a new tensor, always."""
 
-    def add(self, value: Value, grad: Grad, node: Node) -> None:
-        key = self.same.get(value, value)
-        if key in self.waiting:
-            self.waiting[key] = Grad(self.waiting[key].block, own=False)
-        super().add(value, grad, node)
+    def met(self, value: Value, old: Grad, grad: Grad, node: Node) -> Grad:
+        return super().met(value, old._replace(own=False), grad, node)
 
 
 def fake(module: nn.Module, device: str = "cpu") -> nn.Module:

@@ -75,6 +75,8 @@ class Run:
         return sum(tensor.untyped_storage().nbytes() for tensor in tensors)
 
     def step(self) -> None:
+        for one in self.inputs:  # a layer in place over an image has made it part of the step before
+            one.detach_()
         for _ in range(self.passes):
             self.names["out"] = self.module(*self.inputs)
             self.names["loss"] = self.loss(self.names["out"]) / self.passes if self.passes > 1 else self.loss(self.names["out"])

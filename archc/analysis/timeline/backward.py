@@ -21,11 +21,13 @@ class Grad(NamedTuple):
     """A gradient in a block. Autograd adds in place to what is `own`: a tensor without holes that is no view of another.
 
     lies: how it lies in memory; None is contiguous
+    whole: whether it is of all that a view was cut from, over which a layer wrote
     """
 
     block: Block
     own: bool = True
     lies: Strided | None = None
+    whole: bool = False
 
 
 @dataclass(slots=True)
@@ -35,9 +37,10 @@ class Backward:
     tape: Tape
     batch: int
     item: int
-    same: dict[Value, Value]  # a value that is another one's tensor, by that
     held: dict[Storage, Block]
     tensors: dict[Value, Tensor]
+    writers: dict[Tensor, list[tuple[int, Value]]]  # who made a tensor and who wrote over it: the layer's place, and what it is since
+    now: int  # the place of the layer at hand, at first after the last
     halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
     waiting: dict[Value, Grad] = field(default_factory=dict)
     weights: dict[tuple[Node, int], Block] = field(default_factory=dict)  # the gradients that parameters have
@@ -56,17 +59,27 @@ class Backward:
 
     def add(self, value: Value, grad: Grad, node: Node) -> None:
         """Adds to what waits for a value: in place where nothing else holds that, else into a new block."""
-        key = self.same.get(value, value)
+        key = self.known_as(value)
         old = self.waiting.get(key)
-        if old is None:
-            self.waiting[key] = grad
-        elif old.own and old.block.refs == 1:
+        self.waiting[key] = grad if old is None else self.met(value, old, grad, node)
+
+    def met(self, value: Value, old: Grad, grad: Grad, node: Node) -> Grad:
+        """The sum of two gradients of a value."""
+        if old.own and old.block.refs == 1:
             self.tape.free(grad.block)
-        else:
-            lies = elementwise([self.lies(value, old), self.lies(value, grad)])
-            self.waiting[key] = Grad(self.new(self.bytes(value), node), True, lies)
-            self.tape.free(old.block)
-            self.tape.free(grad.block)
+            return old
+        lies = elementwise([self.lies(value, old), self.lies(value, grad)])
+        total = Grad(self.new(self.bytes(value), node), True, lies)
+        self.tape.free(old.block)
+        self.tape.free(grad.block)
+        return total
+
+    def known_as(self, value: Value) -> Value:
+        """What a value's tensor was to the layer at hand: a name reads what was last written over it."""
+        writers = self.writers[self.tensors[value]]
+        while writers[-1][0] >= self.now:  # has run backward
+            writers.pop()
+        return writers[-1][1]
 
     def lies(self, value: Value, grad: Grad) -> Strided:
         """How the gradient of a value lies in memory."""
@@ -90,7 +103,8 @@ class Backward:
 
     def step(self, step: Step) -> None:
         """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
-        found = [self.waiting.pop(self.same.get(value, value), None) for value in step.node.outputs]
+        found = [self.waiting.pop(self.known_as(value), None) for value in step.node.outputs]
+        self.now -= 1
         grads = [grad for grad in found if grad is not None]
         self.spent = set()
         self.missing = [value for value, grad in zip(step.node.outputs, found, strict=True) if grad is None]
@@ -188,7 +202,8 @@ class Backward:
             elif old.own and old.block.refs == 1:
                 self.tape.free(one.block)
             else:
-                self.sums[key] = Grad(self.tape.new(old.block.bytes, GRADIENTS, step.node), True, old.lies)
+                size = owner.facts.owned[i].values * self.item
+                self.sums[key] = Grad(self.tape.new(size, GRADIENTS, step.node), True, old.lies)
                 self.tape.free(old.block)
                 self.tape.free(one.block)
 
@@ -198,8 +213,8 @@ class Backward:
             grad = self.sums.pop((owner, i))
             if (owner, i) in self.weights:
                 self.tape.free(grad.block)
-            elif grad.lies is not None and _steps(grad.lies) != _steps(contiguous(grad.lies.sizes)):  # a gradient lies as its weight does
-                self.weights[owner, i] = self.tape.new(grad.block.bytes, GRADIENTS, owner)
+            elif _copied(grad):
+                self.weights[owner, i] = self.tape.new(owner.facts.owned[i].values * self.item, GRADIENTS, owner)
                 self.tape.free(grad.block)
             else:
                 self.weights[owner, i] = grad.block
@@ -210,6 +225,12 @@ def _filters(step: Step, weight: Weight) -> Strided | None:
     out = step.outputs[0].block
     filters = step.node.kind in ("conv", "conv_transpose") and len(weight.shape) > 3 and not step.node.args.get("standardize")
     return channels_last(weight.shape) if filters and out.channels_last and not out.contiguous else None
+
+
+def _copied(grad: Grad) -> bool:
+    """Whether a parameter takes a copy: of a gradient that something else holds, and of one that lies otherwise than it does."""
+    held = grad.own and grad.block.refs > 1
+    return held or (grad.lies is not None and _steps(grad.lies) != _steps(contiguous(grad.lies.sizes)))
 
 
 def _steps(x: Strided) -> list[int]:
@@ -227,40 +248,84 @@ def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A new gradient for each input and weight, all at once."""
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     weights = at.weight(step)
-    at.release(step, grads)
+    if step.node.args.get("standardize"):
+        at.drop(step, _convolved(at, step))
+        for grad in grads:
+            at.tape.free(grad.block)
+    else:
+        at.release(step, grads)
     for value, grad in made:
         at.add(value, grad, step.node)
+    if step.node.args.get("standardize"):
+        weights = _unstandardized(at, step, weights, _convolved(at, step))
+        at.release(step, gone=at.there(step))
     at.adopt(step, weights)
+
+
+def _convolved(at: Backward, step: Step) -> set[Storage]:
+    """What a convolution of standardized filters saved itself: all but the mean and spread that these were brought from."""
+    return at.there(step) - {storage for storage in step.slots[-1:] if storage is not None}
+
+
+def _unstandardized(at: Backward, step: Step, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
+    """The gradient of filters from that of the standardized ones."""
+    (i, grad), *others = weights
+    last = Grad(at.tape.new(grad.block.bytes, GRADIENTS, step.node))
+    at.tape.free(grad.block)
+    at.drop(step, at.there(step) - gone)
+    return [(i, last), *others]
 
 
 def _over_view(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A layer that wrote over a view: the gradient of the whole, of which the part is copied, run backward and put back."""
-    whole = at.new(step.inputs[0].storage.bytes, step.node)
+    size, (grad,) = step.inputs[0].storage.bytes, grads
+    if not grad.whole:  # of the view: among zeros
+        came, grad = grad, Grad(at.new(size, step.node))
+        at.tape.free(came.block)
+    whole = at.new(size, step.node)
     part, made = (at.new(at.bytes(step.node.inputs[0]), step.node) for _ in range(2))
     at.tape.free(part)
     at.tape.free(made)
-    at.release(step, grads)
-    at.add(step.node.inputs[0], Grad(whole), step.node)
+    at.release(step, [grad])
+    at.add(step.node.inputs[0], Grad(whole, whole=True), step.node)
 
 
 def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
     copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
-    size = max((storage.bytes for storage in copies if storage.item == at.item), default=0)
+    standardized = bool(step.node.args.get("standardize"))
+    apart = {storage for storage in step.slots[-2:] if storage is not None} if standardized else set()
+    size = max((storage.bytes for storage in copies - apart if storage.item == at.item), default=0)
     values = wanted(step)
     inner = [at.new(size, step.node) for _ in values]
     weights = at.weight(step)
-    gone = copies & at.there(step)
+    gone = copies & (_convolved(at, step) if standardized else at.there(step))
     at.drop(step, gone)
     for grad in grads:
         at.tape.free(grad.block)
-    at.adopt(step, weights)
+    last = standardized and "F.pad(" not in getattr(step.node.facts.torch, "call", "")  # the module pads after it has filters
+    if not last:
+        if standardized:
+            weights = _unstandardized(at, step, weights, at.there(step) - apart | gone)
+            gone |= apart & at.there(step)
+        at.adopt(step, weights)
     for value, block in zip(values, inner, strict=True):
         made = Grad(at.new(at.bytes(value), step.node))
         at.tape.free(block)
-        at.release(step, gone=gone)
+        kept = at.there(step) - apart - gone
+        at.drop(step, kept if last else set())
+        if last:
+            gone |= kept
+        else:
+            at.release(step, gone=gone)
         at.add(value, made, step.node)
-    if not values:
+    if last:
+        rest = apart & at.there(step) - gone
+        at.drop(step, at.there(step) - rest - gone)
+        weights = _unstandardized(at, step, weights, at.there(step) - rest)
+        at.release(step, gone=at.there(step))
+        at.adopt(step, weights)
+    elif not values:
         at.release(step, gone=gone)
 
 
@@ -285,9 +350,13 @@ def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
         at.release(step, grads)
         at.add(value, Grad(block), step.node)
         return
+    moves = step.node.facts.moves[0] if step.node.facts.moves else ()
+    if step.outputs[0].block == step.inputs[0].block and all(isinstance(move, Part) for move in moves):  # nothing is cut off
+        at.add(value, grads[0], step.node)
+        at.release(step)
+        return
     grad = grads[0]._replace(own=False, lies=at.lies(step.node.output, grads[0]))
     block_sizes = [step.inputs[0].block]
-    moves = step.node.facts.moves[0] if step.node.facts.moves else ()
     for move in moves:
         seen = move.view(block_sizes[-1])
         if seen is None:
@@ -315,11 +384,20 @@ def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
 def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
     """Each value gets its strip of the whole."""
     (grad,) = grads
-    values = wanted(step)
-    grad.block.refs += len(values)
+    (axis,) = [axis for axis, size in enumerate(step.outputs[0].block.sizes) if size != step.inputs[0].block.sizes[axis]] or [1]
+    values, sizes = step.node.inputs, [x.block.sizes[axis] for x in step.inputs]
+    handed = [(value, part) for value, part, wants in zip(values, strips(at, step, grad, axis, sizes), step.wanting, strict=True) if wants]
+    grad.block.refs += len(handed)
     at.release(step, grads)
-    for value in values:
-        at.add(value, Grad(grad.block, False), step.node)
+    for value, part in handed:
+        at.add(value, part, step.node)
+
+
+def strips(at: Backward, step: Step, grad: Grad, axis: int, sizes: Sequence[int]) -> list[Grad]:
+    """Parts of a gradient side by side, each of a size along an axis."""
+    lies, starts = at.lies(step.node.output, grad), [sum(sizes[:i]) for i in range(len(sizes))]
+    seen = [Part(axis, start, size).view(lies) for start, size in zip(starts, sizes, strict=True)]
+    return [Grad(grad.block, False, part) for part in seen]
 
 
 LATE = {"attention", "linear", "tanhshrink"}  # layers that do something else before they want what they saved

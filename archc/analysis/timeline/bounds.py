@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EXACT, AT_LEAST, ABOUT = "exact", "at least", "about"
 SIGNS = {EXACT: "", AT_LEAST: "≥", ABOUT: "~"}
+CONVOLUTIONS = ("conv", "conv_transpose")
 _OWN = "archc.ops."  # where operators are whose forward and backward passes are known
 
 
@@ -46,7 +47,7 @@ CERTAIN = Bound()
 def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
     least = tuple(_unknown(graph, learning))
-    about = (*_foreign(graph, learning), *_options(graph, options, learning))
+    about = (*_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
     if learning:
         about = (*about, *_layers(graph, run))
     if least:
@@ -88,9 +89,22 @@ def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
             yield "rmsnorm is counted as on the CPU"
 
 
+def _alone(run: Run, options: Options) -> Iterator[str]:
+    """For one image, PyTorch takes kernels of its own for some convolutions, which make room and lay out gradients as they like."""
+    if options.images > 1:
+        return
+    if kinds := _kinds(step.node for step in run.steps if step.node.kind in CONVOLUTIONS and _another_kernel(step)):
+        yield f"{_listed(kinds)} may take another kernel for one image"
+
+
+def _another_kernel(step: Step) -> bool:
+    three = len(step.node.output.shape) == 4 and step.node.kind == "conv_transpose" and not step.node.facts.room
+    return three or not step.inputs[0].block.contiguous or 1 in step.inputs[0].block.sizes[1:]
+
+
 def _layers(graph: Graph, run: Run) -> Iterator[str]:
     live = reached(graph)
-    if dead := [node.name for node in graph.nodes if node not in live and node.facts.keeps]:
+    if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
         yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
     if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
         yield "the gradient of a circular border is counted as that of a mirrored one"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from archc.analysis.storages import Step
 from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
-from archc.analysis.timeline.tape import Block
+from archc.analysis.timeline.tape import TEMPORARY, Block
 
 
 def _power(at: Backward, step: Step, came: Block, size: int) -> Block:
@@ -161,6 +161,21 @@ def _mean_pool(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
+def _grouped(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A normalization of groups wants what came to lie as its input seems to, else a copy of it."""
+    lies, x = at.lies(step.node.output, grads[0]), step.inputs[0].block
+    fits = lies.channels_last if x.suggests_channels_last else lies.contiguous
+    copy = None if fits else at.tape.new(grads[0].block.bytes, TEMPORARY, step.node)
+    made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
+    weights = at.weight(step)
+    if copy is not None:
+        at.tape.free(copy)
+    at.release(step, grads)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+    at.adopt(step, weights)
+
+
 def _instance(at: Backward, step: Step, grads: list[Grad]) -> None:
     """A batch normalization of each channel of each image, with the weights repeated for all images."""
     learned = [weight for weight in step.node.facts.owned if weight.role != "buffer"]
@@ -184,8 +199,10 @@ def _slopes(at: Backward, step: Step, grads: list[Grad]) -> None:
     if not values:
         at.tape.free(inner)
     gone = at.unpacked(step)
-    weights = at.weight(step, own=False)
-    at.tape.free(whole)
+    summed = at.batch > 1 or step.node.args.get("shared", True) or step.node.output.shape.values > step.node.facts.owned[0].values
+    weights = at.weight(step, own=False) if summed or size == at.item else [(0, Grad(whole, False))]
+    if weights[0][1].block is not whole:
+        at.tape.free(whole)
     at.release(step, grads, gone)
     for value in values:
         at.add(value, Grad(inner), step.node)
@@ -200,5 +217,6 @@ RULES |= {
     "lppool": _norm_pool,
     "avgpool": _mean_pool,
     "instancenorm": _instance,
+    "groupnorm": _grouped,
     "prelu": _slopes,
 }

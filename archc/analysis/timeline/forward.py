@@ -91,7 +91,7 @@ class Forward:
             self._unkept(step)
         elif step.node.kind == "attention" and self.training and step.saving:
             self._attention(step)
-        elif step.node.kind == "drop_path" and self.training and step.node.args.get("p") != 1:
+        elif step.node.kind == "drop_path" and self.training and step.saving and step.node.args.get("p") != 1:
             for storage in step.kept:
                 self._keep(storage, step.node)
             self._divisor(step.node)
@@ -113,6 +113,8 @@ class Forward:
                 self.held.pop(storage, None)
 
     def _temporaries(self, step: Step) -> list[int]:
+        if step.node.kind == "drop_path" and self.training and not step.saving:  # noise, or where all is dropped the number 0
+            return [self.number if step.node.args.get("p") == 1 else self.run.batch * self.run.item]
         return temporaries(step, self.unit, self.run.item, self.training and step.saving, self.number)
 
     def _unkept(self, step: Step) -> None:
@@ -143,12 +145,13 @@ class Forward:
         slots = list(range(len(step.slots)))
         if crossed and not dropout:  # queries are projected before keys and values; with dropout, what is kept of them is scaled later
             slots = [0, inputs + 1, 1, inputs, *slots[inputs + 2 :]]
-        size = step.outputs[0].storage.bytes
+        size, there = step.outputs[0].storage.bytes, set[Storage]()
         queries = self.tape.new(size, TEMPORARY, step.node) if crossed and dropout else None
         for i in slots:
             storage = step.slots[i]
-            if storage is None:
+            if storage is None or storage in there:
                 continue
+            there.add(storage)
             turned = self.run.batch * step.node.inputs[-1].shape[0] > 1
             twice = (i == inputs and turned) or (dropout and i == slots[-1])
             passing = self.tape.new(storage.bytes, TEMPORARY, step.node) if twice else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.storages import Step
-from archc.analysis.timeline.backward import RULES, Backward, Grad, wanted
+from archc.analysis.timeline.backward import RULES, Backward, Grad, strips, wanted
 from archc.analysis.timeline.tape import TEMPORARY
 from archc.ops.strides import viewed
 from archc.shape import product
@@ -15,14 +15,14 @@ def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
     grads = [_folded(at, step, grads[0])]
     made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
     at.rerun(step.node)
-    inputs = [(value, Grad(at.new(at.bytes(value), step.node))) for value in wanted(step)]
+    tokens = len(step.node.output.shape) > 1  # whose rows are seen as tokens again
+    inputs = [(value, Grad(at.new(at.bytes(value), step.node), not tokens)) for value in wanted(step)]
     weights = at.weight(step, "weight", own=False)
     gone = at.unpacked(step)
     made += [] if copied else at.weight(step, "bias", own=False)
     at.release(step, grads, gone)
     at.adopt_some(step, made)
-    tokens = len(step.node.output.shape) > 1
-    if tokens:  # whose rows are seen as tokens again, after that of the weight
+    if tokens:
         at.adopt(step, weights)
     for value, grad in inputs:
         at.add(value, grad, step.node)
@@ -53,8 +53,10 @@ def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
 
 
 def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """What is added to every image: the gradient itself, and its sum over the images."""
-    weights = at.weight(step)
+    """What is added to every image: the gradient itself, and its sum over the images, which is for one image itself, too."""
+    weights = at.weight(step) if at.batch > 1 else [(0, grads[0]._replace(lies=at.lies(step.node.output, grads[0])))]
+    if at.batch == 1:
+        grads[0].block.refs += 1
     for value in wanted(step):
         grads[0].block.refs += 1
         at.add(value, grads[0], step.node)
@@ -63,12 +65,15 @@ def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
 
 
 def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
-    """A class token before the others: strips of the whole, the token's summed over the images."""
-    weights = at.weight(step)
+    """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
+    (grad,), tokens = grads, int(step.node.output.shape[0])
+    token, others = strips(at, step, grad, 1, [1, tokens - 1])
     for value in wanted(step):
-        grads[0].block.refs += 1
-        at.add(value, Grad(grads[0].block, at.batch == 1), step.node)
-    at.release(step, grads)
+        grad.block.refs += 1
+        at.add(value, others, step.node)
+    weights = at.weight(step) if at.batch > 1 else [(0, token._replace(own=False))]
+    if at.batch > 1:
+        at.release(step, grads)
     at.adopt(step, weights)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from archc.analysis.storages import Step
 from archc.analysis.timeline.backward import RULES, Backward, Grad
 from archc.analysis.timeline.tape import Block
+from archc.ops.facts import INPLACE
 from archc.ops.strides import broadcast
 from archc.shape import product
 
@@ -26,21 +27,25 @@ def _added(at: Backward, step: Step, grad: Grad) -> None:
     """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
     values, widths = step.node.inputs, _widths(at, step)
     for i in range(len(values) - 1, 0, -1):
-        first, second = any(step.wanting[:i]), step.wanting[i]
-        before = _handed(at, step, grad, widths[i - 1]) if first else None
-        other = _handed(at, step, grad, at.bytes(values[i])) if second else None
+        first = any(step.wanting[:i])
+        itself = i > 1 and step.node.facts.storage == INPLACE and step.inputs[i] is step.inputs[0]  # what has been added so far
+        second = first if itself else step.wanting[i]
+        before = _handed(at, step, grad, widths[i - 1], widths[i]) if first else None
+        other = _handed(at, step, grad, at.bytes(values[i]), widths[i]) if second else None
         at.tape.free(grad.block)
         if i == 1 and before is not None:
             at.add(values[0], before, step.node)
-        if other is not None:
+        if itself and before is not None and other is not None:
+            before = at.met(values[i], before, other, step.node)
+        elif other is not None:
             at.add(values[i], other, step.node)
         if before is None:
             return
         grad = before
 
 
-def _handed(at: Backward, step: Step, grad: Grad, size: int) -> Grad:
-    if size < grad.block.bytes:
+def _handed(at: Backward, step: Step, grad: Grad, size: int, wide: int) -> Grad:
+    if size < wide:
         return Grad(at.new(size, step.node))
     grad.block.refs += 1
     return grad

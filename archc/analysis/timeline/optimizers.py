@@ -59,7 +59,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
 }
 
 
-BY_NUMBERS = {"adam", "adamw", "adagrad"}  # whose loop makes tensors of 8 bytes from numbers, on the CPU
+BY_NUMBERS = {"momentum", "adam", "adamw", "adagrad"}  # whose loop makes tensors of 8 bytes from numbers, on the CPU
 
 
 def usual(name: str, device: str) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from archc.graph import Graph, Node, Scope, Value
+from archc.ops.facts import Module
 from archc.plan.parts import CALL, CHAIN, Parts
 from archc.plan.reruns import draws, gathered
 from archc.plan.steps import Step, steps_of
@@ -39,6 +40,23 @@ def order(graph: Graph, training: bool, again: Sequence[range] = ()) -> Iterator
     """Layers to run, values to hold and drop, and calls of regions. A layer's outputs are held once from the start, outputs of the
     network stay held. `again` are the places of the layers of regions, those around others first."""
     return _Walk(graph, training, again).frame(graph.root, {}, {})
+
+
+def owners_of(graph: Graph) -> list[Node]:
+    """The layers with tensors of their own as `parameters()` has them: of each part, tensors before modules."""
+    parts = Parts(graph)
+
+    def below(scope: Scope) -> Iterator[Node]:
+        children = parts.bearing(scope)
+        yield from (child for child in children if isinstance(child, Node) and not isinstance(child.facts.torch, Module))
+        for child in children:
+            if isinstance(child, Scope):
+                yield from below(child)
+            elif isinstance(child.facts.torch, Module):
+                yield child
+
+    found = dict.fromkeys(below(graph.root))
+    return [*found, *(node for node in graph.nodes if node.shared is None and node not in found)]
 
 
 class _Walk:

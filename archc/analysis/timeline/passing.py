@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from archc.analysis.storages import Step
 from archc.ops.facts import NEW
+from archc.ops.strides import broadcast
+from archc.shape import product
 
 
 def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> list[int]:
@@ -13,9 +15,10 @@ def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> 
     """
     node = step.node
     size = node.output.shape.values * unit
-    many = len(node.inputs) > 2
+    if (node.kind == "add" and node.facts.storage == NEW) or node.kind == "mul":
+        return [_chained(step, unit)]
     if node.kind == "add":
-        return [size] if many and node.facts.storage == NEW else []
+        return []
     if node.kind == "average":
         return [size] if saving else [size, number]
     if node.kind == "softsign":  # the magnitude, beside its sum with 1
@@ -32,14 +35,12 @@ def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int
     node = step.node
     if node.kind == "scale":
         return [number]
-    if node.kind == "mul":
-        return [size] if len(node.inputs) > 2 else []
     if node.kind == "tanhshrink":
         return [size]
     if node.kind == "lrn":  # the padded squares beside the mean; the mean, its multiple and the sum or the power
         return [max(_kept(step, 1) * unit, 2 * size + number)]
-    if node.kind == "lppool":  # the powers beside the mean; its sign and magnitudes, twice
-        return [max(node.inputs[0].shape.values * unit, 3 * size)]
+    if node.kind == "lppool":  # the powers beside the mean; its sign and magnitudes, twice; the number of taps
+        return [max(node.inputs[0].shape.values * unit, 3 * size, 2 * size + number)]
     if node.kind in ("global_maxpool", "adaptive_maxpool"):
         return [8 * node.output.shape.values * (unit // item)]  # where each maximum lies
     if node.kind == "attention":
@@ -49,6 +50,19 @@ def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int
     if "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros":
         return [*filters, *[one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]]
     return filters
+
+
+def _chained(step: Step, unit: int) -> int:
+    """Of sums and products of several values, one after the other: each is there until the next one is made, those that are kept stay."""
+    shapes = [value.shape for value in step.node.inputs]
+    sizes = [product(broadcast(shapes[:count])) * unit for count in range(2, len(shapes) + 1)]
+    slots = [*step.slots[3::2], None] if step.node.kind == "mul" else []  # of products, those that are kept
+    stays = [*(slot is not None and slot.made_by is step.node for slot in slots), *[False] * len(sizes)]
+    most = kept = before = 0
+    for size, stay in zip(sizes, stays, strict=False):
+        most = max(most, kept + before + size)
+        kept, before = (kept + size, 0) if stay else (kept, size)
+    return max(most - kept - sizes[-1], 0)
 
 
 def _kept(step: Step, slot: int) -> int:

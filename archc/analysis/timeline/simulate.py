@@ -11,7 +11,7 @@ import archc.analysis.timeline.composite
 import archc.analysis.timeline.learned
 import archc.analysis.timeline.merging  # noqa: F401  (its rules, and those of the ones above)
 from archc.analysis.memory import DTYPES
-from archc.analysis.storages import Run, Storage, run
+from archc.analysis.storages import Run, Storage, Tensor, run
 from archc.analysis.timeline.autocast import cast, low
 from archc.analysis.timeline.backward import Backward, Grad
 from archc.analysis.timeline.bounds import bound
@@ -19,13 +19,13 @@ from archc.analysis.timeline.evaluation import evaluated
 from archc.analysis.timeline.forward import Forward, masks, numbers
 from archc.analysis.timeline.frames import Frames, reached
 from archc.analysis.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
-from archc.analysis.timeline.order import order
+from archc.analysis.timeline.order import order, owners_of
 from archc.analysis.timeline.result import Timeline
 from archc.analysis.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
 from archc.checkpointing import CheckpointPlan, spans
 from archc.graph import Graph, Node, Value
 from archc.growing import growing
-from archc.ops.strides import elementwise
+from archc.ops.facts import INPLACE
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
 LOSSES = ("auto", "cross_entropy", "mse", "sum")
@@ -145,8 +145,9 @@ class _Training:
         self.outputs = [*graph.outputs.values(), *graph.heads.values()]
 
     def timeline(self) -> Timeline:
-        owners = [node for node in self.graph.nodes if node.shared is None]
-        shapes = [weight.shape for node in owners for weight in node.facts.owned if weight.role != "buffer"]
+        owners = owners_of(self.graph)
+        learns = {node.shared or node for node in reached(self.graph)}  # of the others, there are no gradients
+        shapes = [weight.shape for node in owners if node in learns for weight in node.facts.owned if weight.role != "buffer"]
         self._start(owners, shapes)
         before = self._previous()
         self.tape.mark("start", None)
@@ -221,15 +222,15 @@ class _Training:
         return self._bytes(value) if self._way(value) == "mse" else self.item
 
     def _backward(self, grads: dict[tuple[Node, int], Block]) -> Backward:
-        same: dict[Value, Value] = {}
-        for step in self.run.steps:
+        writers: dict[Tensor, list[tuple[int, Value]]] = {self.run.tensors[x]: [(-1, x)] for x in self.graph.inputs.values()}
+        for at, step in enumerate(self.run.steps):
             for value, tensor in zip(step.node.outputs, step.outputs, strict=True):
-                if step.node.facts.storage == "view" and tensor is step.inputs[0]:
-                    source = step.node.inputs[0]
-                    same[value] = same.get(source, source)
+                if step.node.facts.storage == INPLACE or tensor not in writers:  # a view may be the very tensor
+                    writers.setdefault(tensor, []).append((at, value))
         device, amp = self.options.device, bool(self.options.amp)
         halves = partial(low, device=device) if amp else _never
-        found = Backward(self.tape, self.options.images, self.item, same, self.forward.held, self.run.tensors, halves)
+        tape, steps = self.tape, self.run.steps
+        found = Backward(tape, self.options.images, self.item, self.forward.held, self.run.tensors, writers, len(steps), halves)
         found.weights = grads
         found.uses = Counter(node.shared or node for node in reached(self.graph))
         if self.frames is not None:
@@ -303,12 +304,11 @@ class _Training:
             self.tape.free(grad)
             self.tape.free(kept[0])
             grad = last
-        lies = None if way == "cross_entropy" else elementwise([self.run.tensors[value].block])
-        backward.add(value, Grad(grad, True, lies), self.run.steps[-1].node)
+        backward.add(value, Grad(grad), self.run.steps[-1].node)
 
     def _step(self, grads: dict[tuple[Node, int], Block], shapes: list[tuple[int, ...]]) -> None:
         size = transient_values(self.options.optimizer, shapes, self.how) * self.item
-        if size and self.how == LOOP and self.options.device == "cpu" and self.options.optimizer in BY_NUMBERS:
+        if shapes and self.how == LOOP and self.options.device == "cpu" and self.options.optimizer in BY_NUMBERS:
             size += 8
         if size:
             self.tape.free(self.tape.new(size, TEMPORARY))

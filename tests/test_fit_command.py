@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,12 @@ import archc
 from archc.analysis.fit import Effort, Fitting
 from archc.analysis.planner import Row
 from archc.analysis.planner.macs import Again
-from archc.analysis.timeline import Options
+from archc.analysis.timeline import Options, Timeline, training
+from archc.analysis.timeline.line import Line
 from archc.checkpointing import Region, plan_of
 from archc.cli.main import main
 from archc.cli.plan_table import grouped, named
-from archc.compiler import compile_text
+from archc.compiler import compile_spec, compile_text
 
 
 @pytest.fixture(autouse=True)
@@ -138,3 +140,51 @@ def test_alternatives_end_where_the_effort_does() -> None:
     assert found[0] == "as asked" and fitting.effort.skipped and "with momentum" not in fitting.effort.skipped
     assert {*found, *fitting.effort.skipped} == {one.name for one in Fitting(graph).alternatives(Options(batch=8), 2**27, 8)}
     assert fitting.effort.left > -20 * len(graph.nodes)
+
+
+@pytest.mark.parametrize("name", ["vgg16", "densenet121", "vit_b16", "googlenet", "unet"])
+@pytest.mark.parametrize(
+    "options", [Options(), Options(device="cuda", optimizer="adam"), Options(device="cuda", amp="bfloat16", accumulate=2)]
+)
+def test_a_step_on_a_straight_line_is_the_step_that_is_simulated(name: str, options: Options) -> None:
+    graph = compile_spec(name).graph
+    assert graph is not None
+
+    def step(images: int) -> Timeline:
+        return training(graph, replace(options, batch=images * options.accumulate))
+
+    line, real = Line(step(2), step(16)), step(37)
+    found = line.at(37 * options.accumulate)
+    assert [(block.bytes, block.kind, block.of, made) for block, made in found.tape.events] == [
+        (block.bytes, block.kind, block.of, made) for block, made in real.tape.events
+    ]
+    assert (found.tape.marks, found.peak_at, found.bound, found.options) == (real.tape.marks, real.peak_at, real.bound, real.options)
+    assert found.needed_bytes == real.needed_bytes >= line.least(37 * options.accumulate)
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("memory", [2**17, 2**20, 3 * 2**20, 2**26])
+def test_the_largest_batch_of_a_long_network_fits_and_is_near(device: str, memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = compile_text(CHAIN % 60).graph
+    assert graph is not None
+    options = Options(device=device)
+    exact = Fitting(graph).largest(options, memory)
+    monkeypatch.setattr("archc.analysis.fit.LONG", 50)
+    fitting = Fitting(graph)
+    found = fitting.largest(options, memory)
+    assert found == exact or (fitting.short and exact * 3 // 4 <= found <= exact)
+    assert not found or training(graph, replace(options, batch=found)).fits(memory)
+    fitting = Fitting(graph)
+    assert len(list(fitting.alternatives(options, memory, 8))) == 1 and fitting.effort.skipped
+
+
+def test_no_plan_of_a_network_too_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for place in ("fit", "planner.planning"):
+        monkeypatch.setattr(f"archc.analysis.{place}.MOST_PLANNED", 50)
+    monkeypatch.setattr("archc.cli.fit_command.MOST_PLANNED", 50)
+    Path("chain.yaml").write_text(CHAIN % 60)
+    assert "of more than 50 layers, no checkpointing is planned" in said(
+        "archc fit chain.yaml --batch 512 --memory 10MB --device cpu", capsys
+    )
+    assert main(["fit", "chain.yaml", "--batch", "512", "--memory", "10MB", "--device", "cpu", "-o", "plan.yaml"]) == 2
+    assert "the network has 60 layers, more than 50" in capsys.readouterr().err and not Path("plan.yaml").exists()

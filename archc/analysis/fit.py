@@ -7,11 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from archc.analysis.timeline import Options, Timeline, inference, training
 from archc.analysis.timeline.bounds import CERTAIN, Bound
+from archc.analysis.timeline.line import Line
 from archc.checkpointing import READY, CheckpointPlan
 from archc.graph import Graph
 
 MOST = 2**20  # images; beyond it no search goes
+MOST_PLANNED = 4_500  # layers; no checkpointing is planned for longer networks
 KEPT = 4  # timelines, for those that are asked for again
+LONG = 4_500  # layers; beyond, steps are found between two that are simulated, and what is tried is bounded
+TRIED = 3  # times that the allocator is replayed for the largest batch of a long network
 EFFORT = 40_000  # layers that are simulated in looking for alternatives: of a long network, for few of them
 
 
@@ -44,15 +48,19 @@ class Fitting:
     plan: CheckpointPlan | None = None
     effort: Effort = field(default_factory=Effort, compare=False)
     known: dict[Options, Timeline] = field(default_factory=dict, compare=False)  # the last few
+    short: list[Options] = field(default_factory=list, compare=False)  # those for which a larger batch may fit than was found
 
     def timeline(self, options: Options) -> Timeline:
         if options not in self.known:
             self.effort.left -= len(self.graph.nodes)
             made = inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
-            while len(self.known) >= KEPT:
-                del self.known[next(iter(self.known))]
-            self.known[options] = made
+            self._keep(made)
         return self.known[options]
+
+    def _keep(self, made: Timeline) -> None:
+        while len(self.known) >= (KEPT if len(self.graph.nodes) <= LONG else KEPT - 1):
+            del self.known[next(iter(self.known))]
+        self.known[made.options] = made
 
     def needed(self, options: Options) -> int:
         return self.timeline(options).needed_bytes
@@ -60,6 +68,8 @@ class Fitting:
     def largest(self, options: Options, memory: int) -> int:
         """The largest batch that fits a memory, in whole passes; 0 where one image a pass is too much. What is allocated bounds it,
         fragments may cost some."""
+        if len(self.graph.nodes) > LONG:
+            return self._largest_of_long(options, memory)
 
         def simulated(images: int) -> Timeline:
             return self.timeline(replace(options, batch=images * options.accumulate))
@@ -78,7 +88,32 @@ class Fitting:
         while high - low > 1 and self.effort.left > 0:  # past it, the last that is known to fit
             middle = (low + high) // 2
             low, high = (middle, high) if fits(middle) else (low, middle)
+        if high - low > 1 and low < MOST:
+            self.short.append(options)
         return low * options.accumulate
+
+    def _largest_of_long(self, options: Options, memory: int) -> int:
+        """As `largest`, with two simulations and few replays of the allocator: what lies beyond two images is on a straight line."""
+        passes = options.accumulate
+        there = [one.batch // passes for one in self.known if replace(one, batch=options.batch) == options and one.images > 2]
+        low, high = 2, max(there, default=16)
+        small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
+        if not small.fits(memory):
+            return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
+        line = Line(small, large)
+        guess = largest(lambda images: line.least(images * passes), memory)
+        high, tried = guess + 1, 0
+        while high - low > 1 and (low == 2 or tried < TRIED):
+            found = line.at(guess * passes)
+            tried += 1
+            if found.fits(memory):
+                self._keep(found)
+                low, guess = guess, (guess + high) // 2
+            else:
+                high, guess = guess, max(low + 1, guess - (guess << tried) // 64 - 1)
+        if high - low > 1:
+            self.short.append(options)
+        return low * passes
 
     def alternatives(
         self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None
@@ -96,8 +131,9 @@ class Fitting:
                 yield replace(self, plan=plan, known={})._alternative(name, options, memory, batch)
 
     def _affords(self, name: str) -> bool:
-        """Whether there is room for another search, which takes some four simulations. The first has room anyway."""
-        if self.known and self.effort.left < 4 * len(self.graph.nodes):
+        """Whether there is room for another search, which takes some four simulations. The first has room anyway, and of a
+        long network it is the only one."""
+        if self.known and (self.effort.left < 4 * len(self.graph.nodes) or len(self.graph.nodes) > LONG):
             self.effort.skipped.append(name)
             return False
         return True

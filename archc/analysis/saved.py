@@ -45,7 +45,11 @@ class Saved:
 
 def saved(graph: Graph, batch: int = 1, dtype: str = "float32") -> Saved:
     """What autograd keeps of the network as it is for training, at a batch size and dtype."""
-    done = run(graph, batch, dtype)
+    return saved_by(run(graph, batch, dtype), graph, batch, dtype)
+
+
+def saved_by(done: Run, graph: Graph, batch: int = 1, dtype: str = "float32") -> Saved:
+    """As `saved`, of a run that there is already."""
     storages = tuple(dict.fromkeys(storage for step in done.steps for storage in step.kept))
     by_node = dict.fromkeys(graph.nodes, 0)
     for storage in storages:

@@ -20,7 +20,7 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archc.analysis.fit import MOST, Alternative, Fitting
+from archc.analysis.fit import MOST, MOST_PLANNED, Alternative, Fitting
 from archc.analysis.timeline import Options
 from archc.analysis.timeline.bounds import Bound, unstated
 from archc.cli.common import colored, compiled, headed, spec_options, usable, width
@@ -97,6 +97,8 @@ def _planned(fitting: Fitting, options: Options, budget: int | None, args: argpa
     """The plan of a batch that was asked for; an empty one where the batch fits."""
     if budget is None or args.batch is None or args.inference or args.no_plan:
         return None
+    if len(fitting.graph.nodes) > MOST_PLANNED and not args.output:
+        return None
     if unstated(fitting.graph) and not args.output:
         return None
     from archc.analysis.planner import plan
@@ -133,12 +135,15 @@ def _lines(
             lines.append(f"peak at {printable(peak.peak_at)}, {peak.told(peak.peak_bytes)} of tensors")
     lines += bound_lines(asked.bound, room)
     table = _table(found, batch, budget)
-    if budget is not None and fitting.effort.left <= 0:
+    if fitting.short:
         table.notes.append(f"of {len(fitting.graph.nodes):,} layers: the search ended early, and somewhat larger batches may fit")
     if fitting.effort.skipped:
         table.notes.append(f"not searched, for {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
     if budget is not None and options.device == "cuda":
         table.notes.append("fragments of the caching allocator are counted: a few images either way")
+    learning = not fitting.inference and len(fitting.graph.nodes) > MOST_PLANNED
+    if learning and budget is not None and asked.needed is not None and asked.needed > budget:
+        table.notes.append(f"of more than {MOST_PLANNED:,} layers, no checkpointing is planned")
     drawn = [*lines, "", to_terminal(table, room, colored(sys.stdout)), ""]
     if planned is None or not planned.plan.regions:
         return drawn

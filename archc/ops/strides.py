@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 Sizes = tuple[int, ...]
@@ -55,6 +56,11 @@ def _packed(block: Strided, order: Iterable[int]) -> bool:
 
 
 def contiguous(sizes: Sequence[int]) -> Strided:
+    return _contiguous(tuple(sizes))
+
+
+@lru_cache(4096)
+def _contiguous(sizes: Sizes) -> Strided:
     return _ordered(sizes, range(len(sizes) - 1, -1, -1))
 
 

@@ -8,6 +8,7 @@ from archc.analysis.lint import memory, order, shapes
 from archc.analysis.lint.finding import CODES, LEVELS, NOTE, WARNING, Finding, Hit, fold
 from archc.analysis.lint.net import Cost, Net
 from archc.graph import Graph
+from archc.growing import growing
 
 __all__ = ["CODES", "LEVELS", "NOTE", "WARNING", "Cost", "Finding", "lint"]
 
@@ -39,6 +40,11 @@ _BY_SIZE = ("L103", "L105", "L106", "L108", "L110", "L111")
 
 def lint(graph: Graph, batch: int = 1, ignore: Collection[str] = ()) -> list[Finding]:
     """The findings in the network as it is for training, in the order of its layers. Costs are for `batch` images in float32."""
+    with growing():
+        return _found(graph, batch, ignore)
+
+
+def _found(graph: Graph, batch: int, ignore: Collection[str]) -> list[Finding]:
     net = Net(graph, batch)
     hits = [hit for rule in RULES for hit in rule(net)]
     found = [one for one in fold(net, (hit for hit in hits if hit.code not in ignore)) if _matters(net, one)]

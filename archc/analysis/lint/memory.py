@@ -49,6 +49,8 @@ def clashing(net: Net) -> Iterator[Hit]:
 def could_be_inplace(net: Net) -> Iterator[Hit]:
     """L103: in place, PyTorch keeps the result of these, which the next layer keeps anyway, and not the input beside it."""
     wanted = [node for node in net.graph.nodes if _keeps_result_inplace(node) and _alone(net, node)]
+    if not wanted:
+        return
     before = {clash.layer.name for clash in net.saved.clashes}
     for _ in range(_ROUNDS):
         planned = rewritten(net.graph, {node: [(node, {"inplace": True})] for node in wanted})

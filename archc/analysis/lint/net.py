@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from archc.analysis.count import count, flops
-from archc.analysis.saved import Saved, saved
+from archc.analysis.saved import Saved, saved, saved_by
 from archc.analysis.storages import Run, Storage, run
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import VIEW
@@ -45,7 +45,7 @@ class Net:
                 self.users.setdefault(value, []).append(node)
         self.ends = {*graph.outputs.values(), *graph.heads.values()}
         self.run: Run = run(graph, batch)
-        self.saved: Saved = saved(graph, batch)
+        self.saved: Saved = saved_by(self.run, graph, batch)
         self.keepers: dict[Storage, list[Node]] = {}
         for step in self.run.steps:
             unknown = [x.storage for x in (*step.inputs, *step.outputs)] if step.node.facts.keeps is None else []

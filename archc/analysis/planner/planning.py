@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
+from archc.analysis.fit import MOST_PLANNED
 from archc.analysis.planner.atoms import MACS, Priced
 from archc.analysis.planner.macs import Again, Tree, step_macs
 from archc.analysis.planner.pieces import Pieces
@@ -111,10 +112,12 @@ class Planned:
 def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = training) -> Planned:
     """The plan with the least that runs again with which a training step fits; with the smallest peak if none does.
 
-    Raises ValueError where a layer does not say what it keeps: nothing is known of what a plan would save.
+    Raises ValueError where a layer does not say what it keeps: nothing is known of what a plan would save; and for networks too long.
     """
     if kinds := unstated(graph):
         raise ValueError(f"no plan of checkpointing: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
+    if len(graph.nodes) > MOST_PLANNED:
+        raise ValueError(f"no plan of checkpointing: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
         return Planned(memory, CheckpointPlan(()), before, before, True, Again(0, 0), (), True, CheckpointPlan(()))

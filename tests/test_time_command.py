@@ -89,9 +89,7 @@ def test_mistakes(words: list[str], told: str, capsys: pytest.CaptureFixture[str
     assert status == 2 and told in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "words", [["time", "lenet5"], ["time", "lenet5", "--device", "t4", "--batch", "0"], ["calibrate", "--threads", "x"]]
-)
+@pytest.mark.parametrize("words", [["time", "lenet5", "--device", "t4", "--batch", "0"], ["calibrate", "--threads", "x"]])
 def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(words)

@@ -203,7 +203,7 @@ def test_another_name_shows_what_was_published_of_its_original(capsys: pytest.Ca
     assert spec is not None and spec.published
 
 
-def test_a_spec_that_ships_is_good_and_warns_of_nothing() -> None:
-    for path in shipped():
+def test_an_heir_that_changes_nothing_is_good_and_warns_of_nothing() -> None:
+    for path in shipped()[::8]:
         model = compile_text(f"extends: {path.stem}\n")
         assert model.graph is not None and not list(model.diagnostics) and check(model.graph) == []

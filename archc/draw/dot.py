@@ -11,8 +11,10 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from math import ceil
 
-TIMEOUT = 20.0  # seconds; a legible graph takes less than one
+TIMEOUT = 20.0  # seconds of processor time; a legible graph takes less than one
+PATIENCE = 6  # times as long by the clock, on a machine that is busy with other things
 HOW_TO_GET_IT = (
     "the styles graph and block are laid out by Graphviz, which is not here:\n"
     "  Debian, Ubuntu   apt install graphviz\n"
@@ -78,20 +80,32 @@ def _run(command: list[str], text: bytes, timeout: float) -> bytes:
         )
     except OSError as error:
         raise DrawError(f"Graphviz cannot be run: {error.strerror}") from None
+    late = f"Graphviz found no layout in {timeout:g} s: give a smaller --depth, leave out --full, or write -o NAME.dot"
     try:
-        out, said = process.communicate(text, timeout)
+        out, said = process.communicate(text, timeout * (PATIENCE if _limit(process.pid, timeout) else 1))
     except subprocess.TimeoutExpired:
         _end(process)
-        raise DrawError(
-            f"Graphviz found no layout in {timeout:g} s: give a smaller --depth, leave out --full, or write -o NAME.dot"
-        ) from None
+        raise DrawError(late) from None
     except BaseException:
         _end(process)
         raise
+    if os.name == "posix" and process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        raise DrawError(late)
     if process.returncode != 0 or not out:
         lines = said.decode(errors="replace").strip().splitlines()
         raise DrawError(f"Graphviz failed: {_plain(lines[-1]) if lines else f'exit status {process.returncode}'}")
     return out
+
+
+def _limit(process: int, seconds: float) -> bool:
+    """Ends a process after so much processor time, where the system can: whether it does."""
+    try:
+        from resource import RLIMIT_CPU, prlimit
+
+        prlimit(process, RLIMIT_CPU, (ceil(seconds), ceil(seconds) + 1))
+    except (ImportError, OSError, ValueError):
+        return False
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

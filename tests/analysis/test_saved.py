@@ -167,7 +167,7 @@ def test_random_specs_at_length(text: str) -> None:
         ("[{conv: 4}, tanh, {dropout: {p: 0.5, inplace: true}}, {elu: {inplace: true}}]", [("dropout", KEPT, "tanh")]),
         ("{a: {conv: 4}, s: {split: 2}, r: {from: s.0, relu: {inplace: true}}}", [("relu", LISTED, "relu")]),
         ("{a: {conv: 4}, s: {from: a, split: 2}, r: {from: a, relu: {inplace: true}}, c: {from: s.1, conv: 4}}", [("relu", STALE, "conv")]),
-        ("{a: {conv: 4}, t: {from: a, transpose: [1, 2]}, s: {from: [a, t], add: {inplace: true}}}", [("add", OVERLAP, "add")]),
+        ("{a: {conv: 4}, t: {from: a, transpose: {axes: [1, 2]}}, s: {from: [a, t], add: {inplace: true}}}", [("add", OVERLAP, "add")]),
         ("{a: {conv: 4}, b: {from: a, conv: 4}, r: {from: a, relu: {inplace: true}}}", [("relu", KEPT, "conv")]),
     ],
 )

@@ -234,5 +234,5 @@ def test_too_few_images_for_a_step(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(TrainError, match="cannot be made"):
-        RunFolder(tmp_path / "file" / "run").begin("", "", {}, {})
+    with pytest.raises(TrainError, match="cannot be made"), RunFolder(tmp_path / "file" / "run").taken(resume=False):
+        pass

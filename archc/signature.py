@@ -17,6 +17,7 @@ from archc.text.suggest import did_you_mean
 
 MISSING: Any = type("Missing", (), {"__repr__": lambda self: "MISSING"})()
 LARGEST_SIZE = 2**31 - 1
+_YES, _NO = ("yes", "on", "true"), ("no", "off", "false", "none")
 
 
 class Fault(Exception):
@@ -91,7 +92,9 @@ def bind(signature: Signature, given: Mapping[str, Any], preset: Mapping[str, An
             bound[name] = None
             continue
         accepted = param.type.accept(value)
-        if accepted is MISSING:
+        if accepted is MISSING and value is None and not param.required:
+            faults.append(Fault(name, f"{name} is null, not {param.type.expected}", "leave it out", "A402"))
+        elif accepted is MISSING:
             faults.append(Fault(name, f"{name} is {shown(value)}, not {param.type.expected}", _remedy(value, param.type), "A402"))
         bound[name] = accepted
     return bound, faults
@@ -144,18 +147,18 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return f"write {'true' if value else 'false'}"
     if not isinstance(value, str):
         return None
-    text = value.strip("\u201c\u201d\u2018\u2019")
+    text = value.strip("\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb")
     if text != value:
         return "these quotation marks belong to the text; YAML's are \" and '"
-    if wanted.name == "bool" and text.lower() in ("yes", "no", "on", "off"):
-        return f"write {'true' if text.lower() in ('yes', 'on') else 'false'}"
+    if wanted.name == "bool" and text.lower() in (*_YES, *_NO):
+        return f"write {str(text.lower() in _YES).lower()}"
     if (sizes or number) and re.fullmatch(r"[-+]?\d+(\.\d*)?", text):
         return "write it without quotes"
     if sizes and re.fullmatch(r"\d{1,3}(,\d{3})+", text):
         return f"write {text.replace(',', '_')}"
     if text.startswith("("):
         return "a list is written [3, 3]"
-    if wanted.name in ("sizes", "padding", "factors") and re.fullmatch(r"\d+([x,]\s*\d+)*", text):
+    if wanted.name in ("sizes", "padding", "factors") and re.fullmatch(r"\d+((\s*[x,]\s*|\s+)\d+)*", text):
         return f"write [{', '.join(re.findall(r'[0-9]+', text))}]"
     if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"

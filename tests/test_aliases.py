@@ -468,6 +468,66 @@ def test_every_example_is_valid() -> None:
             assert not [one for one in found if one.code not in ("A501", "A502")], (example, found)
 
 
+# What tired people type, a whole `layers`, and the hint of the first mistake.
+SLIPS = [
+    ("- conv 64", "write {conv: 64}"),
+    ("- conv = 64", "write {conv: 64}"),
+    ("- conv[64]", "write {conv: 64}"),
+    ("- relu,", "write relu"),
+    ("- relu, flatten", "write two entries, - relu and - flatten"),
+    ("- self.conv1 = nn.Conv2d(4, 64, 3)", "write {conv: {channels: 64, kernel: 3}} (in_channels is inferred)"),
+    ("- x = F.relu(x)", "write relu"),
+    ("- conv channels: 64", "write {conv: 64}"),
+    ("- xyzzy 3", f"`archc docs` lists the layers; {hints.PLUGIN}"),
+    ("- conv: 64 x 3", "copies are made by `repeat`, beside the layer: {repeat: 3, conv: 64}"),
+    ("- x3: {conv: 64}", "copies are made by `repeat`, beside the layer: {repeat: 3, conv: 64}"),
+    ("- conv: channels=64, kernel=3", "write {conv: {channels: 64, kernel: 3}}"),
+    ("- conv:\n    - channels: 64\n    - kernel: 3", "write {conv: {channels: 64, kernel: 3}}"),
+    ("- conv: 1,024", "write 1_024"),
+    ("- conv: 64 -> relu", "a second layer is an entry of its own: [{conv: 64}, relu]"),
+    ("- conv: 64 // first", "a comment begins with #: conv: 64  # first"),
+    ("- conv: {channels: 8, kernel: 3*3}", "write [3, 3] for the sides"),
+    ("- conv: {channels: 8, kernel: 3 3}", "write [3, 3]"),
+    ("- conv: {channels: 8, kernel: [3]}", "write kernel: 3"),
+    ("- conv: {channels: 8, kernel: [3, 3, 5]}", "one for each axis: H, W"),
+    ("- conv: {channels: 8, bias: None}", "write false"),
+    ("- conv: {channels: 8, bias: 'False'}", "write false"),
+    ("- conv: {channels: 8, padding: null}", "leave it out"),
+    ("- conv: «64»", "these quotation marks belong to the text; YAML's are \" and '"),
+    ("- conv1: {conv: 64}", "a list has no names: - {conv: 64}; a mapping has no dashes: conv1: {conv: 64}"),
+    ("- relu1: relu", "a list has no names: - relu; a mapping has no dashes: relu1: relu"),
+    ("conv: 64", "a layer has a dash before it, - conv: 64, or a name: conv1: {conv: 64}"),
+    ("conv1: 64", "a layer stands after its name: conv1: {conv: 64}"),
+    ("-conv: 64", "a list has a dash and a space before each entry: - conv: 64"),
+    ("relu:", "a layer has a dash before it, - relu, or a name: relu1: relu"),
+    ("relu, flatten", "a list of entries, [relu, flatten], or a mapping of names to entries"),
+    ("• relu", "a list of entries, [relu], or a mapping of names to entries"),
+]
+
+
+@pytest.mark.parametrize(("layers", "hint"), SLIPS, ids=[layers for layers, _ in SLIPS])
+def test_hint_of_a_slip(layers: str, hint: str) -> None:
+    text = "\n".join(f"  {line}" for line in layers.split("\n"))
+    found = list(compile_text(f"archc: 1\ninput: {MAP}\nlayers:\n{text}\n").diagnostics)
+    assert found[0].hint == hint
+
+
+TOPS = [
+    ("input: [3 32 32]", "write input: [3, 32, 32]"),
+    ("input: ['3', 32.0, 32]", "write input: [3, 32, 32]"),
+    ("input: [batch, 3, 32, 32]", "shapes have no batch axis: input: [3, 32, 32]"),
+    ("input: [C, 32, 32]", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"),
+    ("loss: mse\ninput: [3]", "it belongs to training: train: {loss: cross_entropy}"),
+    ("classes: 10\ninput: [3]", "a number for expressions is a parameter: params: {classes: 10}"),
+    ("version: 1\ninput: [3]", "the version of the language is written archc: 1"),
+]
+
+
+@pytest.mark.parametrize(("top", "hint"), TOPS)
+def test_hint_at_the_top_of_a_spec(top: str, hint: str) -> None:
+    assert next(iter(compile_text(f"{top}\nlayers: [relu]\n").diagnostics)).hint == hint
+
+
 VALUES = [
     ("{conv: {channels: 8, kernel: 3, padding: SAME}}", "write same_upper"),
     ("{conv: {channels: 8, kernel: 3, padding: VALID}}", "write 0"),

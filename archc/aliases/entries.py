@@ -49,6 +49,8 @@ def arguments_hint(kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None:
 def key_hint(word: str, known: tuple[str, ...]) -> str | None:
     """The key of a spec that another word means; None where the mapping has no such key."""
     meant = key_meant(word)
+    if "layers" in known and "train" in known and (say := table().top.get(fold(word))) is not None:
+        return say
     return f"here it is called `{meant}`" if meant in known else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -15,6 +16,7 @@ from archc.text import tree as t
 SHORT = 4  # letters of a word of another framework to which nothing is near
 NEAR, NEAR_ELSEWHERE = 0.75, 0.85  # how alike a misspelled name must be to one of archc's, and to one of another framework's
 LONGEST = 40
+MOST_NAMES, MOST_TYPED = 6, 120
 
 PLUGIN = "a plugin can add one: docs/writing-an-operator.md"
 _ABSENT = {
@@ -38,6 +40,8 @@ def layer_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -
     call = called(word)
     if call is not None:
         return _call_hint(*call, known, where)
+    if (hint := _typed_hint(word, argument, known, where)) is not None:
+        return hint
     layer = find_layer(word, known.kinds)
     if layer is None:
         return None
@@ -112,6 +116,22 @@ def _call_hint(name: str, given: list[tuple[str, str]], known: Known, where: Whe
     if isinstance(layer, Alias) and not layer.shown:
         return _drawn(rewrite_call(name, layer, given, known), where)
     return f"arguments follow a colon: {{{name}: …}}" if layer is None else layer_hint(name, None, known, where)
+
+
+def _typed_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -> str | None:
+    """A name with more typed into it: `conv 64`, `conv = 64`, `conv[64]`, `c1 = conv(64)`, `conv, relu`, `relu,`, `conv channels`."""
+    text = word.strip().rstrip(",;") if len(word) <= MOST_TYPED else ""
+    bare = argument is None or (isinstance(argument, t.Scalar) and argument.value is None)
+    if (names := re.split(r"\s*(?:,|;|->|\|)\s*", text))[1:] and bare and len(names) <= MOST_NAMES and set(names) <= set(known.kinds):
+        return f"write {_entries(names[0], names[1:], where)}"
+    if (pair := re.fullmatch(r"([A-Za-z_][\w.]*)\s*=\s*(.+)", text)) and called(pair[2]) is not None:
+        return layer_hint(pair[2], argument, known, where)
+    if pair := re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*=\s*|\s+|\[)(\d[\d., x]*)\]?", text):
+        there = bare and find_layer(pair[1], known.kinds) is not None
+        return _call_hint(pair[1], [("", one) for one in re.split(r"\s*,\s*|\s+", pair[2].strip())], known, where) if there else None
+    if (pair := re.fullmatch(r"(\w+)\s+(\w+)", text)) and pair[2] in known.params(pair[1]) and argument is not None and not bare:
+        return _drawn(rewrite_call(pair[1], Alias(pair[1]), [(pair[2], argument.span.text)], known), where)
+    return layer_hint(text, argument, known, where) if text not in ("", word) else None
 
 
 def _drawn(made: Rewritten, where: Where) -> str:

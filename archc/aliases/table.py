@@ -101,6 +101,7 @@ class Table:
     examples: Mapping[tuple[str, str], str]  # a layer, or none, and an argument that it must have to a usual value
     modifiers: Mapping[str, str]
     keys: Mapping[str, str]
+    top: Mapping[str, str]  # words for what stands elsewhere than at the top of a spec
     two_inputs: Mapping[str, str]
     initializers: Mapping[str, str]
     told_initializers: Mapping[str, str]
@@ -190,6 +191,7 @@ def table() -> Table:
         examples={(item.get("of", ""), name): str(value) for item in data["examples"] for name, value in item.items() if name != "of"},
         modifiers=_by_word(data["modifiers"]),
         keys=_by_word(data["keys"]),
+        top=_said(data["top"]),
         two_inputs=data["two_inputs"],
         initializers=_by_word(data["initializers"]),
         told_initializers=_said(data["told_initializers"]),

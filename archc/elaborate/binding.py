@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archc.elaborate.hints import explained, meant
+from archc.elaborate.hints import explained, meant, several, starred
 from archc.elaborate.state import Closure, Context, Run
 from archc.elaborate.unknown import suggest_argument, suggest_example, suggest_value
 from archc.language.entries import Entry
@@ -17,6 +18,7 @@ from archc.text.source import Span
 
 Trees = dict[str, t.Tree]
 Instead = Callable[[Any], str | None]
+THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 LISTS = ("sizes", "factors", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
 
 
@@ -89,7 +91,8 @@ def bound(
         tree_of = trees.get(fault.argument or "")
         if fault.code != "A403":
             value = given.get(fault.argument or "")
-            hint = meant(tree_of, value, context) or (_bare_hint(entry, signature, value, instead) if tree_of is entry.argument else None)
+            hint = starred(signature.params.get(fault.argument or ""), value) or meant(tree_of, value, context)
+            hint = hint or (_bare_hint(entry, signature, value, instead) if tree_of is entry.argument else None)
             hint = hint or suggest_value(entry.kind, fault.argument, signature.params.get(fault.argument or ""), value)
             span = tree_of.span if tree_of is not None else entry.kind_span
             run.error(fault.code, span, fault.message, hint or fault.hint, context.place)
@@ -113,7 +116,10 @@ def _is_unclear(run: Run, entry: Entry, given: Mapping[str, Any], what: str, con
 def _bare_hint(entry: Entry, signature: Signature, value: Any, instead: Instead | None) -> str | None:
     """What to write in place of a value without a name that is of the wrong type: several arguments each have a name."""
     hint = instead(value) if instead is not None else None
+    hint = hint or several(entry.kind, signature, value)
     main = signature.main
+    if isinstance(value, str) and (numbers := re.fullmatch(r"\d+((\s*,\s*|\s+)\d+)+", value.strip())) and not THOUSANDS.fullmatch(value):
+        return _bare_hint(entry, signature, [int(one) for one in re.findall(r"\d+", numbers[0])], instead)
     if hint is not None or main is None or not isinstance(value, list) or main.type.name in LISTS:
         return hint
     if len(value) == 1:

@@ -9,7 +9,10 @@ from archc.elaborate.state import Context
 from archc.language.expression import Expression
 from archc.language.functions import FUNCTIONS, Axes, ExpressionError, instead
 from archc.language.values import Mistake
+from archc.signature import Param, Signature, shown
 from archc.text import tree as t
+
+LONGEST = 80
 
 
 def meant(tree: t.Tree | None, value: Any, context: Context) -> str | None:
@@ -28,6 +31,37 @@ def meant(tree: t.Tree | None, value: Any, context: Context) -> str | None:
     if not text.isdigit() and is_visible(text, context):
         return f"what stands before is taken with `from: {text}`"
     return f'an expression is written "${{{text}}}"' if _computes(text, context) else None
+
+
+def starred(param: Param | None, value: Any) -> str | None:
+    """The sides of a window with a star between them, which would be an expression of another value."""
+    if param is None or param.type.name not in ("sizes", "padding", "factors") or not isinstance(value, str):
+        return None
+    sides = re.findall(r"\d+", value) if re.fullmatch(r"\s*\d+(\s*\*\s*\d+)+\s*", value) else []
+    return f"write [{', '.join(sides)}] for the sides" if sides else None
+
+
+def several(kind: str, signature: Signature, value: Any) -> str | None:
+    """What to write in place of a value without a name that holds more than one: arguments, a number of copies, another layer."""
+    if isinstance(value, list) and value and all(isinstance(one, dict) and len(one) == 1 for one in value):
+        pairs = [(str(name), shown(of)) for one in value for name, of in one.items()]
+    elif isinstance(value, str) and len(value) <= LONGEST:
+        pairs = (
+            re.findall(r"(\w+)\s*=\s*([\w.]+)", value) if re.fullmatch(r"\w+\s*=\s*[\w.]+([\s,;]+\w+\s*=\s*[\w.]+)*", value.strip()) else []
+        )
+    else:
+        return None
+    if pairs and all(name in signature.params for name, _ in pairs):
+        return f"write {{{kind}: {{{', '.join(f'{name}: {of}' for name, of in pairs)}}}}}"
+    if not isinstance(value, str) or signature.main is None or signature.main.type.name != "int":
+        return None
+    if times := re.fullmatch(r"(\d+)\s*[x×*]\s*(\d+)", value):
+        return f"copies are made by `repeat`, beside the layer: {{repeat: {times[2]}, {kind}: {times[1]}}}"
+    if comment := re.fullmatch(r"(\d+)\s*(?://|--|%)\s*(.*)", value):
+        return f"a comment begins with #: {kind}: {comment[1]}  # {comment[2]}"
+    if then := re.fullmatch(r"(\d+)\s*(?:,|;|->|\||\+)\s*([A-Za-z_]\w*)", value):
+        return f"a second layer is an entry of its own: [{{{kind}: {then[1]}}}, {then[2]}]"
+    return None
 
 
 def _computes(text: str, context: Context) -> bool:

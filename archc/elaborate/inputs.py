@@ -18,6 +18,7 @@ from archc.text.suggest import did_you_mean
 
 OPTION, ARGUMENT = "--input", "input="  # where a shape from outside comes from: the command line, or a program
 AXES = {"channels", "height", "width", "depth", "length", "shape", "features", "size"}
+BATCHES = {"none", "batch", "batch_size", "b", "n", "bs", "?"}  # what a batch's size is called where it is open
 
 
 def read_inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
@@ -130,13 +131,22 @@ def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any], own: list[int
         run.error("A402", tree.span, f"{shown(value)} is not a shape", _meant(run, name, value, tree) or hint)
         return UNKNOWN
     wrong = [at for at, size in enumerate(value) if not is_int(size, 1)]
-    batch = wrong == [0] and len(value) > 1 and (value[0] is None or value[0] == -1)
+    batch = wrong == [0] and len(value) > 1 and (value[0] is None or value[0] == -1 or str(value[0]).lower() in BATCHES)
+    meant = _numbers(value)
     for at in wrong:
         item = tree.items[at] if isinstance(tree, t.Sequence) else tree
         remedy = f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}" if batch else hint
+        remedy = f"write {spelled(meant, tree.source, name)}" if meant else remedy
         remedy = "one pair of brackets is enough" if len(value) == 1 and isinstance(value[0], list) else remedy
         run.error("A402", item.span, f"{shown(value[at])} is not a size", remedy)
     return UNKNOWN if wrong else Value(None, 0, Shape(value), name)
+
+
+def _numbers(value: list[Any]) -> list[int]:
+    """The sizes of a list that are written as texts or with a decimal point; none where one is no size."""
+    texts = [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one) for one in value]
+    sizes = read_sizes(" ".join(texts))
+    return sizes if len(sizes) <= MOST_AXES and min(sizes, default=0) > 0 else []
 
 
 def _meant(run: Run, name: str, value: Any, tree: t.Tree) -> str | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from archc.aliases.hints import Where
     from archc.aliases.rewriting import Known
 
+LONGEST = 60  # characters of an entry that is shown again
 MOST_ENTRIES = 2000  # of a chain that are looked through for one
 
 
@@ -38,7 +39,13 @@ def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain |
         return told
     known = _known(run)
     told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
-    told = told or _named_chain(run, entry) or hints.near_kind(kind, known) or hints.told(kind, known)
+    told = (
+        told
+        or _copied(entry)
+        or _named_chain(run, entry, _where(entry, _chains(context, chain)))
+        or hints.near_kind(kind, known)
+        or hints.told(kind, known)
+    )
     return told or f"`archc docs` lists the layers; {hints.PLUGIN}"
 
 
@@ -133,9 +140,29 @@ def _value(entry: Entry, context: Context | None) -> str | None:
     return None
 
 
-def _named_chain(run: Run, entry: Entry) -> str | None:
-    """A chain whose name stands where a layer's should."""
+def _copied(entry: Entry) -> str | None:
+    """A number of copies where a layer's name should stand: `{x3: {conv: 64}}`."""
+    times = re.fullmatch(r"[xX×*]?(\d{1,4})[xX×*]?", entry.kind)
+    if times is None or not isinstance(entry.argument, t.Mapping) or entry.kind.isdigit():
+        return None
+    return f"copies are made by `repeat`, beside the layer: {{repeat: {times[1]}, {_inline(entry.argument).strip('{}')}}}"
+
+
+def _inline(tree: t.Tree) -> str:
+    """An entry as it would stand on one line; of a long one, its layer alone."""
+    text = tree.span.text
+    if "\n" not in text and len(text) <= LONGEST and (isinstance(tree, t.Scalar) or text.startswith("{")):
+        return text
+    return f"{{{tree.items[0][0].value}: …}}" if isinstance(tree, t.Mapping) and tree.items else "…"
+
+
+def _named_chain(run: Run, entry: Entry, where: Where) -> str | None:
+    """A chain whose name stands where a layer's should; a named entry in a list."""
     argument = entry.argument
+    word = argument.value if isinstance(argument, t.Scalar) else None
+    first = argument.items[0][0].value if isinstance(argument, t.Mapping) and argument.items else word
+    if where.listed and argument is not None and not where.modifiers and is_kind(run, str(first)):
+        return f"a list has no names: - {_inline(argument)}; a mapping has no dashes: {entry.kind}: {_inline(argument)}"
     if isinstance(argument, t.Mapping) and argument.items and is_kind(run, str(argument.items[0][0].value)):
         return f"a chain of named layers is {{layers: {{{entry.kind}: …}}}}"
     return None

@@ -106,11 +106,12 @@ def unknown_keys(tree: t.Mapping, known: tuple[str, ...], diagnostics: Diagnosti
 
 def check_chain(chain: Chain, diagnostics: Diagnostics) -> None:
     """Reads all entries of a chain and those inside them, so that a mistake shows in a block that nothing uses, too."""
-    todo = [value for _, value in chain.entries]
+    todo = list(chain.entries)
     while todo:
-        entry = read_entry(todo.pop(), diagnostics)
+        key, tree = todo.pop()
+        entry = read_entry(tree, diagnostics, key)
         if entry is not None and entry.chain is not None:
-            todo.extend(value for _, value in entry.chain.entries)
+            todo.extend(entry.chain.entries)
 
 
 def _inputs(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[str, ...] | None:

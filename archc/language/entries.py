@@ -24,6 +24,7 @@ GROUPS = {
     "inline": "a chain of entries on this level",
     "share": "a layer that stands before, applied again with the same weights",
 }
+LONGEST = 60  # characters of a text that is shown again as a list
 CHAIN_INPUT = "chain_input"  # in `from` and in expressions: what came into the innermost chain, as `input` is what came into the block
 
 
@@ -72,14 +73,26 @@ def read_chain(tree: t.Tree | None, diagnostics: Diagnostics, where: Span) -> Ch
     hint = "a list of entries, or a mapping of names to entries"
     if isinstance(tree, t.Scalar) and isinstance(tree.value, str) and tree.value.startswith("-"):
         hint = "a list has a space after each dash: - relu"
+    elif isinstance(tree, t.Scalar) and isinstance(tree.value, str):
+        hint = f"a list of entries, {_as_list(tree.value)}, or a mapping of names to entries"
     diagnostics.error("A202", span, "not a chain of layers", hint)
     return None
 
 
-def read_entry(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
-    """An entry: a word, a mapping with one kind and its modifiers, or a nested chain. Read once; None where it is none."""
+def _as_list(text: str) -> str:
+    """Words in a row as a list of them."""
+    words = re.split(r"[\s,;|]+|->", text[: LONGEST + 1].strip("•–—*/ "))
+    fits = len(text) <= LONGEST and all(word.isidentifier() for word in words)
+    return f"[{', '.join(words)}]" if fits else "[{conv: 64}, relu]"
+
+
+def read_entry(tree: t.Tree, diagnostics: Diagnostics, key: t.Scalar | None = None) -> Entry | None:
+    """An entry: a word, a mapping with one kind and its modifiers, or a nested chain. Read once; None where it is none.
+
+    key: its name, for what is said of one that is none
+    """
     if tree.entry_memo is None:
-        found = _read(tree, diagnostics)
+        found = _read(tree, diagnostics, key)
         tree.entry_memo = found or tree.entry_memo or False
     return tree.entry_memo if isinstance(tree.entry_memo, Entry) else None
 
@@ -89,36 +102,51 @@ def misnamed(tree: t.Tree) -> Misnamed | None:
     return tree.entry_memo if isinstance(tree.entry_memo, Misnamed) else None
 
 
-def _read(tree: t.Tree, diagnostics: Diagnostics) -> Entry | None:
+def _read(tree: t.Tree, diagnostics: Diagnostics, key: t.Scalar | None) -> Entry | None:
     if isinstance(tree, t.Sequence):
         entry: Entry | None = Entry(tree, "layers", tree.span, tree)
     elif isinstance(tree, t.Mapping):
         entry = _read_mapping(tree, diagnostics)
     else:
         assert isinstance(tree, t.Scalar)
-        entry = _read_word(tree, diagnostics)
+        entry = _read_word(tree, diagnostics, key)
     if entry is not None and entry.kind in ("layers", "inline"):
         entry.chain = read_chain(entry.argument, diagnostics, entry.kind_span)
         return entry if entry.chain is not None else None
     return entry
 
 
-def _read_word(tree: t.Scalar, diagnostics: Diagnostics) -> Entry | None:
+def _read_word(tree: t.Scalar, diagnostics: Diagnostics, key: t.Scalar | None) -> Entry | None:
     value = tree.value
     if value is t.BROKEN:
         return None
     if value is None and tree.end > tree.start:
         return Entry(tree, "null", tree.span, None)
     if value is None:
-        diagnostics.error("A203", tree.span, "an empty entry", "name a layer; `identity` passes the value on")
+        hint = "name a layer; `identity` passes the value on"
+        if key is not None and str(key.value).isidentifier():
+            hint = f"a layer has a dash before it, - {key.value}, or a name: {key.value}1: {key.value}"
+        diagnostics.error("A203", tree.span, "an empty entry", hint)
     elif not isinstance(value, str):
-        diagnostics.error("A202", tree.span, "not a layer", "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`")
+        diagnostics.error("A202", tree.span, "not a layer", _number_hint(tree, key))
     elif not tree.quoted and re.match(r"[A-Za-z_]\w*:\S", value):
         name, _, rest = value.partition(":")
         diagnostics.error("A106", tree.span, f'"{value}" reads as one word', f"a space after the colon: {name}: {rest}")
     else:
         return Entry(tree, value, tree.span, None)
     return None
+
+
+def _number_hint(tree: t.Scalar, key: t.Scalar | None) -> str:
+    """What to write where a number stands for a layer: mostly, one has its kind for its name."""
+    name = str(key.value) if key is not None else ""
+    if re.match(r"[-–—•*·]|\d+[.)]", name):
+        return f"a list has a dash and a space before each entry: - {name.lstrip('-–—•*·0123456789.)').strip()}: {tree.span.text}"
+    if (word := re.fullmatch(r"([A-Za-z_]+?)_?\d+", name)) is not None:
+        return f"a layer stands after its name: {name}: {{{word[1]}: {tree.span.text}}}"
+    if name.isidentifier():
+        return f"a layer has a dash before it, - {name}: {tree.span.text}, or a name: {name}1: {{{name}: {tree.span.text}}}"
+    return "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`"
 
 
 def looks_like_entry(tree: t.Tree) -> bool:

@@ -31,7 +31,8 @@ def axes(value: Number | Sequence[Number], rank: int, name: str) -> tuple[Number
     if isinstance(value, int | float):
         return (value,) * rank
     if len(value) != rank:
-        raise Fault(name, f"{name} has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}")
+        hint = f"write {name}: {value[0]}" if len(set(value)) == 1 else f"one for each axis: {', '.join(AXIS_NAMES.get(rank, ()))}"
+        raise Fault(name, f"{name} has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}", hint)
     return tuple(value)
 
 

@@ -137,10 +137,6 @@ def markdown() -> str:
     return "\n".join([*parts, "", "## ILSVRC", "", _ILSVRC, "", "![Top-5 errors of ILSVRC](ilsvrc.svg)", "", *_challenge()])
 
 
-_HEAD = (
-    "Written by `archc docs --zoo`. Every network is a spec in `specs/`; `archc analyze NAME` takes it apart, and\n"
-    "`archc explain NAME --paper` sets what others print of it beside what comes out."
-)
 _INTRODUCTION = (
     "Figures are for one image at the network's own input, deployed: learned parameters, MACs, values of all outputs, and the bytes of\n"
     "these values and the parameters in float32. Accuracies are quoted, in % on ImageNet's validation set, with their source."

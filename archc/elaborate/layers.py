@@ -28,6 +28,7 @@ def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: V
         return (UNKNOWN,), None
     args = bound(run, entry, op.signature, trees, preset, op.name, context, _instead(op, inputs))
     if args is None or UNKNOWN in inputs:
+        run.spend(LAYER_WORK, entry.kind_span, context.place)  # as much as a layer that is made: copies of a mistake end as soon
         return (UNKNOWN,), None
     written = Written(entry.kind_span, origins(run, op.name, op.signature, trees), context.place.uses)
     try:

@@ -18,7 +18,7 @@ import archc
 from archc.analysis.accounts import activations_from_volumes, saved_from_activations
 from archc.analysis.cost import Layer, Report, analyze, totals
 from archc.analysis.saved import saved
-from archc.analysis.training_step import step_work
+from archc.analysis.traffic import step_work
 from archc.cli.main import main
 from archc.compiler import compile_spec, compile_text
 

@@ -12,17 +12,20 @@ import argparse
 import json
 import sys
 from textwrap import fill
+from typing import TYPE_CHECKING
 
 from archc.analysis.cost import Report, analyze
 from archc.analysis.count import Count
 from archc.analysis.memory import DTYPES, OPTIMIZERS, dtype_name
 from archc.analysis.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
-from archc.analysis.training_step import step_work
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.compiler import Model
 from archc.graph import Graph
 from archc.table import Column, Table, bytes_text, cell_text, escaped, to_csv, to_markdown, to_terminal
 from archc.text.diagnostics import printable
+
+if TYPE_CHECKING:
+    from archc.analysis.traffic import StepWork
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
 _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flops, torchvision, keras, papers"
@@ -74,7 +77,7 @@ def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[
         return
     report = analyze(graph, args.batch, args.dtype, args.optimizer)
     if args.format == "json":
-        found.append(report.to_dict() | ({"training_step": step_work(graph).to_dict()} if args.training else {}))
+        found.append(report.to_dict() | ({"training_step": _step(graph).to_dict()} if args.training else {}))
     elif args.view == "lecture":
         from archc.analysis.accounts import account_lines
         from archc.analysis.lecture import lecture_lines
@@ -187,9 +190,15 @@ def _summary(report: Report, left_out: int) -> list[str]:
     return lines
 
 
+def _step(graph: Graph) -> StepWork:
+    from archc.analysis.traffic import step_work
+
+    return step_work(graph)
+
+
 def _step_line(report: Report) -> str:
     """What a training step computes."""
-    work, batch = step_work(report.graph), report.memory.batch
+    work, batch = _step(report.graph), report.memory.batch
     counts = [Count(2 * one.low, None if one.high is None else 2 * one.high) for one in (work.forward, work.backward, work.step)]
     forward, backward, step = (cell_text(one, "count", True) for one in counts)
     whole = f", {cell_text(Count(batch * counts[2].low, counts[2].high and batch * counts[2].high), 'count', True)} for {batch}"

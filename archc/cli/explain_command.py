@@ -14,7 +14,6 @@ import sys
 from fnmatch import fnmatchcase
 from textwrap import fill
 
-from archc.analysis.accounts import account_lines
 from archc.analysis.cost import Layer, Report, analyze
 from archc.analysis.definitions import DEFINITIONS
 from archc.analysis.derive import Step, derive
@@ -115,6 +114,8 @@ def _written(value: object) -> str:
 
 def _totals(report: Report) -> str:
     """Each kind's part of the totals, and what the figures mean."""
+    from archc.analysis.accounts import account_lines
+
     kinds: dict[str, list[Layer]] = {}
     for layer in report.layers:
         kinds.setdefault(layer.kind, []).append(layer)

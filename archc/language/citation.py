@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from archc.language.blocks import unknown_keys
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
+from archc.text.sizes import unit_bytes
 from archc.text.source import Span
 
 PAPER = {
@@ -190,9 +191,8 @@ def leading(figure: int | float | str) -> tuple[float, float]:
     match = FIGURE.match(figure if isinstance(figure, str) else repr(figure))
     assert match is not None
     digits = match["digits"].replace(",", "").replace("_", "")
-    power = {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}
     unit = match["unit"].lower()
-    scale = {"i": 1024}.get(unit[1:2], 1000) ** power[unit[:1]]
+    scale = (unit_bytes(unit) or 1) if match["bytes"] else 1000 ** {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}[unit]
     places = len(digits.partition(".")[2])
     exact = scale == 1 and not places
     return float(digits) * scale, 0 if exact else scale * 10.0**-places / 2

@@ -107,9 +107,11 @@ def checkpoint(
     """
     from archc.analysis import planner
     from archc.analysis.timeline import Options
-    from archc.devices.quantity import BYTES, read_quantity
+    from archc.text.sizes import read_size
 
-    room = read_quantity(memory, BYTES) if isinstance(memory, str) else memory
+    room: int | float | None = memory if not isinstance(memory, str) else None
+    if isinstance(memory, str) and not memory.strip().isdigit():  # a number is bytes here, so digits in a text would mean two things
+        room = read_size(memory)
     if room is None or room < 1:
         raise ValueError(f"{memory!r} is no size; write 24GiB")
     options = Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)

@@ -32,6 +32,13 @@ def test_one_reading(text: str, size: int) -> None:
     assert read_size(text) == size and reading(text) == f"{text} is {size:,} bytes"
 
 
+def test_python_reads_sizes_as_the_command_line_does() -> None:
+    plans = [archc.checkpoint("resnet18", memory=memory, batch=64).plan for memory in (2**30, "1GiB", "1gib", "1_048_576 KiB")]
+    assert all(plan == plans[0] for plan in plans) and plans[0].regions
+    with pytest.raises(ValueError, match="much"):
+        archc.checkpoint("resnet18", memory="much", batch=64)
+
+
 @pytest.mark.parametrize("text", ["", "much", "-1GiB", "0", "24Gb/s", "24XB", "1e3", "GiB", "24 Gi B", "9999999999TiB", "nan", "1GiBB"])
 def test_what_is_no_size(text: str) -> None:
     assert read_size(text) is None

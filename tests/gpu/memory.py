@@ -17,8 +17,9 @@ from datetime import date
 import torch
 
 from archc.analysis.fit import Fitting
-from archc.cli.memory_command import memory_size, positive
+from archc.cli.memory_command import positive
 from archc.table import Column, Table, bytes_text, to_markdown
+from archc.text.sizes import read_size
 
 from .memory_cases import STEPS, Bytes, Case, Loop, clean, measured, predicted
 
@@ -152,6 +153,13 @@ def cases(asked: argparse.Namespace) -> Iterator[Case]:
                 )
 
 
+def limit(text: str) -> int:
+    size = read_size(text)
+    if size is None:
+        raise argparse.ArgumentTypeError(f"{text} is no size: write it as 8GiB")
+    return size
+
+
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.gpu.memory", description="Predicted and measured memory of training.")
     parser.add_argument("--nets", nargs="+", choices=list(NETS), default=list(NETS), metavar="NET")
@@ -161,7 +169,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=positive, help="images, in the place of each network's own number")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda")
     parser.add_argument("--quick", action="store_true", help="two small images: shows that it works")
-    parser.add_argument("--largest", type=memory_size, metavar="8GiB", help="the largest batch for a limit, in the place of peaks")
+    parser.add_argument("--largest", type=limit, metavar="8GiB", help="the largest batch for a limit, in the place of peaks")
     return parser
 
 

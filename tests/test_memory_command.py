@@ -13,6 +13,7 @@ import archc
 from archc.analysis.fit import MOST, Fitting, largest
 from archc.analysis.timeline import Options
 from archc.cli.main import main
+from archc.ops.registry import OPERATORS
 from archc.table import bytes_text
 
 PAGE = (Path(__file__).parent.parent / "docs" / "memory.md").read_text()
@@ -153,3 +154,19 @@ def test_a_long_name_is_cut(
         assert max(map(len, head)) <= int(columns) and head[0].startswith("a" * 24)
         assert ("…" in head[0]) == (len(name) > 30)
         assert "batch 1" in head[0] or head[-1].endswith(", on cuda")
+
+
+def test_an_operator_without_a_pytorch_form(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it takes and gives is known, so memory is at least so much; two linear layers of 16 and 10 numbers, and their gradients."""
+    (tmp_path / "plugin.py").write_text(
+        "from archc.ops import Facts, Shape, op\n\n\n@op\ndef formless_there(x: Shape) -> Facts:\n"
+        '    """[C] -> [C]. Nothing that PyTorch has."""\n    return Facts(x, weights=(), macs=0)\n'
+    )
+    (tmp_path / "net.yaml").write_text("input: [3]\nlayers: {a: {linear: 4}, odd: formless_there, b: {linear: 2}}\n")
+    try:
+        text = printed(f"archc memory {tmp_path}/net.yaml --plugin {tmp_path}/plugin.py", capsys)
+        fitting = printed(f"archc fit {tmp_path}/net.yaml --memory 1GiB --plugin {tmp_path}/plugin.py", capsys)
+    finally:
+        OPERATORS.remove("formless_there")
+    assert re.search(r"parameters +104 B +104 ", text) and re.search(r"gradients +104 B +104 ", text)
+    assert "formless_there does not state what backward keeps" in text and "formless_there does not state" in fitting

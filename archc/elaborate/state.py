@@ -16,9 +16,9 @@ from archc.text.diagnostics import Diagnostic, Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree
 
-MOST_LAYERS = 20_000
+MOST_LAYERS = 10_000
 MOST_FAILING = 64  # copies of an entry in succession; those after them would say the same
-STEP, LAYER_WORK, MISTAKE_WORK, NAME_WORK = 300, 500, 5_000, 20  # an entry, a layer, a mistake, a name that is copied
+STEP, LAYER_WORK, MISTAKE_WORK, NAME_WORK = 450, 500, 5_000, 20  # an entry, a layer, a mistake, a name that is copied
 DEEPEST = 64
 
 OUT_OF_WORK = "A603"

@@ -63,7 +63,12 @@ class Program:
     """The classes of a network, each after those that it uses; the last is the network."""
 
     def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
-        """`again` are the places of layers that run again in backward, those around others first."""
+        """`again` are the places of layers that run again in backward, those around others first.
+
+        Raises ValueError where an operator says no PyTorch form."""
+        for node in graph.nodes:
+            if node.facts.torch is None:
+                raise ValueError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
         self.graph = graph
         self.parts = Parts(graph, again)
         self.steps: dict[Scope, list[Step]] = {}

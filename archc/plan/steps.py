@@ -67,9 +67,7 @@ def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
 def _of_node(parts: Parts, level: Scope, node: Node) -> Step:
     form = node.facts.torch
     owner = parts.shares.lender.get(node, node)
-    if form is None:
-        raise ValueError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
-    template = form.call if isinstance(form, Module) else form.text
+    template = form.call if isinstance(form, Module) else form.text if form is not None else ""  # the order is known without one
     text = template.replace("{self}", parts.access(level, owner.scope, owner)) if "{self}" in template else template
     outputs: list[Value | None] = [value if value in parts.wires.used else None for value in node.outputs]
     return Step(text, list(node.inputs), outputs, node.label, node.train_only, node)

@@ -24,7 +24,7 @@ NUMBERS = ("float32", "tf32", "bfloat16", "float16", "float64", AUTOCAST)
 DEVICE = "a100-40gb"
 MOST_BATCH = 65_536
 MOST_FITTED = 2_000  # layers; of more, the search for the largest batch takes long
-MOST_PLAYED = 20_000  # layers; the timelines of more would make a page too large for a browser
+MOST_PLAYED = 5_000  # layers; the timelines of more would make a page too large for a browser
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from archc.ops.facts import INPLACE, NEW, VIEW, literal
 from archc.reporting.bounds import traffic
 from archc.reporting.intern import Interned
 
-MOST_DERIVED = 20_000  # layers; the derivations of more would make a page too large for a browser
+MOST_DERIVED = 5_000  # layers; the derivations of more would make a page too large for a browser
 STORAGES = (NEW, VIEW, INPLACE)
 COUNTS = ("weights", "biases", "buffers", "macs", "flops")
 

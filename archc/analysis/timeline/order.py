@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 from archc.graph import Graph, Node, Scope, Value
@@ -16,6 +17,7 @@ from archc.plan.reruns import draws, gathered
 from archc.plan.steps import Step, steps_of
 
 RUN, HOLD, DROP, AGAIN = "run", "hold", "drop", "again"
+KEPT = 4  # answers, since one network is simulated many times: for other batches, dtypes and optimizers
 
 
 @dataclass(eq=False, slots=True)
@@ -36,13 +38,15 @@ _Values: TypeAlias = Mapping[Value, Value]
 _Nodes: TypeAlias = Mapping[Node, Node]
 
 
-def order(graph: Graph, training: bool, again: Sequence[range] = ()) -> Iterator[Instruction]:
+@lru_cache(maxsize=KEPT)
+def order(graph: Graph, training: bool, again: tuple[range, ...] = ()) -> tuple[Instruction, ...]:
     """Layers to run, values to hold and drop, and calls of regions. A layer's outputs are held once from the start, outputs of the
     network stay held. `again` are the places of the layers of regions, those around others first."""
-    return _Walk(graph, training, again).frame(graph.root, {}, {})
+    return tuple(_Walk(graph, training, again).frame(graph.root, {}, {}))
 
 
-def owners_of(graph: Graph) -> list[Node]:
+@lru_cache(maxsize=KEPT)
+def owners_of(graph: Graph) -> tuple[Node, ...]:
     """The layers with tensors of their own as `parameters()` has them: of each part, tensors before modules."""
     parts = Parts(graph)
 
@@ -56,7 +60,7 @@ def owners_of(graph: Graph) -> list[Node]:
                 yield child
 
     found = dict.fromkeys(below(graph.root))
-    return [*found, *(node for node in graph.nodes if node.shared is None and node not in found)]
+    return (*found, *(node for node in graph.nodes if node.shared is None and node not in found))
 
 
 class _Walk:

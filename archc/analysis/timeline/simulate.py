@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -138,8 +139,8 @@ class _Training:
         else:
             self.counts = numbers(self.run)
         self.tape = Tape()
-        again = spans(graph, plan) if plan is not None else []
-        self.instructions = list(order(graph, True, again))
+        again = tuple(spans(graph, plan)) if plan is not None else ()
+        self.instructions = order(graph, True, again)
         self.frames = Frames(graph, self.run, self.instructions, self.counts) if again else None
         self.forward = Forward(self.tape, self.run, True, options.device, self.frames)
         self.outputs = [*graph.outputs.values(), *graph.heads.values()]
@@ -173,7 +174,7 @@ class _Training:
         self.tape.free(self.one)
         return backward.weights
 
-    def _start(self, owners: list[Node], shapes: list[tuple[int, ...]]) -> None:
+    def _start(self, owners: Sequence[Node], shapes: list[tuple[int, ...]]) -> None:
         """What is there all the time."""
         for node in owners:
             _own(self.tape, node, self.item)

@@ -85,7 +85,7 @@ def test_the_figure_in_the_hint_is_the_one_that_is_right() -> None:
     assert told is not None and check(graph_of(text.replace("EXPECT", f"{told[1]}, "))) == []
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(specs())
 def test_dead_weights_are_those_whose_removal_no_output_sees(text: str) -> None:
     """By brute force: follow each layer's value forward, one layer after the other."""

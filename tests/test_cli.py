@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from archc.cli.main import COMMANDS, main
+from tests.helpers.zoo import every_spec
 
 ROOT = Path(__file__).parent.parent
-SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
 BROKEN = "input: [3, 8, 8]\nlayers: [cnov]\n"
 HOSTILE = 'name: "\\e[31m<script>alert(1)</script>|x"\ndoc: "=cmd|\' /C calc\'!A0 \\e]0;owned\\a"\ninput: [3, 8, 8]\nlayers: [{conv: 4}]\n'
 
@@ -40,11 +40,11 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return go
 
 
-@pytest.mark.parametrize("spec", SPECS)
+@every_spec
 @pytest.mark.parametrize("options", [(), ("--depth", "1"), ("--full",)])
-def test_tables_fit_eighty_columns(run: Run, monkeypatch: pytest.MonkeyPatch, spec: str, options: tuple[str, ...]) -> None:
+def test_tables_fit_eighty_columns(run: Run, monkeypatch: pytest.MonkeyPatch, name: str, options: tuple[str, ...]) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    status, out, _ = run("analyze", spec, *options)
+    status, out, _ = run("analyze", name, *options)
     table = out.split("\nparameters ")[0].splitlines()
     assert status == 0 and max(len(line) for line in table[3:]) <= 80
 

@@ -15,9 +15,7 @@ import archc
 from archc.analysis.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.analysis.names import folded
 from archc.cli.main import main
-from archc.language.loading import shipped
-
-SPECS = sorted(path.stem for path in shipped())
+from tests.helpers.zoo import VARIED, every_spec
 
 
 def diff(old: str, new: str) -> Difference:
@@ -35,14 +33,14 @@ def adds_up(found: Difference) -> None:
         assert parts == found.new.counts[name].low - found.old.counts[name].low
 
 
-@pytest.mark.parametrize("name", SPECS)
+@every_spec
 def test_a_network_is_itself(name: str) -> None:
     graph = archc.load(name)
     found = compare(graph, archc.load(name))
     assert (found.changes, found.same, found.reshaped, found.structural) == ([], len(graph.nodes), 0, False)
 
 
-@pytest.mark.parametrize(("old", "new"), list(pairwise(SPECS)))
+@pytest.mark.parametrize(("old", "new"), list(pairwise(VARIED)))
 def test_costs_add_up(old: str, new: str) -> None:
     graphs = archc.load(old), archc.load(new)
     if all(graph.deployed() is graph for graph in graphs):

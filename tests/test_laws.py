@@ -16,7 +16,7 @@ from archc.compiler import compile_text
 from archc.graph import Graph
 from archc.text.diagnostics import draw
 
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
 
 

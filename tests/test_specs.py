@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import csv
 import hashlib
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from functools import cache
 from itertools import product
 from pathlib import Path
@@ -17,10 +18,11 @@ import pytest
 
 import archc
 from archc.analysis.cost import Report
-from archc.graph import Graph, Node, Value
+from archc.graph import Graph, Node, Scope, Value
 from archc.language import library
 from archc.language.loading import shipped
 from archc.ops import Module
+from tests.helpers.zoo import VARIED
 
 REFERENCE = Path(__file__).parent / "reference"
 SPECS = {path.stem: path for path in shipped()}
@@ -333,3 +335,21 @@ def test_response_normalization_stands_before_the_pools_of_alexnet() -> None:
     kinds = [node.kind for node in network("alexnet_grouped").nodes[:8]]
     assert kinds == ["conv", "relu", "lrn", "maxpool"] * 2
     assert network("alexnet_grouped")["norm1"].args == {"size": 5, "alpha": 5 * 1e-4, "beta": 0.75, "k": 2.0}
+
+
+def test_the_varied_few_have_what_the_zoo_has() -> None:
+    """Every operator but one of Inception-ResNet's, heads, and all blocks but those of networks too large to be checked each time."""
+    kinds = {name: {node.kind for node in network(name).nodes} for name in SPECS}
+    blocks = {name: set(re.findall(r"\w+", " ".join(scope.block for scope in below(network(name).root)))) for name in SPECS}
+    few, all_ = (set().union(*(kinds[name] for name in names)) for names in (VARIED, SPECS))
+    assert all_ - few == {"scale"}
+    few, all_ = (set().union(*(blocks[name] for name in names)) for names in (VARIED, SPECS))
+    assert len(all_ - few) < 15
+    assert any(network(name).heads for name in VARIED)
+
+
+def below(scope: Scope) -> Iterator[Scope]:
+    for child in scope.children:
+        if isinstance(child, Scope):
+            yield child
+            yield from below(child)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -18,11 +17,11 @@ from archc.graph import Graph
 torch = pytest.importorskip("torch")
 
 from tests.compiler.networks import networks
+from tests.helpers.zoo import every_spec
 
 from .drawn import graphs
 from .training import Measured, backward, trained
 
-SPECS = sorted(path.stem for path in (Path(archc.__file__).parent.parent / "specs").glob("*.yaml"))
 LARGE = {
     *("amoebanet_a", "amoebanet_a_448", "amoebanet_b_gpipe", "amoebanet_c", "bit_resnet152x4", "densenet_100_24"),
     *("densenet_bc_190_40", "densenet_bc_250_24", "efficientnet_b7", "efficientnet_l2", "inception_resnet_v2", "inception_v3"),
@@ -113,7 +112,7 @@ def smaller(name: str) -> Graph:
     return graph
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=[pytest.mark.heavy] if name in LARGE else []) for name in SPECS])
+@every_spec
 def test_networks_that_ship(name: str) -> None:
     graph = smaller(name)
     with_threads(graph)

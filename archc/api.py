@@ -8,10 +8,10 @@ from operator import index
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from archc.analysis import check as checks
-from archc.analysis import cost
-from archc.checkpointing import CheckpointPlan, plan_of
-from archc.compiler import Given, Model, compile_spec, compile_text, value_as_text
+from archc.analysis.checks import check as checks
+from archc.analysis.cost import report as cost
+from archc.analysis.recompute import CheckpointPlan, plan_of
+from archc.elaborate.compiler import Given, Model, compile_spec, compile_text, value_as_text
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
-    from archc.analysis.planner import Planned
-    from archc.analysis.roofline import Roofline
-    from archc.analysis.timeline import Timeline
-    from archc.devices.device import Device
+    from archc.analysis.memory.timeline import Timeline
+    from archc.analysis.recompute.planner import Planned
+    from archc.analysis.time.roofline import Roofline
+    from archc.catalog.devices.device import Device
 
 Size = int | str | Sequence[int]  # (3, 224, 224), "3x224x224", or 784 for a vector
 Input = Size | dict[str, Size] | None
@@ -75,7 +75,7 @@ def memory(
 
     Raises SpecError, ValueError.
     """
-    from archc.analysis import timeline as simulated
+    from archc.analysis.memory import timeline as simulated
 
     options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
     graph = net if isinstance(net, Graph) else load(net)
@@ -105,8 +105,8 @@ def checkpoint(
 
     Where nothing fits, the plan is the one with the smallest peak that was found. Raises SpecError, ValueError.
     """
-    from archc.analysis import planner
-    from archc.analysis.timeline import Options
+    from archc.analysis.memory.timeline import Options
+    from archc.analysis.recompute import planner
     from archc.text.sizes import read_size
 
     room: int | float | None = memory if not isinstance(memory, str) else None
@@ -135,9 +135,9 @@ def roofline(
     Where the device was measured by `archc calibrate`, `.forecast` has the seconds that a step should take.
     Raises SpecError, DeviceError (a ValueError) for a device or dtype that is not known.
     """
-    from archc.analysis.roofline import roofline as bound
-    from archc.devices.catalogue import find, load_file
-    from archc.devices.device import Device
+    from archc.analysis.time.roofline import roofline as bound
+    from archc.catalog.devices.catalogue import find, load_file
+    from archc.catalog.devices.device import Device
 
     more = load_file(devices) if devices is not None else None
     found = device if isinstance(device, Device) else find(fspath(device), more)
@@ -159,10 +159,10 @@ def report(
     The options are what the page begins with; they can be changed there. dtype: also tf32, or autocast (to bfloat16)
     Raises SpecError, DeviceError, ValueError.
     """
-    from archc.devices.catalogue import find
-    from archc.devices.device import Device
-    from archc.reporting import Choice
-    from archc.reporting import report as page
+    from archc.catalog.devices.catalogue import find
+    from archc.catalog.devices.device import Device
+    from archc.html import Choice
+    from archc.html import report as page
 
     graphs = [one if isinstance(one, Graph) else load(one) for one in (net, other) if one is not None]
     found = device if isinstance(device, Device) else find(fspath(device))
@@ -173,7 +173,7 @@ def source(
     net: Graph | str | PathLike[str], *, optimize: str = "", checkpoint: Checkpoint = None, input: Input = None, **params: Any
 ) -> str:
     """The PyTorch source of a network: a Python module that needs torch alone. `optimize` and `checkpoint` as in `build`."""
-    from archc.lowering import lower
+    from archc.codegen.lowering import lower
 
     return lower(_loaded(net, input, params), optimize, checkpoint).source.text
 
@@ -208,8 +208,8 @@ def build(
 
     Raises SpecError, WeightsError, PlaceError, ValueError.
     """
-    from archc.runtime.building import Wishes
-    from archc.runtime.building import build as built
+    from archc.runtime.build.build import Wishes
+    from archc.runtime.build.build import build as built
 
     wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile, checkpoint)
     return built(_loaded(net, input, params), wishes)
@@ -217,7 +217,7 @@ def build(
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
     """A torch.optim optimizer by name (sgd, momentum, nesterov, adam, adamw, adagrad, rmsprop, adafactor), fused where it can be."""
-    from archc.runtime.optimizers import optimizer as made
+    from archc.runtime.build.optimizers import optimizer as made
 
     return made(module, name, **options)
 

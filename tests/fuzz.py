@@ -23,12 +23,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 
-from archc.analysis.cost import analyze
-from archc.analysis.fit import Fitting
-from archc.analysis.resolved import resolved_text
-from archc.analysis.timeline import Options, training
-from archc.compiler import compile_text
-from archc.lowering import lower
+from archc.analysis.cost.report import analyze
+from archc.analysis.memory.fit import Fitting
+from archc.analysis.memory.timeline import Options, training
+from archc.codegen.lowering import lower
+from archc.elaborate.compiler import compile_text
+from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw_all
 
 SECONDS = 2.0  # of processor time, for a stage

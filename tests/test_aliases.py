@@ -16,10 +16,10 @@ from archc.aliases import hints, rewriting
 from archc.aliases.arguments import find_argument
 from archc.aliases.table import Alias, Chosen, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.language import library
 from archc.ops import OPERATORS
-from archc.shape import divisors
+from archc.ops.shape import divisors
 from archc.signature import Signature
 
 MAP, TOKENS, VECTOR = [4, 12, 12], [6, 16], [20]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.memory import OPTIMIZERS
+from archc.analysis.memory.static import OPTIMIZERS
 
 NET = "input: [3, 16, 16]\nlayers: [{conv: {channels: 8, kernel: 3}}, batchnorm, relu, global_avgpool, flatten, {linear: 10}]\n"
 

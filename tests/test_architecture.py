@@ -9,21 +9,23 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "archc"
 FLOORS = {
-    **dict.fromkeys(("text", "shape", "tracked", "growing"), 0),
-    **dict.fromkeys(("signature", "table", "aliases"), 1),
-    **dict.fromkeys(("language", "ops", "initial", "recipe"), 2),
-    **dict.fromkeys(("graph", "devices"), 3),
-    **dict.fromkeys(("elaborate", "checkpointing", "data"), 4),
-    **dict.fromkeys(("compiler", "plan"), 5),
-    **dict.fromkeys(("analysis", "schema", "formulas", "emit"), 6),
-    **dict.fromkeys(("draw", "reference", "passes"), 7),
-    **dict.fromkeys(("lowering", "reporting", "zoo"), 8),
-    "runtime": 9,
-    "training": 10,
-    "look": 11,
-    **dict.fromkeys(("api", "cli"), 12),
-    "__init__": 13,
-    "__main__": 13,
+    "text": 0,
+    **dict.fromkeys(("signature", "aliases"), 1),
+    "ops": 2,
+    **dict.fromkeys(("language", "recipe"), 3),
+    "catalog": 4,
+    "graph": 5,
+    **dict.fromkeys(("elaborate", "data"), 6),
+    "program": 7,
+    "analysis": 8,
+    "draw": 9,
+    **dict.fromkeys(("codegen", "reference", "html"), 10),
+    "runtime": 11,
+    "training": 12,
+    "inspect": 13,
+    **dict.fromkeys(("api", "cli"), 14),
+    "__init__": 15,
+    "__main__": 15,
 }
 FILES = sorted(ROOT.rglob("*.py"))
 
@@ -65,7 +67,7 @@ def test_torch_is_imported_in_its_own_rooms_alone() -> None:
     for path in FILES:
         found = {name.split(".")[0] for name in imported(path)}
         assert not found & {"pydantic", "rich", "click"}, path
-        if room(path) in ("runtime", "training", "look"):
+        if room(path) in ("runtime", "training", "inspect"):
             continue
         heavy = {name.split(".")[0] for name in imported_when_run(path)}
         assert not heavy & ({"torch"} if room(path) == "data" else {"torch", "numpy"}), path

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler import compile_spec
+from archc.elaborate.compiler import compile_spec
 from archc.text.diagnostics import CODES, draw
 
 HERE = Path(__file__).parent

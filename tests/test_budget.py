@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.budget import OVER, train_memory
-from archc.analysis.check import check
-from archc.analysis.timeline import Options, training
+from archc.analysis.checks.budget import OVER, train_memory
+from archc.analysis.checks.check import check
+from archc.analysis.memory.timeline import Options, training
 from archc.cli.main import main
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 from archc.language.budget import FIGURES, Limit
 from archc.language.spec import KEYS
-from archc.schema import schema
+from archc.reference.schema import schema
 
 # 3*9*16 + 16 = 448 parameters, 27*16*64 = 27,648 MACs, twice that in FLOPs and 1,024 more for relu; 2,048 activations
 HEAD = "archc: 1\ninput: [3, 8, 8]\nparams: {most: 400}\nlayers: {a: {conv: {channels: 16, kernel: 3, padding: 1}}, r: relu}\n"
@@ -104,7 +104,7 @@ def test_an_unknown_optimizer() -> None:
 
 
 def test_it_is_resolved_to_the_same() -> None:
-    from archc.analysis.resolved import resolved_text
+    from archc.graph.write_spec import resolved_text
 
     model = compile_text(HEAD + 'budget: {parameters: $most, macs: "<= 1M", train_memory: "< 2 GiB @ batch 8, amp bf16"}\n')
     assert model.graph is not None and model.spec is not None

@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.fit import Fitting
-from archc.analysis.timeline import Options
+from archc.analysis.memory.fit import Fitting
+from archc.analysis.memory.timeline import Options
+from archc.catalog.devices.capacity import CONTEXT, WORKSPACES, of_device, of_size
+from archc.catalog.devices.catalogue import find, parsed, shipped
+from archc.catalog.devices.writing import to_yaml
 from archc.cli.main import main
-from archc.devices.capacity import CONTEXT, WORKSPACES, of_device, of_size
-from archc.devices.catalogue import find, parsed, shipped
-from archc.devices.writing import to_yaml
-from archc.reporting.data import Choice, record
+from archc.html.data import Choice, record
 from archc.text.sizes import read_size, reading
 from archc.text.source import Source
 

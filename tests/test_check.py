@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import archc
-from archc.analysis.check import check
+from archc.analysis.checks.check import check
 from archc.cli.main import main
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 from archc.language.loading import shipped
 from archc.text.diagnostics import draw

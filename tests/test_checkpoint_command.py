@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.checkpointing import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv, plan_of, read_plan, spans
+from archc.analysis.recompute import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv, plan_of, read_plan, spans
 from archc.cli.main import main
 from archc.text.diagnostics import Diagnostics, SpecError
 from archc.text.source import Source

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from archc.catalog.devices.catalogue import find, load_file, parsed, shipped
+from archc.catalog.devices.device import DTYPES, Calibration, Device, DeviceError, Rates, Trial
+from archc.catalog.devices.quantity import BANDWIDTH, BYTES, FLOPS, rate_text, read_quantity, time_text
+from archc.catalog.devices.reading import CLASSES
+from archc.catalog.devices.writing import to_yaml
 from archc.cli.main import main
-from archc.devices.catalogue import find, load_file, parsed, shipped
-from archc.devices.device import DTYPES, Calibration, Device, DeviceError, Rates, Trial
-from archc.devices.quantity import BANDWIDTH, BYTES, FLOPS, rate_text, read_quantity, time_text
-from archc.devices.reading import CLASSES
-from archc.devices.writing import to_yaml
 from archc.text.diagnostics import SpecError
 from archc.text.source import Source
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
-from archc.analysis.names import folded
+from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.cli.main import main
+from archc.text.names import folded
 from tests.helpers.zoo import VARIED, every_spec
 
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from archc import zoo
-from archc.analysis.check import check
-from archc.analysis.definitions import DEFINITIONS
+from archc.analysis.checks.check import check
+from archc.analysis.cost.definitions import DEFINITIONS
 from archc.cli.main import COMMANDS, main
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import FUNCTIONS
 from archc.language.spec import KEYS
-from archc.reference import definitions_markdown, markdown, recipe_markdown
-from archc.shape import AXES
+from archc.ops.shape import AXES
+from archc.reference import zoo
+from archc.reference.operators import definitions_markdown, markdown, recipe_markdown
 from archc.signature import NAMED
 from archc.text.diagnostics import CODES, draw
 

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.fit import Effort, Fitting
-from archc.analysis.planner import Row
-from archc.analysis.planner.macs import Again
-from archc.analysis.timeline import Options, Timeline, training
-from archc.analysis.timeline.line import Line
-from archc.checkpointing import Region, plan_of
+from archc.analysis.memory.fit import Effort, Fitting
+from archc.analysis.memory.timeline import Options, Timeline, training
+from archc.analysis.memory.timeline.line import Line
+from archc.analysis.recompute import Region, plan_of
+from archc.analysis.recompute.planner import Row
+from archc.analysis.recompute.planner.macs import Again
 from archc.cli.main import main
 from archc.cli.plan_table import grouped, named
-from archc.compiler import compile_spec, compile_text
+from archc.elaborate.compiler import compile_spec, compile_text
 
 
 @pytest.fixture(autouse=True)
@@ -123,8 +123,8 @@ CHAIN = "archc: 1\ninput: [3, 8, 8]\nlayers: [{repeat: %d, conv: {channels: 3, k
 
 def test_a_long_chain_is_planned_coarsely_and_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """What was not searched is named; simulations are counted, since they are what takes long."""
-    monkeypatch.setattr("archc.analysis.planner.pieces.MOST_SEARCHED", 100)
-    monkeypatch.setattr("archc.analysis.planner.pieces.MOST_EDGES", 20)
+    monkeypatch.setattr("archc.analysis.recompute.planner.pieces.MOST_SEARCHED", 100)
+    monkeypatch.setattr("archc.analysis.recompute.planner.pieces.MOST_EDGES", 20)
     Path("chain.yaml").write_text(CHAIN % 200)
     text = said("archc fit chain.yaml --batch 512 --memory 60MB --device cpu -o plan.yaml", capsys)
     assert "with checkpointing, a batch of 512 fits" in text
@@ -169,7 +169,7 @@ def test_the_largest_batch_of_a_long_network_fits_and_is_near(device: str, memor
     assert graph is not None
     options = Options(device=device)
     exact = Fitting(graph).largest(options, memory)
-    monkeypatch.setattr("archc.analysis.fit.LONG", 50)
+    monkeypatch.setattr("archc.analysis.memory.fit.LONG", 50)
     fitting = Fitting(graph)
     found = fitting.largest(options, memory)
     assert found == exact or (fitting.short and exact * 3 // 4 <= found <= exact)

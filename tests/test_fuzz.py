@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from archc.analysis.cost import analyze
-from archc.compiler import compile_text
+from archc.analysis.cost.report import analyze
+from archc.elaborate.compiler import compile_text
 from archc.text.diagnostics import draw
 from tests.fuzz import Figures, Report, fuzz
 

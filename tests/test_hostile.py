@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from archc.analysis.resolved import resolved_text
-from archc.compiler import compile_spec, compile_text
+from archc.elaborate.compiler import compile_spec, compile_text
+from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw_all
 
 HEAD = "archc: 1\ninput: [3, 32, 32]\n"
@@ -105,7 +105,7 @@ HOSTILE = {
 ALONE = """
 import json, resource, sys, time
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.text.diagnostics import draw_all
 answers = {}
 for name, text in json.load(sys.stdin).items():

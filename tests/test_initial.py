@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from archc.analysis.resolved import resolved_text
-from archc.compiler import compile_spec, compile_text
+from archc.catalog.initializers import INITIALIZERS
+from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph import Graph
-from archc.initial import INITIALIZERS
-from archc.schema import schema
+from archc.graph.write_spec import resolved_text
+from archc.reference.schema import schema
 from archc.text.diagnostics import draw
 
 torch = pytest.importorskip("torch")

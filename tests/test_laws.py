@@ -9,11 +9,11 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from archc.analysis.cost import analyze
-from archc.analysis.resolved import resolved_text
-from archc.analysis.rows import folded_rows, layer_rows, scope_rows
-from archc.compiler import compile_text
+from archc.analysis.cost.report import analyze
+from archc.analysis.cost.rows import folded_rows, layer_rows, scope_rows
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
+from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw
 
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -15,12 +15,12 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.accounts import activations_from_volumes, saved_from_activations
-from archc.analysis.cost import Layer, Report, analyze, totals
-from archc.analysis.saved import saved
-from archc.analysis.traffic import step_work
+from archc.analysis.cost.accounts import activations_from_volumes, saved_from_activations
+from archc.analysis.cost.report import Layer, Report, analyze, totals
+from archc.analysis.memory.saved import saved
+from archc.analysis.time.traffic import step_work
 from archc.cli.main import main
-from archc.compiler import compile_spec, compile_text
+from archc.elaborate.compiler import compile_spec, compile_text
 
 HERE = Path(__file__).parent
 REFERENCE = HERE / "reference"

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import archc
-from archc.analysis.lint import CODES, LEVELS, RULES, lint
-from archc.analysis.lint.net import Net, rewritten
+from archc.analysis.checks.lint import CODES, LEVELS, RULES, lint
+from archc.analysis.checks.lint.net import Net, rewritten
 from archc.cli.main import main
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 from archc.language.loading import shipped
 from tests.compiler.networks import networks

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.fit import MOST, Fitting, largest
-from archc.analysis.timeline import Options
+from archc.analysis.memory.fit import MOST, Fitting, largest
+from archc.analysis.memory.timeline import Options
 from archc.cli.main import main
 from archc.ops.registry import OPERATORS
-from archc.table import bytes_text
+from archc.text.table import bytes_text
 
 PAGE = (Path(__file__).parent.parent / "docs" / "memory.md").read_text()
 COMMANDS = re.findall(r"^archc (?:memory|fit) .*$", PAGE, re.MULTILINE)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from archc.analysis.paper_names import meant, paper_names
+from archc.analysis.cost.paper_names import meant, paper_names
 from archc.cli.main import main
-from archc.compiler import compile_spec, compile_text
-from archc.draw.block import block_dot
+from archc.draw.graph.block import block_dot
+from archc.elaborate.compiler import compile_spec, compile_text
 
 # Where torchvision's modules, whose indices the specs have, hold the layers that others cite (style transfer, SSD, FCN).
 KNOWN = [

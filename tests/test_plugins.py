@@ -11,10 +11,10 @@ import pytest
 
 import archc
 from archc.cli.main import main
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.ops import OPERATORS
 from archc.ops.plugins import PluginError, load_file
-from archc.schema import schema
+from archc.reference.schema import schema
 
 HEAD = "from archc.ops import Between, Facts, Fault, Shape, Weight, Work, op\n"
 SECRET = (
@@ -110,7 +110,7 @@ def test_what_is_not_stated_is_unknown(tmp_path: Path, forget: None, capsys: pyt
 
 
 def test_bounds(tmp_path: Path, forget: None) -> None:
-    from archc.analysis.cost import analyze
+    from archc.analysis.cost.report import analyze
 
     load_file(plugin(tmp_path, SECRET))
     graph = compile_text("input: [3, 8, 8]\nlayers: [{conv: 4}, bounded, bounded]\n").graph

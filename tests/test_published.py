@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archc.analysis.published import CUT, DIFFERS, EXACT, QUOTED, ROUNDS, compare
-from archc.compiler import compile_spec, compile_text
+from archc.analysis.checks.published import CUT, DIFFERS, EXACT, QUOTED, ROUNDS, compare
+from archc.elaborate.compiler import compile_spec, compile_text
 from archc.language.loading import shipped
 
 HEAD = "archc: 1\ninput: [3, 8, 8]\nparams: {width: 16}\nlayers: {a: {conv: {channels: $width}}, b: [relu, {conv: 7}]}\npublished:\n"

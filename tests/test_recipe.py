@@ -18,18 +18,18 @@ from hypothesis import strategies as st
 
 import archc
 from archc.aliases.table import table as aliases
-from archc.analysis.resolved import resolved_text
+from archc.catalog.initializers import INITIALIZERS
 from archc.cli.recipe_options import overrides, recipe_of, recipe_options
-from archc.compiler import compile_spec, compile_text
+from archc.codegen.passes.pipeline import optimized
+from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
-from archc.initial import INITIALIZERS
-from archc.passes.pipeline import optimized
+from archc.graph.write_spec import resolved_text
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.recipe import Data, Part, Recipe, Stop
 from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES, Choice
 from archc.recipe.writing import recipe_text, written
-from archc.schema import schema
+from archc.reference.schema import schema
 from archc.signature import MISSING, Signature
 from archc.text.diagnostics import SpecError
 
@@ -483,7 +483,7 @@ def test_words_from_elsewhere_lead_to_what_is_there() -> None:
 def test_optimizers_are_those_of_torch() -> None:
     """Each name, each argument and each default, but for the learning rates of gradient descent, which torch has at 0.001."""
     torch = pytest.importorskip("torch")
-    from archc.runtime.optimizers import _BY_NAME
+    from archc.runtime.build.optimizers import _BY_NAME
 
     assert set(OPTIMIZERS) == set(_BY_NAME)
     value = torch.nn.Parameter(torch.zeros(2, 2))

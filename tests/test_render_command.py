@@ -12,7 +12,7 @@ import pytest
 
 from archc.cli.main import main
 from archc.cli.render_command import FORMATS, STYLES, add_arguments
-from archc.draw import dot
+from archc.draw import graphviz as dot
 
 ROOT = Path(__file__).parent.parent
 PAGE, GALLERY = ((ROOT / "docs" / name).read_text() for name in ("render.md", "gallery.md"))

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 import yaml
 
-from archc.compiler import compile_spec
-from archc.schema import schema
+from archc.elaborate.compiler import compile_spec
+from archc.reference.schema import schema
 
 jsonschema = pytest.importorskip("jsonschema")
 SPECS = sorted((Path(__file__).parent.parent / "specs").glob("*.yaml"))

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.cost import Report
+from archc.analysis.cost.report import Report
 from archc.graph import Graph, Node, Scope, Value
 from archc.language import library
 from archc.language.loading import shipped

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.roofline import roofline
+from archc.analysis.time.roofline import roofline
+from archc.catalog.devices.catalogue import find, load_file
+from archc.catalog.devices.device import Device
+from archc.catalog.devices.reading import CLASSES
 from archc.cli.main import main
-from archc.devices.catalogue import find, load_file
-from archc.devices.device import Device
-from archc.devices.reading import CLASSES
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs/time.md").read_text()
@@ -131,7 +131,7 @@ def test_what_was_measured(here: Device) -> None:
 def test_the_bound_is_one_on_this_machine(name: str, training: bool, here: Device) -> None:
     """The best of several runs is no faster than the bound from what the kernels reached."""
     torch = pytest.importorskip("torch")
-    from archc.runtime.calibrate import Place, times
+    from archc.runtime.calibrate.calibrate import Place, times
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)

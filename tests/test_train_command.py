@@ -18,7 +18,7 @@ from PIL import Image
 
 from archc.cli import common
 from archc.cli.main import main
-from archc.compiler import compile_spec
+from archc.elaborate.compiler import compile_spec
 
 Capture = pytest.CaptureFixture[str]
 SPEC = """

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from archc.cli.main import main
-from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
+from archc.draw.charts.charts import Bar, Bubble, ChartError, bubbles, timeline
 from archc.language.loading import shipped
-from archc.zoo import Entry, challenge, history, plotted
+from archc.reference.zoo import Entry, challenge, history, plotted
 
 ENTRIES = {entry.name: entry for entry in history()}
 NO_PAPER = {"mlp", "convnet", "autoencoder"}

@@ -14,18 +14,18 @@ import sys
 from textwrap import fill
 from typing import TYPE_CHECKING
 
-from archc.analysis.cost import Report, analyze
-from archc.analysis.count import Count
-from archc.analysis.memory import DTYPES, OPTIMIZERS, dtype_name
-from archc.analysis.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.cost.count import Count
+from archc.analysis.cost.report import Report, analyze
+from archc.analysis.cost.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.memory.static import DTYPES, OPTIMIZERS, dtype_name
 from archc.cli.common import colored, compiled, spec_options, usable, width
-from archc.compiler import Model
+from archc.elaborate.compiler import Model
 from archc.graph import Graph
-from archc.table import Column, Table, bytes_text, cell_text, escaped, to_csv, to_markdown, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, bytes_text, cell_text, escaped, to_csv, to_markdown, to_terminal
 
 if TYPE_CHECKING:
-    from archc.analysis.traffic import StepWork
+    from archc.analysis.time.traffic import StepWork
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
 _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flops, torchvision, keras, papers"
@@ -79,8 +79,8 @@ def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[
     if args.format == "json":
         found.append(report.to_dict() | ({"training_step": _step(graph).to_dict()} if args.training else {}))
     elif args.view == "lecture":
-        from archc.analysis.accounts import account_lines
-        from archc.analysis.lecture import lecture_lines
+        from archc.analysis.cost.accounts import account_lines
+        from archc.analysis.cost.lecture import lecture_lines
 
         print("\n".join([*_header(model, graph), *map(printable, lecture_lines(report, args.biases)), ""]))
         print("\n".join(fill(printable(line), width() or 100, subsequent_indent="  ") for line in account_lines(report)))
@@ -191,7 +191,7 @@ def _summary(report: Report, left_out: int) -> list[str]:
 
 
 def _step(graph: Graph) -> StepWork:
-    from archc.analysis.traffic import step_work
+    from archc.analysis.time.traffic import step_work
 
     return step_work(graph)
 

@@ -17,12 +17,12 @@ import sys
 from pathlib import Path
 from textwrap import wrap
 
-from archc.analysis.memory import dtype_name
+from archc.analysis.memory.static import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
 from archc.cli.files import refused_places, shown, write_whole
+from archc.codegen.lowering import lower
+from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
-from archc.lowering import lower
-from archc.passes.pipeline import OPTIMIZATIONS
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError
 from archc.text.suggest import did_you_mean
@@ -101,7 +101,7 @@ def _verify_plugins(graph: Graph) -> None:
     if not unknown:
         return
     try:
-        from archc.runtime.verifying import verify
+        from archc.runtime.build.verifying import verify
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise

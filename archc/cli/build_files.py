@@ -6,17 +6,17 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.analysis.cost import analyze
+from archc.analysis.cost.report import analyze
 from archc.cli.files import announce
+from archc.codegen.lowering import lower
 from archc.graph import Graph
-from archc.lowering import lower
-from archc.runtime.building import Wishes, after_passes, finished
-from archc.runtime.export import export
-from archc.runtime.export_check import ExportError
-from archc.runtime.place import PlaceError
-from archc.runtime.renaming import WeightsError
-from archc.runtime.weights import save_weights
-from archc.table import bytes_text
+from archc.runtime.build.build import Wishes, after_passes, finished
+from archc.runtime.build.place import PlaceError
+from archc.runtime.export.check import ExportError
+from archc.runtime.export.export import export
+from archc.runtime.weights.load import save_weights
+from archc.runtime.weights.renaming import WeightsError
+from archc.text.table import bytes_text
 
 if TYPE_CHECKING:
     from torch import nn

@@ -15,16 +15,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.catalog.devices.device import DTYPES, DeviceError
+from archc.catalog.devices.quantity import rate_text, time_text
+from archc.catalog.devices.writing import to_yaml
 from archc.cli.common import colored, width
 from archc.cli.files import refused_place, shown, write_whole
-from archc.devices.device import DTYPES, DeviceError
-from archc.devices.quantity import rate_text, time_text
-from archc.devices.writing import to_yaml
-from archc.table import Column, Table, to_terminal
 from archc.text.atomic import streamed
+from archc.text.table import Column, Table, to_terminal
 
 if TYPE_CHECKING:
-    from archc.runtime.calibrate import Result
+    from archc.runtime.calibrate.calibrate import Result
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         print(f"archc: {told}", file=sys.stderr)
         return 2
     try:
-        from archc.runtime.calibrate import calibrate
-        from archc.runtime.place import PlaceError
+        from archc.runtime.build.place import PlaceError
+        from archc.runtime.calibrate.calibrate import calibrate
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise

@@ -13,7 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from archc.analysis.check import check
+from archc.analysis.checks.check import check
 from archc.cli.common import colored, compiled, spec_options
 from archc.cli.findings import FORMATS, draw_all
 from archc.language.loading import shipped

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable
 
-from archc.compiler import Model, compile_spec
+from archc.elaborate.compiler import Model, compile_spec
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, draw_all, printable
 

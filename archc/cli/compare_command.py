@@ -17,8 +17,8 @@ from pathlib import Path
 
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.cli.files import write_whole
-from archc.table import to_csv, to_markdown, to_terminal
-from archc.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
+from archc.reference.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
+from archc.text.table import to_csv, to_markdown, to_terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -62,7 +62,7 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
 
 
 def _plot(entries: list[Entry], name: str, args: argparse.Namespace) -> int:
-    from archc.draw.charts import ChartError, bubbles
+    from archc.draw.charts.charts import ChartError, bubbles
 
     points = plotted(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from textwrap import fill, wrap
 from typing import Any
 
-from archc.analysis.conventions import TOOLS, Line, as_tool
+from archc.analysis.compare.conventions import TOOLS, Line, as_tool
 from archc.cli.common import width
 from archc.graph import Graph
-from archc.table import short
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
+from archc.text.table import short
 
 
 def known(tool: str) -> bool:

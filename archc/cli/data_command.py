@@ -25,13 +25,13 @@ from typing import TYPE_CHECKING, Any
 from archc.cli.common import colored, compiled, show, width
 from archc.cli.files import write_whole
 from archc.cli.training import plugin_option, refused
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 from archc.elaborate.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe import Data, Recipe
-from archc.table import Column, Table, to_terminal
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError, printable
+from archc.text.table import Column, Table, to_terminal
 
 if TYPE_CHECKING:
     from archc.data import DataSet

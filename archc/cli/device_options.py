@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from archc.catalog.devices.catalogue import find, load_file
+from archc.catalog.devices.device import Device, DeviceError
 from archc.cli.common import show
-from archc.devices.catalogue import find, load_file
-from archc.devices.device import Device, DeviceError
 from archc.text.diagnostics import SpecError
 
 

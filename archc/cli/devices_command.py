@@ -14,13 +14,13 @@ import sys
 import textwrap
 from typing import Any
 
+from archc.catalog.devices.catalogue import shipped
+from archc.catalog.devices.device import DTYPES, Device
+from archc.catalog.devices.quantity import rate_text, time_text
 from archc.cli.common import colored, width
 from archc.cli.device_options import device_file, files_option, found
-from archc.devices.catalogue import shipped
-from archc.devices.device import DTYPES, Device
-from archc.devices.quantity import rate_text, time_text
-from archc.table import Column, Table, bytes_text, to_csv, to_markdown, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, bytes_text, to_csv, to_markdown, to_terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -14,13 +14,13 @@ import argparse
 import json
 import sys
 
-from archc.analysis.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
-from archc.analysis.names import folded
+from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.cli.common import colored, compiled, load_plugins, spec_options, usable, width
-from archc.compiler import compile_spec
+from archc.elaborate.compiler import compile_spec
 from archc.graph import Node, Scope
-from archc.table import Column, Table, escaped, to_markdown, to_terminal, wrapped
 from archc.text.diagnostics import printable
+from archc.text.names import folded
+from archc.text.table import Column, Table, escaped, to_markdown, to_terminal, wrapped
 
 SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~", MOVED: ">", RENAMED: "="}
 TITLES = {"parameters": "parameters", "macs": "MACs", "flops": "FLOPs", "activations": "activations"}

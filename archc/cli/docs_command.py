@@ -19,7 +19,7 @@ from archc.language import library
 from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
 from archc.recipe.tables import TABLES
-from archc.reference import block_text, choice_text, definitions_markdown, listing, markdown, operator_text, recipe_markdown
+from archc.reference.operators import block_text, choice_text, definitions_markdown, listing, markdown, operator_text, recipe_markdown
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
 
@@ -88,7 +88,7 @@ def _hint(name: str) -> str:
 
 
 def _zoo() -> int:
-    from archc.zoo import markdown
+    from archc.reference.zoo import markdown
 
     print(markdown())
     return 0
@@ -96,8 +96,8 @@ def _zoo() -> int:
 
 def _pictures(folder: Path, args: argparse.Namespace) -> int:
     from archc.cli.files import write_whole
-    from archc.draw.charts import Bar, ChartError, bubbles, timeline
-    from archc.zoo import challenge, history, plotted
+    from archc.draw.charts.charts import Bar, ChartError, bubbles, timeline
+    from archc.reference.zoo import challenge, history, plotted
 
     bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]
     try:

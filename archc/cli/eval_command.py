@@ -18,8 +18,8 @@ from archc.cli.common import colored, load_plugins, width
 from archc.cli.files import write_whole
 from archc.cli.memory_command import DEFAULT_WIDTH, positive
 from archc.cli.training import guarded, plugin_option, refused
-from archc.table import Column, Table, to_csv, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, to_csv, to_terminal
 
 if TYPE_CHECKING:
     from archc.training.evaluation import Report
@@ -113,8 +113,8 @@ def _to_dict(data: str, split: str, report: Report, classes: tuple[str, ...]) ->
 
 
 def _draw(args: argparse.Namespace, report: Report, classes: tuple[str, ...]) -> int:
-    from archc.draw.charts import ChartError
-    from archc.draw.curves import confusion
+    from archc.draw.charts.charts import ChartError
+    from archc.draw.charts.curves import confusion
 
     if report.pairs is None:
         return refused("--confusion: there are too many classes for a picture of all pairs")

@@ -14,16 +14,16 @@ import sys
 from fnmatch import fnmatchcase
 from textwrap import fill
 
-from archc.analysis.cost import Layer, Report, analyze
-from archc.analysis.definitions import DEFINITIONS
-from archc.analysis.derive import Step, derive
-from archc.analysis.paper_names import paper_names
+from archc.analysis.cost.definitions import DEFINITIONS
+from archc.analysis.cost.derive import Step, derive
+from archc.analysis.cost.paper_names import paper_names
+from archc.analysis.cost.report import Layer, Report, analyze
 from archc.cli.common import compiled, spec_options, usable, width
 from archc.graph import Graph
 from archc.ops.facts import literal
-from archc.table import Column, Table, cell_text, to_terminal
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
+from archc.text.table import Column, Table, cell_text, to_terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -114,7 +114,7 @@ def _written(value: object) -> str:
 
 def _totals(report: Report) -> str:
     """Each kind's part of the totals, and what the figures mean."""
-    from archc.analysis.accounts import account_lines
+    from archc.analysis.cost.accounts import account_lines
 
     kinds: dict[str, list[Layer]] = {}
     for layer in report.layers:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from archc.analysis.lint.finding import CODES as LINT
+from archc.analysis.checks.lint.finding import CODES as LINT
 from archc.text.diagnostics import CODES, Diagnostic, printable
 from archc.text.diagnostics import draw_all as draw_text
 from archc.text.source import Source, Span

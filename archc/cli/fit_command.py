@@ -20,9 +20,9 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archc.analysis.fit import MOST, MOST_PLANNED, Alternative, Fitting
-from archc.analysis.timeline import Options
-from archc.analysis.timeline.bounds import Bound, unstated
+from archc.analysis.memory.fit import MOST, MOST_PLANNED, Alternative, Fitting
+from archc.analysis.memory.timeline import Options
+from archc.analysis.memory.timeline.bounds import Bound, unstated
 from archc.cli.common import colored, compiled, headed, spec_options, usable, width
 from archc.cli.files import refused_place, write_whole
 from archc.cli.memory_command import (
@@ -35,12 +35,12 @@ from archc.cli.memory_command import (
     positive,
     training_options,
 )
-from archc.table import Column, Table, bytes_text, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, bytes_text, to_terminal
 
 if TYPE_CHECKING:
-    from archc.analysis.planner import Planned
-    from archc.devices.capacity import Capacity
+    from archc.analysis.recompute.planner import Planned
+    from archc.catalog.devices.capacity import Capacity
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ def _planned(fitting: Fitting, options: Options, budget: int | None, args: argpa
         return None
     if unstated(fitting.graph) and not args.output:
         return None
-    from archc.analysis.planner import plan
+    from archc.analysis.recompute.planner import plan
 
     return plan(fitting.graph, options, budget)
 

@@ -18,7 +18,7 @@ import sys
 import textwrap
 from typing import Any
 
-from archc.analysis.lint import CODES, NOTE, WARNING, Finding, lint
+from archc.analysis.checks.lint import CODES, NOTE, WARNING, Finding, lint
 from archc.cli.check_command import specs_of
 from archc.cli.common import colored, compiled, show, spec_options, width
 from archc.cli.findings import FORMATS, draw_all

@@ -11,8 +11,8 @@ import json
 import sys
 
 from archc.cli.common import colored, width
-from archc.table import to_csv, to_markdown, to_terminal
-from archc.zoo import Entry, history, listing, summary
+from archc.reference.zoo import Entry, history, listing, summary
+from archc.text.table import to_csv, to_markdown, to_terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _look(args: argparse.Namespace) -> int:
-    from archc.look.layers import LookError
-    from archc.look.looking import attribution, examples, feature, filters
+    from archc.inspect.layers import LookError
+    from archc.inspect.looking import attribution, examples, feature, filters
     from archc.training.run import opened
     from archc.training.using import Trained
 

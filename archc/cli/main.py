@@ -78,7 +78,7 @@ class Parser(argparse.ArgumentParser):
 
     def _parameter(self, wrong: str, value: str) -> str | None:
         """A parameter of a spec that is named on the command line is set by --set."""
-        from archc.compiler import compile_spec, locate
+        from archc.elaborate.compiler import compile_spec, locate
 
         name = wrong.lstrip("-").replace("-", "_")
         if not value and wrong in self.words[:-1]:

@@ -15,18 +15,18 @@ import json
 import sys
 from typing import TYPE_CHECKING
 
-from archc.analysis.memory import DTYPES, dtype_name
-from archc.analysis.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
-from archc.analysis.timeline.bounds import AT_LEAST, Bound
-from archc.analysis.timeline.tape import Mark
-from archc.checkpointing import plan_of
+from archc.analysis.memory.static import DTYPES, dtype_name
+from archc.analysis.memory.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
+from archc.analysis.memory.timeline.bounds import AT_LEAST, Bound
+from archc.analysis.memory.timeline.tape import Mark
+from archc.analysis.recompute import plan_of
 from archc.cli.common import colored, compiled, headed, show, spec_options, usable, width
-from archc.table import Column, Table, bytes_text, to_csv, to_terminal
 from archc.text.diagnostics import SpecError, printable
 from archc.text.sizes import read_size
+from archc.text.table import Column, Table, bytes_text, to_csv, to_terminal
 
 if TYPE_CHECKING:
-    from archc.devices.capacity import Capacity
+    from archc.catalog.devices.capacity import Capacity
 
 BARS = " ▁▂▃▄▅▆▇█"
 DEFAULT_WIDTH, MOST_LAYERS = 80, 8
@@ -117,12 +117,12 @@ def budget_of(args: argparse.Namespace) -> Capacity | None:
         if args.reserve is not None:
             raise ValueError("--reserve is taken off a memory; write --memory 24GiB or --device NAME")
         return None
-    from archc.devices.capacity import of_device, of_size
+    from archc.catalog.devices.capacity import of_device, of_size
 
     if args.memory is not None:
         found = of_size(args.memory, args.reserve)
     else:
-        from archc.devices.catalogue import find
+        from archc.catalog.devices.catalogue import find
 
         device = find(args.device)
         if device.memory is None:

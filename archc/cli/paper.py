@@ -7,12 +7,12 @@ import json
 import sys
 from textwrap import fill
 
-from archc.analysis.published import CUT, DIFFERS, QUOTED, Comparison, compare
+from archc.analysis.checks.published import CUT, DIFFERS, QUOTED, Comparison, compare
 from archc.cli.common import colored, show, width
 from archc.language.citation import PAPER, in_bytes
 from archc.language.spec import Spec
-from archc.table import Column, Table, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, to_terminal
 
 NAMES = {
     "macs": "MACs",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from archc.analysis.planner import Planned, Row
-from archc.checkpointing import Region
-from archc.table import Column, Table, bytes_text, short, to_terminal
+from archc.analysis.recompute import Region
+from archc.analysis.recompute.planner import Planned, Row
+from archc.text.table import Column, Table, bytes_text, short, to_terminal
 
 MOST_ROWS = 12
 

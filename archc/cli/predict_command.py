@@ -14,7 +14,7 @@ from pathlib import Path
 from archc.cli.common import colored, load_plugins, width
 from archc.cli.memory_command import DEFAULT_WIDTH, positive
 from archc.cli.training import guarded, plugin_option, refused
-from archc.table import Column, Table, to_csv, to_terminal
+from archc.text.table import Column, Table, to_csv, to_terminal
 
 Guesses = list[tuple[str, float]]
 

@@ -34,7 +34,7 @@ from archc.cli.common import compiled, spec_options, usable
 from archc.cli.files import own_name, refused_place, shown, write_whole
 
 if TYPE_CHECKING:
-    from archc.draw.graph_options import GraphOptions
+    from archc.draw.graph.options import GraphOptions
     from archc.draw.theme import Theme
     from archc.graph import Graph
 
@@ -53,33 +53,33 @@ class Picture:
 
 
 def _graph(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Picture:
-    from archc.draw.graph import graph_dot, graph_svg
+    from archc.draw.graph.picture import graph_dot, graph_svg
 
     options = _graph_options(args, theme)
     return Picture(lambda: graph_svg(graphs[0], options, args.timeout or 20).svg, lambda: graph_dot(graphs[0], options))
 
 
 def _block(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Picture:
-    from archc.draw.block import block_dot, block_svg
+    from archc.draw.graph.block import block_dot, block_svg
 
     options = _graph_options(args, theme)
     return Picture(lambda: block_svg(graphs, args.block, options, args.timeout or 20).svg, lambda: block_dot(graphs, args.block, options))
 
 
 def _graph_options(args: argparse.Namespace, theme: Theme) -> GraphOptions:
-    from archc.draw.graph_options import GraphOptions
+    from archc.draw.graph.options import GraphOptions
 
     return GraphOptions(args.depth, args.full, args.rankdir or "TB", theme, args.shapes, columns=args.columns)
 
 
 def _volumes(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Picture:
-    from archc.draw.volumes import VolumesOptions, draw
+    from archc.draw.volumes.picture import VolumesOptions, draw
 
     return Picture(lambda: draw(graphs[0], VolumesOptions(args.scale or "sqrt", args.names), theme))
 
 
 def _cost(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Picture:
-    from archc.draw.cost import CostOptions, draw
+    from archc.draw.cost.picture import CostOptions, draw
 
     options = CostOptions(args.of or "all", args.by or "parameters", args.batch or 1, optimizer=args.optimizer or "sgd")
     return Picture(lambda: draw(graphs[0], options, theme))
@@ -158,7 +158,7 @@ def _shown(args: argparse.Namespace, style: str, graph: Graph) -> Graph:
 
 
 def _write(args: argparse.Namespace, name: str, style: str, form: str, graphs: list[Graph]) -> int:
-    from archc.draw.dot import DrawError
+    from archc.draw.graphviz import DrawError
     from archc.draw.raster import RasterError
     from archc.draw.theme import THEMES
 
@@ -186,7 +186,7 @@ def _content(picture: Picture, theme: Theme, form: str, graphs: list[Graph]) -> 
 
 def _raster(picture: Picture, svg: str, form: str) -> bytes:
     """PNG or PDF of the SVG; by `dot` where that cannot be made and Graphviz drew the picture. Raises DrawError, RasterError."""
-    from archc.draw.dot import dot_to
+    from archc.draw.graphviz import dot_to
     from archc.draw.raster import RasterError, to_pdf, to_png
 
     try:

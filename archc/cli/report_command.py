@@ -15,12 +15,12 @@ import re
 import sys
 from pathlib import Path
 
-from archc.analysis.memory import dtype_name
-from archc.analysis.timeline import OPTIMIZERS
+from archc.analysis.memory.static import dtype_name
+from archc.analysis.memory.timeline import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.device_options import device_file, files_option, found
 from archc.cli.files import own_name, refused_place, shown, write_whole
-from archc.reporting import DEVICE, MOST_BATCH, NUMBERS, Choice, report
+from archc.html import DEVICE, MOST_BATCH, NUMBERS, Choice, report
 from archc.text.atomic import streamed
 from archc.text.suggest import did_you_mean
 

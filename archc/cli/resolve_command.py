@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from archc.analysis.resolved import resolved_text
 from archc.cli.common import compiled, spec_options, usable
+from archc.graph.write_spec import resolved_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ import json
 
 from archc.cli.common import load_plugins, show
 from archc.cli.files import write_whole
-from archc.compiler import compile_spec
+from archc.elaborate.compiler import compile_spec
 from archc.language.blocks import Block
 from archc.ops.plugins import load_installed
-from archc.schema import schema
+from archc.reference.schema import schema
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,14 +15,14 @@ import json
 import sys
 from textwrap import fill
 
-from archc.analysis.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
+from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
+from archc.catalog.devices.catalogue import shipped
+from archc.catalog.devices.device import DTYPES, Device, DeviceError
+from archc.catalog.devices.quantity import rate_text, time_text
 from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.cli.device_options import device_file, files_option, found
-from archc.devices.catalogue import shipped
-from archc.devices.device import DTYPES, Device, DeviceError
-from archc.devices.quantity import rate_text, time_text
-from archc.table import Column, Table, bytes_text, short, to_csv, to_terminal
 from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, bytes_text, short, to_csv, to_terminal
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from archc.checkpointing import CheckpointPlan, plan_of
+from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.cli.common import compiled, show, spec_options, usable
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options

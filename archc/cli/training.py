@@ -65,8 +65,8 @@ def _guarded(work: Callable[[], int]) -> int:
 def _told(error: Exception) -> str | None:
     """The text of an error that is made for users; None for any other."""
     from archc.data import DataError
-    from archc.runtime.place import PlaceError
-    from archc.runtime.renaming import WeightsError
+    from archc.runtime.build.place import PlaceError
+    from archc.runtime.weights.renaming import WeightsError
     from archc.text.diagnostics import SpecError
     from archc.training.wishes import TrainError
 

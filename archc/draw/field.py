@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from archc.analysis.field import Field, fields
-from archc.draw.axes import plain_ticks
+from archc.analysis.field.field import Field, fields
+from archc.draw.charts.axes import plain_ticks
 from archc.draw.scene import Box, Point, Scene, mixed, shortened, text_box, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.graph import Graph, Node
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.text.suggest import did_you_mean
 
 SQUARE, CHART_WIDE = 300.0, 620.0

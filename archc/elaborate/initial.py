@@ -8,6 +8,7 @@ from fnmatch import translate
 from itertools import islice
 from typing import Any, NamedTuple
 
+from archc.catalog.initializers import INITIALIZERS, InitRule
 from archc.elaborate.binding import arguments_of, bound
 from archc.elaborate.blocks import find_block
 from archc.elaborate.layers import facts_of
@@ -15,7 +16,6 @@ from archc.elaborate.naming import find_offered
 from archc.elaborate.state import Run
 from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
-from archc.initial import INITIALIZERS, InitRule
 from archc.language.entries import Entry
 from archc.language.functions import Unknown, budget
 from archc.language.values import Mistake, evaluate

@@ -10,7 +10,7 @@ from archc.graph import Value
 from archc.language.blocks import RULE, is_name
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
-from archc.shape import MOST_AXES, Shape, read_sizes
+from archc.ops.shape import MOST_AXES, Shape, read_sizes
 from archc.signature import is_int, shown
 from archc.text import tree as t
 from archc.text.source import Source

@@ -11,7 +11,7 @@ from archc.graph import Node, Written
 from archc.language.entries import Entry
 from archc.ops.facts import Facts
 from archc.ops.registry import Op
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import Fault
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.source import Span

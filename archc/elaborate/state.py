@@ -11,7 +11,7 @@ from archc.language.entries import CHAIN_INPUT, Chain, Entry
 from archc.language.functions import Axes, budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.text.diagnostics import Diagnostic, Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree

@@ -13,7 +13,7 @@ from archc.elaborate.inputs import sizes_of, spelled
 from archc.elaborate.state import UNKNOWN, Run
 from archc.graph import Node, Value
 from archc.ops.reach import Reach, rules_of
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostic, Diagnostics

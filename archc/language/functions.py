@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from archc.shape import AXES
+from archc.ops.shape import AXES
 from archc.signature import shown
 from archc.text.suggest import did_you_mean
 

@@ -19,7 +19,7 @@ from archc.ops.facts import (
 )
 from archc.ops.reach import POINT, WHOLE, Reach
 from archc.ops.registry import OPERATORS, Op, op
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import Fault
 
 __all__ = [

@@ -9,7 +9,7 @@ from archc.ops.facts import INPLACE, INPUT, NEW, OUTPUT, Doubt, Facts, Kept, Mod
 from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, PRESERVED
 from archc.ops.reach import POINT, Along
 from archc.ops.registry import op
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
 
 STEEPEST = 1.0  # slope of negative values that is not steeper than that of positive ones

@@ -9,7 +9,7 @@ from archc.ops.facts import Doubt, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import Axes, Merge
 from archc.ops.reach import WHOLE, Along, Each
 from archc.ops.registry import op
-from archc.shape import Shape, divisors
+from archc.ops.shape import Shape, divisors
 from archc.signature import Fault, Probability, Size, is_int
 
 MANY_FEATURES = 16

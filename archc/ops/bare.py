@@ -6,7 +6,7 @@ from typing import Any
 
 from archc.ops.facts import Doubt
 from archc.ops.registry import Bare
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import is_int
 
 LARGE_EPS = 0.1

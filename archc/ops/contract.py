@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from archc.ops.facts import DTYPES, INPLACE, NEW, VIEW, Between, Doubt, Expression, Facts, Kept, Module, Weight, Work, literal
-from archc.shape import Shape
+from archc.ops.shape import Shape
 
 ROLES = ("weight", "bias", "buffer")
 _STORAGE = {NEW: "NEW", VIEW: "VIEW", INPLACE: "INPLACE"}

@@ -10,10 +10,10 @@ from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import CONTIGUOUS, CONVOLVED
 from archc.ops.reach import Spread
 from archc.ops.registry import op
+from archc.ops.shape import Shape, divisors, product
+from archc.ops.tracked import label
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
-from archc.shape import Shape, divisors, product
 from archc.signature import Counts, Fault, Groups, Padding, Positive, Size, Sizes, one_of
-from archc.tracked import label
 
 PaddingMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 

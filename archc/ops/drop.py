@@ -7,8 +7,8 @@ from archc.ops.facts import INPLACE, NEW, VIEW, Facts, Kept, Module, Work, given
 from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.reach import POINT
 from archc.ops.registry import op
+from archc.ops.shape import Shape
 from archc.ops.window import spatial
-from archc.shape import Shape
 from archc.signature import Probability
 
 

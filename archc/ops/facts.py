@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from archc.ops.layout import CONTIGUOUS, Move
 from archc.ops.reach import POINT, Along, Behavior
-from archc.shape import Shape, product
+from archc.ops.shape import Shape, product
 
 
 class Between(NamedTuple):

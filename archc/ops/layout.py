@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from archc.ops.shape import product
 from archc.ops.strides import Sizes, Strided, channels_last, contiguous, elementwise, preserved, suggested, viewed
-from archc.shape import product
 
 
 class Axes(NamedTuple):

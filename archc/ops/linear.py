@@ -7,7 +7,7 @@ from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge, Stretch
 from archc.ops.reach import POINT, Along, Each
 from archc.ops.registry import op
-from archc.shape import Shape, product
+from archc.ops.shape import Shape, product
 from archc.signature import Fault, Size
 
 

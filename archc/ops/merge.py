@@ -9,7 +9,7 @@ from archc.ops.facts import INPLACE, VIEW, Expression, Facts, Kept, Work, new, w
 from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
-from archc.shape import Shape, divisors
+from archc.ops.shape import Shape, divisors
 from archc.signature import Fault, Index, Indices, Size, is_int, shown
 
 MANY_PARTS = 9  # a number that may well be the size of a part

@@ -9,8 +9,8 @@ from archc.ops.facts import INPUT, Doubt, Facts, Kept, Module, Weight, Work, giv
 from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Packed
 from archc.ops.reach import POINT, WHOLE, Along
 from archc.ops.registry import op
+from archc.ops.shape import Shape, divisors, product
 from archc.ops.window import spatial
-from archc.shape import Shape, divisors, product
 from archc.signature import Fault, Positive, Real, Size, one_of, real
 
 Momentum = Annotated[float, real(0, 1)]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from archc.ops.contract import breach
 from archc.ops.facts import Facts
 from archc.ops.registry import OPERATORS, Function, Op
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import Fault
 from archc.text.diagnostics import Diagnostic
 from archc.text.source import Source, Span

@@ -10,10 +10,10 @@ from archc.ops.facts import INPUT, Facts, Kept, Module, Work, given, new, weight
 from archc.ops.layout import CONTIGUOUS, POWERS, WINDOWED
 from archc.ops.reach import POINT, WHOLE, Bins
 from archc.ops.registry import op
+from archc.ops.shape import Shape, product
+from archc.ops.tracked import label
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
-from archc.shape import Shape, product
 from archc.signature import Fault, Padding, Sizes, real
-from archc.tracked import label
 
 Norm = Annotated[float, real(1)]
 

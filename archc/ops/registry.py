@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, overload
 
 from archc.ops.facts import Facts
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import MISSING, NAMED, Param, Signature, Type
 from archc.text.suggest import did_you_mean
 

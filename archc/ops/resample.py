@@ -10,10 +10,10 @@ from archc.ops.facts import Facts, Module, Work, given, weightless
 from archc.ops.layout import SUGGESTED
 from archc.ops.reach import POINT, Linear, Nearest
 from archc.ops.registry import op
+from archc.ops.shape import Shape
+from archc.ops.tracked import label
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
-from archc.shape import Shape
 from archc.signature import LARGEST_SIZE, Factors, Fault, Sizes, is_int, one_of
-from archc.tracked import label
 
 Mode = Annotated[str, one_of("nearest", "linear", "bilinear", "trilinear")]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}

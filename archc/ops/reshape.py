@@ -11,8 +11,8 @@ from archc.ops.facts import INPUT, NEW, VIEW, Doubt, Expression, Facts, Module, 
 from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
 from archc.ops.reach import MOVED, POINT, Along, Nearest, Reach
 from archc.ops.registry import op
+from archc.ops.shape import Shape, divisors, product
 from archc.ops.window import axes, spatial
-from archc.shape import Shape, divisors, product
 from archc.signature import Fault, Index, Indices, Real, Size, Sizes, is_int, items, one_of, whole
 
 Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]

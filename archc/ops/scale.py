@@ -8,7 +8,7 @@ from archc.ops.facts import Expression, Facts, Kept, Weight, Work, weightless
 from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.reach import POINT
 from archc.ops.registry import op
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.signature import Real, is_int
 
 

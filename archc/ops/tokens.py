@@ -6,8 +6,8 @@ from archc.ops.facts import VIEW, Expression, Facts, Weight, Work, weightless
 from archc.ops.layout import ELEMENTWISE, Axes, Merge
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
+from archc.ops.shape import Shape, product
 from archc.ops.window import spatial
-from archc.shape import Shape, product
 from archc.signature import Fault
 
 

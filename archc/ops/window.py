@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from archc.ops.facts import INPUT, Kept, new
 from archc.ops.reach import Reach
-from archc.shape import Shape, product
+from archc.ops.shape import Shape, product
+from archc.ops.tracked import label
 from archc.signature import Fault
-from archc.tracked import label
 
 Number = TypeVar("Number", int, float)
 AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}

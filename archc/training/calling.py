@@ -8,8 +8,8 @@ from dataclasses import replace
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
-from archc.checkpointing import CheckpointPlan, plan_of
-from archc.compiler import compile_spec
+from archc.analysis.recompute import CheckpointPlan, plan_of
+from archc.elaborate.compiler import compile_spec
 from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.recipe import Recipe

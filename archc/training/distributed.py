@@ -16,7 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
-from archc.runtime.place import PlaceError, device_of
+from archc.runtime.build.place import PlaceError, device_of
 from archc.training.wishes import TrainError
 
 _MESHES: list[Any] = []  # of this process, until its group ends

@@ -16,7 +16,7 @@ from archc.data import DataSet
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
-from archc.runtime.building import finished
+from archc.runtime.build.build import finished
 from archc.training.checkpoints import check_tensors, save_tensors, write
 from archc.training.checks import check_tracker
 from archc.training.distributed import World, world_of

@@ -6,12 +6,12 @@ import json
 
 from torch import nn
 
-from archc.draw.charts import ChartError
-from archc.draw.curves import confusion, curves
+from archc.draw.charts.charts import ChartError
+from archc.draw.charts.curves import confusion, curves
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.runtime.building import Wishes as Build
-from archc.runtime.building import build
+from archc.runtime.build.build import Wishes as Build
+from archc.runtime.build.build import build
 from archc.training.checkpoints import check_tensors, write
 from archc.training.distributed import World
 from archc.training.evaluation import Report

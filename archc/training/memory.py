@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import torch
 
-from archc.analysis.fit import Fitting
-from archc.analysis.timeline import OPTIMIZERS, Options, training
-from archc.analysis.timeline.bounds import Bound, unstated
-from archc.checkpointing import CheckpointPlan
-from archc.devices.capacity import CONTEXT, WORKSPACES
+from archc.analysis.memory.fit import Fitting
+from archc.analysis.memory.timeline import OPTIMIZERS, Options, training
+from archc.analysis.memory.timeline.bounds import Bound, unstated
+from archc.analysis.recompute import CheckpointPlan
+from archc.catalog.devices.capacity import CONTEXT, WORKSPACES
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.table import bytes_text
+from archc.text.table import bytes_text
 from archc.training.distributed import World
 from archc.training.wishes import TrainError
 
@@ -58,7 +58,7 @@ def predicted(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan |
 
 
 def _average(graph: Graph, recipe: Recipe) -> int:
-    from archc.analysis.cost import analyze
+    from archc.analysis.cost.report import analyze
 
     return 0 if recipe.ema is None else 4 * analyze(graph).parameters
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from archc.analysis.cost import analyze
-from archc.analysis.timeline.bounds import Bound
-from archc.checkpointing import CheckpointPlan
+from archc.analysis.cost.report import analyze
+from archc.analysis.memory.timeline.bounds import Bound
+from archc.analysis.recompute import CheckpointPlan
 from archc.data import DataSet
 from archc.graph import Graph
 from archc.recipe import Part, Recipe, Stop
-from archc.table import bytes_text
 from archc.text.diagnostics import printable
+from archc.text.table import bytes_text
 from archc.training.distributed import World
 from archc.training.memory import each, predicted
 

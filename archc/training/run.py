@@ -15,9 +15,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from archc.checkpointing import CheckpointPlan, plan_of
-from archc.compiler import compile_text
+from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization
+from archc.elaborate.compiler import compile_text
 from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError

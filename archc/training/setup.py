@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
-from archc.checkpointing import CheckpointPlan, plan_of
+from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization, check_classes, open_data
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.runtime.building import Wishes as Build
-from archc.runtime.building import finished
-from archc.runtime.optimizers import optimizer as optimizer_by_name
+from archc.runtime.build.build import Wishes as Build
+from archc.runtime.build.build import finished
+from archc.runtime.build.optimizers import optimizer as optimizer_by_name
 from archc.training.augment import Augmentation, mix
 from archc.training.checks import check_figures, check_outputs, check_passes
 from archc.training.distributed import World, strategy_of, wrapped

@@ -6,8 +6,8 @@ from collections import defaultdict
 from types import SimpleNamespace
 from typing import Any, cast
 
-from archc.analysis.resolved import resolved_text
 from archc.graph import Graph
+from archc.graph.write_spec import resolved_text
 from archc.language.spec import Spec
 
 

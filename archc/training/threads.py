@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from archc.analysis.cost import analyze
+from archc.analysis.cost.report import analyze
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.training.distributed import World

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from archc.compiler import compile_text
 from archc.data import DataSet, Normalization, Split
+from archc.elaborate.compiler import compile_text
 from archc.elaborate.initial import Tensors
 from archc.graph import Graph, Node
 from archc.recipe import Recipe

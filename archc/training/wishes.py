@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
-    from archc.checkpointing import CheckpointPlan
+    from archc.analysis.recompute import CheckpointPlan
 
 
 class TrainError(Exception):

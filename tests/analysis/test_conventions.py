@@ -22,12 +22,12 @@ from typing import Any
 
 import pytest
 
-from archc.analysis.conventions import TOOLS, Convention, as_tool
-from archc.compiler import compile_spec, compile_text
+from archc.analysis.compare.conventions import TOOLS, Convention, as_tool
+from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph import Graph
 from archc.ops import OPERATORS, op
 from archc.ops.facts import Between, Expression, Facts, Module
-from archc.shape import Shape
+from archc.ops.shape import Shape
 
 TABLE = Path(__file__).parents[1] / "reference" / "tools.csv"
 SPECS = Path(__file__).parents[2] / "specs"
@@ -519,7 +519,7 @@ def test_a_tool_that_does_not_exist() -> None:
 
 
 def test_torch_is_not_imported() -> None:
-    code = "import sys, archc.analysis.conventions; sys.exit('torch' in sys.modules)"
+    code = "import sys, archc.analysis.compare.conventions; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -13,11 +13,11 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from archc.analysis.cost import Layer, analyze
-from archc.analysis.derive import Step, derive
-from archc.analysis.field import Field, fields, listed, text
-from archc.analysis.positions import Always, Line
-from archc.compiler import compile_text
+from archc.analysis.cost.derive import Step, derive
+from archc.analysis.cost.report import Layer, analyze
+from archc.analysis.field.field import Field, fields, listed, text
+from archc.analysis.field.positions import Always, Line
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph, Node
 from archc.language.loading import shipped
 

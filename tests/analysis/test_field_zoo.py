@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from archc.analysis.field import fields, listed
-from archc.compiler import compile_spec
+from archc.analysis.field.field import fields, listed
+from archc.elaborate.compiler import compile_spec
 from archc.graph import Node
 from archc.language.loading import shipped
 from archc.ops.facts import Module

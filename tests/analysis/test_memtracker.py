@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.timeline import Options, Timeline, simulate, training
-from archc.analysis.timeline.allocator import Pool
-from archc.analysis.timeline.backward import Backward, Grad
+from archc.analysis.memory.timeline import Options, Timeline, simulate, training
+from archc.analysis.memory.timeline.allocator import Pool
+from archc.analysis.memory.timeline.backward import Backward, Grad
 from archc.graph import Graph, Node, Value
 
 torch = pytest.importorskip("torch")

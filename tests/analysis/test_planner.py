@@ -10,15 +10,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.planner import Planned, extra_macs, plan, step_macs
-from archc.analysis.planner.atoms import MACS, Atom, Priced
-from archc.analysis.planner.cuts import cuts
-from archc.analysis.planner.pieces import Pieces
-from archc.analysis.planner.profile import Profile
-from archc.analysis.planner.search import Search
-from archc.analysis.timeline import Options, training
-from archc.checkpointing import CheckpointPlan, Region, mistakes, plan_of
-from archc.checkpointing.places import Places
+from archc.analysis.memory.timeline import Options, training
+from archc.analysis.recompute import CheckpointPlan, Region, mistakes, plan_of
+from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.planner import Planned, extra_macs, plan, step_macs
+from archc.analysis.recompute.planner.atoms import MACS, Atom, Priced
+from archc.analysis.recompute.planner.cuts import cuts
+from archc.analysis.recompute.planner.pieces import Pieces
+from archc.analysis.recompute.planner.profile import Profile
+from archc.analysis.recompute.planner.search import Search
 from archc.graph import Graph, Node
 
 LAYERS = ("{conv: 4}", "{conv: 8}", "{conv: {channels: 4, kernel: 1}}", "batchnorm", "relu", "relu6", "sigmoid", "{maxpool: 2}")

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.fitting import fit, left_out_error
-from archc.analysis.forecast import class_of, seconds
-from archc.analysis.roofline import BANDWIDTH, COMPUTE, Roofline, peak_dtype, roofline
-from archc.analysis.traffic import Amount
-from archc.devices.catalogue import find
-from archc.devices.device import Calibration, Device, DeviceError, Rates
-from archc.devices.reading import CLASSES
+from archc.analysis.time.fitting import fit, left_out_error
+from archc.analysis.time.forecast import class_of, seconds
+from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, Roofline, peak_dtype, roofline
+from archc.analysis.time.traffic import Amount
+from archc.catalog.devices.catalogue import find
+from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates
+from archc.catalog.devices.reading import CLASSES
 from archc.graph import Graph
 
 UNIT = Device("unit", "one FLOP and one byte a second", 1.0, {"float32": 1.0, "float16": 1.0})

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.saved import KEPT, LISTED, OVERLAP, STALE, clashes, saved
-from archc.analysis.storages import run
-from archc.compiler import compile_text
+from archc.analysis.memory.saved import KEPT, LISTED, OVERLAP, STALE, clashes, saved
+from archc.analysis.memory.storages import run
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 
 torch = pytest.importorskip("torch")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.storages import items_of
-from archc.analysis.timeline import Options, Timeline, inference, training
-from archc.analysis.timeline.allocator import MIDDLE_SEGMENT, SMALL_SEGMENT, OutOfMemory, Pool
-from archc.checkpointing import READY, CheckpointPlan
+from archc.analysis.memory.storages import items_of
+from archc.analysis.memory.timeline import Options, Timeline, inference, training
+from archc.analysis.memory.timeline.allocator import MIDDLE_SEGMENT, SMALL_SEGMENT, OutOfMemory, Pool
+from archc.analysis.recompute import READY, CheckpointPlan
 from archc.graph import Graph, Value
 
 torch = pytest.importorskip("torch")

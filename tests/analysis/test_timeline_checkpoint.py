@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.timeline import Options, Timeline, training
-from archc.checkpointing import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv
-from archc.compiler import compile_text
+from archc.analysis.memory.timeline import Options, Timeline, training
+from archc.analysis.recompute import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph, Node, Scope
 
 torch = pytest.importorskip("torch")

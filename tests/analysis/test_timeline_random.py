@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.saved import clashes
-from archc.analysis.storages import run
-from archc.analysis.timeline import Options, inference, training
+from archc.analysis.memory.saved import clashes
+from archc.analysis.memory.storages import run
+from archc.analysis.memory.timeline import Options, inference, training
 from archc.graph import Graph, Node, Value
 from archc.ops import OPERATORS
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.timeline import Options, inference, training
+from archc.analysis.memory.timeline import Options, inference, training
 
 pytest.importorskip("torch")
 

@@ -18,10 +18,10 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import archc
+from archc.codegen.lowering import lower
 from archc.graph import Graph
-from archc.lowering import lower
-from archc.runtime.module import class_of
-from archc.table import Column, Table, to_terminal
+from archc.runtime.build.module import class_of
+from archc.text.table import Column, Table, to_terminal
 
 from .hand_written import NETS
 from .measuring import Timing, compare, conditions, threads

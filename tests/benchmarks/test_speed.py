@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from archc.analysis.cost import Report, analyze
-from archc.compiler import compile_spec, compile_text
+from archc.analysis.cost.report import Report, analyze
+from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.state import MOST_LAYERS
 from archc.language.loading import shipped
 

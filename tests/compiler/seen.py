@@ -12,7 +12,7 @@ from torch import nn
 
 from archc.graph import Graph, Node
 from archc.ops.facts import Expression, Module
-from archc.runtime.building import build
+from archc.runtime.build.build import build
 
 EXPRESSION = '''
 class {name}(nn.Module):

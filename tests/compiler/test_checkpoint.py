@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 import archc
-from archc.checkpointing import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv
-from archc.compiler import compile_text
+from archc.analysis.recompute import READY, CheckpointPlan, Region, blocks, mistakes, norm_act_conv
+from archc.codegen.lowering import lower
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
-from archc.lowering import lower
 
 torch = pytest.importorskip("torch")
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archc.runtime.building import made
+from archc.runtime.build.build import made
 
 from .networks import networks
 from .seen import inputs_of, randomize

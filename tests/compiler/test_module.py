@@ -18,15 +18,15 @@ from typing import Any
 import pytest
 
 import archc
+from archc.codegen.lowering import lower
 from archc.graph import Graph
-from archc.lowering import lower
 
 torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.building import build, made
-from archc.runtime.module import class_of, source_of
+from archc.runtime.build.build import build, made
+from archc.runtime.build.module import class_of, source_of
 
 from .seen import inputs_of, randomize
 
@@ -88,7 +88,7 @@ for name in sys.argv[2:]:
             out = list(out.values()) if isinstance(out, dict) else [out]
             assert all(a.dtype == b.dtype and torch.equal(a, b) for a, b in zip(out, wanted, strict=True)), name
     assert type(module) is type(saved) is not type(under)
-unwanted = [name for name in sys.modules if name.startswith(("archc.graph", "archc.elaborate", "archc.emit", "yaml"))]
+unwanted = [name for name in sys.modules if name.startswith(("archc.graph", "archc.elaborate", "archc.codegen.emit", "yaml"))]
 assert not unwanted, unwanted
 """
 

@@ -16,8 +16,8 @@ from archc.text.diagnostics import SpecError, printable
 
 torch = pytest.importorskip("torch")
 
-from archc.lowering import lower
-from archc.runtime.building import build
+from archc.codegen.lowering import lower
+from archc.runtime.build.build import build
 
 from .interpreter import interpret
 from .seen import inputs_of

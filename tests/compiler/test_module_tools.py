@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.lowering import lower
-from archc.runtime.building import build, made
+from archc.codegen.lowering import lower
+from archc.runtime.build.build import build, made
 from tests.helpers.zoo import SPECS
 
 from .seen import inputs_of, randomize

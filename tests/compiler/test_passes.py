@@ -6,19 +6,19 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import archc
-from archc.compiler import compile_text
+from archc.codegen.lowering import lower
+from archc.codegen.passes.dead import drop_dead
+from archc.codegen.passes.fold import fold_batchnorm
+from archc.codegen.passes.inplace import in_place
+from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
-from archc.lowering import lower
-from archc.passes.dead import drop_dead
-from archc.passes.fold import fold_batchnorm
-from archc.passes.inplace import in_place
 
 torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.building import after_passes, build, made
-from archc.runtime.folding import folded
+from archc.runtime.build.build import after_passes, build, made
+from archc.runtime.build.folding import folded
 
 from .networks import networks
 from .seen import inputs_of, randomize

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 
 import archc
-from archc.compiler import compile_text
+from archc.elaborate.compiler import compile_text
 
 torch = pytest.importorskip("torch")
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from archc.runtime.building import build
+from archc.runtime.build.build import build
 
 from .interpreter import interpret
 from .networks import networks

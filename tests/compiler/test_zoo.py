@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 import archc
+from archc.codegen.lowering import lower
 from archc.graph import Graph, Node
-from archc.lowering import lower
 
 torch = pytest.importorskip("torch")
 
 from torch.utils.flop_counter import FlopCounterMode
 
-from archc.runtime.building import build
+from archc.runtime.build.build import build
 from tests.helpers.zoo import SPECS, VARIED, every_spec
 
 from .seen import inputs_of, run, shapes_of, tensors_of

@@ -11,14 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc import analyze, load, loads, memory
-from archc.analysis.timeline import Options, training
-from archc.draw.axes import binary_ticks, plain_ticks
-from archc.draw.cost import BY, CostOptions, draw
-from archc.draw.cost_timeline import moments
-from archc.draw.cost_treemap import cells, parts
+from archc.analysis.memory.timeline import Options, training
+from archc.draw.charts.axes import binary_ticks, plain_ticks
+from archc.draw.cost.picture import BY, CostOptions, draw
+from archc.draw.cost.timeline import moments
+from archc.draw.cost.treemap import squarified
+from archc.draw.cost.treemap_picture import cells, parts
 from archc.draw.scene import Box
 from archc.draw.theme import DARK, LIGHT
-from archc.draw.treemap import squarified
 from tests.draw.pictures import ALL, HOSTILE, LECTURES, SVG, is_inert, net, outside, overlapping, titles, tree, words
 
 OPTIONS = CostOptions()

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.draw.dot import DrawError, dot_to, program, to_svg
-from archc.draw.graph import graph_dot, graph_svg
-from archc.draw.graph_options import GraphOptions
+from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.picture import graph_dot, graph_svg
+from archc.draw.graphviz import DrawError, dot_to, program, to_svg
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a shell script as the program")
 SMALL = "digraph { a -> b }"

@@ -15,22 +15,22 @@ import networkx
 import pytest
 
 import archc
-from archc.draw import dot
-from archc.draw.block import block_dot, block_svg, views
-from archc.draw.dot import DrawError
-from archc.draw.fold import MOST_BOXES, Folding, View, view
-from archc.draw.fold_marks import PORT, Box, Edge, Group, Item
-from archc.draw.graph import graph_dot, graph_svg
-from archc.draw.graph_columns import parts
-from archc.draw.graph_marks import box_of
-from archc.draw.graph_options import GraphOptions
-from archc.draw.graph_spine import ranks, spines
-from archc.draw.graph_text import lines, shape_text, size, telling
+from archc.draw import graphviz as dot
+from archc.draw.graph.block import block_dot, block_svg, views
+from archc.draw.graph.columns import parts
+from archc.draw.graph.fold import MOST_BOXES, Folding, View, view
+from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item
+from archc.draw.graph.labels import lines, shape_text, size, telling
+from archc.draw.graph.marks import box_of
+from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.picture import graph_dot, graph_svg
+from archc.draw.graph.spine import ranks, spines
+from archc.draw.graphviz import DrawError
 from archc.draw.page import _SCRIPT, page
 from archc.draw.scene import Box as Place
 from archc.draw.theme import DARK, LIGHT
 from archc.graph import Graph
-from archc.shape import Shape
+from archc.ops.shape import Shape
 from archc.text.diagnostics import printable
 from tests.helpers.zoo import VARIED, every_spec, some_of
 

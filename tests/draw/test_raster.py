@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from archc import memory
-from archc.draw import cost, volumes
+from archc.draw.cost import picture as cost
 from archc.draw.raster import RasterError, to_pdf, to_png
 from archc.draw.scene import Box, Scene
 from archc.draw.theme import DARK, LIGHT
+from archc.draw.volumes import picture as volumes
 from tests.draw.pictures import net, tree, words
 
 pytest.importorskip("resvg_py")

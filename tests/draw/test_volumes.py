@@ -9,10 +9,10 @@ import pytest
 
 from archc import load, loads
 from archc.draw.theme import DARK, LIGHT
-from archc.draw.volumes import VolumesOptions, draw, scene
-from archc.draw.volumes_pieces import pieces
-from archc.draw.volumes_u import path
-from archc.draw.volumes_units import runs, shape_text, units
+from archc.draw.volumes.picture import VolumesOptions, draw, scene
+from archc.draw.volumes.pieces import pieces
+from archc.draw.volumes.u_shape import path
+from archc.draw.volumes.units import runs, shape_text, units
 from tests.draw.pictures import ALL, HOSTILE, LECTURES, SVG, covered, faces, is_inert, net, outside, overlapping, titles, tree, words
 
 OPTIONS = VolumesOptions()

@@ -16,10 +16,10 @@ from datetime import date
 
 import torch
 
-from archc.analysis.fit import Fitting
+from archc.analysis.memory.fit import Fitting
 from archc.cli.memory_command import positive
-from archc.table import Column, Table, bytes_text, to_markdown
 from archc.text.sizes import read_size
+from archc.text.table import Column, Table, bytes_text, to_markdown
 
 from .memory_cases import STEPS, Bytes, Case, Loop, clean, measured, predicted
 

@@ -12,8 +12,8 @@ import torch.nn.functional as F
 from torch import optim
 
 import archc
-from archc.analysis.timeline import Options, training
-from archc.checkpointing import CheckpointPlan, plan_of
+from archc.analysis.memory.timeline import Options, training
+from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.graph import Graph
 from tests.analysis import allocations
 

@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from archc.analysis.timeline import training
-from archc.devices.capacity import CONTEXT, WORKSPACES
+from archc.analysis.memory.timeline import training
+from archc.catalog.devices.capacity import CONTEXT, WORKSPACES
 
 from . import memory, memory_cases
 from .memory import NETS, NUMBERS, PLANS

@@ -21,7 +21,7 @@ from torch import nn
 
 import archc
 from archc.graph import Graph
-from archc.table import Column, Table, to_terminal
+from archc.text.table import Column, Table, to_terminal
 from tests.benchmarks.hand_written import NETS
 from tests.benchmarks.measuring import Timing, compare
 

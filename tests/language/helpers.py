@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import dedent
 
-from archc.compiler import Model, compile_text
+from archc.elaborate.compiler import Model, compile_text
 from archc.graph import Graph, Value
 from archc.text.diagnostics import draw
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from archc.compiler import Model, compile_text
+from archc.elaborate.compiler import Model, compile_text
 from archc.ops import OPERATORS
 
 MAP, VECTOR, TOKENS, ONE = [64, 32, 32], [64], [49, 64], [64, 1, 1]

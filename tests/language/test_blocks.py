@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archc.compiler import compile_spec
+from archc.elaborate.compiler import compile_spec
 from tests.language.helpers import codes, graph_of, names, wired
 
 

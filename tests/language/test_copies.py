@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from archc.analysis.cost import analyze
-from archc.analysis.resolved import resolved_text
+from archc.analysis.cost.report import analyze
+from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw
 from tests.language.helpers import codes, graph_of, model_of, wired
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import archc
-from archc.compiler import Model, compile_spec, compile_text
-from archc.shape import read_sizes
+from archc.elaborate.compiler import Model, compile_spec, compile_text
+from archc.ops.shape import read_sizes
 
 SAME, PLAIN = "{conv: {channels: 8, kernel: 3, padding: 1}}", "{conv: {channels: 8, kernel: 3}}"
 HEAD = "global_avgpool, flatten, {linear: 10}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.analysis.cost import analyze
+from archc.analysis.cost.report import analyze
 from tests.language.helpers import codes, graph_of, names, wired
 
 

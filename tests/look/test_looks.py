@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 import archc
 from archc.data import open_data
-from archc.look.attribution import gradcam, integrated, lrp
-from archc.look.examples import seen, strongest
-from archc.look.filters import filters
-from archc.look.layers import LookError, first_convolution, last_maps, outputs, place
-from archc.look.maximize import maximized, response, visible
+from archc.inspect.attribution import gradcam, integrated, lrp
+from archc.inspect.examples import seen, strongest
+from archc.inspect.filters import filters
+from archc.inspect.layers import LookError, first_convolution, last_maps, outputs, place
+from archc.inspect.maximize import maximized, response, visible
 from archc.recipe import Data
 
 CHAIN = """

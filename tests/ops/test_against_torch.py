@@ -9,8 +9,8 @@ import pytest
 
 from archc.ops import OPERATORS
 from archc.ops.facts import INPLACE, NEW, Kept
-from archc.shape import Shape
-from archc.tracked import Tracked, track
+from archc.ops.shape import Shape
+from archc.ops.tracked import Tracked, track
 
 torch = pytest.importorskip("torch")
 

@@ -6,8 +6,8 @@ from itertools import product
 
 import pytest
 
-from archc.analysis.carried import Carried, composed
-from archc.analysis.positions import Always, Places
+from archc.analysis.field.carried import Carried, composed
+from archc.analysis.field.positions import Always, Places
 from archc.ops import OPERATORS, Shape
 from archc.ops.reach import Along, Bins, Linear, Nearest, Reach, Rule, Spread, rules_of
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import archc
-from archc.devices.catalogue import find
-from archc.reporting import data, network
+from archc.catalog.devices.catalogue import find
+from archc.html import data, network
 from tests.report.test_page import SPEC
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

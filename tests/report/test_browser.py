@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import archc
-from archc.devices.catalogue import find
+from archc.catalog.devices.catalogue import find
 from tests.report.conftest import LONG_BLOCK, Open
 from tests.report.seen import choose, panel, peak, row, rows, seconds
 from tests.report.test_page import HOSTILE

@@ -9,19 +9,19 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.cost import analyze
-from archc.analysis.derive import Step
-from archc.analysis.diff import compare
-from archc.analysis.roofline import roofline
-from archc.analysis.timeline import Options, inference, training
-from archc.devices.catalogue import find, shipped
-from archc.devices.device import DTYPES, Device
+from archc.analysis.compare.diff import compare
+from archc.analysis.cost.derive import Step
+from archc.analysis.cost.report import analyze
+from archc.analysis.memory.timeline import Options, inference, training
+from archc.analysis.time.roofline import roofline
+from archc.catalog.devices.catalogue import find, shipped
+from archc.catalog.devices.device import DTYPES, Device
 from archc.graph import Graph
-from archc.reporting.bounds import amount_of, devices
-from archc.reporting.data import Choice, record
-from archc.reporting.difference import difference
-from archc.reporting.network import network
-from archc.reporting.tapes import memory
+from archc.html.bounds import amount_of, devices
+from archc.html.data import Choice, record
+from archc.html.difference import difference
+from archc.html.network import network
+from archc.html.tapes import memory
 from tests.report.replay import peak
 
 SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
@@ -76,8 +76,8 @@ def test_derivations_are_those_of_explain(name: str, capsys: pytest.CaptureFixtu
 
 
 def test_counts_that_are_bounds_say_so() -> None:
-    from archc.analysis.count import Count
-    from archc.reporting.network import _count
+    from archc.analysis.cost.count import Count
+    from archc.html.network import _count
 
     assert _count(Count(3, 3)) == 3 and _count(Count(3, 9)) == [3, 9] and _count(Count(0, None)) == [0, None]
 

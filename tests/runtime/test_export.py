@@ -14,9 +14,10 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime import export as room
-from archc.runtime import export_check, export_write
-from archc.runtime.export import ExportError, export
+from archc.runtime.export import check as export_check
+from archc.runtime.export import export as room
+from archc.runtime.export import write as export_write
+from archc.runtime.export.export import ExportError, export
 
 SUFFIXES = [".onnx", ".pt2"]
 formats = pytest.mark.parametrize("suffix", SUFFIXES)

@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.optimizers import optimizer
+from archc.runtime.build.optimizers import optimizer
 
 
 def stepped(name: str, **options: object) -> tuple[torch.Tensor, torch.optim.Optimizer]:

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.place import PlaceError, best_device, device_of, place
+from archc.runtime.build.place import PlaceError, best_device, device_of, place
 
 
 def net() -> Any:

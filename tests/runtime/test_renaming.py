@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from archc.runtime.renaming import MOST, RenameError, parse_rule, renamed
+from archc.runtime.weights.renaming import MOST, RenameError, parse_rule, renamed
 
 NAMES = st.text("abAB01._", min_size=1, max_size=12)
 # Patterns without a delimiter, an empty alternative or a match of nothing, in which sed -E and Python agree.
@@ -132,7 +132,7 @@ def test_any_text_is_a_rule_or_a_mistake(text: str) -> None:
 @pytest.mark.parametrize("pattern", ["(a+)+$", "(a|a)*b", "(.*)(.*)(.*)(.*)(.*)(.*)x"])
 def test_a_pattern_that_would_not_end(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What it does is bounded in processor time, and the timer is gone afterwards."""
-    monkeypatch.setattr("archc.runtime.renaming.LONGEST", 0.2)
+    monkeypatch.setattr("archc.runtime.weights.renaming.LONGEST", 0.2)
     handler = signal.getsignal(signal.SIGVTALRM)
     with pytest.raises(RenameError, match=r"takes longer than 0\.2 s"):
         renamed(["a" * 400 + "!"], [parse_rule(f"s/{pattern}/y/")])

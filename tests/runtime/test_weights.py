@@ -13,8 +13,8 @@ library = pytest.importorskip("safetensors.torch")
 
 from torch import nn
 
-from archc.runtime.renaming import WeightsError
-from archc.runtime.weights import load_weights, save_weights
+from archc.runtime.weights.load import load_weights, save_weights
+from archc.runtime.weights.renaming import WeightsError
 from tests.runtime.weights_common import Net, Tied, refused, same, snapshot
 
 SUFFIXES = [".safetensors", ".pth", ".pt", ".bin"]

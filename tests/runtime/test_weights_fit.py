@@ -16,10 +16,10 @@ pytest.importorskip("safetensors.torch")
 
 from torch import nn
 
-from archc.runtime import weights_write
-from archc.runtime.renaming import WeightsError, parse_rule
-from archc.runtime.weights import load_weights, save_weights
-from archc.runtime.weights_text import find_rules
+from archc.runtime.weights import write as weights_write
+from archc.runtime.weights.load import load_weights, save_weights
+from archc.runtime.weights.mismatch import find_rules
+from archc.runtime.weights.renaming import WeightsError, parse_rule
 from tests.runtime.weights_common import Net, Tied, refused, same, snapshot
 
 
@@ -249,7 +249,7 @@ def test_what_stood_there_still_stands(suffix: str, tmp_path: Path, monkeypatch:
 
 FULL = """
 import resource, sys, torch
-from archc.runtime.weights import WeightsError, save_weights
+from archc.runtime.weights.load import WeightsError, save_weights
 net = torch.nn.Linear(300, 300)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:

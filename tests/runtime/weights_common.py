@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from archc.runtime.renaming import WeightsError
-from archc.runtime.weights import load_weights
+from archc.runtime.weights.load import load_weights
+from archc.runtime.weights.renaming import WeightsError
 
 
 class Net(nn.Module):

@@ -10,7 +10,7 @@ pytest.importorskip("ignite")
 import torch
 
 import archc
-from archc.checkpointing import CheckpointPlan, Region
+from archc.analysis.recompute import CheckpointPlan, Region
 from archc.training import memory
 from archc.training.checkpoints import found
 from archc.training.distributed import World

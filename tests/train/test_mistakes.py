@@ -200,7 +200,7 @@ def test_what_memory_a_batch_of_too_many_needs() -> None:
 
 def test_batch_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The batch is one that the analysis says to fit, and one more would not."""
-    from archc.analysis.timeline import training
+    from archc.analysis.memory.timeline import training
     from archc.training import memory
 
     graph = graph_of(NET)

@@ -32,7 +32,7 @@ def test_as_a_plain_loop(tmp_path: Path) -> None:
     graph = graph_of(MLP)
     data = open_data(Data(), (1, 8, 8), 3)
     order = Order(len(data.train), 100, 3)
-    from archc.runtime.building import build
+    from archc.runtime.build.build import build
     from archc.training.order import mixed
 
     torch.manual_seed(mixed(3, 0))

@@ -16,7 +16,7 @@ import archc
 from archc.cli.main import main
 from archc.data import open_data
 from archc.recipe import Data
-from archc.runtime.weights import load_weights, save_weights
+from archc.runtime.weights.load import load_weights, save_weights
 from archc.training.engine import go_on
 from archc.training.extraction import extract
 from archc.training.run import RunFolder, opened

@@ -1,0 +1,192 @@
+"""A network held against its spec: promises of `expect`, limits of `budget`, weights and outputs that nothing leads to or from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from archc.analysis.checks.budget import over
+from archc.analysis.cost.count import Count
+from archc.analysis.cost.report import Layer, analyze, totals
+from archc.graph import Graph, Node, Promise
+from archc.graph.structure import dead_ends, dead_weights, leading
+from archc.signature import shown
+from archc.text.diagnostics import Diagnostic, Use
+from archc.text.names import folded
+from archc.text.source import Source, Span
+
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
+_BOUND = re.compile(
+    r"\s*(?P<sign><=|>=|<|>|==)?\s*(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?)\s*"
+    r"(?:(?:\+-|±|\+/-)\s*(?P<slack>[0-9]+(?:\.[0-9]+)?)\s*(?P<percent>%?)\s*(?P<slack_unit>[kKmMgGbBtT]?))?\s*\Z"
+)
+_COUNTED = ("parameters", "weights", "biases", "macs", "flops", "activations")
+
+
+def check(graph: Graph) -> list[Diagnostic]:
+    """What is not as the spec expects: promises, limits, weights that reach no output, outputs that are inputs.
+
+    A promise that was made of another network, which the spec extends and changes, is dropped with a note.
+    """
+    found = [(promise, told) for promise, told in _told_of_all(graph) if told is not None]
+    inherited: dict[Span, list[tuple[Promise, _Told]]] = {}
+    unkept = []
+    for promise, told in found:
+        if promise.heir is None or told.wrong is not None:
+            unkept.append(told.wrong or _unkept(promise, told))
+        else:
+            inherited.setdefault(promise.heir, []).append((promise, told))
+    notes = [_dropped(graph, heir, several) for heir, several in inherited.items()]
+    broken = [promise for promise, _ in found]
+    return [*unkept, *over(graph), *idle(graph, [one for one in graph.promises if one not in broken]), *notes]
+
+
+class _Told(NamedTuple):
+    """What is there in the place of what was promised; `wrong`: the promise cannot be read."""
+
+    text: str
+    value: object = None
+    wrong: Diagnostic | None = None
+
+
+def _told_of_all(graph: Graph) -> Iterator[tuple[Promise, _Told | None]]:
+    """Each promise, with what is there where it is not kept."""
+    if not graph.promises:
+        return
+    layers = {id(layer.node): layer for layer in analyze(graph).layers}
+    dead = dead_weights(graph) if any(promise.metric == "unused" for promise in graph.promises) else {}
+    for promise in graph.promises:
+        yield promise, _told_of(graph, promise, layers, dead)
+
+
+def _told_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dict[Node, int]) -> _Told | None:
+    if promise.metric in ("shape", "channels"):
+        shape = promise.value.shape if promise.value is not None else ()
+        actual: Any = list(shape) if promise.metric == "shape" else shape[0] if shape else None
+        return None if promise.wanted == actual else _Told(shown(actual), actual)
+    if promise.metric == "unused":
+        unused = sum(dead.get(node, 0) for node in nodes_of(graph, promise))
+        counted = Count(unused, unused)
+    elif promise.metric in _COUNTED:
+        counted = totals(_of(graph, promise, layers))[promise.metric]
+    else:
+        return None
+    interval = _interval(promise.wanted)
+    if interval is None:
+        hint = 'a number, or "<= 5M", ">= 1M", "15.5G +- 1%", "4.1G"'
+        message = f"{promise.metric}: {shown(promise.wanted)} is no figure"
+        return _Told("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
+    if counted.low >= interval[0] and counted.high is not None and counted.high <= interval[1]:
+        return None
+    return _Told(_told(counted, promise.wanted), counted.low)
+
+
+def _unkept(promise: Promise, told: _Told) -> Diagnostic:
+    where = "" if promise.nodes is None else " here"
+    message = f"{promise.metric}{where}: promised {_figure(promise.wanted)}, but it is {told.text}"
+    return Diagnostic("A801", message, promise.span, None, promise.uses)
+
+
+def _dropped(graph: Graph, heir: Span, several: list[tuple[Promise, _Told]]) -> Diagnostic:
+    """What a spec does not keep of the promises of the network that it extends, and how it makes its own."""
+    whole = [(promise, told) for promise, told in several if promise.nodes is None]
+    parts = len(several) - len(whole)
+    named = [f"{promise.metric} {_figure(promise.wanted)}" for promise, _ in whole]
+    if parts:
+        named.append(f"{parts} of its layers" if parts > 1 else "one of a layer")
+    message = f"promises of {heir.text} do not hold for what this changes, and are dropped: {', '.join(named)}"
+    own = ", ".join(f"{promise.metric}: {_written(told.value)}" for promise, told in whole)
+    hint = f"to promise this: expect: {{{own}}}; to promise nothing: expect: null" if own else "to promise nothing: expect: null"
+    return Diagnostic("A801", message, heir, hint, (), "note")
+
+
+def _written(value: object) -> str:
+    return f"{value:_}" if isinstance(value, int) else shown(value)
+
+
+def nodes_of(graph: Graph, promise: Promise) -> list[Node]:
+    """The layers that a promise speaks of, those for training alone too."""
+    return graph.nodes if promise.nodes is None else graph.nodes[promise.nodes[0] : promise.nodes[1]]
+
+
+def idle(graph: Graph, kept: list[Promise]) -> Iterator[Diagnostic]:
+    """A803 and A804. Weights of which a promise that is kept says that they are `unused` are no mistake."""
+    dead = dead_weights(graph)
+    meant = {node for promise in kept if promise.metric == "unused" for node in nodes_of(graph, promise)}
+    left = {node: values for node, values in dead.items() if node not in meant}
+    for name, (span, hint, uses) in graph.passed_on.items():
+        source = graph.outputs[name].name
+        message = f'the output "{name}" is the input "{source}": no layer leads to it' if name != source else f'no layer leads to "{name}"'
+        message += f", and {sum(left.values()):,} learned values lead nowhere" if left else ""
+        yield Diagnostic("A804", message, span, hint, uses)
+    if graph.passed_on:  # that weights lead nowhere only follows from it
+        return
+    ends = dead_ends(graph, leading(graph.outputs.values()))
+    places: dict[tuple[Span, tuple[Use, ...]], list[Node]] = {}
+    for node in left:
+        end = ends[node][0]
+        written = end.written
+        place = (written.kind, written.uses) if written is not None else (Span(Source(graph.name, end.name), 0, len(end.name)), ())
+        places.setdefault(place, []).append(node)
+    for (span, uses), nodes in places.items():
+        values = sum(left[node] for node in nodes)
+        names = folded(node.name for node in nodes)
+        shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        message = f"{values:,} learned values lead to no output: {shown_names}"
+        hint = "take what comes out here with `from`, name it in `outputs`, or remove it; " + (
+            "`train_only: true` where training alone needs it"
+            if any(ends[node][0].train_only for node in nodes)
+            else f"`expect: {{unused: {values:_}}}` beside it where that is meant"
+        )
+        yield Diagnostic("A803", message, span, hint, uses)
+
+
+def _of(graph: Graph, promise: Promise, layers: dict[int, Layer]) -> list[Layer]:
+    """The layers that a promise speaks of: the deployed ones, unless it stands in a part for training alone."""
+    nodes = nodes_of(graph, promise)
+    deployed = [node for node in nodes if not node.train_only]
+    return [layers[id(node)] for node in (deployed or nodes)]
+
+
+def _interval(wanted: Any) -> tuple[float, float] | None:
+    """The lowest and highest figure that keeps a promise."""
+    if isinstance(wanted, int | float) and not isinstance(wanted, bool):
+        return wanted, wanted
+    match = _BOUND.match(wanted) if isinstance(wanted, str) else None
+    if match is None:
+        return None
+    digits = match["number"].replace("_", "").replace(",", "")
+    scale = _UNITS[match["unit"].lower()]
+    number = round(float(digits) * scale, 6)
+    if match["slack"]:
+        slack = float(match["slack"]) * (number / 100 if match["percent"] else _UNITS[match["slack_unit"].lower()])
+        return number - slack, number + slack
+    sign = match["sign"]
+    if sign in ("<=", "<"):
+        return 0, number if sign == "<=" else number - 1
+    if sign in (">=", ">"):
+        return number if sign == ">=" else number + 1, float("inf")
+    if scale == 1:
+        return number, number
+    half = scale * 10.0 ** -len(digits.partition(".")[2]) / 2  # `4.1G`: what rounds to it
+    return number - half, number + half
+
+
+def _told(counted: Count, wanted: Any) -> str:
+    if counted.high is None:
+        return f"at least {counted.low:,}; a layer states no figure"
+    told = f"{counted.low:,}"
+    if isinstance(wanted, int) and not isinstance(wanted, bool):
+        told += f" ({counted.low - wanted:+,})"
+    return told
+
+
+def _figure(wanted: Any) -> str:
+    return (
+        f"{wanted:,}"
+        if isinstance(wanted, int) and not isinstance(wanted, bool)
+        else str(wanted)
+        if isinstance(wanted, str)
+        else shown(wanted)
+    )

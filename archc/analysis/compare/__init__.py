@@ -1,0 +1,1 @@
+"""Two networks, or two tools, side by side."""

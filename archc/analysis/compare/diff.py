@@ -1,0 +1,269 @@
+"""What changed between two networks: which layers came, went, changed or were only renamed, and what that costs.
+
+The trees of scopes are walked side by side. Within a scope, children of equal content are paired first, in order (so that
+an insertion into a numbered list renumbers the rest and changes nothing), then those of equal name or kind between them.
+Content is kinds and arguments; shapes follow from it and are not compared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from archc.analysis.compare.align import common
+from archc.analysis.cost.count import Count
+from archc.analysis.cost.report import Layer, Report, analyze, totals
+from archc.graph import Graph, Node, Scope, Value
+
+Part = Scope | Node
+ADDED, REMOVED, CHANGED, RENAMED, MOVED = "added", "removed", "changed", "renamed", "moved"
+COSTS = ("parameters", "macs", "flops", "activations")
+
+
+@dataclass(slots=True)
+class Change:
+    """One change. `old` and `new` are layers or scopes (None where there is none); `details` say what differs."""
+
+    what: str
+    old: Part | None
+    new: Part | None
+    details: list[str] = field(default_factory=list)
+    costs: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Part:
+        part = self.new if self.new is not None else self.old
+        assert part is not None
+        return part
+
+    @property
+    def layers(self) -> int:
+        return len(list(nodes_of(self.part)))
+
+
+@dataclass(slots=True)
+class Difference:
+    """Two networks compared. `same` layers are as they were, `reshaped` of these with other shapes, which makes them cost `more`."""
+
+    old: Report
+    new: Report
+    changes: list[Change]
+    same: int
+    reshaped: int
+    more: dict[str, int]
+
+    @property
+    def structural(self) -> bool:
+        """Whether more than names changed."""
+        return any(change.what != RENAMED for change in self.changes)
+
+
+def compare(old: Graph, new: Graph) -> Difference:
+    """What leads from one network to the other. The reports are those of the deployed networks."""
+    matcher = _Matcher()
+    matcher.scopes(old.root, new.root)
+    changes = _moved(matcher.changes)
+    _rewired(matcher.pairs, changes)
+    before = {id(layer.node): layer for layer in analyze(old).layers}
+    after = {id(layer.node): layer for layer in analyze(new).layers}
+    touched = {id(node) for change in changes if change.what == CHANGED for node in nodes_of(change.part)}
+    same = [(a, b) for a, b in matcher.pairs.values() if id(b) not in touched]
+    for change in changes:
+        change.costs = _costs(change, before, after)
+    sums = (totals(before[id(a)] for a, _ in same), totals(after[id(b)] for _, b in same))
+    reshaped = sum(_shapes(a) != _shapes(b) for a, b in same)
+    return Difference(analyze(old.deployed()), analyze(new.deployed()), changes, len(same), reshaped, _more(*sums))
+
+
+def nodes_of(part: Part) -> Iterator[Node]:
+    if isinstance(part, Node):
+        yield part
+    else:
+        yield from part.walk()
+
+
+def content(part: Part) -> Any:
+    """What a part is, its names left out: equal for parts that do the same."""
+    if isinstance(part, Node):
+        return part.kind, part.train_only, tuple(sorted((name, _frozen(value)) for name, value in part.args.items()))
+    return part.block, tuple(map(content, part.children))
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else (type(value).__name__, value)
+
+
+def _sort(part: Part) -> tuple[bool, str]:
+    """What two parts must share to be the same thing, changed: a kind of layer, or the name of a block."""
+    return isinstance(part, Node), part.kind if isinstance(part, Node) else part.block
+
+
+class _Matcher:
+    """Pairs layers of two trees; `pairs` goes by the old node's identity."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+        self.pairs: dict[int, tuple[Node, Node]] = {}
+        self._contents: dict[int, int] = {}
+        self._known: dict[Any, int] = {}
+
+    def scopes(self, old: Scope, new: Scope) -> None:
+        self._children(old.children, new.children)
+
+    def _content(self, part: Part) -> int:
+        """A number for the content of a part, the same for equal ones."""
+        number = self._contents.get(id(part))
+        if number is None:
+            inner = content(part) if isinstance(part, Node) else (part.block, tuple(map(self._content, part.children)))
+            number = self._contents[id(part)] = self._known.setdefault(inner, len(self._known))
+        return number
+
+    def _children(self, old: Sequence[Part], new: Sequence[Part]) -> None:
+        i = j = 0
+        ends = len(old), len(new)
+        for i_next, j_next in [*common(list(map(self._content, old)), list(map(self._content, new))), ends]:
+            self._gap(old[i:i_next], new[j:j_next])
+            if (i_next, j_next) != ends:
+                self._equal(old[i_next], new[j_next])
+            i, j = i_next + 1, j_next + 1
+
+    def _equal(self, old: Part, new: Part) -> None:
+        if old.label != new.label:
+            self.changes.append(Change(RENAMED, old, new))
+        self._pair(old, new)
+
+    def _pair(self, old: Part, new: Part) -> None:
+        for a, b in zip(nodes_of(old), nodes_of(new), strict=True):
+            self.pairs[id(a)] = a, b
+
+    def _gap(self, old: Sequence[Part], new: Sequence[Part]) -> None:
+        """Between equal neighbours: what bears one name or is of one kind was changed; the rest went or came."""
+        rest = list(new)
+        for a in old:
+            b = _counterpart(a, rest)
+            if b is None:
+                self.changes.append(Change(REMOVED, a, None))
+                continue
+            for passed in rest[: rest.index(b)]:
+                if isinstance(a, Node) or passed.label.isdigit():
+                    self.changes.append(Change(ADDED, None, passed))
+                    rest.remove(passed)
+            rest.remove(b)
+            self._changed(a, b)
+        self.changes.extend(Change(ADDED, None, b) for b in rest)
+
+    def _changed(self, old: Part, new: Part) -> None:
+        if isinstance(old, Scope) and isinstance(new, Scope):
+            if self._content(old) == self._content(new):
+                self._equal(old, new)
+                return
+            if old.label != new.label:
+                self.changes.append(Change(RENAMED, old, new))
+            self.scopes(old, new)
+        elif isinstance(old, Node) and isinstance(new, Node):
+            self.pairs[id(old)] = old, new
+            details = differences(old, new)
+            if details:
+                self.changes.append(Change(CHANGED, old, new, details))
+            elif old.label != new.label:
+                self.changes.append(Change(RENAMED, old, new))
+
+
+def _counterpart(part: Part, among: Sequence[Part]) -> Part | None:
+    """The part that took the place of another: of its name, unless that is a number, else the next of its kind."""
+    if not part.label.isdigit():
+        named = next((other for other in among if other.label == part.label and isinstance(other, Node) == isinstance(part, Node)), None)
+        if named is not None:
+            return named
+    return next((other for other in among if _sort(other) == _sort(part) and (part.label.isdigit() or other.label.isdigit())), None)
+
+
+def differences(old: Node, new: Node) -> list[str]:
+    """`channels 64 → 128`, for each argument that differs."""
+    if old.kind != new.kind:
+        return [f"{old.kind} → {new.kind}"]
+    names = dict.fromkeys((*old.args, *new.args))
+    told = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
+            if _frozen(old.args.get(name)) != _frozen(new.args.get(name))]  # fmt: skip
+    if old.train_only != new.train_only:
+        told.append("now in training alone" if new.train_only else "now in the deployed network too")
+    return told
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_shown, value)) + "]"
+    return str(value)
+
+
+def _moved(changes: list[Change]) -> list[Change]:
+    """What went in one place and came in another, the same in content, has moved."""
+    gone: dict[Any, list[Change]] = {}
+    for change in changes:
+        if change.what == REMOVED and any(node.facts.weights for node in nodes_of(change.part)):
+            gone.setdefault(content(change.part), []).append(change)
+    kept: list[Change] = []
+    dropped: set[int] = set()
+    for change in changes:
+        origins = gone.get(content(change.part)) if change.what == ADDED else None
+        if origins:
+            origin = origins.pop(0)
+            dropped.add(id(origin))
+            kept.append(Change(MOVED, origin.old, change.new))
+        else:
+            kept.append(change)
+    return [change for change in kept if id(change) not in dropped]
+
+
+def _rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None:
+    """Layers that take other values than before; where a neighbour came or went, that is no news."""
+    told = {id(change.new): change for change in changes if change.what == CHANGED}
+    images = {id(b) for _, b in pairs.values()}
+    for a, b in pairs.values():
+        for i, (before, after) in enumerate(zip(a.inputs, b.inputs, strict=False)):
+            if before.node is None or after.node is None:
+                if (before.node is None) == (after.node is None) or not _settled(before, after, pairs, images):
+                    continue
+            elif id(before.node) not in pairs or id(after.node) not in images or pairs[id(before.node)][1] is after.node:
+                continue
+            change = told.get(id(b))
+            if change is None:
+                change = told[id(b)] = Change(CHANGED, a, b)
+                changes.append(change)
+            which = f"input {i + 1} " if len(b.inputs) > 1 else ""
+            change.details.append(f"{which}from {_source(before)} → {_source(after)}")
+        if len(a.inputs) != len(b.inputs):
+            change = told.get(id(b))
+            if change is None:
+                change = told[id(b)] = Change(CHANGED, a, b)
+                changes.append(change)
+            change.details.append(f"{len(a.inputs)} inputs → {len(b.inputs)}")
+
+
+def _settled(before: Value, after: Value, pairs: dict[int, tuple[Node, Node]], images: set[int]) -> bool:
+    """Whether the layer that is read on one side is there on both."""
+    return id(before.node) in pairs if before.node is not None else id(after.node) in images
+
+
+def _source(value: Value) -> str:
+    return value.node.name if value.node is not None else value.name
+
+
+def _shapes(node: Node) -> list[tuple[int, ...]]:
+    return [tuple(value.shape) for value in (*node.inputs, *node.outputs)]
+
+
+def _costs(change: Change, before: dict[int, Layer], after: dict[int, Layer]) -> dict[str, int]:
+    """How much more the part costs than before. New names cost nothing."""
+    if change.what == RENAMED:
+        return dict.fromkeys(COSTS, 0)
+    old = [before[id(node)] for node in nodes_of(change.old)] if change.old is not None else []
+    new = [after[id(node)] for node in nodes_of(change.new)] if change.new is not None else []
+    return _more(totals(old), totals(new))
+
+
+def _more(old: dict[str, Count], new: dict[str, Count]) -> dict[str, int]:
+    return {name: new[name].low - old[name].low for name in COSTS}

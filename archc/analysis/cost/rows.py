@@ -1,0 +1,120 @@
+"""Rows of a table: layers one by one, repeated blocks folded to one, or whole scopes summed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from archc.analysis.cost.count import Count
+from archc.analysis.cost.report import Layer, Report, totals
+from archc.analysis.field.field import text
+from archc.graph import Node, Scope
+from archc.ops.facts import NEW
+from archc.ops.shape import Shape
+
+
+@dataclass(slots=True)
+class Row:
+    """A line of the table: a layer, or a scope with the sums of its layers; `times` copies of it follow each other."""
+
+    name: str
+    kind: str
+    shape: Shape
+    counts: dict[str, Count]
+    activations: int
+    storage: str
+    field: str
+    times: int = 1
+    layers: tuple[Layer, ...] = ()
+
+    def bytes(self, size: int) -> int:
+        """Of one copy's new outputs for one image, where a value of the network's dtype has `size`."""
+        return sum(layer.bytes(size) for layer in self.layers)
+
+
+def layer_rows(report: Report) -> list[Row]:
+    """One row a layer."""
+    return [_of_layer(layer, layer.name, 1) for layer in report.layers]
+
+
+def folded_rows(report: Report) -> list[Row]:
+    """One row a layer, but copies of a block that follow each other, equal in every figure, are one row each."""
+    layers = {id(layer.node): layer for layer in report.layers}
+    return [_of_layer(layers[id(node)], name, times) for node, name, times in _folded(report.graph.root, "", 1, layers)]
+
+
+def scope_rows(report: Report, depth: int) -> list[Row]:
+    """Scopes deeper than `depth` levels of names as one row each, with their sums."""
+    rows: list[Row] = []
+    group: list[Layer] = []
+    for layer in report.layers:
+        if group and _cut(layer.name, depth) != _cut(group[0].name, depth):
+            rows.append(_of_group(group, depth))
+            group = []
+        group.append(layer)
+    return [*rows, _of_group(group, depth)] if group else rows
+
+
+SORT_KEYS = ("order", "name", "kind", "parameters", "weights", "biases", "macs", "flops", "activations")
+
+
+def sort_rows(rows: list[Row], key: str) -> list[Row]:
+    """By name or kind upwards, by a figure downwards."""
+    if key == "order":
+        return rows
+    if key in ("name", "kind"):
+        return sorted(rows, key=lambda row: str(getattr(row, key)))
+    return sorted(rows, key=lambda row: -(row.activations if key == "activations" else row.counts[key].low))
+
+
+def _of_layer(layer: Layer, name: str, times: int) -> Row:
+    counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
+    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
+
+
+def _of_group(layers: list[Layer], depth: int) -> Row:
+    last = layers[-1]
+    name = _cut(last.name, depth)
+    if len(layers) == 1 and name == last.name:
+        return _of_layer(last, name, 1)
+    scope = last.node.scope
+    while scope.parent is not None and scope.name != name:
+        scope = scope.parent
+    values = sum(layer.activations for layer in layers)
+    return Row(
+        name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, text(last.fields), 1, tuple(layers)
+    )
+
+
+def _cut(name: str, depth: int) -> str:
+    return ".".join(name.split(".")[:depth])
+
+
+def _folded(scope: Scope, prefix: str, times: int, layers: dict[int, Layer]) -> Iterator[tuple[Node, str, int]]:
+    """Layers in order with the names that they are shown under and how many copies stand for each other."""
+    children = [child for child in scope.children if not isinstance(child, Node) or id(child) in layers]
+    i = 0
+    while i < len(children):
+        child = children[i]
+        if isinstance(child, Node):
+            yield child, prefix + child.label, times
+            i += 1
+            continue
+        mark = _mark(child)
+        stop = i + 1
+        while stop < len(children) and mark and isinstance(other := children[stop], Scope) and _mark(other) == mark:
+            stop += 1
+        label = child.label if stop == i + 1 else f"{child.label}…{children[stop - 1].label}"
+        yield from _folded(child, f"{prefix}{label}.", times * (stop - i), layers)
+        i = stop
+
+
+def _mark(scope: Scope) -> tuple[object, ...]:
+    """What must be equal in two copies: the names within, and the facts, of which equal layers have one."""
+    marks: list[object] = []
+    for child in scope.children:
+        if isinstance(child, Node):
+            marks.append((child.label, id(child.facts), child.shared is not None, child.train_only))
+        else:
+            marks.append((child.label, _mark(child)))
+    return tuple(marks)

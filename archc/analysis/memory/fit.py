@@ -1,0 +1,183 @@
+"""How large a batch fits a memory, how much memory a batch needs, and what else would make it fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from archc.analysis.memory.timeline import Options, Timeline, inference, training
+from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
+from archc.analysis.memory.timeline.line import Line
+from archc.analysis.recompute import READY, CheckpointPlan
+from archc.graph import Graph
+
+MOST = 2**20  # images; beyond it no search goes
+MOST_PLANNED = 4_500  # layers; no checkpointing is planned for longer networks
+KEPT = 4  # timelines, for those that are asked for again
+LONG = 4_500  # layers; beyond, steps are found between two that are simulated, and what is tried is bounded
+TRIED = 3  # times that the allocator is replayed for the largest batch of a long network
+EFFORT = 40_000  # layers that are simulated in looking for alternatives: of a long network, for few of them
+
+
+@dataclass(slots=True)
+class Effort:
+    """What is left of it, and the alternatives that it was not enough for."""
+
+    left: int = EFFORT
+    skipped: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another way to train, what it needs at a batch, and the largest batch that fits."""
+
+    name: str
+    options: Options
+    needed: int | None
+    largest: int | None
+    plan: CheckpointPlan | None = None
+    bound: Bound = CERTAIN
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Simulations of one network, under a plan of checkpointing if there is one."""
+
+    graph: Graph
+    inference: bool = False
+    plan: CheckpointPlan | None = None
+    effort: Effort = field(default_factory=Effort, compare=False)
+    known: dict[Options, Timeline] = field(default_factory=dict, compare=False)  # the last few
+    short: list[Options] = field(default_factory=list, compare=False)  # those for which a larger batch may fit than was found
+
+    def timeline(self, options: Options) -> Timeline:
+        if options not in self.known:
+            self.effort.left -= len(self.graph.nodes)
+            made = inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
+            self._keep(made)
+        return self.known[options]
+
+    def _keep(self, made: Timeline) -> None:
+        while len(self.known) >= (KEPT if len(self.graph.nodes) <= LONG else KEPT - 1):
+            del self.known[next(iter(self.known))]
+        self.known[made.options] = made
+
+    def needed(self, options: Options) -> int:
+        return self.timeline(options).needed_bytes
+
+    def largest(self, options: Options, memory: int) -> int:
+        """The largest batch that fits a memory, in whole passes; 0 where one image a pass is too much. What is allocated bounds it,
+        fragments may cost some."""
+        if len(self.graph.nodes) > LONG:
+            return self._largest_of_long(options, memory)
+
+        def simulated(images: int) -> Timeline:
+            return self.timeline(replace(options, batch=images * options.accumulate))
+
+        def allocated(images: int) -> int:
+            found = simulated(images)
+            return found.allocated_bytes + found.workspace if options.device == "cuda" else found.peak_bytes
+
+        def fits(images: int) -> bool:
+            return simulated(images).fits(memory)
+
+        high = largest(allocated, memory)
+        low, step = high, 1
+        while low > 0 and not fits(low):
+            high, low, step = low, max(low - step, 0), 2 * step
+        while high - low > 1 and self.effort.left > 0:  # past it, the last that is known to fit
+            middle = (low + high) // 2
+            low, high = (middle, high) if fits(middle) else (low, middle)
+        if high - low > 1 and low < MOST:
+            self.short.append(options)
+        return low * options.accumulate
+
+    def _largest_of_long(self, options: Options, memory: int) -> int:
+        """As `largest`, with two simulations and few replays of the allocator: what lies beyond two images is on a straight line."""
+        passes = options.accumulate
+        there = [one.batch // passes for one in self.known if replace(one, batch=options.batch) == options and one.images > 2]
+        low, high = 2, max(there, default=16)
+        small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
+        if not small.fits(memory):
+            return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
+        line = Line(small, large)
+        guess = largest(lambda images: line.least(images * passes), memory)
+        high, tried = guess + 1, 0
+        while high - low > 1 and (low == 2 or tried < TRIED):
+            found = line.at(guess * passes)
+            tried += 1
+            if found.fits(memory):
+                self._keep(found)
+                low, guess = guess, (guess + high) // 2
+            else:
+                high, guess = guess, max(low + 1, guess - (guess << tried) // 64 - 1)
+        if high - low > 1:
+            self.short.append(options)
+        return low * passes
+
+    def alternatives(
+        self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None
+    ) -> Iterator[Alternative]:
+        """The options themselves, then others, one change at a time. `least` is the plan with the smallest peak, if it is known.
+
+        What `effort` has no room for is left out, and named there.
+        """
+        for name, one in ways(options, self.inference):
+            if self._affords(name):
+                yield self._alternative(name, one, memory, batch)
+        norms = READY["norms"](self.graph) if not self.inference and self.plan is None else CheckpointPlan(())
+        for name, plan in (("normalizations run again", norms), ("most runs again", least or CheckpointPlan(()))):
+            if plan.regions and self._affords(name):
+                yield replace(self, plan=plan, known={})._alternative(name, options, memory, batch)
+
+    def _affords(self, name: str) -> bool:
+        """Whether there is room for another search, which takes some four simulations. The first has room anyway, and of a
+        long network it is the only one."""
+        if self.known and (self.effort.left < 4 * len(self.graph.nodes) or len(self.graph.nodes) > LONG):
+            self.effort.skipped.append(name)
+            return False
+        return True
+
+    def _alternative(self, name: str, options: Options, memory: int | None, batch: int | None) -> Alternative:
+        found = self.timeline(replace(options, batch=batch or options.accumulate))
+        needed = found.needed_bytes if batch else None
+        return Alternative(name, options, needed, self.largest(options, memory) if memory else None, self.plan, found.bound)
+
+
+def largest(needed: Callable[[int], int], memory: int) -> int:
+    """A search between a batch that fits and one that does not. Memory grows nearly by a straight line, along which it guesses."""
+    low, below = 1, needed(1)
+    if below > memory:
+        return 0
+    high, above = 8, needed(8)
+    while above <= memory:
+        if high >= MOST:
+            return MOST
+        guess = high + (memory - above) * (high - low) // max(above - below, 1) + 1
+        low, below, high = high, above, min(max(guess, high + 1), 1024 * high, MOST)
+        above = needed(high)
+    while high - low > 1:
+        guess = low + (memory - below) * (high - low) // max(above - below, 1)
+        middle = min(max(guess, low + (high - low) // 16, low + 1), high - 1 - (high - low) // 16)
+        size = needed(middle)
+        if size <= memory:
+            low, below = middle, size
+        else:
+            high, above = middle, size
+    return low
+
+
+def ways(options: Options, forward: bool) -> Iterator[tuple[str, Options]]:
+    yield "as asked", options
+    if options.dtype == "float32" and not options.amp:
+        if forward:
+            yield "bfloat16", replace(options, dtype="bfloat16")
+            return
+        yield "under autocast to bfloat16", replace(options, amp="bfloat16")
+    if forward:
+        return
+    if options.how != "fused" and options.optimizer in ("adam", "adamw"):
+        yield f"fused {options.optimizer}", replace(options, how="fused")
+    for other in ("momentum", "sgd"):
+        if options.optimizer != other and (options.optimizer, other) != ("sgd", "momentum"):
+            yield f"with {other}", replace(options, optimizer=other, how="")

@@ -1,0 +1,192 @@
+"""Which value lies in which storage when PyTorch trains a network, layer by layer, and what autograd keeps of each.
+
+This follows eager execution on the CPU. Inputs of the network need no gradient, parameters do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from archc.analysis.memory.static import DTYPES
+from archc.graph import Graph, Node, Value
+from archc.ops.facts import INPLACE, VIEW, Facts, Kept
+from archc.ops.layout import Axes, Move, fresh, moved
+from archc.ops.shape import product
+from archc.ops.strides import Strided, contiguous
+
+
+@dataclass(eq=False, slots=True)
+class Storage:
+    """A block of memory. All tensors in it need a gradient or none does: they are one tensor and its views.
+
+    made_by: the layer that allocated it, None for an input of the network
+    kept_by: the layer that first kept it for backward, if one did
+    version: how often it was overwritten
+    """
+
+    bytes: int
+    item: int
+    made_by: Node | None
+    needs_grad: bool = False
+    kept_by: Node | None = None
+    version: int = 0
+
+
+@dataclass(eq=False, slots=True)
+class Tensor:
+    """A value as it lies in a storage.
+
+    listed: the storage's version when a list of views was made that it stems from
+    seen: whether autograd takes it for a view of another tensor
+    """
+
+    block: Strided
+    storage: Storage
+    listed: int | None = None
+    seen: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A layer that ran: the tensors that it read and made, and the storages that it keeps, each with its version.
+
+    wanting: which inputs needed a gradient at that time
+    slots: the same storages one by one, as `keeps` of the layer's facts names them; None for what no gradient asks for
+    """
+
+    node: Node
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    wanting: tuple[bool, ...]
+    kept: dict[Storage, int]
+    slots: tuple[Storage | None, ...] = ()
+
+    @property
+    def saving(self) -> bool:
+        """Whether a gradient will be asked for: of an input, or of weights."""
+        return any(self.wanting) or any(weight.role != "buffer" for weight in self.node.facts.owned)
+
+
+@dataclass(slots=True)
+class Run:
+    """A forward pass: the layers in order, and the tensor of each value."""
+
+    batch: int
+    item: int
+    tensors: dict[Value, Tensor] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+
+
+def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
+    """The forward pass of the network as it is for training."""
+    done = Run(batch, DTYPES[dtype])
+    for value, item in items_of(graph, done.item).items():
+        block = contiguous((batch, *map(int, value.shape)))
+        done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))
+    for node in graph.nodes:
+        step = _step(node, tuple(done.tensors[value] for value in node.inputs[: node.facts.reads]), done)
+        done.steps.append(step)
+        done.tensors.update(zip(node.outputs, step.outputs, strict=True))
+    return done
+
+
+def items_of(graph: Graph, item: int) -> dict[Value, int]:
+    """The bytes of a value of each input: indices have eight. What moves indices on takes them too."""
+    takes = dict.fromkeys(graph.inputs.values(), "same")
+    for node in reversed(graph.nodes):
+        whole = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
+        for value in node.inputs:
+            if "int64" in (node.facts.takes, whole):
+                takes[value] = "int64"
+    return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
+
+
+def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
+    facts = node.facts
+    wanting = tuple(x.storage.needs_grad for x in inputs)
+    needs_grad = any(wanting) or any(weight.role != "buffer" for weight in facts.owned)
+    if facts.storage == INPLACE:
+        outputs: tuple[Tensor, ...] = (inputs[0],)
+        inputs[0].storage.version += 1
+        inputs[0].storage.needs_grad |= needs_grad
+    elif facts.storage == VIEW:
+        outputs = tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+    else:
+        outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
+    kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
+    return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]), tuple(kept))
+
+
+def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
+    for storage in kept:
+        storage.kept_by = storage.kept_by or node
+    return {storage: storage.version for storage in kept}
+
+
+def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
+    """The input, moved on; a new storage from where that takes a copy."""
+    block, storage, listed = x.block, x.storage, x.listed
+    for move in moves:
+        block, copied = moved(block, move)
+        if copied:
+            storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
+    if block is x.block:
+        return x
+    return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed, storage is x.storage)
+
+
+def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
+    facts = node.facts
+    sizes = (done.batch, *map(int, facts.outputs[index]))
+    room = max(product(sizes), int(facts.room) * done.batch)
+    item = facts.item(index, done.item)
+    storage = Storage(room * item, item, node, needs_grad and not facts.whole(index))
+    for moves in facts.moves[index : index + 1]:
+        (move,) = moves
+        assert isinstance(move, Axes), "a new output is at most permuted"
+        return Tensor(move.view(contiguous(move.before(sizes))), storage, seen=True)
+    layout = facts.layout if any(x.storage.needs_grad for x in inputs) else facts.layout_no_grad or facts.layout
+    block = fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes)
+    return Tensor(block, storage, seen=_ends_in_view(node, inputs[0]))
+
+
+def _ends_in_view(node: Node, x: Tensor) -> bool:
+    """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, and of pools over one axis."""
+    if node.kind == "linear":
+        return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
+    return node.kind == "instancenorm" or (len(x.block.sizes) == 3 and node.kind.endswith(("maxpool", "avgpool")))
+
+
+def _beside(facts: Facts, batch: int) -> list[Strided]:
+    """What a layer combines its inputs with."""
+    if facts.beside is not None:
+        return [contiguous((batch, *facts.beside))]
+    return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
+
+
+def _keeps(facts: Facts, inputs: tuple[Tensor, ...]) -> tuple[Kept, ...]:
+    alike = len(inputs) > 1 and all(x is inputs[0] for x in inputs)
+    return (facts.keeps_alike if alike and facts.keeps_alike is not None else facts.keeps) or ()
+
+
+def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], done: Run) -> Storage | None:
+    """The storage that is kept, if a gradient asks for it."""
+    if kept.wanted_by and not any(inputs[i].storage.needs_grad for i in kept.wanted_by):
+        return None
+    if kept.what == "output":
+        return outputs[kept.which].storage
+    if kept.what == "input" or kept.moves:
+        return _reached(node, inputs[kept.which], kept.moves)
+    item = {"float32": 4, "int64": 8}.get(kept.dtype, done.item)
+    return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
+
+
+def _reached(node: Node, x: Tensor, moves: Sequence[Move]) -> Storage:
+    """The input's storage, or that of the copy which the moves take."""
+    block = x.block
+    for move in moves:
+        block, copied = moved(block, move)
+        if copied:
+            return Storage(product(block.sizes) * x.storage.item, x.storage.item, node)
+    return x.storage

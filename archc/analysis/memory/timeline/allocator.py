@@ -1,0 +1,144 @@
+"""The caching allocator of torch.cuda, replayed over a tape: blocks cut from segments, best fit, joined again when freed.
+
+Sizes and rules are those of c10/cuda/CUDACachingAllocator.cpp with its default settings, on one stream.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from dataclasses import dataclass, field
+
+from archc.analysis.memory.timeline.tape import Block, Tape
+from archc.graph.growing import growing
+
+UNIT = 512
+SMALL = 2**20  # what is not larger comes from small segments
+SMALL_SEGMENT, MIDDLE_SEGMENT, LARGE = 2 * 2**20, 20 * 2**20, 10 * 2**20
+ROUND_LARGE = 2 * 2**20
+
+
+@dataclass(eq=False, slots=True)
+class _Piece:
+    """A part of a segment, with its neighbours."""
+
+    size: int
+    small: bool
+    order: int
+    before: _Piece | None = None
+    after: _Piece | None = None
+    free: bool = False
+
+
+class OutOfMemory(Exception):
+    """What is asked for does not fit the limit, with all cached segments given back."""
+
+
+@dataclass(slots=True)
+class Pool:
+    """`limit`: bytes that may be reserved, if there is one. Segments that nobody uses are given back before it is exceeded."""
+
+    limit: int | None = None
+    allocated: int = 0
+    reserved: int = 0
+    peak_allocated: int = 0
+    peak_reserved: int = 0
+    _free: dict[bool, list[tuple[int, int, _Piece]]] = field(default_factory=lambda: {True: [], False: []})
+    _count: int = 0
+
+    def take(self, wanted: int) -> _Piece:
+        size = max(UNIT, -(-wanted // UNIT) * UNIT)
+        small = size <= SMALL
+        piece = self._best(size, small) or self._segment(size, small)
+        rest = piece.size - size
+        if rest >= UNIT if small else rest > SMALL:
+            self._count += 1
+            left = _Piece(rest, small, self._count, piece, piece.after, True)
+            if piece.after is not None:
+                piece.after.before = left
+            piece.after, piece.size = left, size
+            insort(self._free[small], (left.size, left.order, left))
+        self.allocated += piece.size
+        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        return piece
+
+    def give(self, piece: _Piece) -> None:
+        self.allocated -= piece.size
+        piece.free = True
+        for other in (piece.before, piece.after):
+            if other is not None and other.free:
+                self._take_out(other)
+                self._join(piece, other)
+        insort(self._free[piece.small], (piece.size, piece.order, piece))
+
+    def _best(self, size: int, small: bool) -> _Piece | None:
+        free = self._free[small]
+        at = bisect_left(free, (size, -1))
+        if at == len(free):
+            return None
+        piece = free.pop(at)[2]
+        piece.free = False
+        return piece
+
+    def _segment(self, size: int, small: bool) -> _Piece:
+        whole = SMALL_SEGMENT if small else MIDDLE_SEGMENT if size < LARGE else -(-size // ROUND_LARGE) * ROUND_LARGE
+        if self.limit is not None and self.reserved + whole > self.limit:
+            self._give_back()
+            if self.reserved + whole > self.limit:
+                raise OutOfMemory
+        self.reserved += whole
+        self.peak_reserved = max(self.peak_reserved, self.reserved)
+        self._count += 1
+        return _Piece(whole, small, self._count)
+
+    def _give_back(self) -> None:
+        for free in self._free.values():
+            whole = [entry for entry in free if entry[2].before is None and entry[2].after is None]
+            self.reserved -= sum(entry[0] for entry in whole)
+            free[:] = [entry for entry in free if entry[2].before is not None or entry[2].after is not None]
+
+    def _take_out(self, piece: _Piece) -> None:
+        free = self._free[piece.small]
+        del free[bisect_left(free, (piece.size, piece.order))]
+
+    def _join(self, piece: _Piece, other: _Piece) -> None:
+        """Makes the neighbour a part of the piece."""
+        if other is piece.before:
+            piece.before = other.before
+            if other.before is not None:
+                other.before.after = piece
+            piece.order = other.order
+        else:
+            piece.after = other.after
+            if other.after is not None:
+                other.after.before = piece
+        piece.size += other.size
+
+
+def replay(tape: Tape, limit: int | None = None) -> Pool:
+    """The allocator's peaks over two steps one after the other, as the second finds what the first left. Raises OutOfMemory."""
+    with growing():
+        return _replayed(tape, limit)
+
+
+def _replayed(tape: Tape, limit: int | None) -> Pool:
+    pool, there = Pool(limit), dict[Block, _Piece]()
+    begin = next(mark.event for mark in tape.marks)
+    for event, (block, made) in enumerate([*tape.events, *tape.events[begin:]]):
+        if event == len(tape.events):
+            _carry_over(tape, begin, pool, there)
+        if made:
+            there[block] = pool.take(block.bytes)
+        elif block in there:
+            pool.give(there.pop(block))
+    return pool
+
+
+def _carry_over(tape: Tape, begin: int, pool: Pool, there: dict[Block, _Piece]) -> None:
+    """What the first step left takes the place of what the second step frees."""
+    left = [block for block in tape.alive(len(tape.events)) if block in there]
+    started = list(tape.alive(begin))
+    freed = [block for block in started if block not in there]
+    old_ones = set(started)
+    news = [block for block in left if block not in old_ones]
+    for old, new in zip(freed, news, strict=False):
+        there[old] = there.pop(new)

@@ -1,0 +1,409 @@
+"""What backward allocates, layer by layer: gradients of inputs and weights, and what they need on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from archc.analysis.memory.storages import Step, Storage, Tensor
+from archc.analysis.memory.timeline.frames import Frames, again, freed
+from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
+from archc.graph import Node, Value
+from archc.ops.facts import INPLACE, VIEW, Weight
+from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
+from archc.ops.shape import product
+from archc.ops.strides import Strided, channels_last, contiguous, elementwise, viewed
+
+
+class Grad(NamedTuple):
+    """A gradient in a block. Autograd adds in place to what is `own`: a tensor without holes that is no view of another.
+
+    lies: how it lies in memory; None is contiguous
+    whole: whether it is of all that a view was cut from, over which a layer wrote
+    """
+
+    block: Block
+    own: bool = True
+    lies: Strided | None = None
+    whole: bool = False
+
+
+@dataclass(slots=True)
+class Backward:
+    """The state of a backward pass: the gradients that wait for their layer, and those of weights."""
+
+    tape: Tape
+    batch: int
+    item: int
+    held: dict[Storage, Block]
+    tensors: dict[Value, Tensor]
+    writers: dict[Tensor, list[tuple[int, Value]]]  # who made a tensor and who wrote over it: the layer's place, and what it is since
+    now: int  # the place of the layer at hand, at first after the last
+    halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
+    waiting: dict[Value, Grad] = field(default_factory=dict)
+    weights: dict[tuple[Node, int], Block] = field(default_factory=dict)  # the gradients that parameters have
+    uses: Counter[Node] = field(default_factory=Counter)  # layers that have yet to run backward, by the owner of their weights
+    sums: dict[tuple[Node, int], Grad] = field(default_factory=dict)  # what waits for the other uses of a weight
+    frames: Frames | None = None
+    rerun: Callable[[Node], None] = lambda node: None  # has the region of a layer run again
+    spent: set[Storage] = field(default_factory=set)  # what the layer at hand has freed of what was kept for it
+    missing: list[Value] = field(default_factory=list)  # outputs of the layer at hand to which no gradient came
+
+    def bytes(self, value: Value) -> int:
+        return self.batch * value.shape.values * self.tensors[value].storage.item
+
+    def new(self, size: int, node: Node) -> Block:
+        return self.tape.new(size, BACKWARD, node)
+
+    def add(self, value: Value, grad: Grad, node: Node) -> None:
+        """Adds to what waits for a value: in place where nothing else holds that, else into a new block."""
+        key = self.known_as(value)
+        old = self.waiting.get(key)
+        self.waiting[key] = grad if old is None else self.met(value, old, grad, node)
+
+    def met(self, value: Value, old: Grad, grad: Grad, node: Node) -> Grad:
+        """The sum of two gradients of a value."""
+        if old.own and old.block.refs == 1:
+            self.tape.free(grad.block)
+            return old
+        lies = elementwise([self.lies(value, old), self.lies(value, grad)])
+        total = Grad(self.new(self.bytes(value), node), True, lies)
+        self.tape.free(old.block)
+        self.tape.free(grad.block)
+        return total
+
+    def known_as(self, value: Value) -> Value:
+        """What a value's tensor was to the layer at hand: a name reads what was last written over it."""
+        writers = self.writers[self.tensors[value]]
+        while writers[-1][0] >= self.now:  # has run backward
+            writers.pop()
+        return writers[-1][1]
+
+    def lies(self, value: Value, grad: Grad) -> Strided:
+        """How the gradient of a value lies in memory."""
+        return grad.lies or contiguous((self.batch, *map(int, value.shape)))
+
+    def made(self, step: Step, value: Value, grad: Grad) -> Grad:
+        """A new gradient of an input: of an elementwise layer in the order of what came and of what was kept, else as the input lies."""
+        block, x = self.new(self.bytes(value), step.node), self.tensors[value].block
+        if step.node.facts.layout not in (PRESERVED, ELEMENTWISE, SCALED) or x.sizes != step.outputs[0].block.sizes:
+            flat = len(x.sizes) == 3 and step.node.kind.endswith("pool")  # a map of height 1 to PyTorch, and seen as one of no height
+            return Grad(block, not flat, channels_last(x.sizes) if x.suggests_channels_last else None)
+        beside = [out.block for out in step.outputs if out.storage in step.kept] or [x] * any(x.storage in step.kept for x in step.inputs)
+        return Grad(block, True, elementwise([self.lies(step.node.output, grad), *beside]))
+
+    def adopt_some(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+        """As `adopt`, of some of a layer's weights before the others."""
+        owner = step.node.shared or step.node
+        self._collect(step, made)
+        if self.uses[owner] == 1:
+            self._accumulate(owner, [i for i, _ in made])
+
+    def step(self, step: Step) -> None:
+        """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
+        found = [self.waiting.pop(self.known_as(value), None) for value in step.node.outputs]
+        self.now -= 1
+        grads = [grad for grad in found if grad is not None]
+        self.spent = set()
+        self.missing = [value for value, grad in zip(step.node.outputs, found, strict=True) if grad is None]
+        if grads:
+            if step.node.kind not in LATE:
+                self.rerun(step.node)
+            if step.node.facts.storage == INPLACE and step.inputs[0].seen:
+                _over_view(self, step, grads)
+            else:
+                RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
+        else:
+            self.release(step)
+
+    def release(self, step: Step, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
+        """Frees what was kept for a layer, apart from what is gone, and the gradients that came to it."""
+        freed(step, self.frames, self.held, self.tape, {*gone, *self.spent})
+        for grad in grads:
+            self.tape.free(grad.block)
+
+    def there(self, step: Step) -> set[Storage]:
+        """What is kept for a layer, or was made again by its region."""
+        inside = self.frames is not None and step.node in self.frames.of
+        return again(step, self.frames) if inside else set(step.kept)
+
+    def unpacked(self, step: Step) -> set[Storage]:
+        """Frees what a region made again for a layer: its backward holds that until it has run, and sums what was stretched later."""
+        gone = again(step, self.frames)
+        self.drop(step, gone)
+        return gone
+
+    def spend(self, step: Step, slots: Iterable[int], later: Iterable[int] = (), early: bool = False) -> None:
+        """Frees what one operation of a layer has read, apart from what `later` ones read, too.
+
+        early: before sums over what was stretched, at which only what a region made again is gone
+        """
+        if early and not (self.frames is not None and step.node in self.frames.of):
+            return
+        stay, there = {step.slots[i] for i in later}, self.there(step)
+        for storage in dict.fromkeys(step.slots[i] for i in slots):
+            if storage is not None and storage in there and storage not in stay and storage not in self.spent:
+                self._spend(storage)
+
+    def spend_numbers(self, step: Step) -> None:
+        """Frees the numbers that a layer multiplied with."""
+        for storage in step.kept:
+            if storage not in step.slots and storage not in self.spent:
+                self._spend(storage)
+
+    def _spend(self, storage: Storage) -> None:
+        self.spent.add(storage)
+        self.tape.free(self.held[storage])
+
+    def drop(self, step: Step, gone: Collection[Storage]) -> None:
+        """Frees some of what was kept for a layer, in its order."""
+        for storage in step.kept:
+            if storage in gone:
+                self.tape.free(self.held[storage])
+
+    def turned(self, step: Step, grad: Grad, lies: Strided | None, sizes: Sequence[int]) -> Grad:
+        """A gradient seen otherwise, or where that is no view of it, a copy."""
+        if lies is not None:
+            return Grad(grad.block, False, lies)
+        copy = self.tape.new(product(sizes) * self.item, BACKWARD, step.node)
+        self.tape.free(grad.block)
+        return Grad(copy, False, contiguous(sizes))
+
+    def weight(self, step: Step, role: str = "", own: bool = True) -> list[tuple[int, Grad]]:
+        """New gradients of the weights, all or those of a role; of cast weights, those of their copies."""
+        half = self.halves(step.node)
+        size, kind = (2, TEMPORARY) if half else (self.item, GRADIENTS)
+        return [
+            (i, Grad(self.tape.new(weight.values * size, kind, step.node), own, _filters(step, weight)))
+            for i, weight in enumerate(step.node.facts.owned)
+            if weight.role != "buffer" and role in ("", weight.role)
+        ]
+
+    def adopt(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+        """What a layer hands its weights: added to what came from their other uses, and after the last of these taken over."""
+        owner = step.node.shared or step.node
+        self._collect(step, made)
+        self.uses[owner] -= 1
+        if not self.uses[owner]:
+            self._accumulate(owner, [i for i, _ in made])
+
+    def _collect(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+        owner = step.node.shared or step.node
+        for i, grad in made:
+            key, one = (owner, i), grad
+            if one.block.kind == TEMPORARY:
+                one = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
+                self.tape.free(grad.block)
+            old = self.sums.get(key)
+            if old is None:
+                self.sums[key] = one
+            elif old.own and old.block.refs == 1:
+                self.tape.free(one.block)
+            else:
+                size = owner.facts.owned[i].values * self.item
+                self.sums[key] = Grad(self.tape.new(size, GRADIENTS, step.node), True, old.lies)
+                self.tape.free(old.block)
+                self.tape.free(one.block)
+
+    def _accumulate(self, owner: Node, indices: Iterable[int]) -> None:
+        """A parameter without a gradient takes the new one over; one that has some from a pass before adds in place."""
+        for i in indices:
+            grad = self.sums.pop((owner, i))
+            if (owner, i) in self.weights:
+                self.tape.free(grad.block)
+            elif _copied(grad):
+                self.weights[owner, i] = self.tape.new(owner.facts.owned[i].values * self.item, GRADIENTS, owner)
+                self.tape.free(grad.block)
+            else:
+                self.weights[owner, i] = grad.block
+
+
+def _filters(step: Step, weight: Weight) -> Strided | None:
+    """How the gradient of filters lies: channels last where the convolution was computed so."""
+    out = step.outputs[0].block
+    filters = step.node.kind in ("conv", "conv_transpose") and len(weight.shape) > 3 and not step.node.args.get("standardize")
+    return channels_last(weight.shape) if filters and out.channels_last and not out.contiguous else None
+
+
+def _copied(grad: Grad) -> bool:
+    """Whether a parameter takes a copy: of a gradient that something else holds, and of one that lies otherwise than it does."""
+    held = grad.own and grad.block.refs > 1
+    return held or (grad.lies is not None and _steps(grad.lies) != _steps(contiguous(grad.lies.sizes)))
+
+
+def _steps(x: Strided) -> list[int]:
+    return [stride for size, stride in zip(x.sizes, x.strides, strict=True) if size != 1]
+
+
+Rule = Callable[[Backward, Step, list[Grad]], None]
+
+
+def wanted(step: Step) -> list[Value]:
+    return [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
+
+
+def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A new gradient for each input and weight, all at once."""
+    made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
+    weights = at.weight(step)
+    if step.node.args.get("standardize"):
+        at.drop(step, _convolved(at, step))
+        for grad in grads:
+            at.tape.free(grad.block)
+    else:
+        at.release(step, grads)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+    if step.node.args.get("standardize"):
+        weights = _unstandardized(at, step, weights, _convolved(at, step))
+        at.release(step, gone=at.there(step))
+    at.adopt(step, weights)
+
+
+def _convolved(at: Backward, step: Step) -> set[Storage]:
+    """What a convolution of standardized filters saved itself: all but the mean and spread that these were brought from."""
+    return at.there(step) - {storage for storage in step.slots[-1:] if storage is not None}
+
+
+def _unstandardized(at: Backward, step: Step, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
+    """The gradient of filters from that of the standardized ones."""
+    (i, grad), *others = weights
+    last = Grad(at.tape.new(grad.block.bytes, GRADIENTS, step.node))
+    at.tape.free(grad.block)
+    at.drop(step, at.there(step) - gone)
+    return [(i, last), *others]
+
+
+def _over_view(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A layer that wrote over a view: the gradient of the whole, of which the part is copied, run backward and put back."""
+    size, (grad,) = step.inputs[0].storage.bytes, grads
+    if not grad.whole:  # of the view: among zeros
+        came, grad = grad, Grad(at.new(size, step.node))
+        at.tape.free(came.block)
+    whole = at.new(size, step.node)
+    part, made = (at.new(at.bytes(step.node.inputs[0]), step.node) for _ in range(2))
+    at.tape.free(part)
+    at.tape.free(made)
+    at.release(step, [grad])
+    at.add(step.node.inputs[0], Grad(whole, whole=True), step.node)
+
+
+def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
+    copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
+    standardized = bool(step.node.args.get("standardize"))
+    apart = {storage for storage in step.slots[-2:] if storage is not None} if standardized else set()
+    size = max((storage.bytes for storage in copies - apart if storage.item == at.item), default=0)
+    values = wanted(step)
+    inner = [at.new(size, step.node) for _ in values]
+    weights = at.weight(step)
+    gone = copies & (_convolved(at, step) if standardized else at.there(step))
+    at.drop(step, gone)
+    for grad in grads:
+        at.tape.free(grad.block)
+    last = standardized and "F.pad(" not in getattr(step.node.facts.torch, "call", "")  # the module pads after it has filters
+    if not last:
+        if standardized:
+            weights = _unstandardized(at, step, weights, at.there(step) - apart | gone)
+            gone |= apart & at.there(step)
+        at.adopt(step, weights)
+    for value, block in zip(values, inner, strict=True):
+        made = Grad(at.new(at.bytes(value), step.node))
+        at.tape.free(block)
+        kept = at.there(step) - apart - gone
+        at.drop(step, kept if last else set())
+        if last:
+            gone |= kept
+        else:
+            at.release(step, gone=gone)
+        at.add(value, made, step.node)
+    if last:
+        rest = apart & at.there(step) - gone
+        at.drop(step, at.there(step) - rest - gone)
+        weights = _unstandardized(at, step, weights, at.there(step) - rest)
+        at.release(step, gone=at.there(step))
+        at.adopt(step, weights)
+    elif not values:
+        at.release(step, gone=gone)
+
+
+def _windowed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    form = step.node.facts.torch
+    apart = "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros"
+    (_padded if apart else _plain)(at, step, grads)
+
+
+def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """The same storage, seen otherwise. A part gives a gradient of the whole, with zeros around it."""
+    (value,) = step.node.inputs[:1]
+    if step.outputs[0] is step.inputs[0]:  # the very tensor: it has waited for this value's layer already
+        at.add(value, grads[0], step.node)
+        at.release(step)
+        return
+    if step.node.facts.listed:
+        zeros = [at.tape.new(at.bytes(out), TEMPORARY, step.node) for out in at.missing]
+        block = at.new(at.bytes(value), step.node)
+        for zero in zeros:
+            at.tape.free(zero)
+        at.release(step, grads)
+        at.add(value, Grad(block), step.node)
+        return
+    moves = step.node.facts.moves[0] if step.node.facts.moves else ()
+    if step.outputs[0].block == step.inputs[0].block and all(isinstance(move, Part) for move in moves):  # nothing is cut off
+        at.add(value, grads[0], step.node)
+        at.release(step)
+        return
+    grad = grads[0]._replace(own=False, lies=at.lies(step.node.output, grads[0]))
+    block_sizes = [step.inputs[0].block]
+    for move in moves:
+        seen = move.view(block_sizes[-1])
+        if seen is None:
+            break
+        block_sizes.append(seen)
+    for before, move in reversed(list(zip(block_sizes, moves, strict=False))):
+        if isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis]):
+            whole = at.new(product(before.sizes) * at.item, step.node)
+            at.tape.free(grad.block)
+            grad = Grad(whole)
+        else:
+            grad = at.turned(step, grad, _before(move, before, grad.lies or contiguous(step.outputs[0].block.sizes)), before.sizes)
+    at.release(step)
+    at.add(value, grad, step.node)
+
+
+def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
+    """The gradient as it was before a move; None where that takes a copy."""
+    if isinstance(move, Axes):
+        back = tuple(move.order.index(axis) for axis in range(len(move.order)))
+        return Axes(back).view(lies)
+    return lies if isinstance(move, Part | Packed) else viewed(lies, before.sizes)
+
+
+def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Each value gets its strip of the whole."""
+    (grad,) = grads
+    (axis,) = [axis for axis, size in enumerate(step.outputs[0].block.sizes) if size != step.inputs[0].block.sizes[axis]] or [1]
+    values, sizes = step.node.inputs, [x.block.sizes[axis] for x in step.inputs]
+    handed = [(value, part) for value, part, wants in zip(values, strips(at, step, grad, axis, sizes), step.wanting, strict=True) if wants]
+    grad.block.refs += len(handed)
+    at.release(step, grads)
+    for value, part in handed:
+        at.add(value, part, step.node)
+
+
+def strips(at: Backward, step: Step, grad: Grad, axis: int, sizes: Sequence[int]) -> list[Grad]:
+    """Parts of a gradient side by side, each of a size along an axis."""
+    lies, starts = at.lies(step.node.output, grad), [sum(sizes[:i]) for i in range(len(sizes))]
+    seen = [Part(axis, start, size).view(lies) for start, size in zip(starts, sizes, strict=True)]
+    return [Grad(grad.block, False, part) for part in seen]
+
+
+LATE = {"attention", "linear", "tanhshrink"}  # layers that do something else before they want what they saved
+RULES: dict[str, Rule] = {
+    "concat": _joined,
+    "conv": _windowed,
+    "maxpool": _windowed,
+    "avgpool": _windowed,
+}

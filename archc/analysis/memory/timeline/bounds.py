@@ -1,0 +1,155 @@
+"""How a peak stands to what PyTorch asks for: exact, at least so much, or about so much, and why, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple
+
+from archc.analysis.memory.storages import Run, Step, Storage, Tensor
+from archc.analysis.memory.timeline.frames import reached
+from archc.graph import Graph, Node
+from archc.ops.facts import INPLACE
+from archc.ops.shape import product
+
+if TYPE_CHECKING:
+    from archc.analysis.memory.timeline.simulate import Options
+
+EXACT, AT_LEAST, ABOUT = "exact", "at least", "about"
+SIGNS = {EXACT: "", AT_LEAST: "≥", ABOUT: "~"}
+CONVOLUTIONS = ("conv", "conv_transpose")
+_OWN = "archc.ops."  # where operators are whose forward and backward passes are known
+
+
+class Bound(NamedTuple):
+    """`status`: exact, at least or about; `reasons`: why it is not exact, each a clause."""
+
+    status: str = EXACT
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """Before the number: ≥, ~ or nothing."""
+        return SIGNS[self.status]
+
+    @property
+    def text(self) -> str:
+        return "; ".join(self.reasons)
+
+    @property
+    def count_sign(self) -> str:
+        """Before the largest number of images for a memory, of which less may fit."""
+        return "≤" if self.status == AT_LEAST else self.sign
+
+
+CERTAIN = Bound()
+
+
+def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
+    """What is not known of a step of training, or where it is not `learning` of inference."""
+    least = tuple(_unknown(graph, learning))
+    about = (*_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
+    if learning:
+        about = (*about, *_layers(graph, run))
+    if least:
+        return Bound(AT_LEAST, (*least, *about))
+    return Bound(ABOUT, about) if about else CERTAIN
+
+
+def unstated(graph: Graph) -> list[str]:
+    """The operators that do not state what backward keeps."""
+    return _kinds(node for node in graph.nodes if node.facts.keeps is None)
+
+
+def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
+    if kinds := unstated(graph) if learning else []:
+        yield f"{_listed(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
+    if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
+        yield f"{_listed(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
+
+
+def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
+    """Operators of plugins: one that states what it keeps may still make more on its way."""
+    kinds = _kinds(node for node in graph.nodes if not node.op.module.startswith(_OWN) and (node.facts.keeps is not None or not learning))
+    if kinds:
+        yield f"what {_listed(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
+
+
+def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
+    kinds = {node.kind for node in graph.nodes}
+    if options.amp:
+        yield "casts of gradients under autocast are not counted" if learning else "casts under autocast are counted in part"
+    if learning and not options.amp and options.dtype != "float32":
+        yield f"statistics in {options.dtype} are counted as in float32"
+    if learning and options.optimizer == "adafactor":
+        yield "the step of adafactor is an estimate"
+    if options.device == "cuda" and learning:
+        if any(node.kind == "attention" and node.args.get("dropout") for node in graph.nodes):
+            yield "attention with dropout is counted as on the CPU"
+        if "rmsnorm" in kinds:
+            yield "rmsnorm is counted as on the CPU"
+
+
+def _alone(run: Run, options: Options) -> Iterator[str]:
+    """For one image, PyTorch takes kernels of its own for some convolutions, which make room and lay out gradients as they like."""
+    if options.images > 1:
+        return
+    if kinds := _kinds(step.node for step in run.steps if step.node.kind in CONVOLUTIONS and _another_kernel(step)):
+        yield f"{_listed(kinds)} may take another kernel for one image"
+
+
+def _another_kernel(step: Step) -> bool:
+    three = len(step.node.output.shape) == 4 and step.node.kind == "conv_transpose" and not step.node.facts.room
+    return three or not step.inputs[0].block.contiguous or 1 in step.inputs[0].block.sizes[1:]
+
+
+def _layers(graph: Graph, run: Run) -> Iterator[str]:
+    live = reached(graph)
+    if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
+        yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
+    if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
+        yield "the gradient of a circular border is counted as that of a mirrored one"
+    last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
+    last |= {id(run.tensors[value]): len(run.steps) for value in (*graph.outputs.values(), *graph.heads.values())}
+    lives = _lives(run, last)
+    over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, lives)]
+    if over:
+        yield f"{_listed(list(dict.fromkeys(over)))} in place over a view that others read"
+
+
+_Lives = dict[Storage, list[tuple[int, int]]]
+
+
+def _lives(run: Run, last: dict[int, int]) -> _Lives:
+    """Of each storage the two tensors that are read latest: when, and the tensor by its id."""
+    found: _Lives = {}
+    for x in run.tensors.values():
+        one, there = (last.get(id(x), -1), id(x)), found.setdefault(x.storage, [])
+        if one not in there:
+            found[x.storage] = sorted([*there, one], reverse=True)[:2]
+    return found
+
+
+def _entangled(step: Step, at: int, lives: _Lives) -> bool:
+    """Whether a layer writes over one of several tensors in a storage, which autograd then follows by what each was cut from."""
+    if step.node.facts.storage != INPLACE or not step.saving:
+        return False
+    target = step.inputs[0]
+    if target.seen and (step.node.kind == "add" or not _whole(target)):
+        return True
+    return any(one != id(target) and last > at for last, one in lives.get(target.storage, ()))
+
+
+def _whole(x: Tensor) -> bool:
+    return x.block.dense and product(x.block.sizes) * x.storage.item == x.storage.bytes
+
+
+def _kinds(nodes: Iterable[Node]) -> list[str]:
+    return list(dict.fromkeys(node.kind for node in nodes))
+
+
+def _listed(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _does(names: list[str]) -> str:
+    return "does" if len(names) == 1 else "do"

@@ -1,0 +1,167 @@
+"""Attention: back through torch.nn.MultiheadAttention, one operation after the other."""
+
+from __future__ import annotations
+
+from archc.analysis.memory.storages import Step
+from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wanted
+from archc.analysis.memory.timeline.passing import first_slots
+from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block
+from archc.graph import Value
+from archc.ops.strides import Strided, viewed
+
+_Weights = list[tuple[int, Grad]]
+
+
+def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """The last projection, the products, then the projections before them: of all together, or of queries apart from keys and values."""
+    node, tape = step.node, at.tape
+    size, long = at.bytes(node.output), _long(at, node.output)
+    inputs, crossed, dropout = first_slots(step)
+    block = _rows(at, step, grads[0])
+    at.rerun(node)
+    made: _Weights = _weights(at, step, "out_proj.weight") if long else []
+    inner = tape.new(size, BACKWARD, node)
+    made += [] if long else _weights(at, step, "out_proj.weight")
+    made += _weights(at, step, "out_proj.bias")
+    tape.free(block)
+    at.adopt_some(step, made[::-1])
+    asked = at.bytes(node.inputs[1]) if crossed else size
+    parts = _dropping(at, step, inner, asked, inputs) if dropout else _fused(at, step, inner, asked, inputs, crossed)
+    far = [long, *[_long(at, node.inputs[1]) if crossed else long] * 2]
+    for turns in [[0, 2]] if dropout else [[0, 1, 2]] * 2:
+        parts = [_turned(at, step, part) if far[i] and i in turns else part for i, part in enumerate(parts)]
+    if crossed:
+        _across(at, step, parts)
+    else:
+        _within(at, step, parts)
+
+
+def _rows(at: Backward, step: Step, grad: Grad) -> Block:
+    """What came, with tokens before the batch, as one matrix: a copy where it lies otherwise."""
+    value = step.node.output
+    lies = at.lies(value, grad)
+    seen = lies._replace(sizes=(lies.sizes[1], lies.sizes[0], lies.sizes[2]), strides=(lies.strides[1], lies.strides[0], lies.strides[2]))
+    rows = (at.batch * int(value.shape[0]), int(value.shape[1]))
+    return at.turned(step, grad, viewed(seen, rows), rows).block
+
+
+def _batch_first(at: Backward, value: Value, block: Block) -> Grad:
+    """The gradient of an input, which lies with tokens before the batch."""
+    tokens, features = map(int, value.shape)
+    return Grad(block, False, Strided((at.batch, tokens, features), (features, at.batch * features, 1)))
+
+
+def _long(at: Backward, value: Value) -> bool:
+    """Whether tokens before the batch are in another order than the batch before tokens."""
+    return at.batch > 1 and value.shape[0] > 1
+
+
+def _turned(at: Backward, step: Step, block: Block) -> Block:
+    """The same gradient in another order, which is a copy."""
+    copy = at.tape.new(block.bytes, TEMPORARY, step.node)
+    at.tape.free(block)
+    return copy
+
+
+def _fused(at: Backward, step: Step, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
+    """The kernel that computes all at once."""
+    parts = [at.tape.new(one, BACKWARD, step.node) for one in (inner.bytes, asked, asked)]
+    at.tape.free(inner)
+    at.spend(step, range(inputs, len(step.slots)), range(inputs))
+    return parts
+
+
+def _dropping(at: Backward, step: Step, inner: Block, asked: int, inputs: int) -> list[Block]:
+    """Weights times values, dropout, softmax, queries times keys, each of which was scaled."""
+    queries, keys, scores, mask, dropped, result = range(len(step.slots) - 6, len(step.slots))
+    tape, node = at.tape, step.node
+    rest = [i for i in range(len(step.slots)) if i not in (inputs, dropped, result)]
+    at.spend(step, [result], rest)
+    slot = step.slots[scores]
+    wide = slot.bytes if slot is not None else 0
+    values, weights = tape.new(asked, BACKWARD, node), tape.new(wide, BACKWARD, node)
+    tape.free(inner)
+    at.spend(step, [inputs, dropped], rest)
+    for last in (mask, scores):
+        one = tape.new(wide, BACKWARD, node)
+        tape.free(weights)
+        at.spend(step, [last])
+        weights = one
+    parts = [tape.new(one, BACKWARD, node) for one in (asked, inner.bytes)]
+    tape.free(weights)
+    at.spend(step, [queries, keys])
+    parts = [_turned(at, step, one) for one in parts]
+    return [parts[1], parts[0], values]
+
+
+def _within(at: Backward, step: Step, parts: list[Block]) -> None:
+    """One projection of all three: each part is put among zeros, and those are added."""
+    (value, *_) = [*wanted(step), None]
+    whole = _gathered(at, step, parts, 3 * parts[0].bytes)
+    made = _weights(at, step, "in_proj")
+    inner = at.new(at.bytes(value), step.node) if value is not None else None
+    at.tape.free(whole)
+    at.release(step)
+    at.adopt(step, made[::-1])
+    if inner is not None and value is not None:
+        at.add(value, _batch_first(at, value, inner), step.node)
+
+
+def _across(at: Backward, step: Step, parts: list[Block]) -> None:
+    """Keys and values from one projection, queries from another, by the two parts of one matrix, whose gradients are joined."""
+    node = step.node
+    queries, asked = node.inputs
+    found: dict[Value, Block] = {}
+    wanting = dict(zip(node.inputs, step.wanting, strict=True))
+    whole = _gathered(at, step, parts[1:], 2 * parts[1].bytes)
+    pieces: list[Block] = []
+    for value, block, slot, share in ((asked, whole, 1, 2), (queries, parts[0], 0, 1)):
+        pieces += [at.tape.new(one // 3 * share, TEMPORARY, node) for one in _sizes(at, step)]
+        if wanting[value]:
+            found[value] = at.new(at.bytes(value), node)
+        at.tape.free(block)
+        at.spend(step, [slot], [1 - slot] if slot == 1 else [])
+    half = len(pieces) // 2
+    made: _Weights = []
+    for i in reversed(range(half)):  # the bias before the weight
+        at.adopt_some(step, made)
+        made = _weights(at, step, "in_proj_bias" if i else "in_proj_weight", own=True)
+        at.tape.free(pieces[i])
+        at.tape.free(pieces[half + i])
+    at.release(step)
+    at.adopt(step, made)
+    for value, block in found.items():
+        at.add(value, _batch_first(at, value, block), node)
+
+
+def _sizes(at: Backward, step: Step) -> list[int]:
+    """Bytes of the gradients of the first projection's weight and bias."""
+    item = 2 if at.halves(step.node) else at.item
+    return [weight.values * item for weight in step.node.facts.owned if weight.name.startswith("in_proj")]
+
+
+def _weights(at: Backward, step: Step, name: str, own: bool = False) -> _Weights:
+    half = at.halves(step.node)
+    size, kind = (2, TEMPORARY) if half else (at.item, GRADIENTS)
+    return [
+        (i, Grad(at.tape.new(weight.values * size, kind, step.node), own))
+        for i, weight in enumerate(step.node.facts.owned)
+        if weight.name.startswith(name)
+    ]
+
+
+def _gathered(at: Backward, step: Step, parts: list[Block], size: int) -> Block:
+    """What was projected together, side by side: each is put among zeros, and those are added."""
+    whole: Block | None = None
+    for part in parts:
+        one = at.tape.new(size, BACKWARD, step.node)
+        at.tape.free(part)
+        if whole is None:
+            whole = one
+        else:
+            at.tape.free(one)
+    assert whole is not None
+    return _turned(at, step, whole)
+
+
+RULES["attention"] = _attention

@@ -1,0 +1,80 @@
+"""Layers with tensors of their own, some of whose gradients are sums that autograd takes after the layer has run backward."""
+
+from __future__ import annotations
+
+from archc.analysis.memory.storages import Step
+from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, strips, wanted
+from archc.analysis.memory.timeline.tape import TEMPORARY
+from archc.ops.shape import product
+from archc.ops.strides import viewed
+
+
+def _linear(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """The gradient of the bias is a sum of its own: before the product where the input was copied, else after it."""
+    copied = any(storage.made_by is step.node for storage in step.kept)
+    grads = [_folded(at, step, grads[0])]
+    made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
+    at.rerun(step.node)
+    tokens = len(step.node.output.shape) > 1  # whose rows are seen as tokens again
+    inputs = [(value, Grad(at.new(at.bytes(value), step.node), not tokens)) for value in wanted(step)]
+    weights = at.weight(step, "weight", own=False)
+    gone = at.unpacked(step)
+    made += [] if copied else at.weight(step, "bias", own=False)
+    at.release(step, grads, gone)
+    at.adopt_some(step, made)
+    if tokens:
+        at.adopt(step, weights)
+    for value, grad in inputs:
+        at.add(value, grad, step.node)
+    if not tokens:
+        at.adopt(step, weights)
+
+
+def _folded(at: Backward, step: Step, grad: Grad) -> Grad:
+    """Over tokens, the product is one of all of them: what came is seen so, or copied."""
+    lies, value = at.lies(step.node.output, grad), step.node.output
+    if len(value.shape) == 1:
+        return grad
+    rows = (at.batch * product(value.shape[:-1]), int(value.shape[-1]))
+    return at.turned(step, grad, viewed(lies, rows), rows)
+
+
+def _scaled(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A learned factor: its gradient is first as large as the value."""
+    made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
+    whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
+    gone = at.unpacked(step)
+    weights = at.weight(step, own=False)
+    at.tape.free(whole)
+    at.release(step, grads, gone)
+    for value, grad in made:
+        at.add(value, grad, step.node)
+    at.adopt(step, weights)
+
+
+def _placed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """What is added to every image: the gradient itself, and its sum over the images, which is for one image itself, too."""
+    weights = at.weight(step) if at.batch > 1 else [(0, grads[0]._replace(lies=at.lies(step.node.output, grads[0])))]
+    if at.batch == 1:
+        grads[0].block.refs += 1
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, grads[0], step.node)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+def _headed(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
+    (grad,), tokens = grads, int(step.node.output.shape[0])
+    token, others = strips(at, step, grad, 1, [1, tokens - 1])
+    for value in wanted(step):
+        grad.block.refs += 1
+        at.add(value, others, step.node)
+    weights = at.weight(step) if at.batch > 1 else [(0, token._replace(own=False))]
+    if at.batch > 1:
+        at.release(step, grads)
+    at.adopt(step, weights)
+
+
+RULES |= {"linear": _linear, "layer_scale": _scaled, "position_embedding": _placed, "class_token": _headed}

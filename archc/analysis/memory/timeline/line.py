@@ -1,0 +1,85 @@
+"""A step at any number of images from two that were simulated: every size on the tape follows a straight line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from archc.analysis.memory.timeline.allocator import UNIT
+from archc.analysis.memory.timeline.result import Timeline
+from archc.analysis.memory.timeline.tape import Block, Mark, Tape
+from archc.graph.growing import growing
+
+
+class Line:
+    """Raises ValueError where two steps do not do the same, so that no line goes through them, as where one image is a case of its own.
+
+    blocks: by the place of a block, its bytes without images and those an image; events: the places of the blocks, freed ones inverted
+    """
+
+    def __init__(self, low: Timeline, high: Timeline) -> None:
+        self.first, self.like = low.options.images, high
+        with growing():
+            places = [{block: at for at, block in enumerate(_made(one.tape))} for one in (low, high)]
+            mine, theirs = (
+                [at[block] if made else ~at[block] for block, made in one.tape.events]
+                for one, at in zip((low, high), places, strict=True)
+            )  # fmt: skip
+            if mine != theirs or _said(low) != _said(high):
+                raise ValueError("the steps are not alike")
+            self.events = mine
+            images = high.options.images - self.first
+            self.blocks = [_line(a.bytes, b.bytes, self.first, images) for a, b in zip(*places, strict=True)]
+
+    def at(self, batch: int) -> Timeline:
+        """The step with another batch, of no fewer images than the smaller of the two."""
+        options = replace(self.like.options, batch=batch)
+        assert options.images >= self.first, "below, a step may be another"
+        with growing():
+            return replace(self.like, options=options, tape=self._tape(options.images), _pool=None)
+
+    def _tape(self, images: int) -> Tape:
+        tape, marks = Tape(), iter(self.like.tape.marks)
+        mark = next(marks, None)
+        old = _made(self.like.tape)
+        blocks = [Block(fixed + images * each, one.kind, one.of) for (fixed, each), one in zip(self.blocks, old, strict=True)]
+        for number, place in enumerate(self.events):
+            while mark is not None and mark.event == number:
+                tape.marks.append(Mark(number, mark.phase, mark.layer, tape.live))
+                mark = next(marks, None)
+            block = blocks[place] if place >= 0 else blocks[~place]
+            tape.events.append((block, place >= 0))
+            tape.live += block.bytes if place >= 0 else -block.bytes
+            if tape.live > tape.peak:
+                tape.peak, tape.peak_event = tape.live, number + 1
+        while mark is not None:
+            tape.marks.append(Mark(mark.event, mark.phase, mark.layer, tape.live))
+            mark = next(marks, None)
+        return tape
+
+    def least(self, batch: int) -> int:
+        """At least so much is needed: the most that is there at a time, on CUDA in whole units of its allocator."""
+        images, unit = replace(self.like.options, batch=batch).images, UNIT if self.like.options.device == "cuda" else 1
+        sizes = [-(-max(fixed + images * each, 1) // unit) * unit for fixed, each in self.blocks]
+        live = most = 0
+        for place in self.events:
+            if place >= 0:
+                live += sizes[place]
+                most = max(most, live)
+            else:
+                live -= sizes[~place]
+        return most + self.like.workspace
+
+
+def _made(tape: Tape) -> list[Block]:
+    return [block for block, made in tape.events if made]
+
+
+def _said(one: Timeline) -> list[tuple[int, str, object]]:
+    return [(mark.event, mark.phase, mark.layer) for mark in one.tape.marks]
+
+
+def _line(low: int, high: int, first: int, images: int) -> tuple[int, int]:
+    each, rest = divmod(high - low, images)
+    if rest:
+        raise ValueError("the steps are not alike")
+    return low - first * each, each

@@ -1,0 +1,110 @@
+"""Sums, means and products of several values, back through one operation of two values after the other, the last first."""
+
+from __future__ import annotations
+
+from archc.analysis.memory.storages import Step
+from archc.analysis.memory.timeline.backward import RULES, Backward, Grad
+from archc.analysis.memory.timeline.tape import Block
+from archc.ops.facts import INPLACE
+from archc.ops.shape import product
+from archc.ops.strides import broadcast
+
+
+def _sum(at: Backward, step: Step, grads: list[Grad]) -> None:
+    _added(at, step, grads[0])
+    at.release(step)
+
+
+def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
+    scaled = Grad(at.new(at.bytes(step.node.output), step.node))
+    at.tape.free(grads[0].block)
+    at.spend_numbers(step)
+    _added(at, step, scaled)
+    at.release(step)
+
+
+def _added(at: Backward, step: Step, grad: Grad) -> None:
+    """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
+    values, widths = step.node.inputs, _widths(at, step)
+    for i in range(len(values) - 1, 0, -1):
+        first = any(step.wanting[:i])
+        itself = i > 1 and step.node.facts.storage == INPLACE and step.inputs[i] is step.inputs[0]  # what has been added so far
+        second = first if itself else step.wanting[i]
+        before = _handed(at, step, grad, widths[i - 1], widths[i]) if first else None
+        other = _handed(at, step, grad, at.bytes(values[i]), widths[i]) if second else None
+        at.tape.free(grad.block)
+        if i == 1 and before is not None:
+            at.add(values[0], before, step.node)
+        if itself and before is not None and other is not None:
+            before = at.met(values[i], before, other, step.node)
+        elif other is not None:
+            at.add(values[i], other, step.node)
+        if before is None:
+            return
+        grad = before
+
+
+def _handed(at: Backward, step: Step, grad: Grad, size: int, wide: int) -> Grad:
+    if size < wide:
+        return Grad(at.new(size, step.node))
+    grad.block.refs += 1
+    return grad
+
+
+def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Each factor's gradient is first as large as the product, that of the second before that of the first; then come the sums."""
+    values, widths, block = step.node.inputs, _widths(at, step), grads[0].block
+    for i in range(len(values) - 1, 0, -1):
+        first, second = any(step.wanting[:i]), step.wanting[i]
+        other = at.new(widths[i], step.node) if second else None
+        before = at.new(widths[i], step.node) if first else None
+        read, later = _read(i), [slot for j in range(1, i) for slot in _read(j)]
+        at.spend(step, read, later, early=True)
+        before = _summed(at, step, before, widths[i - 1])
+        other = _summed(at, step, other, at.bytes(values[i]))
+        at.tape.free(block)
+        at.spend(step, read, later)
+        if i == 1 and before is not None:
+            at.add(values[0], Grad(before), step.node)
+        if other is not None:
+            at.add(values[i], Grad(other), step.node)
+        if before is None:
+            break
+        block = before
+    at.release(step)
+
+
+def _read(i: int) -> tuple[int, int]:
+    """The slots of factor i and of the product before it."""
+    return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
+
+
+def _summed(at: Backward, step: Step, whole: Block | None, size: int) -> Block | None:
+    if whole is None or whole.bytes <= size:
+        return whole
+    small = at.new(size, step.node)
+    at.tape.free(whole)
+    return small
+
+
+def _widths(at: Backward, step: Step) -> list[int]:
+    """Bytes of the first value, of the first two together, and so on."""
+    shapes = [value.shape for value in step.node.inputs]
+    item = at.tensors[step.node.output].storage.item
+    return [at.batch * product(broadcast(shapes[: i + 1])) * item for i in range(len(shapes))]
+
+
+def _matrices(at: Backward, step: Step, grads: list[Grad]) -> None:
+    """Gradients of matrices that were stretched are first those of all copies; they are summed, that of the second first."""
+    item = at.tensors[step.node.output].storage.item
+    wide = product(step.node.output.shape[:-2]) * at.batch * item
+    values = [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
+    made = [(value, at.new(wide * product(value.shape[-2:]), step.node)) for value in values]
+    at.release(step, grads)
+    for value, block in reversed(made):
+        small = _summed(at, step, block, at.bytes(value))
+        assert small is not None
+        at.add(value, Grad(small), step.node)
+
+
+RULES |= {"add": _sum, "average": _average, "mul": _product, "matmul": _matrices}

@@ -1,0 +1,141 @@
+"""What a simulation found: the peak, where it is, and what it is made of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from archc.analysis.memory.timeline.allocator import OutOfMemory, Pool, replay
+from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
+from archc.analysis.memory.timeline.tape import KEPT, KINDS, Block, Mark, Tape
+from archc.analysis.recompute import CheckpointPlan
+from archc.graph import Graph, Node
+from archc.text.table import bytes_text
+
+if TYPE_CHECKING:
+    from archc.analysis.memory.timeline.simulate import Options
+
+
+CUBLAS = 33_554_432  # on compute capability 9 and above; 8,519,680 before (at::cuda::getChosenWorkspaceSize)
+LONG = 40_000  # allocations and frees; beyond, the allocator is not replayed as often
+_PRODUCTS = {"linear", "attention", "matmul"}
+
+
+@dataclass(slots=True, repr=False)
+class Timeline:
+    """Memory over time. Bytes are those that tensors ask for, unless `allocated` or `reserved` says otherwise.
+
+    how: the optimizer's implementation; empty for inference
+    plan: what runs again in backward
+    bound: whether the peak is exact, and if not, why
+    """
+
+    graph: Graph
+    options: Options
+    how: str
+    tape: Tape
+    plan: CheckpointPlan | None = None
+    bound: Bound = CERTAIN
+    _pool: Pool | None = None
+
+    def __repr__(self) -> str:
+        step = f"a training step with {self.options.optimizer}" if self.how else "inference"
+        told = f", because {self.bound.text}" if self.bound.reasons else ""
+        return f"<{self.graph.name}: {step}, batch {self.options.batch}, peak {self.bound.sign}{self.peak_bytes:,} bytes{told}>"
+
+    @property
+    def peak_bytes(self) -> int:
+        """The peak, as exact as `bound` says."""
+        return self.tape.peak
+
+    def told(self, size: int) -> str:
+        """A size of this step as text, with ≥ or ~ where it is not exact: `≥464 KiB`."""
+        return f"{self.bound.sign}{bytes_text(size)}"
+
+    @property
+    def events(self) -> list[Mark]:
+        """Bytes alive after each layer: in the phases forward, backward and recompute, and after the optimizer."""
+        return self.tape.marks
+
+    @property
+    def peak_mark(self) -> Mark:
+        """During what the peak is."""
+        return next(mark for mark in self.tape.marks if mark.event >= self.tape.peak_event)
+
+    @property
+    def peak_at(self) -> str:
+        """As `backward layer1.0.relu`."""
+        mark = self.peak_mark
+        return f"{mark.phase} {mark.layer.name}" if mark.layer is not None else mark.phase
+
+    def at_peak(self) -> list[Block]:
+        """The blocks that are there at the peak."""
+        return list(self.tape.alive(self.tape.peak_event))
+
+    def by_kind(self) -> dict[str, int]:
+        """The peak by what it is made of."""
+        found = Counter[str]()
+        for block in self.at_peak():
+            found[block.kind] += block.bytes
+        return {kind: found[kind] for kind in KINDS if found[kind]}
+
+    def kept_by_layer(self) -> dict[Node, int]:
+        """What a forward pass keeps for backward, by the layer that made it; what stays of the input of the network is not in it."""
+        found = Counter[Node]()
+        end = next((mark.event for mark in self.tape.marks if mark.phase == "loss"), 0)
+        for block, made in self.tape.events[:end]:
+            if made and block.kind == KEPT and block.of is not None:
+                found[block.of] += block.bytes
+        return dict(found.most_common())
+
+    @property
+    def pool(self) -> Pool:
+        if self._pool is None:
+            self._pool = replay(self.tape)
+        return self._pool
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The peak as torch.cuda.max_memory_allocated counts it: whole blocks of the caching allocator."""
+        return self.pool.peak_allocated
+
+    @property
+    def reserved_bytes(self) -> int:
+        """The peak of torch.cuda.max_memory_reserved: the segments that those blocks were cut from."""
+        return self.pool.peak_reserved
+
+    @property
+    def workspace(self) -> int:
+        """What cuBLAS takes for itself at the first matrix product; more than most devices, as the newest do."""
+        products = any(node.kind in _PRODUCTS for node in self.graph.nodes)
+        return CUBLAS if self.options.device == "cuda" and products else 0
+
+    def fits(self, memory: int) -> bool:
+        """Whether it runs in so many bytes. On CUDA, cached segments are given back before the allocator fails; the allowance is
+        taken off, workspaces of cuDNN and the context are not known."""
+        if self.options.device != "cuda":
+            return self.peak_bytes <= memory
+        if self.allocated_bytes + self.workspace > memory or self.reserved_bytes + self.workspace <= memory:
+            return self.reserved_bytes + self.workspace <= memory
+        try:
+            replay(self.tape, memory - self.workspace)
+        except OutOfMemory:
+            return False
+        return True
+
+    @property
+    def needed_bytes(self) -> int:
+        """The least memory in which it runs, from above, to a 256th of what lies between allocated and reserved; an 8th of a long step."""
+        if self.options.device != "cuda":
+            return self.peak_bytes
+        low, high = self.allocated_bytes + self.workspace, self.reserved_bytes + self.workspace
+        for _ in range(8 if len(self.tape.events) <= LONG else 3):
+            middle = (low + high) // 2
+            low, high = (low, middle) if self.fits(middle) else (middle, high)
+        return high
+
+    def to_dict(self) -> dict[str, Any]:
+        from archc.analysis.memory.timeline.export import to_dict
+
+        return to_dict(self)

@@ -1,0 +1,83 @@
+"""Regions that are worth a checkpoint, and the plans that are made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archc.analysis.recompute.mistakes import wrong_with
+from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.plan import CheckpointPlan, Region
+from archc.graph import Graph, Node, Value
+
+_CONVOLUTIONS = ("conv", "conv_transpose", "linear")
+
+
+def _legal(graph: Graph, regions: Iterator[Region]) -> list[Region]:
+    places = Places(graph)
+    found = []
+    for region in regions:
+        span = places.span(region)
+        if isinstance(span, range) and wrong_with(places, region, span) is None:
+            found.append(region)
+    return found
+
+
+def norm_act_conv(graph: Graph) -> list[Region]:
+    """A batch normalization, cheap layers after it, and the convolution that they lead to, with a concatenation before it.
+
+    PyTorch ends the second run as soon as it has what backward needs: the convolution's input, so it runs once.
+    """
+    return _legal(graph, _norms(graph))
+
+
+def _norms(graph: Graph) -> Iterator[Region]:
+    users: dict[Value, list[Node]] = {}
+    for node in graph.nodes:
+        for value in dict.fromkeys(node.inputs):
+            users.setdefault(value, []).append(node)
+    for value in (*graph.outputs.values(), *graph.heads.values()):
+        users.setdefault(value, []).extend(graph.nodes[:2])
+    for norm in graph.nodes:
+        if norm.kind != "batchnorm":
+            continue
+        at = norm
+        while len(after := users.get(at.output, [])) == 1 and _is_cheap(after[0]):
+            at = after[0]
+        if len(after) == 1 and after[0].kind in _CONVOLUTIONS and len(at.outputs) == 1:
+            before = norm.inputs[0].node
+            joined = before is not None and before.kind == "concat" and users[norm.inputs[0]] == [norm]
+            yield Region(before.name if before is not None and joined else norm.name, after[0].name)
+
+
+def _is_cheap(node: Node) -> bool:
+    """Whether a layer works value by value and has no weights: an activation, dropout."""
+    alone = len(node.inputs) == 1 and len(node.outputs) == 1 and not node.facts.owned
+    return alone and node.facts.pointwise and not node.facts.macs and node.facts.keeps is not None
+
+
+def blocks(graph: Graph) -> list[Region]:
+    """Every block of more than one layer, those around others first."""
+    places = Places(graph)
+    named = sorted(places.parts.items(), key=lambda one: (one[1].start, -one[1].stop))
+    return _legal(graph, (Region(name) for name, span in named if places.scopes[name].block and len(span) > 1))
+
+
+def ready_norms(graph: Graph) -> CheckpointPlan:
+    """The plan called `norms`: no convolution runs twice."""
+    return CheckpointPlan(tuple(norm_act_conv(graph)))
+
+
+def ready_blocks(graph: Graph) -> CheckpointPlan:
+    """The plan called `blocks`: the outermost blocks, each at most half of the network."""
+    places = Places(graph)
+    found: list[Region] = []
+    end = 0
+    for region in blocks(graph):
+        span = places.parts[region.first]
+        if span.start >= end and 2 * len(span) <= len(graph.nodes):
+            found.append(region)
+            end = span.stop
+    return CheckpointPlan(tuple(found))
+
+
+READY = {"blocks": ready_blocks, "norms": ready_norms}

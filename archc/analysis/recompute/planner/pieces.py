@@ -1,0 +1,95 @@
+"""The regions of a network that are worth considering, by their layers."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+
+from archc.analysis.recompute import Region, blocks, norm_act_conv
+from archc.analysis.recompute.mistakes import wrong_with
+from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.planner.cuts import cuts, runs, stretches, thinned
+from archc.analysis.recompute.planner.macs import Reruns
+from archc.graph import Graph
+
+MOST_EDGES = 300  # of a network with more than MOST_SEARCHED layers
+MOST_SEARCHED = 2_000
+
+
+class Pieces:
+    """All regions that a plan may have; `complete`: whether every run of segments is among them.
+
+    coarse: the network is so long that only some of its cuts are considered, and no regions within a segment
+
+    edges: where the network can be cut; stops: of the regions, by the layer with which they begin
+    norms: a normalization up to its convolution, by the first layer; parts: blocks, the largest first
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.places = Places(graph)
+        self.reruns = Reruns(graph)
+        self.coarse = len(graph.nodes) > MOST_SEARCHED
+        self.edges = cuts(self.places)
+        if self.coarse:
+            self.edges = thinned(self.edges, MOST_EDGES)
+        self.titles = {span: name for name, span in reversed(self.places.parts.items())}
+        self.applied = [self.places.parts[one] for one in set(self.places.copies.values()) if one in self.places.parts]
+        self.norms = {span.start: span for span in self._spans(norm_act_conv(graph))}
+        self.parts = self._spans(blocks(graph))
+        self.largest_at: dict[int, list[range]] = {}
+        for span in self.parts:
+            self.largest_at.setdefault(span.start, []).append(span)
+        self.plain = self._plain()
+        self.reach = [max((self.places.last.get(value, -1) for value in node.outputs), default=-1) for node in graph.nodes]
+        found, self.complete = runs(self.edges)
+        self.complete &= not self.coarse
+        within = () if self.coarse else stretches(self.places, self.edges)
+        legal = [span for span in (*found, *within) if self._legal(span)]
+        self.stops: dict[int, set[int]] = {}
+        for span in (*legal, *self.norms.values(), *self.parts):
+            self.stops.setdefault(span.start, set()).add(span.stop)
+
+    def region(self, span: range) -> Region:
+        """A region by name: a part, a layer, or a first and a last layer."""
+        first, last = self.graph.nodes[span.start].name, self.graph.nodes[span.stop - 1].name
+        title = self.titles.get(span)
+        if len(span) == 1:
+            return Region(first)
+        return Region(title) if title is not None and title not in self.places.layers else Region(first, last)
+
+    def norms_in(self, span: range) -> Iterator[range]:
+        return (one for one in self.norms.values() if span.start <= one.start and one.stop <= span.stop and one != span)
+
+    def largest(self, start: int) -> Iterator[range]:
+        """Blocks from a layer on that do not lie in each other; none that begins with it and is most of the network."""
+        end = start
+        for at in sorted(self.largest_at):
+            if at >= end:
+                one = max(self.largest_at[at], key=len)
+                end = one.stop
+                yield one
+
+    def middle(self, span: range) -> int:
+        """The cut in the middle of a run of three segments or more; 0 where there is none."""
+        low, high = bisect_right(self.edges, span.start), bisect_right(self.edges, span.stop - 1)
+        return self.edges[(low + high) // 2] if high - low > 1 else 0
+
+    def _spans(self, regions: list[Region]) -> list[range]:
+        found = (span for span in map(self.places.span, regions) if isinstance(span, range))
+        return [span for span in found if not self._again(span)]
+
+    def _again(self, span: range) -> bool:
+        """Whether a region lies within a part that is applied again, so that it would be two: those are left out."""
+        return any(whole.start <= span.start and span.stop <= whole.stop and span != whole for whole in self.applied)
+
+    def _plain(self) -> bool:
+        """Whether nothing but values that are used outside can be wrong with a region."""
+        nodes = self.graph.nodes
+        states = any(weight.role == "buffer" for node in nodes if node.kind != "batchnorm" for weight in node.facts.owned)
+        return not (states or self.places.written or self.places.copies or any(node.train_only for node in nodes))
+
+    def _legal(self, span: range) -> bool:
+        if self.plain:
+            return max(self.reach[span.start : span.stop - 1], default=-1) < span.stop
+        return not self._again(span) and wrong_with(self.places, self.region(span), span) is None

@@ -1,0 +1,195 @@
+"""The roofline (Williams, Waterman & Patterson, 2009) of a network: the least time that a device could take, layer by layer.
+
+A layer takes at least FLOPs/peak and at least bytes/bandwidth. The sum of the larger of the two is a bound, not a forecast: real
+kernels reach neither figure. It bounds programs that run layer by layer from main memory; one that fuses layers, keeps values in
+caches, or convolves with fewer multiplications than the definition has may be faster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archc.analysis.memory.static import dtype_name
+from archc.analysis.time.forecast import forecast
+from archc.analysis.time.traffic import NOTHING, Amount, backward, forward, wanted_gradients
+from archc.catalog.devices.device import DTYPES, Device, DeviceError
+from archc.graph import Graph, Node
+from archc.text.suggest import did_you_mean
+
+COMPUTE, BANDWIDTH = "compute", "bandwidth"
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """One direction of a layer: its amount, and the least seconds for its arithmetic and for its bytes."""
+
+    amount: Amount
+    compute: float
+    bandwidth: float
+
+    @property
+    def seconds(self) -> float:
+        return max(self.compute, self.bandwidth)
+
+
+@dataclass(slots=True)
+class LayerTime:
+    """The bound of one layer. `forecast` is None without a calibration."""
+
+    node: Node
+    forward: Pass
+    backward: Pass
+    forecast: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def kind(self) -> str:
+        return self.node.kind
+
+    @property
+    def flops(self) -> int:
+        return self.forward.amount.flops + self.backward.amount.flops
+
+    @property
+    def bytes(self) -> int:
+        return self.forward.amount.bytes + self.backward.amount.bytes
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs a byte; None where nothing moves."""
+        return self.flops / self.bytes if self.bytes else None
+
+    @property
+    def seconds(self) -> float:
+        return self.forward.seconds + self.backward.seconds
+
+    @property
+    def bound(self) -> str:
+        """What the larger part of the time is bound by; empty where there is none."""
+        parts = [(one.seconds, COMPUTE if one.compute >= one.bandwidth else BANDWIDTH) for one in (self.forward, self.backward)]
+        return max(parts)[1] if self.seconds else ""
+
+
+@dataclass(slots=True)
+class Roofline:
+    """The bound of a network on a device: layers in order, and totals for one step of `batch` images."""
+
+    graph: Graph
+    device: Device
+    batch: int
+    dtype: str
+    training: bool
+    layers: list[LayerTime]
+
+    @property
+    def seconds(self) -> float:
+        """The least time of a step. In training a step is forward and backward, without the optimizer."""
+        return sum(layer.seconds for layer in self.layers)
+
+    @property
+    def forward(self) -> float:
+        return sum(layer.forward.seconds for layer in self.layers)
+
+    @property
+    def backward(self) -> float:
+        return sum(layer.backward.seconds for layer in self.layers)
+
+    @property
+    def images_per_second(self) -> float:
+        """The most that can be."""
+        return self.batch / self.seconds if self.seconds else float("inf")
+
+    @property
+    def flops(self) -> int:
+        return sum(layer.flops for layer in self.layers)
+
+    @property
+    def bytes(self) -> int:
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def forecast(self) -> float | None:
+        """Seconds that a step should take by what was measured; None without a calibration in this dtype."""
+        known = [layer.forecast for layer in self.layers if layer.forecast is not None]
+        return sum(known) if len(known) == len(self.layers) else None
+
+    @property
+    def incomplete(self) -> list[str]:
+        """The layers that do not state their work."""
+        return [layer.name for layer in self.layers if layer.node.facts.work is None or layer.node.facts.macs is None]
+
+    def dominating(self, most: int = 10) -> list[LayerTime]:
+        """The layers that take the most, the longest first."""
+        return sorted(self.layers, key=lambda layer: -layer.seconds)[:most]
+
+    def __getitem__(self, name: str) -> LayerTime:
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(f"no layer is called {name}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The stable keys of `archc time --format json`. Times in seconds."""
+        return {
+            "name": self.graph.name,
+            "device": self.device.key,
+            "batch": self.batch,
+            "dtype": self.dtype,
+            "training": self.training,
+            "flops": self.flops,
+            "bytes": self.bytes,
+            "least": {"step": self.seconds, "forward": self.forward, "backward": self.backward},
+            "most_images_per_second": self.images_per_second if self.seconds else None,
+            "forecast": self.forecast,
+            "incomplete": self.incomplete,
+            "layers": [self._layer(layer) for layer in self.layers],
+        }
+
+    def _layer(self, layer: LayerTime) -> dict[str, Any]:
+        return {
+            "name": layer.name,
+            "kind": layer.kind,
+            "flops": layer.flops,
+            "bytes": layer.bytes,
+            "intensity": layer.intensity,
+            "bound": layer.bound or None,
+            "least": layer.seconds,
+            "part": layer.seconds / self.seconds if self.seconds else 0.0,
+            "forecast": layer.forecast,
+        }
+
+
+def peak_dtype(text: str) -> str:
+    """The full name of a dtype that a device may state a peak for. Raises DeviceError."""
+    name = text if text in DTYPES else dtype_name(text)
+    if name is None or name not in DTYPES:
+        hint = did_you_mean(text, DTYPES)
+        raise DeviceError(f"no dtype is called {text}; {hint or 'there are ' + ', '.join(DTYPES)}")
+    return name
+
+
+def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32", training: bool = False) -> Roofline:
+    """The bound of a network on a device. Raises DeviceError for a dtype in which the device states no peak.
+
+    Inference is that of the deployed network; training is the whole network, forward and backward, without the optimizer.
+    """
+    if batch < 1:
+        raise ValueError(f"a batch of {batch}: it holds one image or more")
+    dtype = peak_dtype(dtype)
+    peak, size = device.peak(dtype), DTYPES[dtype]
+    graph = graph if training else graph.deployed()
+    wanted = wanted_gradients(graph) if training else set()
+
+    def bound(amount: Amount) -> Pass:
+        return Pass(amount, amount.flops / peak, amount.bytes / device.bandwidth)
+
+    layers = []
+    for node in graph.nodes:
+        there = bound(forward(node, batch, size, training))
+        back = bound(backward(node, batch, size, wanted) if training else NOTHING)
+        layers.append(LayerTime(node, there, back, forecast(node, there.amount, back.amount, device, dtype)))
+    return Roofline(graph, device, batch, dtype, training, layers)

@@ -1,0 +1,1 @@
+"""Tables of what is known by name: initializers and devices."""

@@ -1,0 +1,1 @@
+"""From a graph to PyTorch source: passes, layout of the text, notes at its head."""

@@ -1,0 +1,41 @@
+"""Batch normalization folded into the convolution or dense layer before it: in inference it is a scale and a shift."""
+
+from __future__ import annotations
+
+from archc.codegen.passes.result import Fold, Result
+from archc.graph import Graph, Node
+from archc.graph.rewrite import is_kept, rewritten, users_of
+
+_INTO = ("conv", "linear", "conv_transpose")
+
+
+def fold_batchnorm(graph: Graph) -> Result:
+    """W' = W * gamma/sqrt(var + eps), b' = (b - mean) * gamma/sqrt(var + eps) + beta. Outputs agree up to rounding."""
+    users, kept = users_of(graph), is_kept(graph)
+    lenders = {node.shared for node in graph.nodes if node.shared is not None}
+    folds: dict[Node, Fold] = {}
+    norms: set[Node] = set()
+    for norm in graph.nodes:
+        if norm.kind != "batchnorm" or not norm.args["track"] or norm in lenders or norm.shared is not None:
+            continue
+        before = norm.inputs[0].node
+        if before is None or before.kind not in _INTO or before in lenders or before.shared is not None:
+            continue
+        tokens = before.kind == "linear" and len(before.output.shape) > 1  # there the norm's channels are not the features
+        if users[before.output] != [norm] or before.output in kept or before.args.get("standardize") or tokens:
+            continue
+        folds[before] = _fold(before, norm)
+        norms.add(norm)
+    made = rewritten(graph, lambda node: None if node in norms else {"bias": True} if node in folds else {})
+    left = sum(node.kind == "batchnorm" for node in made.nodes)
+    said = [f"folded {len(norms)} batch normalizations into the layers before them"] if norms else ["folded nothing"]
+    if left:
+        said.append(f"left {left} batch normalizations that follow no convolution or dense layer, or share one")
+    return Result(made, list(folds.values()), said)
+
+
+def _fold(into: Node, norm: Node) -> Fold:
+    weight = into.facts.owned[0]
+    transposed = into.kind == "conv_transpose"
+    groups = into.output.shape.channels // weight.shape[1] if transposed else 0
+    return Fold(into.name, norm.name, float(norm.args["eps"]), bool(norm.args["affine"]), bool(into.args["bias"]), groups)

@@ -1,0 +1,93 @@
+"""Results written over their inputs, where nobody needs those any more."""
+
+from __future__ import annotations
+
+from archc.analysis.memory.saved import clashes
+from archc.codegen.passes.result import Result
+from archc.graph import Graph, Node, Value
+from archc.graph.rewrite import Copy, is_kept
+from archc.ops.facts import NEW
+
+
+def in_place(graph: Graph) -> Result:
+    """For inference, where autograd keeps nothing. Outputs are equal to the last bit."""
+    return _written(graph, set())
+
+
+def in_place_training(graph: Graph) -> Result:
+    """For training: where autograd keeps nothing that would be written over, and keeps no copy instead.
+
+    Outputs and gradients are equal to the last bit.
+    """
+    spared = {node.name for node in graph.nodes if not _saves(node)} | _beside_unknown(graph)
+    while True:
+        result = _written(graph, spared)
+        refused = {clash.layer.name for clash in clashes(result.graph)} - {clash.layer.name for clash in clashes(graph)}
+        if not refused - spared:
+            return result
+        spared |= refused
+
+
+def _beside_unknown(graph: Graph) -> set[str]:
+    """The layers that read what a layer reads or makes of which it is not known what it keeps."""
+    roots, _ = _storages(graph)
+    held = {roots[value] for node in graph.nodes if node.facts.keeps is None for value in (*node.inputs, *node.outputs)}
+    return {node.name for node in graph.nodes if any(roots[value] in held for value in node.inputs)}
+
+
+def _saves(node: Node) -> bool:
+    """Whether a layer in place keeps no more than one that is not. Dropout's mask would be four times as large on CUDA."""
+    if "inplace" not in node.op.signature.params or node.facts.keeps is None or node.kind == "dropout":
+        return False
+    facts = node.op(*(value.shape for value in node.inputs), **{**node.args, "inplace": True}) if _fits(node) else node.facts
+    return facts.keeps is not None and sum(one.values for one in facts.keeps) <= sum(one.values for one in node.facts.keeps)
+
+
+def _fits(node: Node) -> bool:
+    return node.inputs[0].shape == node.output.shape
+
+
+def _written(graph: Graph, spared: set[str]) -> Result:
+    roots, last = _storages(graph)
+    copy = Copy(graph)
+    done: dict[str, int] = {}
+    for at, node in enumerate(graph.nodes):
+        first = _over(node, at, roots, last) if node.name not in spared else None
+        if first is None:
+            copy.keep(node, {})
+            continue
+        inputs = [copy.of(value) for value in node.inputs]
+        inputs.insert(0, inputs.pop(first))
+        copy.keep(node, {"inplace": True}, tuple(inputs))
+        done[node.kind] = done.get(node.kind, 0) + 1
+    told = ", ".join(f"{count} {kind}" for kind, count in done.items())
+    return Result(copy.done(), said=[f"in place: {told}" if told else "in place: nothing"])
+
+
+def _over(node: Node, at: int, roots: dict[Value, Value], last: dict[Value, int]) -> int | None:
+    """Which input may be written over; a sum may take any of its own shape."""
+    if "inplace" not in node.op.signature.params or node.args["inplace"]:
+        return None
+    for index, value in enumerate(node.inputs if node.op.merges else node.inputs[:1]):
+        root = roots[value]
+        alone = sum(roots[other] is root for other in node.inputs) == 1
+        if root.node is not None and last[root] == at and alone and value.shape == node.output.shape:
+            return index
+    return None
+
+
+def _storages(graph: Graph) -> tuple[dict[Value, Value], dict[Value, int]]:
+    """The value whose memory each value lies in, and the last layer that reads that memory; beyond all for what comes out.
+
+    A view that PyTorch would have to copy counts as a view: that forbids more than it need.
+    """
+    roots: dict[Value, Value] = {value: value for value in graph.inputs.values()}
+    last: dict[Value, int] = {}
+    for at, node in enumerate(graph.nodes):
+        for value in node.inputs:
+            last[roots[value]] = at
+        for value in node.outputs:
+            roots[value] = value if node.facts.storage == NEW else roots[node.inputs[0]]
+    for value in is_kept(graph):
+        last[roots[value]] = len(graph.nodes)
+    return roots, last

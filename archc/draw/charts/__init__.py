@@ -1,0 +1,1 @@
+"""Charts: the zoo by accuracy and cost, and curves of a training."""

@@ -1,0 +1,1 @@
+"""What each layer costs, as bars, a treemap, and memory over time."""

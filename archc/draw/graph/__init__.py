@@ -1,0 +1,1 @@
+"""The diagram of layers and blocks, laid out by Graphviz."""

@@ -1,0 +1,80 @@
+"""Small layers drawn into the box of their neighbour: a convolution with its normalization and activation is one box."""
+
+from __future__ import annotations
+
+from archc.draw.graph.fold_marks import Box, Item
+from archc.draw.theme import family
+from archc.graph import Node
+
+SMALL = {"normalization", "activation", "dropout"}  # families that change no shape and are drawn within another box
+_ALONE = {"merge", "input"}
+
+
+def fused(items: list[Item], consumers: dict[int, list[Node]], kept: set[int]) -> list[Item]:
+    """The items with each chain of layers as few boxes, each with at most one large layer."""
+    found: list[Item] = []
+    chain: list[Box] = []
+    for item in items:
+        if isinstance(item, Box) and _joins(item) and (not chain or _follows(chain[-1], item, consumers, kept)):
+            chain.append(item)
+            continue
+        found += _boxed(chain)
+        chain = [item] if isinstance(item, Box) and _joins(item) else []
+        if not chain:
+            found.append(item)
+    return [*found, *_boxed(chain)]
+
+
+def small(box: Box) -> bool:
+    """Whether a box has small layers alone."""
+    return not box.closed and all(family(node.kind) in SMALL for node in box.layers)
+
+
+def _joins(box: Box) -> bool:
+    return not (box.closed or box.end or box.times > 1 or any(family(node.kind) in _ALONE for node in box.layers))
+
+
+def _follows(tail: Box, head: Box, consumers: dict[int, list[Node]], kept: set[int]) -> bool:
+    """Whether what the tail makes goes to the head alone, and the head takes nothing else, in every copy."""
+    if len(tail.copies) != len(head.copies):
+        return False
+    return all(_feeds(a[-1], b, consumers, kept) for a, b in zip(tail.copies, head.copies, strict=True))
+
+
+def _feeds(source: Node, layers: list[Node], consumers: dict[int, list[Node]], kept: set[int]) -> bool:
+    first = layers[0]
+    return (
+        len(source.outputs) == 1
+        and len(first.inputs) == 1
+        and first.inputs[0].node is source
+        and len(consumers.get(id(source), ())) == 1
+        and id(source.output) not in kept
+        and (first.shared is None) == (source.shared is None)
+    )
+
+
+def _boxed(chain: list[Box]) -> list[Item]:
+    """A chain as boxes. Small layers go with the large one before them; where a normalization leads the chain, with the one after."""
+    before = bool(chain) and family(chain[0].layers[0].kind) == "normalization"
+    boxes: list[Box] = []
+    ready: list[Box] = []  # small ones that wait for a large one
+    for box in chain:
+        if small(box):
+            if before or not boxes:
+                ready.append(box)
+            else:
+                boxes[-1] = _joined([boxes[-1], box])
+            continue
+        boxes.append(_joined([*ready, box]))
+        ready = []
+    if ready and boxes:
+        boxes[-1] = _joined([boxes[-1], *ready])
+    elif ready:
+        boxes.append(_joined(ready))
+    return list(boxes)
+
+
+def _joined(parts: list[Box]) -> Box:
+    main = next((part for part in parts if not small(part)), parts[0])
+    copies = [[node for part in parts for node in part.copies[i]] for i in range(len(main.copies))]
+    return Box(copies, main.name)

@@ -1,0 +1,134 @@
+"""From the name of a spec to its graph: the pipeline, read downwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from archc.graph import Graph
+from archc.graph.growing import growing
+from archc.language.loading import Loader, read_file, shipped, shipped_name
+from archc.language.spec import Spec
+from archc.ops.shape import read_sizes
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.source import Source, Span
+from archc.text.suggest import did_you_mean
+
+
+@dataclass(slots=True)
+class Model:
+    """A spec and its graph; `graph` is None where `diagnostics` holds an error. `files` are all that were read for it."""
+
+    spec: Spec | None
+    graph: Graph | None
+    diagnostics: Diagnostics
+    changes: dict[str, str] = field(default_factory=dict)
+    files: list[Path] = field(default_factory=list)
+
+
+Given = str | Sequence[object]  # the shape of an input: a text as of `--input`, or sizes from a program
+
+
+def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None) -> Model:
+    """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
+    diagnostics = Diagnostics()
+    files: list[Path] = []
+    model = _elaborated(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {})
+    model.files = files
+    return model
+
+
+def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = None) -> Spec | None:
+    """A spec as it is written, with what it extends; None where it cannot be read, with the reason in `diagnostics`.
+
+    `files` takes those that were read for it.
+    """
+    path = locate(named)
+    if path is None:
+        stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
+        names = [one.stem for one in shipped()]
+        ships = f"the spec that ships is called {stem}" if stem in names else None
+        hint = ships or did_you_mean(stem, names) or "`archc list` shows the specs that ship"
+        diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
+        return None
+    source = read_file(path, shipped_name(path) or str(path), None, diagnostics)
+    loader = Loader(path.parent, diagnostics)
+    spec = None if source is None else loader.load(source, path)
+    if files is not None:
+        files += [path, *loader.files]
+    return spec
+
+
+def compile_text(
+    text: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None, name: str = "<text>"
+) -> Model:
+    """The model of a spec that is a text. It can extend specs that ship, and name no files."""
+    diagnostics = Diagnostics()
+    spec = Loader(None, diagnostics).load(Source(name, text.removeprefix("\ufeff")), None)
+    return _elaborated(spec, diagnostics, changes or {}, inputs or {})
+
+
+def variant(spec: Spec, changes: Mapping[str, t.Tree]) -> Model:
+    """The model of a spec that was loaded, with other values for some parameters."""
+    from archc.elaborate import elaborate
+
+    diagnostics = Diagnostics()
+    with growing():
+        return Model(spec, elaborate(spec, diagnostics, changes, {}), diagnostics)
+
+
+def locate(named: str) -> Path | None:
+    """The file of a spec: as named, with .yaml, or the spec that ships under the name."""
+    try:
+        for path in (Path(named), Path(named + ".yaml")):
+            if path.exists() and not (path.is_dir() and path == Path(named) and named.isidentifier()):
+                return path
+    except (OSError, ValueError):
+        return None
+    return next((path for path in shipped() if path.stem == named), None)
+
+
+def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:
+    if spec is None:
+        return Model(None, None, diagnostics)
+    from archc.elaborate import elaborate
+
+    set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
+    input_trees = {name: _shape(name, given, diagnostics) for name, given in inputs.items()}
+    with growing():
+        graph = elaborate(spec, diagnostics, set_trees, input_trees)
+    sizes = {name: read_sizes(given) or [given] if isinstance(given, str) else given for name, given in inputs.items()}
+    shapes = {name: "x".join(map(str, given)) for name, given in sizes.items()}
+    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in shapes.items()})
+
+
+def _outside(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
+    """A value from the command line, read as YAML."""
+    source = Source(name, text)
+    return t.parse(source, diagnostics) or t.Scalar(source, 0, len(text), None)
+
+
+def _shape(name: str, given: Given, diagnostics: Diagnostics) -> t.Tree:
+    """`3x224x224` and the like, or sizes from a program."""
+    from archc.elaborate.inputs import ARGUMENT, OPTION
+
+    if isinstance(given, str):
+        source = Source(f"{OPTION} {name}".strip(), given)
+        sizes: Sequence[object] = read_sizes(given)
+        if not sizes:
+            return t.parse(source, diagnostics) or t.Scalar(source, 0, len(given), None)
+    else:
+        source, sizes = Source(f"{ARGUMENT}{name}", str(tuple(given))), given
+    items: list[t.Tree] = [t.Scalar(source, 0, len(source.text), size) for size in sizes]
+    return t.Sequence(source, 0, len(source.text), items)
+
+
+def value_as_text(value: Any) -> str:
+    """A Python value as the YAML text of `--set`."""
+    import json
+
+    return json.dumps(value)

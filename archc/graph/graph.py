@@ -1,0 +1,256 @@
+"""The typed graph: layers in order, each with its inputs, shapes and facts. All that later stages see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from archc.catalog.initializers import InitRule
+from archc.language.budget import Limit
+from archc.language.citation import Paper
+from archc.ops.facts import Facts, Weight
+from archc.ops.shape import Shape
+from archc.text.diagnostics import Use
+from archc.text.source import Span
+
+if TYPE_CHECKING:
+    from archc.ops.registry import Op
+    from archc.recipe.recipe import Recipe
+
+
+class Value:
+    """What flows: output `index` of a node, or an input of the network (`node` is None). `shape` has no batch axis."""
+
+    __slots__ = ("index", "name", "node", "shape")
+
+    def __init__(self, node: Node | None, index: int, shape: Shape, name: str = "") -> None:
+        self.node = node
+        self.index = index
+        self.shape = shape
+        self.name = name
+
+    def __repr__(self) -> str:
+        where = self.node.name if self.node else self.name
+        return f"<{where}{f'.{self.index}' if self.index else ''} {self.shape}>"
+
+
+class Node:
+    """A layer: an operator with its arguments, its inputs, and what is known of it. `shared` is the layer whose weights it uses."""
+
+    __slots__ = ("args", "facts", "inputs", "label", "name", "op", "outputs", "scope", "shared", "train_only", "written")
+
+    def __init__(self, name: str, op: Op, args: dict[str, Any], inputs: tuple[Value, ...], facts: Facts, scope: Scope) -> None:
+        self.name = name
+        self.label = name.rpartition(".")[2]
+        self.op = op
+        self.args = args
+        self.inputs = inputs
+        self.facts = facts
+        self.scope = scope
+        self.outputs = tuple([Value(self, i, shape) for i, shape in enumerate(facts.outputs)])
+        self.shared: Node | None = None
+        self.train_only = False
+        self.written: Written | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.op.name
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.kind} {self.name}>"
+
+
+class Written:
+    """Where a layer was written: its kind, each argument, and the blocks that led there."""
+
+    __slots__ = ("arguments", "kind", "uses")
+
+    def __init__(self, kind: Span, arguments: dict[str, tuple[Span, str]], uses: tuple[Use, ...]) -> None:
+        self.kind = kind
+        self.arguments = arguments
+        self.uses = uses
+
+
+class Scope:
+    """A level of the names: a block, a nested chain, or the copies of a repeat.
+
+    `block` is the block's name, or empty; then `doc`, `arguments` and `names`, those of its inputs, are the block's.
+    `shared` is the part that it applies again, with its weights.
+    """
+
+    __slots__ = (
+        "arguments",
+        "block",
+        "children",
+        "doc",
+        "inputs",
+        "label",
+        "name",
+        "names",
+        "outputs",
+        "parent",
+        "shared",
+        "start",
+        "stop",
+    )
+
+    def __init__(self, name: str, parent: Scope | None, block: str = "") -> None:
+        self.name = name
+        self.label = name.rpartition(".")[2]
+        self.parent = parent
+        self.block = block
+        self.doc = ""
+        self.arguments: dict[str, Any] = {}
+        self.names: tuple[str, ...] = ()
+        self.shared: Scope | None = None
+        self.children: list[Scope | Node] = []
+        self.inputs: tuple[Value, ...] = ()
+        self.outputs: tuple[Value, ...] = ()
+        self.start = 0
+        self.stop = 0
+
+    def walk(self) -> Iterator[Node]:
+        """The layers in it, at any depth."""
+        for child in self.children:
+            if isinstance(child, Node):
+                yield child
+            else:
+                yield from child.walk()
+
+    def __repr__(self) -> str:
+        return f"<scope {self.name}>"
+
+
+class Promise:
+    """A figure of `expect`: what was promised, where, and of which layers or value.
+
+    heir: the `extends` of a spec that inherits the promise and changes the network of which it was made
+    """
+
+    __slots__ = ("heir", "metric", "nodes", "span", "uses", "value", "wanted")
+
+    def __init__(
+        self,
+        metric: str,
+        wanted: Any,
+        span: Span,
+        nodes: tuple[int, int] | None,
+        value: Value | None,
+        uses: tuple[Use, ...],
+        heir: Span | None = None,
+    ) -> None:
+        self.heir = heir
+        self.metric = metric
+        self.wanted = wanted
+        self.span = span
+        self.nodes = nodes
+        self.value = value
+        self.uses = uses
+
+
+class PassedOn(NamedTuple):
+    """Where an input of the network came out as an output without being named as one, and what to write instead."""
+
+    span: Span
+    hint: str
+    uses: tuple[Use, ...] = ()
+
+
+class Graph:
+    """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
+
+    `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
+    weights begin, in order; `budget` are the limits on what it may cost; `recipe` is how it is trained; `passed_on` are the
+    outputs that turned out to be inputs.
+    """
+
+    __slots__ = (
+        "_recipe",
+        "budget",
+        "doc",
+        "heads",
+        "init",
+        "inputs",
+        "name",
+        "nodes",
+        "outputs",
+        "paper",
+        "params",
+        "passed_on",
+        "promises",
+        "root",
+    )
+
+    def __init__(self, name: str, doc: str, params: dict[str, Any]) -> None:
+        self.name = name
+        self.doc = doc
+        self.params = params
+        self.paper = Paper()
+        self.init: list[InitRule[tuple[Node, Weight]]] = []
+        self.inputs: dict[str, Value] = {}
+        self.outputs: dict[str, Value] = {}
+        self.heads: dict[str, Value] = {}
+        self.nodes: list[Node] = []
+        self.root = Scope("", None)
+        self.promises: list[Promise] = []
+        self.passed_on: dict[str, PassedOn] = {}
+        self.budget: list[Limit] = []
+        self._recipe: Recipe | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained, with every default filled in; made at its first use, since most commands have none for it."""
+        if self._recipe is None:
+            from archc.recipe.recipe import Recipe
+
+            self._recipe = Recipe()
+        return self._recipe
+
+    @recipe.setter
+    def recipe(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+
+    def take_recipe(self, other: Graph) -> None:
+        """That of another graph, made there or not."""
+        self._recipe = other._recipe
+
+    def deployed(self) -> Graph:
+        """The network as it is used: without what is there in training alone."""
+        if not any(node.train_only for node in self.nodes):
+            return self
+        kept = Graph(self.name, self.doc, self.params)
+        kept.inputs = self.inputs
+        kept.paper = self.paper
+        kept.init = [replace(rule, targets=tuple(one for one in rule.targets if not one[0].train_only)) for rule in self.init]
+        kept.nodes = [node for node in self.nodes if not node.train_only]
+        kept.outputs = {name: v for name, v in self.outputs.items() if v.node is None or not v.node.train_only}
+        kept.root = self.root
+        kept.promises = self.promises
+        kept.passed_on = self.passed_on
+        kept.budget = self.budget
+        kept.take_recipe(self)
+        return kept
+
+    def __getitem__(self, name: str) -> Node:
+        for node in self.nodes:
+            if node.name == name:
+                return node
+        raise KeyError(f"no layer is called {name}")
+
+    def to_networkx(self) -> Any:
+        """A networkx.DiGraph of layer names, with `kind` and `shape` on nodes and `shape` on edges."""
+        import networkx
+
+        graph = networkx.DiGraph(name=self.name)
+        for name, value in self.inputs.items():
+            graph.add_node(name, kind="input", shape=tuple(value.shape))
+        for node in self.nodes:
+            graph.add_node(node.name, kind=node.kind, shape=tuple(node.output.shape))
+            for value in node.inputs:
+                graph.add_edge(value.node.name if value.node else value.name, node.name, shape=tuple(value.shape))
+        return graph

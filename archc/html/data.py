@@ -1,0 +1,85 @@
+"""All that the page shows, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from archc.analysis.cost.definitions import DEFINITIONS
+from archc.analysis.memory.fit import Fitting
+from archc.analysis.memory.timeline import OPTIMIZERS, Options
+from archc.analysis.memory.timeline.bounds import unstated
+from archc.catalog.devices.capacity import of_device
+from archc.catalog.devices.device import DTYPES, Device
+from archc.draw.theme import family
+from archc.graph import Graph
+from archc.html.bounds import devices
+from archc.html.difference import difference
+from archc.html.network import network
+from archc.html.page import page
+from archc.html.tapes import memory
+
+AUTOCAST = "autocast"  # to bfloat16, of parameters in float32
+NUMBERS = ("float32", "tf32", "bfloat16", "float16", "float64", AUTOCAST)
+DEVICE = "a100-40gb"
+MOST_BATCH = 65_536
+MOST_FITTED = 2_000  # layers; of more, the search for the largest batch takes long
+MOST_PLAYED = 5_000  # layers; the timelines of more would make a page too large for a browser
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the page begins with. Raises ValueError for what it does not know."""
+
+    batch: int = 32
+    dtype: str = "float32"
+    optimizer: str = "sgd"
+    inference: bool = False
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= MOST_BATCH:
+            raise ValueError(f"a batch has 1 to {MOST_BATCH:,} images, not {self.batch}")
+        for what, word, there in (("dtype", self.dtype, NUMBERS), ("optimizer", self.optimizer, tuple(OPTIMIZERS))):
+            if word not in there:
+                raise ValueError(f"no {what} is called {word}; there are {', '.join(there)}")
+
+
+def report(graphs: list[Graph], device: Device, choice: Choice) -> str:
+    """The page of one network, or of two side by side, as HTML."""
+    return page(record(graphs, device, choice))
+
+
+def largest_batch(graph: Graph, device: Device, choice: Choice) -> int | None:
+    """What `archc fit` says for the device and the choice that the page begins with; None where nobody knows."""
+    if device.memory is None or unstated(graph):
+        return None
+    dtype = "float32" if choice.dtype in (AUTOCAST, "tf32") else choice.dtype
+    options = Options(1, dtype, choice.optimizer, device="cuda", amp="bfloat16" if choice.dtype == AUTOCAST else "")
+    return Fitting(graph, choice.inference).largest(options, of_device(device).usable)
+
+
+def record(graphs: list[Graph], device: Device, choice: Choice) -> dict[str, Any]:
+    """One network, or two with their difference."""
+    return {
+        "networks": [
+            network(graph)
+            | {
+                "memory": memory(graph) if len(graph.nodes) <= MOST_PLAYED else None,
+                "largest": largest_batch(graph, device, choice) if len(graph.nodes) <= MOST_FITTED else None,
+            }
+            for graph in graphs
+        ],
+        "families": {kind: family(kind) for kind in sorted({node.kind for graph in graphs for node in graph.nodes})},
+        "difference": difference(*graphs) if len(graphs) == 2 else None,
+        "devices": devices(device),
+        "dtypes": [{"name": name, "bytes": DTYPES.get(name, 4)} for name in NUMBERS],
+        "definitions": DEFINITIONS,
+        "choice": {
+            "batch": choice.batch,
+            "dtype": choice.dtype,
+            "optimizer": choice.optimizer,
+            "training": not choice.inference,
+            "device": device.key,
+        },
+        "most_batch": MOST_BATCH,
+    }

@@ -1,0 +1,283 @@
+"""The classes of a program: parts of equal structure share one, and what differs between them becomes its parameters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+
+from archc.graph import Graph, Node, Scope, Value
+from archc.ops.facts import Module
+from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
+from archc.program.parameters import Parameter, parameters_of, python_name
+from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
+from archc.program.reruns import gathered
+from archc.program.steps import Step, steps_of, structure
+from archc.program.variants import Form, may_vary, merged, missing
+
+_CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+
+
+@dataclass(slots=True)
+class Attribute:
+    """`self.path.label = construct`. Without a construct, it is a holder of modules, made by `holder`."""
+
+    path: str
+    label: str
+    style: str
+    construct: Construct | None
+    holder: str = ""
+
+
+@dataclass(slots=True, eq=False)
+class Class:
+    """A class of the program, with all parts that are instances of it.
+
+    The first part has everything that others have; `lacking` are the steps that a part does without. `flags` say for an
+    attribute or step that not all have whether it is there: the name of a parameter.
+    """
+
+    key: int
+    base: str
+    parts: list[Scope] = field(default_factory=list)
+    name: str = ""
+    attributes: list[Attribute] = field(default_factory=list)
+    slots: list[list[Slot]] = field(default_factory=list)  # of each part
+    texts: list[str | None] = field(default_factory=list)  # of each slot: a constant, an expression, or nothing
+    parameters: list[Parameter] = field(default_factory=list)
+    steps: dict[Scope, list[Step]] = field(default_factory=dict)
+    lacking: dict[Scope, frozenset[int]] = field(default_factory=dict)
+    flags: dict[str, str] = field(default_factory=dict)  # from labels to parameters
+
+    @property
+    def first(self) -> Scope:
+        return self.parts[0]
+
+    def aligned(self, part: Scope) -> list[Step | None]:
+        """The steps of a part beside those of the first; None where it has none."""
+        own = iter(self.steps[part])
+        return [None if at in self.lacking[part] else next(own) for at in range(len(self.steps[self.first]))]
+
+
+class Program:
+    """The classes of a network, each after those that it uses; the last is the network."""
+
+    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
+        """`again` are the places of layers that run again in backward, those around others first.
+
+        Raises ValueError where an operator says no PyTorch form."""
+        for node in graph.nodes:
+            if node.facts.torch is None:
+                raise ValueError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
+        self.graph = graph
+        self.parts = Parts(graph, again)
+        self.steps: dict[Scope, list[Step]] = {}
+        self._keys: dict[Hashable, int] = {}
+        self._stands: dict[int, int] = {}  # from the structure of a form to that of the whole
+        self._of: dict[Scope, Class] = {}
+        self.classes: list[Class] = []
+        while self._collect():
+            pass
+        found: dict[Class, None] = {}
+        self._order(graph.root, found)
+        self.classes = list(found)
+        for one in self.classes:
+            self._fill(one)
+        _name(self.classes, graph)
+
+    def _collect(self) -> bool:
+        """Finds the classes; whether forms of one were found, so that what uses them has to be looked at again."""
+        self._of, self.classes = {}, []
+        by_key: dict[int, Class] = {}
+        self._gather(self.graph.root, by_key)
+        blocks: dict[str, list[Class]] = {}
+        for one in self.classes:
+            if may_vary(self.parts, one.first):
+                blocks.setdefault(one.first.block, []).append(one)
+        found: dict[int, int] = {}
+        for kin in blocks.values():
+            found |= merged([self._form(one.first) for one in kin], [one.key for one in kin])
+        self._stands |= found
+        return bool(found)
+
+    def _order(self, scope: Scope, found: dict[Class, None]) -> None:
+        """Puts the classes that a part uses before its own."""
+        own = self._of.get(scope)
+        if own in found:
+            return
+        for child in self.parts.bearing(own.first if own is not None else scope):
+            if isinstance(child, Scope):
+                self._order(child, found)
+        if own is not None:
+            found[own] = None
+
+    def _form(self, scope: Scope) -> Form:
+        labels = {child.label: self._child_key(child) for child in self.parts.bearing(scope)}
+        wires = self.parts.wires
+        return Form(scope, labels, self.steps[scope], wires.takes(scope), wires.gives(scope))
+
+    def of(self, scope: Scope) -> Class:
+        return self._of[scope]
+
+    def _gather(self, scope: Scope, by_key: dict[int, Class]) -> None:
+        """Finds the classes of a part and of what is in it, innermost first."""
+        for child in self.parts.bearing(scope):
+            if isinstance(child, Scope):
+                self._gather(child, by_key)
+        if self.parts.kind(scope) != CLASS:
+            return
+        own = self._key(scope)
+        key = self._stands.get(own, own)
+        while key in self._stands:
+            key = self._stands[key]
+        known = by_key.get(key)
+        if known is None:
+            known = by_key[key] = Class(key, self.parts.base(scope))
+            self.classes.append(known)
+        known.parts.insert(0 if key == own and known.parts and known.lacking[known.first] else len(known.parts), scope)
+        known.lacking[scope] = frozenset() if key == own else frozenset((-1,))
+        self._of[scope] = known
+        known.steps[scope] = self.steps[scope]
+
+    def _interned(self, key: Hashable) -> int:
+        """A number that stands for a structure: keys of nested parts stay small."""
+        return self._keys.setdefault(key, len(self._keys))
+
+    def _key(self, scope: Scope) -> int:
+        """Equal for parts of equal structure: the same attributes, made alike up to constants, and the same steps."""
+        if scope in self._of:
+            return self._interned(("use", self._of[scope].key))
+        kind = self.parts.kind(scope)
+        items = tuple((child.label, self._child_key(child)) for child in self.parts.bearing(scope))
+        if kind != CLASS:
+            return self._interned((kind, items))
+        steps = self.steps[scope] = gathered(self.parts, scope, steps_of(self.parts, scope))
+        numbers: dict[Value, int] = {}
+        for value in self.parts.wires.takes(scope):
+            numbers[value] = len(numbers)
+        told = structure(steps, numbers)
+        gives = tuple(numbers[value] for value in self.parts.wires.gives(scope))
+        root = scope.parent is None
+        return self._interned((kind, root, scope.block, items, told, len(self.parts.wires.takes(scope)), gives))
+
+    def _child_key(self, child: Node | Scope) -> int:
+        if isinstance(child, Scope):
+            return self._key(child)
+        construct = of_node(child)
+        assert construct is not None
+        return self._interned(construct.key)
+
+    def _fill(self, one: Class) -> None:
+        """The attributes of a class, from its first part, and its parameters, from all."""
+        one.attributes = self._attributes(one.first)
+        self._find_flags(one)
+        one.slots = [self._row(one, part) for part in one.parts]
+        one.parameters, one.texts = parameters_of(one.parts, one.slots, set(one.flags.values()))
+        for label, flag in one.flags.items():
+            if flag not in [parameter.name for parameter in one.parameters]:
+                one.parameters.append(Parameter(flag, tuple(self._has(one, part, label) for part in one.parts), False))
+
+    def _find_flags(self, one: Class) -> None:
+        """What some parts lack, each with a parameter; what is lacked together has one."""
+        whole = self._form(one.first)
+        for part in one.parts:
+            found = missing(whole, self._form(part)) if one.lacking[part] else frozenset[int]()
+            assert found is not None
+            one.lacking[part] = found
+        patterns: dict[tuple[bool, ...], str] = {}
+        for at, step in enumerate(whole.steps):
+            pattern = tuple(at in one.lacking[part] for part in one.parts)
+            if any(pattern):
+                one.flags[step.label] = patterns.setdefault(pattern, _flag(step.label, set(patterns.values())))
+
+    def _has(self, one: Class, part: Scope, label: str) -> bool:
+        at = [step.label for step in one.steps[one.first]].index(label)
+        return at not in one.lacking[part]
+
+    def _row(self, one: Class, part: Scope) -> list[Slot]:
+        """The constants of a part, in the order of the first's; those of what it lacks are absent."""
+        mine = {(made.path, made.label): made.construct for made in self._attributes(part)}
+        row: list[Slot] = []
+        for made in one.attributes:
+            there = mine.get((made.path, made.label))
+            if there is not None:
+                row += there.slots
+            elif made.construct is not None:
+                row += [Slot(ABSENT, slot.label) for slot in made.construct.slots]
+        return row
+
+    def _attributes(self, scope: Scope, path: str = "self") -> list[Attribute]:
+        found: list[Attribute] = []
+        style = self.parts.style(scope)
+        for child in self.parts.bearing(scope):
+            if isinstance(child, Scope) and self.parts.kind(child) == HOLDER:
+                inner = path + (f".{child.label}" if style == ATTRIBUTE else f'["{child.label}"]')
+                found.append(Attribute(path, child.label, style, None, self.parts.base(child)))
+                found += self._attributes(child, inner)
+            else:
+                found.append(Attribute(path, child.label, style, self._construct(child)))
+        return found
+
+    def _construct(self, child: Node | Scope) -> Construct:
+        if isinstance(child, Node):
+            made = of_node(child)
+            assert made is not None
+            return made
+        if self.parts.kind(child) == CHAIN:
+            items = [(inner.label, self._construct(inner)) for inner in self.parts.bearing(child)]
+            return Chain(items, self.parts.is_numbered(child), None)
+        known = self._of[child]
+        index = known.parts.index(child)
+        slots = [Slot(one.values[index], child.label, ((one.name, one.values[index]),), one.default) for one in known.parameters]
+        return Use(known, known.key, slots)
+
+
+def _name(classes: list[Class], graph: Graph) -> None:
+    """Names for the classes: those of their blocks; of several forms of a block, the one that is used most has it."""
+    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False", "Rerun", "Checkpointed"} | {
+        name for one in graph.nodes for name in _brought(one)
+    }
+    taken |= {parameter.name for one in classes for parameter in one.parameters}
+    root = classes[-1]
+    root.name = _free(camel(graph.name), taken, "Network")
+    for one in sorted(classes[:-1], key=lambda one: -len(one.parts)):
+        scope = one.first
+        word = camel(scope.block) if scope.block else _spoken(scope)
+        kin = [other for other in classes if other.name and scope.block and other.first.block == scope.block]
+        one.name = _free(word + (_extra(one, kin[0]) if kin else ""), taken, "Part")
+
+
+def _flag(label: str, taken: set[str]) -> str:
+    """A name for the parameter that says whether a layer is there."""
+    name = python_name(label)
+    while name in taken:
+        name += "_"
+    return name
+
+
+def _brought(node: Node) -> list[str]:
+    """The names of the classes that a layer brings with it."""
+    return _CLASS.findall(node.facts.torch.source) if isinstance(node.facts.torch, Module) else []
+
+
+def _extra(one: Class, kin: Class) -> str:
+    """What a form of a block has that the main one has not."""
+    more = [a.label for a in one.attributes if a.label not in {b.label for b in kin.attributes}]
+    return camel(more[0]) if len(more) == 1 and not more[0][0].isdigit() else ""
+
+
+def _spoken(scope: Scope) -> str:
+    """A name from the names around a part: `features.5` as Features5."""
+    words = scope.name.split(".")
+    at = max((i for i, word in enumerate(words) if not word[0].isdigit()), default=0)
+    return camel("_".join(words[at:]))
+
+
+def _free(wanted: str, taken: set[str], otherwise: str) -> str:
+    name = wanted if wanted[:1].isalpha() else otherwise + wanted
+    number = 2
+    while name in taken:
+        number += 1 if name.endswith(str(number)) else 0
+        name = f"{wanted if wanted[:1].isalpha() else otherwise + wanted}{number}"
+    taken.add(name)
+    return name

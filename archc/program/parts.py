@@ -1,0 +1,151 @@
+"""What each part of the network becomes: a class, a chain in its parent, a holder of modules, or a call of another part."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Sequence
+
+from archc.graph import Graph, Node, Scope, Value
+from archc.ops.facts import Module
+from archc.program.constructs import has_own
+from archc.program.regions import Regions
+from archc.program.shares import Shares
+from archc.program.wires import Wires
+
+CLASS, CHAIN, HOLDER, CALL = "class", "chain", "holder", "call"
+ATTRIBUTE, KEY, INDEX, GETTER = "attribute", "key", "index", "getter"
+_OF_DICTS = frozenset(("clear", "items", "keys", "pop", "update", "values"))
+_OF_CHAINS = frozenset(("append", "extend", "insert", "pop"))
+_PLAIN_CALL = "{self}({0})"
+
+
+class Parts:
+    """The kind of each part, and how its children are reached."""
+
+    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
+        self.graph = graph
+        self.wires = Wires(graph)
+        self.shares = Shares(self.wires)
+        self._kinds: dict[Scope, str] = {}
+        self._bearing: dict[Scope, list[Node | Scope]] = {}
+        self._styles: dict[Scope, str] = {}
+        self.regions = Regions(self.wires, lambda scope: self.kind(scope) == CLASS, again)
+
+    def kind(self, scope: Scope) -> str:
+        found = self._kinds.get(scope)
+        if found is None:
+            found = self._kinds[scope] = self._kind(scope)
+        return found
+
+    def _kind(self, scope: Scope) -> str:
+        if scope in self.shares.whole:
+            return CALL
+        if scope in self.shares.opened:
+            return HOLDER
+        return CHAIN if scope.parent is not None and not scope.block and self.is_chain(scope) else CLASS
+
+    def is_chain(self, scope: Scope) -> bool:
+        """Whether it is modules one after the other, each taking what the one before it gives and nothing else."""
+        takes, gives = self.wires.takes(scope), self.wires.gives(scope)
+        if len(takes) != 1 or len(gives) != 1:
+            return False
+        children = self.wires.children(scope)
+        if any(child.label in _OF_CHAINS for child in children) or len({self.for_training(child) for child in children}) > 1:
+            return False
+        current = takes[0]
+        for child in children:
+            made = self._in_chain(child, current)
+            if made is None:
+                return False
+            current = made
+        return current is gives[0]
+
+    def _in_chain(self, child: Node | Scope, current: Value) -> Value | None:
+        """What a child of a chain gives; None where it cannot stand in one."""
+        if isinstance(child, Node):
+            form = child.facts.torch
+            fits = isinstance(form, Module) and form.call == _PLAIN_CALL and child not in self.shares.lender
+            fits = fits and child.inputs == (current,) and len(child.outputs) == 1
+            return child.output if fits else None
+        if self.kind(child) in (HOLDER, CALL) or self.wires.takes(child) != [current]:
+            return None
+        gives = self.wires.gives(child)
+        return gives[0] if len(gives) == 1 else None
+
+    def for_training(self, child: Node | Scope) -> bool:
+        """Whether it is there in training alone."""
+        nodes = [child] if isinstance(child, Node) else [node for node in child.walk() if node in self.wires.place]
+        return all(node.train_only for node in nodes)
+
+    def is_numbered(self, scope: Scope) -> bool:
+        """Whether its children are 0, 1, 2 …, so that it needs no names."""
+        return [child.label for child in self.bearing(scope)] == [str(i) for i in range(len(self.bearing(scope)))]
+
+    def bearing(self, scope: Scope) -> list[Node | Scope]:
+        """The children that are an attribute: those that have a module, a tensor, or something below that has."""
+        found = self._bearing.get(scope)
+        if found is None:
+            found = self._bearing[scope] = [child for child in self.wires.children(scope) if self._bears(child)]
+        return found
+
+    def _bears(self, child: Node | Scope) -> bool:
+        if isinstance(child, Node):
+            return child not in self.shares.lender and has_own(child)
+        kind = self.kind(child)
+        return kind != CALL and (kind != HOLDER or bool(self.bearing(child)))
+
+    def style(self, scope: Scope) -> str:
+        """How its children are written: `self.conv`, `self["0"]`, `self.features[0]`, or by a method where no other way is open."""
+        found = self._styles.get(scope)
+        if found is None:
+            found = self._styles[scope] = self._style(scope)
+        return found
+
+    def _style(self, scope: Scope) -> str:
+        labels = [child.label for child in self.bearing(scope)]
+        named = all(is_identifier(label) for label in labels)
+        if self.kind(scope) == CHAIN or self.base(scope) == "nn.Sequential":
+            return INDEX if self.is_numbered(scope) else ATTRIBUTE if named else GETTER
+        if named and (self.kind(scope) == CLASS):
+            return ATTRIBUTE
+        return KEY if not _OF_DICTS.intersection(labels) else ATTRIBUTE if named else GETTER
+
+    def base(self, scope: Scope) -> str:
+        """The class that its own class extends."""
+        if self.kind(scope) == CLASS and self.is_chain(scope) and self.is_numbered(scope):
+            return "nn.Sequential"
+        labels = [child.label for child in self.bearing(scope)]
+        quoted = not all(map(is_identifier, labels)) or self.kind(scope) == HOLDER
+        return "nn.ModuleDict" if quoted and not _OF_DICTS.intersection(labels) else "nn.Module"
+
+    def access(self, level: Scope, scope: Scope, child: Node | Scope) -> str:
+        """The text that reaches a child of `scope` from the forward of the class of `level`: `self.head["1"]`."""
+        around = []
+        at: Scope | None = scope
+        while at is not None and at is not level:
+            around.append(at)
+            at = at.parent
+        text = "self"
+        for inner in (*reversed(around), child):
+            text += self._step(inner)
+        return text
+
+    def _step(self, child: Node | Scope) -> str:
+        parent = child.scope if isinstance(child, Node) else child.parent
+        assert parent is not None
+        style, tensor = self.style(parent), isinstance(child, Node) and not isinstance(child.facts.torch, Module)
+        if style == ATTRIBUTE:
+            return f".{child.label}"
+        if tensor:
+            return f'.get_parameter("{child.label}")'
+        return {KEY: f'["{child.label}"]', INDEX: f"[{child.label}]", GETTER: f'.get_submodule("{child.label}")'}[style]
+
+
+def is_identifier(label: str) -> bool:
+    return label.isidentifier() and not keyword.iskeyword(label)
+
+
+def camel(text: str) -> str:
+    """`conv_bn_act` as ConvBnAct."""
+    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", text))

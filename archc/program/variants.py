@@ -1,0 +1,102 @@
+"""Forms of one block that differ in layers that are there or not: a residual block with and without a projection.
+
+They become one class. A layer that a part lacks is a step whose value is its first input, as `when: false` has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archc.graph import Node, Scope, Value
+from archc.program.parts import ATTRIBUTE, HOLDER, Parts, is_identifier
+from archc.program.steps import Step, structure
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The structure of a part: its attributes by label, its steps, what goes in and comes out."""
+
+    scope: Scope
+    labels: Mapping[str, int]
+    steps: list[Step]
+    takes: list[Value]
+    gives: list[Value]
+
+
+def may_vary(parts: Parts, scope: Scope) -> bool:
+    """Whether a part can be a form of a class: it is a block with plain attributes, and does nothing in training alone."""
+    bearing = parts.bearing(scope)
+    held = any(isinstance(child, Scope) and parts.kind(child) == HOLDER for child in bearing)
+    plain = parts.style(scope) == ATTRIBUTE and parts.base(scope) == "nn.Module"
+    return bool(scope.block) and scope.parent is not None and plain and not held
+
+
+def missing(whole: Form, form: Form) -> frozenset[int] | None:
+    """The steps of `whole` that `form` lacks; None where it is no form of it."""
+    if _signature(whole.scope) != _signature(form.scope) or len(whole.takes) != len(form.takes):
+        return None
+    if any(whole.labels.get(label) != key for label, key in form.labels.items()):
+        return None
+    stands: dict[Value, Value] = dict(zip(whole.takes, form.takes, strict=True))
+    lacking: set[int] = set()
+    at = 0
+    for index, step in enumerate(whole.steps):
+        mine = form.steps[at] if at < len(form.steps) else None
+        if mine is not None and _equal(step, mine, stands):
+            stands.update((a, b) for a, b in zip(step.outputs, mine.outputs, strict=True) if a is not None and b is not None)
+            at += 1
+        elif _can_lack(whole, index):
+            made = step.outputs[0]
+            assert made is not None
+            stands[made] = stands[step.inputs[0]]
+            lacking.add(index)
+        else:
+            return None
+    same_end = at == len(form.steps) and [stands.get(value) for value in whole.gives] == form.gives
+    return frozenset(lacking) if same_end and _own(whole, form, lacking) else None
+
+
+def _signature(scope: Scope) -> tuple[str, str, tuple[str, ...]]:
+    return scope.block, scope.doc, tuple(scope.arguments)
+
+
+def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
+    inputs = [stands.get(value) for value in step.inputs] == list(other.inputs)
+    used = [value is None for value in step.outputs] == [value is None for value in other.outputs]
+    if not (inputs and used) or step.text != other.text or step.training != other.training:
+        return False
+    mine, theirs = (structure(one.body, {value: at for at, value in enumerate(one.inputs)}) for one in (step, other))
+    return mine == theirs
+
+
+def _can_lack(whole: Form, index: int) -> bool:
+    """Whether a step may be left out: it has one value, and nothing reads its first input after it."""
+    step = whole.steps[index]
+    plain = len(step.outputs) == 1 and step.outputs[0] is not None and step.inputs and not step.training and not step.again
+    around = step.of.scope if isinstance(step.of, Node) else step.of.parent
+    if not plain or not is_identifier(step.label) or around is not whole.scope:
+        return False
+    first = step.inputs[0]
+    later = [value for other in whole.steps[index + 1 :] for value in other.inputs]
+    return first not in later and first not in whole.gives
+
+
+def _own(whole: Form, form: Form, lacking: set[int]) -> bool:
+    """Whether the attributes that the form lacks are those of the steps that it lacks."""
+    gone = {whole.steps[index].label for index in lacking}
+    return set(whole.labels) - set(form.labels) <= gone and not gone & set(form.labels)
+
+
+def merged(forms: list[Form], keys: list[int]) -> dict[int, int]:
+    """From the structure of each form to that of the largest one that it is a form of."""
+    order = sorted(range(len(forms)), key=lambda i: -len(forms[i].steps))
+    leaders: list[int] = []
+    found: dict[int, int] = {}
+    for i in order:
+        leader = next((k for k in leaders if missing(forms[k], forms[i]) is not None), None)
+        if leader is None:
+            leaders.append(i)
+        else:
+            found[keys[i]] = keys[leader]
+    return found

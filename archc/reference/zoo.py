@@ -1,0 +1,274 @@
+"""The specs that ship as a history: each with its paper, its figures, its published accuracy; the tables of docs/zoo.md."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from archc.analysis.checks.published import CUT, DIFFERS, Comparison, compare
+from archc.analysis.cost.count import Count
+from archc.analysis.cost.report import Report, analyze
+from archc.draw.charts.charts import Bubble
+from archc.elaborate.compiler import load_spec, variant
+from archc.graph import Graph
+from archc.language.citation import Claim, Paper
+from archc.language.loading import shipped, shipped_folder
+from archc.language.spec import Spec
+from archc.text import tree as t
+from archc.text.diagnostics import Diagnostics
+from archc.text.table import Column, Table, bytes_text, escaped
+
+
+@dataclass(slots=True)
+class Accuracy:
+    """Published accuracy on ImageNet's validation set, in %; `by` says who published it."""
+
+    top1: float | None
+    top5: float | None
+    by: str
+    note: str
+
+    @property
+    def source(self) -> str:
+        """Who printed it, and what a reader should know."""
+        return self.by + (f" ({self.note})" if self.note else "")
+
+
+@dataclass(slots=True)
+class Entry:
+    """One network, deployed, at its own input."""
+
+    name: str
+    spec: Spec
+    parameters: Count
+    macs: Count
+    known: Report | None = None
+
+    @property
+    def report(self) -> Report:
+        """Its analysis, made when it is first asked for."""
+        if self.known is None:
+            graph = variant(self.spec, {}).graph
+            assert graph is not None, self.name
+            self.known = analyze(graph.deployed())
+        return self.known
+
+    @property
+    def paper(self) -> Paper:
+        return self.spec.paper
+
+    @property
+    def doc(self) -> str:
+        return " ".join(self.spec.doc.split())
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return accuracy(self.spec.published)
+
+    @property
+    def inputs(self) -> str:
+        return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
+
+
+def analyzed(name: str, spec: Spec, graph: Graph) -> Entry:
+    """The entry of a network whose graph is there."""
+    report = analyze(graph.deployed())
+    return Entry(name, spec, report.counts["parameters"], report.counts["macs"], report)
+
+
+def _promised(name: str, spec: Spec) -> Entry | None:
+    """The entry of a spec that promises both figures to the unit: `archc check` holds it to them, so nothing is counted again."""
+    promises = [tree.value for figure in ("parameters", "macs") if isinstance(tree := spec.expect.get(figure, (None, None))[1], t.Scalar)]
+    figures = [Count(value, value) for value in promises if isinstance(value, int)]
+    return Entry(name, spec, figures[0], figures[1]) if len(figures) == 2 else None
+
+
+MEASURED = "torchvision"  # whose weights can be had and measured again: preferred to what papers and lectures print
+
+
+def accuracy(claims: Iterable[Claim]) -> Accuracy | None:
+    """The accuracy that a spec quotes of the network as it stands: torchvision's where there is one, else the first."""
+    found = [claim for claim in claims if not claim.set and not claim.of and _percent(claim, "top1", "top5") is not None]
+    found.sort(key=lambda claim: (not claim.by.startswith(MEASURED), _percent(claim, "top1") is None))
+    if not found:
+        return None
+    claim = found[0]
+    return Accuracy(_percent(claim, "top1"), _percent(claim, "top5"), claim.by, claim.note)
+
+
+def _percent(claim: Claim, *names: str) -> float | None:
+    """The first accuracy of these that was printed, or follows from a printed error."""
+    for name in names:
+        if name in claim.figures:
+            return float(claim.figures[name])
+        if f"{name}_error" in claim.figures:
+            return round(100 - float(claim.figures[f"{name}_error"]), 6)
+    return None
+
+
+def history(paths: Iterable[Path] | None = None) -> list[Entry]:
+    """All networks that ship, the oldest first; those of no paper stand before."""
+    entries = []
+    for path in shipped() if paths is None else paths:
+        spec = load_spec(str(path), Diagnostics())
+        entry = _promised(path.stem, spec) if spec is not None else None
+        if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
+            entry = analyzed(path.stem, spec, graph)
+        if entry is not None:
+            entries.append(entry)
+    return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.parameters.low, entry.name))
+
+
+def markdown() -> str:
+    """docs/zoo.md."""
+    entries = history()
+    parts = [
+        "# The zoo",
+        "",
+        "Written by `archc docs --zoo`. Every network is a spec in `specs/`; `archc analyze NAME` takes it apart,",
+        "",
+    ]
+    parts[-2] += " `archc explain NAME --paper`\nsets what others print of it beside what comes out."
+    parts += ["![Accuracy, MACs and parameters](zoo.svg)", "", "## Networks", "", _INTRODUCTION, "", *_networks(entries)]
+    parts += ["", "## Where printed figures differ", "", _DIFFERENCES, "", *_differences(entries)]
+    parts += ["", "## Not here", "", _MISSING]
+    return "\n".join([*parts, "", "## ILSVRC", "", _ILSVRC, "", "![Top-5 errors of ILSVRC](ilsvrc.svg)", "", *_challenge()])
+
+
+_INTRODUCTION = (
+    "Figures are for one image at the network's own input, deployed: learned parameters, MACs, values of all outputs, and the bytes of\n"
+    "these values and the parameters in float32. Accuracies are quoted, in % on ImageNet's validation set, with their source."
+)
+_MISSING = (
+    "- **EfficientNet-B6-Wide** (Meta Pseudo Labels, 390M parameters in the lectures' table) was not published in enough detail to\n"
+    "  be built again: its width is not stated. `archc analyze efficientnet_b6 --set width=5.56` has about as many.\n"
+    "- **KarNet** (16M in a lecture): no public network of that name and size was found.\n"
+    "- FixRes, SAM, Noisy Student, AutoAugment and semi-supervised training change no network: their rows are those of\n"
+    "  `resnext101_32x48d`, `efficientnet_b7`, `efficientnet_l2`, `resnet50`."
+)
+_DIFFERENCES = "All other published figures round to ours, or equal them."
+_ILSVRC = "The least top-5 error of each year's classification challenge, on its test set, in %."
+
+
+def _networks(entries: list[Entry]) -> list[str]:
+    table = ["| year | spec | paper | input | parameters | MACs | activations | memory | top-1 | top-5 | source |",
+             "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---|"]  # fmt: skip
+    for entry in entries:
+        paper, report, found = entry.paper, entry.report, entry.accuracy
+        cited = f"[{escaped(paper.short)}]({paper.url})" if paper.url else escaped(paper.short)
+        memory = bytes_text(4 * (report.activations + report.parameters))
+        cells = [str(paper.year or ""), f"[{entry.name}](../specs/{entry.name}.yaml)", cited, entry.inputs]
+        cells += [f"{report.parameters:,}", f"{report.macs:,}", f"{report.activations:,}", memory, *_shown(found)]
+        table.append(f"| {' | '.join(cells)} |")
+    return table
+
+
+def _shown(found: Accuracy | None) -> list[str]:
+    if found is None:
+        return ["", "", ""]
+    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(found.source)]
+
+
+def _differences(entries: list[Entry]) -> list[str]:
+    lines = ["| spec | of | figure | printed | ours | by | why |", "|---|---|---|---:|---:|---|---|"]
+    for entry in entries:
+        for row in compare(entry.spec)[0]:
+            if row.verdict in (DIFFERS, CUT):
+                cells = [entry.name, _what(row), row.metric, str(row.printed), f"{row.ours:,}", row.claim.by, row.claim.why]
+                lines.append(f"| {' | '.join(map(escaped, cells))} |")
+    return lines
+
+
+def _what(row: Comparison) -> str:
+    settings = (f"{name}={tree.source.text[tree.start : tree.end]}" for name, tree in row.claim.set.items())
+    return ", ".join([*row.claim.of, *([f"{row.claim.only} alone"] if row.claim.only else []), *settings])
+
+
+def challenge() -> list[dict[str, str]]:
+    """The results of ILSVRC, by year: year, entry, spec, top5_error, source."""
+    with (shipped_folder() / "ilsvrc.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def _challenge() -> list[str]:
+    lines = ["| year | entry | spec | top-5 error | source |", "|---:|---|---|---:|---|"]
+    for row in challenge():
+        spec = f"[{row['spec']}](../specs/{row['spec']}.yaml)" if row["spec"] else ""
+        lines.append(f"| {row['year']} | {row['entry']} | {spec} | {row['top5_error']} | {row['source']} |")
+    return lines
+
+
+def listing(entries: list[Entry]) -> Table:
+    """The history as a table."""
+    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), *_TOP1,
+               Column("paper", "text", 1), Column("what", "text")]  # fmt: skip
+    table = Table(columns)
+    for entry in entries:
+        cells = [str(entry.paper.year or ""), entry.name, entry.parameters, entry.macs, *_top1(entry)]
+        table.rows.append([*cells, entry.paper.short, entry.doc])
+    return table
+
+
+_TOP1 = Column("top-1", "number", 3), Column("printed by", "text", 2)
+
+
+def _top1(entry: Entry) -> list[str]:
+    """The accuracy, and who printed it."""
+    found = entry.accuracy
+    return [f"{found.top1:g}", found.source] if found is not None and found.top1 is not None else ["", ""]
+
+
+def plotted(entries: Iterable[Entry]) -> list[Bubble]:
+    """The networks of which a top-1 accuracy is quoted, as a chart has them: it tells whose figures they are."""
+    found = [(entry, quoted, quoted.top1) for entry in entries if (quoted := entry.accuracy) is not None and quoted.top1 is not None]
+    return [
+        Bubble(
+            name=entry.name,
+            macs=entry.macs.low,
+            parameters=entry.parameters.low,
+            accuracy=top1,
+            group=entry.paper.title,
+            source=MEASURED if quoted.by.startswith(MEASURED) else "papers and lectures",
+        )
+        for entry, quoted, top1 in found
+    ]
+
+
+def comparison(entries: list[Entry]) -> Table:
+    """Networks side by side, with their ratios to the first."""
+    columns = [Column("network"), Column("input", "text", 1), Column("layers", "number", 2)]
+    for title in ("parameters", "MACs", "FLOPs", "activations"):
+        rank = 3 if title in ("FLOPs", "activations") else 5
+        columns += [Column(title, "count", rank), Column("×", "number", rank - 1 if rank < 5 else 5)]
+    table = Table([*columns, Column("top-1", "number", 4), Column("printed by", "text", 1)])
+    base = entries[0].report.counts
+    for entry in entries:
+        counts = entry.report.counts
+        cells: list[object] = [entry.name, entry.inputs, str(len(entry.report.layers))]
+        for name in ("parameters", "macs", "flops", "activations"):
+            cells += [counts[name], f"{counts[name].low / base[name].low:.2f}" if base[name].low else ""]
+        table.rows.append([*cells, *_top1(entry)])
+    return table
+
+
+def sources(entries: Iterable[Entry]) -> list[str]:
+    """Whose accuracies stand in a comparison: a line a source, with its networks."""
+    names: dict[str, list[str]] = {}
+    for entry in entries:
+        if (found := entry.accuracy) is not None and found.top1 is not None:
+            names.setdefault(found.source, []).append(entry.name)
+    told = [
+        f"top-1 of {', '.join(few[:4])}{f' and {len(few) - 4} more' if len(few) > 4 else ''}: {source}" for source, few in names.items()
+    ]
+    return ["", *told] if told else []
+
+
+def summary(entry: Entry) -> dict[str, object]:
+    """One network for programs."""
+    report, found, paper = entry.report, entry.accuracy, entry.paper
+    told: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}
+    told |= {name: report.counts[name].low for name in ("parameters", "macs", "flops", "activations")}
+    told |= {"top1": found.top1 if found else None, "top5": found.top5 if found else None, "accuracy_by": found.source if found else None}
+    return {**told, "doc": entry.doc}

@@ -1,5 +1,0 @@
-"""A network as one page: figures, derivations, memory and bounds as data, and a page that shows them without a server."""
-
-from archc.reporting.data import DEVICE, MOST_BATCH, NUMBERS, Choice, report
-
-__all__ = ["DEVICE", "MOST_BATCH", "NUMBERS", "Choice", "report"]

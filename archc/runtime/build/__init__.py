@@ -1,0 +1,1 @@
+"""A graph as a module of PyTorch, on a device and in a dtype."""

@@ -1,0 +1,1 @@
+"""A module as a file for other programs: ONNX and torch.export."""

@@ -18,7 +18,7 @@ from archc.cli.main import main
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 from archc.language.loading import shipped
-from tests.compiler.networks import networks
+from tests.codegen.networks import networks
 
 ROOT = Path(__file__).parent.parent
 MAP, WIDE, VECTOR, TOKENS = "[16, 12, 12]", "[16, 13, 13]", "[16]", "[9, 16]"

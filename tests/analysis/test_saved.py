@@ -16,7 +16,7 @@ from archc.graph import Graph
 
 torch = pytest.importorskip("torch")
 
-from tests.compiler.networks import networks
+from tests.codegen.networks import networks
 from tests.helpers.zoo import every_spec
 
 from .drawn import graphs

@@ -21,7 +21,7 @@ from archc.graph import Graph, Node, Scope
 
 torch = pytest.importorskip("torch")
 
-from tests.compiler.networks import networks
+from tests.codegen.networks import networks
 from tests.helpers.zoo import SPECS
 
 from .allocations import turns

@@ -22,7 +22,7 @@ from archc.html.data import Choice, record
 from archc.html.difference import difference
 from archc.html.network import network
 from archc.html.tapes import memory
-from tests.report.replay import peak
+from tests.html.replay import peak
 
 SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
 

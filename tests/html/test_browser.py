@@ -6,9 +6,9 @@ import pytest
 
 import archc
 from archc.catalog.devices.catalogue import find
-from tests.report.conftest import LONG_BLOCK, Open
-from tests.report.seen import choose, panel, peak, row, rows, seconds
-from tests.report.test_page import HOSTILE
+from tests.html.conftest import LONG_BLOCK, Open
+from tests.html.seen import choose, panel, peak, row, rows, seconds
+from tests.html.test_page import HOSTILE
 
 
 def test_figures_are_those_of_the_analysis(opened: Open) -> None:

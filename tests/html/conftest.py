@@ -13,7 +13,7 @@ import pytest
 import archc
 from archc.catalog.devices.catalogue import find
 from archc.html import data, network
-from tests.report.test_page import SPEC
+from tests.html.test_page import SPEC
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 Open = Callable[..., Any]

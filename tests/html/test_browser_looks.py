@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.report.conftest import Open
-from tests.report.seen import row, rows
+from tests.html.conftest import Open
+from tests.html.seen import row, rows
 
 GROUND = "getComputedStyle(document.body).backgroundColor"
 

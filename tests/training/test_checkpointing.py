@@ -17,9 +17,9 @@ from archc.training.distributed import World
 from archc.training.run import opened
 from archc.training.setup import plan_for
 from archc.training.wishes import TrainError
-from tests.train.common import PLAIN, graph_of, recipe_of, replace, trained, went_on
-from tests.train.test_processes import together
-from tests.train.test_resume import ended, same
+from tests.training.common import PLAIN, graph_of, recipe_of, replace, trained, went_on
+from tests.training.test_processes import together
+from tests.training.test_resume import ended, same
 
 # in each block a normalization with a convolution after it; dropout draws in what runs again
 DEEP = """

@@ -20,7 +20,7 @@ import torch
 from archc.training import checkpoints
 from archc.training.checkpoints import SaveError, found, load
 from archc.training.wishes import TrainError, Wishes
-from tests.train.common import MLP, NET, figures, trained, went_on
+from tests.training.common import MLP, NET, figures, trained, went_on
 
 
 def same(one: Path, other: Path) -> None:

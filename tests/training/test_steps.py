@@ -19,7 +19,7 @@ from archc.training.ema import Average
 from archc.training.losses import loss_of
 from archc.training.order import Order
 from archc.training.schedule import factor_of
-from tests.train.common import MLP, NET, figures, graph_of, trained
+from tests.training.common import MLP, NET, figures, graph_of, trained
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:

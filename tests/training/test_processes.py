@@ -17,8 +17,8 @@ import torch
 from archc.training.checkpoints import found, load
 from archc.training.run import opened
 from archc.training.using import Trained
-from tests.train.common import MLP, NET, PLAIN, figures, trained, went_on
-from tests.train.test_resume import ended, same
+from tests.training.common import MLP, NET, PLAIN, figures, trained, went_on
+from tests.training.test_resume import ended, same
 
 ROOT = Path(__file__).parents[2]
 # no batch normalization: its statistics are of each process's images
@@ -40,7 +40,7 @@ def together(folder: Path, text: str, processes: int = 2, **changes: object) -> 
         command = [
             sys.executable,
             "-m",
-            "tests.train.driver",
+            "tests.training.driver",
             str(folder),
             str(spec),
             *(f"{name}={value}" for name, value in changes.items()),

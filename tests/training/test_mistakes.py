@@ -22,7 +22,7 @@ from archc.training.memory import fitted, out_of_memory_text
 from archc.training.run import RunFolder, fresh, opened
 from archc.training.setup import Setup
 from archc.training.wishes import TrainError
-from tests.train.common import MLP, NET, PLAIN, figures, graph_of, recipe_of, trained
+from tests.training.common import MLP, NET, PLAIN, figures, graph_of, recipe_of, trained
 
 CPU = World(0, 1, torch.device("cpu"))
 

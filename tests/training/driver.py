@@ -1,4 +1,4 @@
-"""A training in processes of its own: `python -m tests.train.driver FOLDER SPEC [KEY=VALUE …]`, under torchrun or not."""
+"""A training in processes of its own: `python -m tests.training.driver FOLDER SPEC [KEY=VALUE …]`, under torchrun or not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import archc
 from archc.elaborate.overrides import recipe_with
 from archc.training.engine import fit, go_on
 from archc.training.run import RunFolder, is_run
-from tests.train.common import PLAIN
+from tests.training.common import PLAIN
 
 
 def main(folder: str, spec: str, *changes: str) -> None:

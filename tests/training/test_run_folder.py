@@ -22,7 +22,7 @@ from archc.text.locks import locked
 from archc.training.checkpoints import found, load
 from archc.training.run import RunFolder, fresh, opened
 from archc.training.wishes import TrainError
-from tests.train.common import MLP, trained, went_on
+from tests.training.common import MLP, trained, went_on
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and locks of POSIX")
 pytestmark = posix
@@ -53,7 +53,7 @@ AT_ONCE = 3
 TRAINS = """
 import sys, time
 from pathlib import Path
-from tests.train.common import MLP, PLAIN, graph_of, recipe_of
+from tests.training.common import MLP, PLAIN, graph_of, recipe_of
 from archc.training.engine import fit
 from archc.training.run import fresh
 graph = graph_of(MLP)
@@ -254,7 +254,7 @@ def test_a_run_goes_on_with_its_own_images(tmp_path: Path, monkeypatch: pytest.M
     source = photos(tmp_path / "photos")
     trained(MLP.replace("linear: 10", "linear: 2"), tmp_path / "run", epochs=1, batch=16, data={"source": str(source), "validation": 0.25})
     from archc.training.engine import go_on
-    from tests.train.common import PLAIN
+    from tests.training.common import PLAIN
 
     def resumed(where: Path) -> None:
         go_on(tmp_path / "run", PLAIN, str(where))

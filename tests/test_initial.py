@@ -158,8 +158,8 @@ def test_written_out_and_read_back() -> None:
 
 
 def test_many_patterns_are_refused_before_they_take_long() -> None:
-    body = "input: [4]\nlayers: [{repeat: 20000, linear: 4}]\ninit:\n"
-    model = compile_text(body + "".join(f'  "*{"?" * 300}{number}*": 0\n' for number in range(200)))
+    body = "input: [4]\nlayers: [{repeat: 10000, linear: 4}]\ninit:\n"
+    model = compile_text(body + "".join(f'  "*{"?" * 300}{number}*": 0\n' for number in range(400)))
     assert "A603" in {one.code for one in model.diagnostics}
 
 

@@ -17,6 +17,7 @@ from archc.draw import graphviz as dot
 ROOT = Path(__file__).parent.parent
 PAGE, GALLERY = ((ROOT / "docs" / name).read_text() for name in ("render.md", "gallery.md"))
 COMMANDS = list(dict.fromkeys(re.findall(r"^`?(archc render [^`\n]*-o [^`\n]*)", PAGE + GALLERY, re.MULTILINE)))
+OFTEN = {(tuple(re.findall(r"--(?:style )?(\w+)", line)), line[-4:]): line for line in COMMANDS}  # one for each set of options and format
 SPEC = "archc: 1\nname: mine\ninput: [3, 8, 8]\nlayers: [{conv: 4}, relu, flatten, {linear: 2}]\n"
 TOWERS = """archc: 1
 name: towers
@@ -148,9 +149,7 @@ def test_heads_that_are_there_in_training_alone() -> None:
 
 
 @laid_out
-@pytest.mark.parametrize(
-    "line", [line if line in PAGE or "--block" in line else pytest.param(line, marks=pytest.mark.heavy) for line in COMMANDS]
-)
+@pytest.mark.parametrize("line", [line if line in OFTEN.values() else pytest.param(line, marks=pytest.mark.heavy) for line in COMMANDS])
 def test_commands_of_the_pages_run(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line)[1:]
     for module in [name for end, name in ((".png", "resvg_py"), (".pdf", "svglib")) if any(word.endswith(end) for word in words)]:

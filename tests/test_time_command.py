@@ -127,7 +127,7 @@ def test_what_was_measured(here: Device) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("name", [*NAMES, "densenet_40_12"])
+@pytest.mark.parametrize("name", ["resnet18", "densenet_40_12"])
 def test_the_bound_is_one_on_this_machine(name: str, training: bool, here: Device) -> None:
     """The best of several runs is no faster than the bound from what the kernels reached."""
     torch = pytest.importorskip("torch")

@@ -157,14 +157,15 @@ def _is_docstring(node: ast.AST) -> bool:
 def test_names(place: str) -> None:
     """Refused as a mistake of the spec, or built and right."""
     built = []
-    for name in WORDS:
+    words = WORDS[sorted(PLACES).index(place) % 3 :: 3]  # each word in a third of the places
+    for name in words:
         try:
             archc.loads(PLACES[place].format(name=name))
         except SpecError:
             continue
         built.append(name)
         does_what_the_graph_says(PLACES[place].format(name=name))
-    assert len(built) > len(WORDS) // 2
+    assert len(built) > len(words) // 2
 
 
 def test_names_of_inputs_can_be_used() -> None:

@@ -19,7 +19,7 @@ from archc.runtime.build.build import build, made
 from tests.helpers.zoo import SPECS
 
 from .seen import inputs_of, randomize
-from .test_module import equal, every_network, graph_of, module_of, step, values
+from .test_module import NAMES, TEXTS, equal, every_network, graph_of, module_of, step, values
 
 # Deployed networks that PyTorch cannot script, each with its reason: there are none. Networks with heads cannot be scripted
 # before `deployed`: their forward gives a tensor in eval mode, and a dict in training.
@@ -70,8 +70,9 @@ def test_autocast_is_compiled_and_exported() -> None:
     assert all(one.dtype == torch.bfloat16 for one in values(expected))
 
 
-@every_network
-@pytest.mark.parametrize("strict", [False, True], ids=["traced", "strict"])
+@pytest.mark.parametrize(
+    ("name", "strict"), [(name, strict) for name in NAMES for strict in (False, True) if not strict or name in TEXTS or name == "resnet18"]
+)
 def test_exported(name: str, strict: bool) -> None:
     module, inputs = module_of(name), tuple(inputs_of(graph_of(name)))
     program = torch.export.export(module, inputs, strict=strict)

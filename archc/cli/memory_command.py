@@ -81,11 +81,10 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         print(f"archc: {printable(str(error))}", file=sys.stderr)
         return 2
-    if not args.inference and (alone := next((node for node in graph.nodes if node.facts.least > args.batch), None)) is not None:
+    if not args.inference and (alone := next((node for node in graph.nodes if node.facts.min_batch > args.batch), None)) is not None:
+        least = alone.facts.min_batch
         print(
-            printable(
-                f"archc: PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {alone.facts.least}"
-            ),
+            printable(f"archc: PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {least}"),
             file=sys.stderr,
         )
     if args.format == "json":

@@ -25,7 +25,7 @@ def traffic(graph: Graph) -> dict[str, Any]:
         ahead.append([whole.flops, whole.bytes - empty.bytes - indices, indices, empty.bytes])
         one, none = backward(node, 1, 1, wanted), backward(node, 0, 1, wanted)
         back.append([one.flops, one.bytes - none.bytes, none.bytes])
-    idle = [i for i, node in enumerate(graph.nodes) if node.facts.idle]
+    idle = [i for i, node in enumerate(graph.nodes) if node.facts.identity_in_eval]
     return {"ahead": _short(ahead), "back": _short(back), "idle": idle}
 
 

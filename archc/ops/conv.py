@@ -128,7 +128,7 @@ def conv_transpose(
         ),
         dense=x.values * out.values + (out.values if bias else 0),
         layout=CONTIGUOUS if slow else CONVOLVED,
-        room=x.values if slow and parts == 1 else 0,
+        min_storage_values=x.values if slow and parts == 1 else 0,
         classic=f"DECONV{_square(kernels)}-{channels}",
     )  # fmt: skip
 

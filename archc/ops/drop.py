@@ -58,9 +58,9 @@ def _dropping(
         reach=POINT,
         torch=Module(name, (float(p),), given(inplace=(inplace, False)), source=source),
         classic="DROPOUT",
-        idle=True,
+        identity_in_eval=True,
         layout=SCALED if p == 1 else ELEMENTWISE,
-        beside=noise if p < 1 else None,
+        operand_shape=noise if p < 1 else None,
         doubts=large_part(p),
     )
 

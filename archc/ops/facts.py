@@ -180,19 +180,19 @@ class Facts:
     torch: the form in PyTorch
     dense: parameters of the fully-connected layer that would do the same
     classic: the name in a lecture's table: CONV3-64
-    idle: whether it hands its input on in the deployed network
+    identity_in_eval: whether it hands its input on in the deployed network, as dropout does
     layout: how new outputs lie in their storage
     layout_no_grad: the same where no input needs a gradient, if that differs
-    beside: the shape of a contiguous tensor that the input is combined with, in the place of weights
+    operand_shape: the shape of a contiguous tensor that the input is combined with, in the place of weights
     moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
-    listed: whether the views come in one list, over which autograd lets nothing be written
+    multi_output_view: whether the views come from one call, as those of torch.chunk, over which autograd lets nothing be written
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
-    room: values that the output's storage holds for one image at least
+    min_storage_values: values that the output's storage holds for one image at least
     takes: the dtype of the inputs
     dtypes: the dtype of each output, where that is not the network's
     reads: how many of the inputs are read, where others give their shape alone
     doubts: arguments that are hardly meant as they stand
-    least: the images of a training step with fewer of which PyTorch refuses it
+    min_batch: the images of a training step with fewer of which PyTorch refuses it
     """
 
     out: Shape | tuple[Shape, ...]
@@ -205,19 +205,19 @@ class Facts:
     torch: Module | Expression | None = None
     dense: int | None = None
     classic: str = ""
-    idle: bool = False
+    identity_in_eval: bool = False
     layout: str = CONTIGUOUS
     layout_no_grad: str = ""
-    beside: tuple[int, ...] | None = None
+    operand_shape: tuple[int, ...] | None = None
     moves: tuple[tuple[Move, ...], ...] = ()
-    listed: bool = False
+    multi_output_view: bool = False
     keeps_alike: tuple[Kept, ...] | None = None
-    room: int = 0
+    min_storage_values: int = 0
     takes: str = "same"
     dtypes: tuple[str, ...] = ()
     reads: int | None = None
     doubts: tuple[Doubt, ...] = ()
-    least: int = 1
+    min_batch: int = 1
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -116,7 +116,7 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     starts = [sum(int(out[at]) for out in outs[:i]) for i in range(len(outs))]
     moves = tuple((Part(at + 1, start, int(out[at])),) for start, out in zip(starts, outs, strict=True))
     return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=torch, classic="SPLIT",
-                 moves=moves, listed=True)  # fmt: skip
+                 moves=moves, multi_output_view=True)  # fmt: skip
 
 
 def _holds(first: Shape, out: Shape) -> None:

@@ -53,7 +53,7 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Momentum = 0.1, affin
         layout=NORMALIZED,
         classic="BATCHNORM",
         doubts=large_eps(eps) + _large_momentum(momentum),
-        least=_least(x.values // x.channels),
+        min_batch=_least(x.values // x.channels),
     )  # fmt: skip
 
 
@@ -152,7 +152,7 @@ def groupnorm(x: Shape, *, groups: Size, eps: Positive = 1e-5, affine: bool = Tr
         layout=SUGGESTED,
         classic="GROUPNORM",
         doubts=large_eps(eps),
-        least=_least(x.values // groups),
+        min_batch=_least(x.values // groups),
     )
 
 
@@ -201,7 +201,7 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
         reach=Along((0,)),
         torch=Module("nn.LocalResponseNorm", (size,), given(alpha=(float(alpha), 1e-4), beta=(float(beta), 0.75), k=(float(k), 1.0))),
         layout=ELEMENTWISE,
-        beside=x,
+        operand_shape=x,
         classic="LRN",
     )
 

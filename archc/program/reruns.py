@@ -100,4 +100,4 @@ def _noise(body: list[Step]) -> str:
 
 def draws(node: Node) -> bool:
     """Whether a layer draws random numbers in training; of operators that are not archc's own, nothing is known."""
-    return node.facts.idle or bool(node.args.get("dropout")) or not node.op.module.startswith("archc.ops.")
+    return node.facts.identity_in_eval or bool(node.args.get("dropout")) or not node.op.module.startswith("archc.ops.")

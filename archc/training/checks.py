@@ -52,7 +52,7 @@ def check_passes(graph: Graph, recipe: Recipe, module: nn.Module, order: Order) 
     """Raises TrainError where a pass has fewer images than a normalization needs. Those in eval mode need none, unless they thaw."""
     least = smallest_pass(order)
     for node in graph.nodes:
-        if node.facts.least > least and (module.get_submodule(node.name).training or recipe.unfreeze):
+        if node.facts.min_batch > least and (module.get_submodule(node.name).training or recipe.unfreeze):
             why = f"a pass of {least} image gives it one value a channel, which has no variance"
             raise TrainError(f"{node.name} ({node.kind} of {node.output.shape}) cannot be trained so:\n{why};\n{_larger(order)}")
 

@@ -133,13 +133,13 @@ def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
             storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
     if block is x.block:
         return x
-    return Tensor(block, storage, storage.version if node.facts.listed and listed is None else listed, storage is x.storage)
+    return Tensor(block, storage, storage.version if node.facts.multi_output_view and listed is None else listed, storage is x.storage)
 
 
 def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
     facts = node.facts
     sizes = (done.batch, *map(int, facts.outputs[index]))
-    room = max(product(sizes), int(facts.room) * done.batch)
+    room = max(product(sizes), int(facts.min_storage_values) * done.batch)
     item = facts.item(index, done.item)
     storage = Storage(room * item, item, node, needs_grad and not facts.whole(index))
     for moves in facts.moves[index : index + 1]:
@@ -160,8 +160,8 @@ def _ends_in_view(node: Node, x: Tensor) -> bool:
 
 def _beside(facts: Facts, batch: int) -> list[Strided]:
     """What a layer combines its inputs with."""
-    if facts.beside is not None:
-        return [contiguous((batch, *facts.beside))]
+    if facts.operand_shape is not None:
+        return [contiguous((batch, *facts.operand_shape))]
     return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
 
 

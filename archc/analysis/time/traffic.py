@@ -36,7 +36,7 @@ def forward(node: Node, batch: int, size: int, training: bool) -> Amount:
     In inference a layer that acts in training alone is nothing. Of a table that indices look up, the rows found are read.
     """
     facts = node.facts
-    if facts.storage == VIEW or (facts.idle and not training):
+    if facts.storage == VIEW or (facts.identity_in_eval and not training):
         return NOTHING
     indexed = facts.takes != "same"
     read = sum(touched(node, value) * (8 if indexed else size) for value in _read(node))

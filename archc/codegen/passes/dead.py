@@ -12,11 +12,11 @@ def drop_dead(graph: Graph) -> Result:
     """Leaves out what is there in training alone, what hands its input on, and what leads to no output. Outputs are equal."""
     deployed = graph.deployed()
     wanted = _wanted(deployed)
-    idle = [node for node in deployed.nodes if node in wanted and node.facts.idle]
+    idle = [node for node in deployed.nodes if node in wanted and node.facts.identity_in_eval]
     unused = [node for node in deployed.nodes if node not in wanted]
     copy = Copy(deployed)
     for node in deployed.nodes:
-        if node.facts.idle:
+        if node.facts.identity_in_eval:
             copy.drop(node)
         elif node in wanted:
             copy.keep(node, {})
@@ -37,7 +37,7 @@ def _wanted(graph: Graph) -> set[Node]:
             wanted.update(value.node for value in node.inputs if value.node is not None)
             if node.shared is not None:
                 wanted.add(node.shared)
-        elif node.facts.storage != NEW and not node.facts.idle and node.args.get("inplace"):
+        elif node.facts.storage != NEW and not node.facts.identity_in_eval and node.args.get("inplace"):
             wanted.add(node)
             wanted.update(value.node for value in node.inputs if value.node is not None)
     return wanted

@@ -118,9 +118,9 @@ def dropout_before_norm(net: Net) -> Iterator[Hit]:
 def one_value(net: Net) -> Iterator[Hit]:
     """L120, at the batch that is asked for."""
     for node in net.graph.nodes:
-        if node.facts.least > net.batch:
+        if node.facts.min_batch > net.batch:
             message = f"{node.kind} of {node.output.shape} has one value to normalize by where a pass has one image: PyTorch refuses that"
-            yield Hit("L120", node, message, f"train with a batch of {node.facts.least} or more, or `layernorm`")
+            yield Hit("L120", node, message, f"train with a batch of {node.facts.min_batch} or more, or `layernorm`")
 
 
 def softmax_at_the_end(net: Net) -> Iterator[Hit]:

@@ -342,7 +342,7 @@ def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
         at.add(value, grads[0], step.node)
         at.release(step)
         return
-    if step.node.facts.listed:
+    if step.node.facts.multi_output_view:
         zeros = [at.tape.new(at.bytes(out), TEMPORARY, step.node) for out in at.missing]
         block = at.new(at.bytes(value), step.node)
         for zero in zeros:

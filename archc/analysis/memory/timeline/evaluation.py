@@ -26,7 +26,7 @@ def evaluated(graph: Graph, batch: int, dtype: str) -> Run:
 
 def _outputs(node: Node, inputs: tuple[Tensor, ...], done: Run) -> tuple[Tensor, ...]:
     facts = node.facts
-    if facts.idle or facts.storage == INPLACE:
+    if facts.identity_in_eval or facts.storage == INPLACE:
         return inputs[:1]
     if facts.storage == VIEW:
         return tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))

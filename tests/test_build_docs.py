@@ -44,8 +44,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_run(line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     if ".onnx" in line:
-        pytest.importorskip("onnxruntime", reason="pip install 'archc[onnx]'")
-        pytest.importorskip("onnxscript", reason="pip install 'archc[onnx]'")
+        pytest.importorskip("onnxruntime", reason="pip install '.[onnx]'")
+        pytest.importorskip("onnxscript", reason="pip install '.[onnx]'")
     monkeypatch.chdir(folder)
     words = shlex.split(line)[1:]
     assert main(words) == 0, capsys.readouterr().err

@@ -45,7 +45,7 @@ def refused(capsys: pytest.CaptureFixture[str], *words: object) -> str:
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_of_the_page(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if "--augment" in line:
-        pytest.importorskip("torch", reason="pip install 'archc[train]'")
+        pytest.importorskip("torch", reason="pip install '.[train]'")
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(line)[1:]) == 0
     assert ("-o" in line) == (tmp_path / "grid.png").exists()
@@ -82,7 +82,7 @@ def test_many_classes_fit_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixtu
 
 
 def test_info_of_shards(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("webdataset", reason="pip install 'archc[shards]'")
+    pytest.importorskip("webdataset", reason="pip install '.[shards]'")
     made.shard(tmp_path / "train.tar", [str(i) for i in range(9)], [i % 3 for i in range(9)])
     told = json.loads(out(capsys, "info", tmp_path, "--validation", "0", "--all", "--format", "json"))
     assert told["counts"] == {"train": [3, 3, 3]} and told["images"] == {"train": None} and told["read"] == 9
@@ -105,7 +105,7 @@ def test_preview_shows_the_images(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_preview_with_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="pip install 'archc[train]'")
+    pytest.importorskip("torch", reason="pip install '.[train]'")
     net = tmp_path / "net.yaml"
     net.write_text(
         "input: [3, 16, 16]\nlayers: [flatten, linear: 3]\ntrain: {data: SET, augment: [flip, {crop: {padding: 2}}], mixup: 0.2}\n"

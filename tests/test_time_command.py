@@ -32,7 +32,7 @@ def fences(kind: str) -> list[str]:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files of the page: here.yaml is this machine, with one thread."""
-    pytest.importorskip("torch", reason="pip install 'archc[torch]'")
+    pytest.importorskip("torch", reason="pip install '.[torch]'")
     folder = tmp_path_factory.mktemp("time")
     (folder / "mine.yaml").write_text(next(body for body in fences("yaml") if "desk" in body))
     assert main(["calibrate", "--quick", "--threads", "1", "-o", str(folder / "here.yaml")]) == 0
@@ -106,7 +106,7 @@ def test_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     ],
 )
 def test_calibration_is_refused_before_any_work(words: list[str], told: str, capsys: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("torch", reason="pip install 'archc[torch]'")
+    pytest.importorskip("torch", reason="pip install '.[torch]'")
     assert main(["calibrate", *words]) == 2
     assert told in capsys.readouterr().err
 

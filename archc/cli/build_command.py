@@ -25,6 +25,7 @@ from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError
+from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = {
@@ -179,7 +180,7 @@ def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
-        return f"this needs {error.name}, which is not installed: pip install 'archc[torch]'"
+        return needs(error.name, "torch")
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 

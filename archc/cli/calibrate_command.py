@@ -21,6 +21,7 @@ from archc.catalog.devices.writing import to_yaml
 from archc.cli.common import colored, width
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
+from archc.text.extras import needs
 from archc.text.table import Column, Table, to_terminal
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
-        print(f"archc: this needs {error.name}, which is not installed: pip install 'archc[torch]'", file=sys.stderr)
+        print(f"archc: {needs(error.name, 'torch')}", file=sys.stderr)
         return 2
     try:
         result = calibrate(args.device, args.dtype, args.quick, args.threads, _say)

@@ -31,6 +31,7 @@ from archc.graph import Graph
 from archc.recipe import Data, Recipe
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError, printable
+from archc.text.extras import needs
 from archc.text.table import Column, Table, to_terminal
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "PIL", "torch"):
             raise
-        return refused(f"this needs {error.name}, which is not installed: pip install 'archc[train]'")
+        return refused(needs(error.name, "train"))
 
 
 def _wrong(args: argparse.Namespace) -> str | None:

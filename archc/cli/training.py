@@ -13,6 +13,7 @@ from typing import Any
 
 from archc.cli.streams import silence, unwritten
 from archc.text.diagnostics import printable
+from archc.text.extras import needs
 
 WIDTH = 80
 LATER = 3.0  # seconds
@@ -52,7 +53,7 @@ def _guarded(work: Callable[[], int]) -> int:
         if error.name is None or error.name.partition(".")[0] not in _NEEDED:
             raise
         missing = error.name.partition(".")[0]
-        return refused(f"this needs {missing}, which is not installed: pip install 'archc[{'look' if missing == 'captum' else 'train'}]'")
+        return refused(needs(missing, "look" if missing == "captum" else "train"))
     except Exception as error:
         told = _told(error)
         if told is None:

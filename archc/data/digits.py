@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archc.data.dataset import DataError, Images, Labels
+from archc.text.extras import how_to_install
 
 TEST = 5  # every fifth image of each digit is a test image
 
@@ -15,7 +16,7 @@ def load_digits() -> tuple[Images, Labels, tuple[str, ...]]:
     try:
         from sklearn.datasets import load_digits as load
     except ImportError:
-        raise DataError("the digits come with scikit-learn, which is not installed", "pip install 'archc[train]'") from None
+        raise DataError("the digits come with scikit-learn, which is not installed", how_to_install("train", "scikit-learn")) from None
     found = load()
     images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]
     return images, found.target.astype(np.int64), tuple("0123456789")

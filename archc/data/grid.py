@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from archc.data.dataset import DataError, DataSet, Images, Split
+from archc.text.extras import how_to_install
 
 CELL = 72  # pixels that a small image is enlarged to at least
 LARGEST = 160  # pixels that a large one is reduced to
@@ -63,7 +64,7 @@ def grid(rows: Sequence[Row], titles: Sequence[str]) -> bytes:
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError:
-        raise DataError("pictures need pillow, which is not installed", "pip install 'archc[train]'") from None
+        raise DataError("pictures need pillow, which is not installed", how_to_install("train", "pillow")) from None
     high, wide = _cell(rows[0].images.shape[2], rows[0].images.shape[3])
     left = MARGIN + 8 * max(len(_short(row.name)) for row in rows) + GAP
     columns = max(len(row.images) for row in rows)

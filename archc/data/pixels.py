@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from archc.data.dataset import DataError, Images, Shape
+from archc.text.extras import how_to_install
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -107,7 +108,7 @@ def _pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError:
-        raise DataError("images need pillow, which is not installed", "pip install 'archc[train]'") from None
+        raise DataError("images need pillow, which is not installed", how_to_install("train", "pillow")) from None
     return Image
 
 

@@ -20,6 +20,7 @@ from archc.data.pixels import ENDINGS, Unreadable, decode
 from archc.data.roles import TRAIN, named_role
 from archc.data.splitting import place
 from archc.text.diagnostics import printable
+from archc.text.extras import how_to_install
 from archc.text.regular import open_regular
 
 MOST_BYTES = 1 << 28  # of a sample
@@ -208,5 +209,5 @@ def _library() -> Any:
     try:
         import webdataset
     except ImportError:
-        raise DataError("shards need webdataset, which is not installed", "pip install 'archc[shards]'") from None
+        raise DataError("shards need webdataset, which is not installed", how_to_install("shards", "webdataset")) from None
     return webdataset

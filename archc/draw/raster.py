@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from archc.text.extras import how_to_install
+
 MOST_PIXELS = 100_000_000
-INSTALL = "pip install 'archc[render]'"
 _WIDE = "DejaVu Sans"
 _LAST = "Bitstream Vera Sans"  # comes with ReportLab: for names of fonts that this machine does not have
 _ADDRESS = re.compile(r"<image\b|\bhref\s*=\s*[\"'](?!#)|url\(\s*[\"']?(?!#)|@import", re.IGNORECASE)
@@ -33,7 +34,7 @@ def to_png(svg: str, scale: float = 2) -> bytes:
     try:
         import resvg_py
     except ImportError:
-        raise RasterError(f"PNG needs resvg_py: {INSTALL}") from None
+        raise RasterError(f"PNG needs resvg-py: {how_to_install('render', 'resvg-py')}") from None
     families: dict[str, Any] = dict.fromkeys(("font_family", "sans_serif_family", "serif_family", "monospace_family"), _LAST)
     try:
         found = resvg_py.svg_to_bytes(svg_string=svg, zoom=scale, dpi=96, **families, font_files=_bundled_fonts())
@@ -50,7 +51,7 @@ def to_pdf(svg: str) -> bytes:
         from reportlab.pdfgen.canvas import Canvas
         from svglib.svglib import svg2rlg
     except ImportError:
-        raise RasterError(f"PDF needs svglib: {INSTALL}") from None
+        raise RasterError(f"PDF needs svglib: {how_to_install('render', 'svglib')}") from None
     with _LOCK:
         drawing = svg2rlg(io.BytesIO(_with_fonts(_TOOLTIP.sub("", svg)).encode()))
         if drawing is None:

@@ -21,6 +21,7 @@ from archc.elaborate.compiler import compile_text
 from archc.elaborate.overrides import recipe_with
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
+from archc.text.extras import DISTRIBUTION
 from archc.text.locks import Held, locked
 from archc.text.regular import read_regular
 from archc.training.checkpoints import write
@@ -34,7 +35,7 @@ PLAN = "checkpoint.yaml"  # of a run with a plan of its own: what backward runs 
 START = "start.safetensors"  # of a run of feature extraction: the weights that it began with
 RESULT, CHECKPOINTS, TENSORBOARD, CLASSIFIER = "result.json", "checkpoints", "tensorboard", "classifier"
 _LONGEST = 200  # bytes of a folder's name, before its number
-_PACKAGES = ("archc", "torch", "pytorch-ignite", "numpy", "safetensors", "pillow", "scikit-learn", "webdataset")
+_PACKAGES = (DISTRIBUTION, "torch", "pytorch-ignite", "numpy", "safetensors", "pillow", "scikit-learn", "webdataset")
 Row = dict[str, float]
 
 

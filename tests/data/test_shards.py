@@ -14,7 +14,7 @@ from archc.data import DataError
 from tests.data import made
 from tests.data.test_sources import opened, told
 
-pytest.importorskip("webdataset", reason="pip install 'archc[shards]'")
+pytest.importorskip("webdataset", reason="pip install '.[shards]'")
 
 
 @pytest.fixture

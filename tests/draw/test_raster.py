@@ -126,5 +126,5 @@ def test_without_the_library_the_message_says_how_to_get_it(monkeypatch: pytest.
         return real(name, *rest, **more)  # type: ignore[arg-type]
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(RasterError, match=r"pip install 'archc\[render\]'"):
+    with pytest.raises(RasterError, match=rf"pip install {library.replace('_', '-')} \(extra archc-nn\[render\]\)"):
         draw(two_squares())  # type: ignore[operator]

@@ -32,7 +32,7 @@ outputs: {{classes: a, boxes: b, given: right}}
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'archc[browser]'")
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install '.[browser]'")
     with playwright.sync_playwright() as running:
         own = running.chromium.executable_path
         found = next(filter(None, map(shutil.which, NAMES)), own if own and Path(own).exists() else None)

@@ -28,7 +28,7 @@ def _needs_onnx(request: pytest.FixtureRequest) -> None:
     """Every test of ONNX needs the packages that write and run it."""
     if ".onnx" in str(getattr(request.node, "callspec", "")) or "onnx" in request.node.name:
         for name in ("onnx", "onnxscript", "onnxruntime"):
-            pytest.importorskip(name, reason="pip install 'archc[onnx]'")
+            pytest.importorskip(name, reason="pip install '.[onnx]'")
 
 
 @pytest.fixture(autouse=True)
@@ -403,12 +403,12 @@ def test_onnx_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """Without onnxruntime it is written, and says that it was not checked; without onnxscript it says what to install."""
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     made = export(nn.Linear(4, 2), {"x": (4,)}, tmp_path / "net.onnx")
-    assert made.difference is None and made.text().endswith("not checked: onnxruntime is not installed (pip install 'archc[onnx]')")
+    assert made.difference is None and made.text().endswith("onnxruntime is not installed; pip install onnxruntime (extra archc-nn[onnx])")
     assert made.path.exists()
     for name in ("onnxscript", "onnx"):
         with monkeypatch.context() as patch:
             patch.setitem(sys.modules, name, None)
-            with pytest.raises(ExportError, match=rf"{name} is not installed.*pip install 'archc\[onnx\]'"):
+            with pytest.raises(ExportError, match=rf"{name} is not installed.*pip install {name} \(extra archc-nn\[onnx\]\)"):
                 export(nn.Linear(4, 2), {"x": (4,)}, tmp_path / "other.onnx")
     assert list(tmp_path.iterdir()) == [made.path]
 

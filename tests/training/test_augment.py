@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="pip install 'archc[train]'")
+torch = pytest.importorskip("torch", reason="pip install '.[train]'")
 from PIL import Image, ImageEnhance, ImageOps
 from torch.nn import functional as F
 

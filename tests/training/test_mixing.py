@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch", reason="pip install 'archc[train]'")
+torch = pytest.importorskip("torch", reason="pip install '.[train]'")
 
 from archc.recipe import Recipe
 from archc.training.augment import mix

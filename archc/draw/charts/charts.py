@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archc.text.extras import how_to_install
+
 FORMATS = ("svg", "png", "pdf")
 BLUE, GREY = "#3b6ea8", "#8a8a8a"
 
@@ -92,7 +94,7 @@ def _axes(form: str, size: tuple[float, float]) -> tuple[Any, Any]:
     try:
         import matplotlib
     except ImportError:
-        raise ChartError("charts need matplotlib: pip install 'archc[charts]'") from None
+        raise ChartError(f"charts need matplotlib: {how_to_install('charts')}") from None
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

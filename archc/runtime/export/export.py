@@ -19,6 +19,7 @@ from archc.runtime.export.layers import sayable
 from archc.runtime.export.write import moved, write_onnx, write_program
 from archc.text.atomic import workplace
 from archc.text.diagnostics import printable
+from archc.text.extras import how_to_install
 from archc.text.table import bytes_text
 
 _SUFFIXES = (".onnx", ".pt2")
@@ -177,7 +178,7 @@ def _program(task: _Task) -> torch.export.ExportedProgram:
 def _checked(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[str, Tensor]]) -> tuple[Difference | None, str]:
     by = runner_of(file)
     if not by:
-        return None, "not checked: onnxruntime is not installed (pip install 'archc[onnx]')"
+        return None, f"not checked: onnxruntime is not installed; {how_to_install('onnx', 'onnxruntime')}"
     names = [one.name for one in task.inputs]
     return compare(file, by, [dict(zip(names, task.random(batch), strict=True)) for batch in batches], ours), ""
 

@@ -14,6 +14,7 @@ from archc.runtime.export.check import ExportError, explained
 from archc.runtime.export.layers import blamed
 from archc.runtime.weights.write import Sink
 from archc.text import atomic
+from archc.text.extras import how_to_install
 
 _ONE_FILE = 1536 << 20  # bytes of weights; the format ends at 2 GiB
 
@@ -44,7 +45,7 @@ def write_onnx(
     """The opset and the number of nodes of what was written."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise ExportError(f"{missing[0]} is not installed, which writes ONNX: pip install 'archc[onnx]'")
+        raise ExportError(f"{missing[0]} is not installed, which writes ONNX: {how_to_install('onnx', *missing)}")
     _forget_places(program)
     try:
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)

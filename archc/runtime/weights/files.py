@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from archc.runtime.weights.renaming import WeightsError, shown
+from archc.text.extras import how_to_install
 from archc.text.suggest import did_you_mean
 
 MOST_TENSORS = 200_000
@@ -111,7 +112,7 @@ def safetensors_library() -> Any:
     try:
         import safetensors.torch
     except ImportError:
-        raise WeightsError("safetensors is not installed: pip install safetensors") from None
+        raise WeightsError(f"safetensors is not installed: {how_to_install('torch', 'safetensors')}") from None
     return safetensors
 
 

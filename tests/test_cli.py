@@ -57,7 +57,7 @@ def test_every_figure_of_vgg16_is_there(run: Run) -> None:
 
 def test_json(run: Run) -> None:
     status, out, _ = run("analyze", "vgg16", "--format", "json", "--batch", "4", "--optimizer", "adam", "--dtype", "bf16")
-    found = json.loads(out)
+    (found,) = json.loads(out)["networks"]
     assert status == 0 and found["name"] == "vgg16" and found["input"] == {"input": [3, 224, 224]}
     assert found["parameters"] == {"total": 138_357_544, "weights": 138_344_128, "biases": 13_416, "trainable": 138_357_544, "buffers": 0}
     assert found["macs"] == 15_470_264_320 and found["activations"] == {"values": 28_676_072, "bytes": 57_352_144}
@@ -84,14 +84,14 @@ def test_json(run: Run) -> None:
 
 def test_csv_and_markdown(run: Run) -> None:
     rows = list(csv.reader(io.StringIO(run("analyze", "resnet50", "--format", "csv")[1])))
-    assert rows[0][:4] == ["layer", "kind", "output", "weights"] and len(rows) == 176
-    assert sum(int(row[5]) for row in rows[1:]) == 4_089_184_256
+    assert rows[0][:5] == ["spec", "layer", "kind", "output", "weights"] and len(rows) == 176
+    assert sum(int(row[rows[0].index("MACs")]) for row in rows[1:]) == 4_089_184_256
     assert "| conv1 |  | conv | 64x112x112 | 9,408 | 0 |" in run("analyze", "resnet50", "--format", "markdown")[1]
 
 
 def test_options(run: Run) -> None:
     sorted_rows = run("analyze", "resnet50", "--sort", "weights", "--format", "csv")[1].splitlines()
-    assert sorted_rows[1].split(",")[3] == "2359296"
+    assert sorted_rows[1].split(",")[4] == "2359296"
     assert "23,528,522" in run("analyze", "resnet50", "--set", "classes=10")[1]
     assert "input 3x299x299  (with input=3x299x299)" in run("analyze", "resnet50", "--input", "3x299x299")[1]
     assert "layer1…" not in run("analyze", "resnet50", "--full")[1] and "layer1.1…2.conv1" in run("analyze", "resnet50")[1]
@@ -176,7 +176,7 @@ def test_bounds(run: Run, tmp_path: Path, wanted: str, kept: bool) -> None:
 def test_check_for_programs(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(BROKEN)
-    (found,) = json.loads(run("check", str(path), "--format", "json")[1])
+    (found,) = json.loads(run("check", str(path), "--format", "json")[1])["diagnostics"]
     assert (found["code"], found["line"], found["column"], found["hint"]) == ("A301", 2, 10, 'did you mean "conv"?')
     assert run("check", str(path), "--format", "github")[1].startswith(f"::error file={path},line=2,col=10,title=A301::no layer")
     sarif = json.loads(run("check", str(path), "--format", "sarif")[1])
@@ -192,7 +192,7 @@ def test_hostile_names(run: Run, tmp_path: Path) -> None:
         _, out, _ = run("analyze", str(path), "--format", form)
         assert "\x1b" not in out and "\x07" not in out
     assert "<script>" not in run("analyze", str(path), "--format", "markdown")[1]
-    assert json.loads(run("analyze", str(path), "--format", "json")[1])["name"].startswith("\x1b[31m")
+    assert json.loads(run("analyze", str(path), "--format", "json")[1])["networks"][0]["name"].startswith("\x1b[31m")
 
 
 def test_explain(run: Run) -> None:
@@ -202,7 +202,7 @@ def test_explain(run: Run) -> None:
     assert "3*227*227*96*55*55" in out and "44,892,355,200" in out
     status, out, _ = run("explain", "vgg16", "features.0")
     assert status == 0 and "H' = (H - kernel + 2*padding)/stride + 1 = (224 - 3 + 2*1)/1 + 1 = 224" in out
-    steps = json.loads(run("explain", "vgg16", "features.0", "--format", "json")[1])[0]["steps"]
+    steps = json.loads(run("explain", "vgg16", "features.0", "--format", "json")[1])["layers"][0]["steps"]
     assert {"what": "weights", "formula": "channels*C/groups*kernel*kernel", "numbers": "64*3/1*3*3", "value": "1,728"} in steps
 
 
@@ -219,7 +219,7 @@ def test_new_and_schema_leave_files_whole(run: Run, tmp_path: Path) -> None:
 def test_conventions(run: Run) -> None:
     _, out, _ = run("analyze", "resnet50", "--as", "thop")
     assert "batchnorm: 4 per value" in out and "4,133,742,592" in out and "44,455,936" in out
-    assert json.loads(run("analyze", "resnet50", "--as", "torchinfo", "--format", "json")[1])["total"] == 4_089_238_376
+    assert json.loads(run("analyze", "resnet50", "--as", "torchinfo", "--format", "json")[1])["networks"][0]["total"] == 4_089_238_376
 
 
 def test_help(run: Run) -> None:

@@ -358,7 +358,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_command_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["lint", "vgg16_bn", "--format", "json"]) == 0
-    rows = json.loads(capsys.readouterr().out)
+    rows = json.loads(capsys.readouterr().out)["findings"]
     bias = next(row for row in rows if row["code"] == "L107")
     assert bias["cost"]["parameters"] == 4224 and len(bias["layers"]) == 13 and bias["severity"] == "warning"
     assert main(["lint", "resnet50", "--format", "sarif"]) == 0

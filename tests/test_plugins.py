@@ -103,7 +103,7 @@ def test_what_is_not_stated_is_unknown(tmp_path: Path, forget: None, capsys: pyt
     table = capsys.readouterr().out
     assert "1 secret 4x8x8 ? ? ? ? 1.00 KiB ≤all" in " ".join(table.split()) and "≥768" in table and "incomplete" in table
     assert main(["analyze", str(path), "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["networks"]
     assert found["completeness"]["macs"] == "bounded" and found["bounds"]["macs"] == [768, None]
     assert found["layers"][1]["macs"] is None and found["layers"][1]["parameters"] is None
     assert main(["check", str(path)]) == 1 and "a layer states no figure" in capsys.readouterr().err

@@ -101,7 +101,7 @@ def test_predict(run: Path, tmp_path: Path, capsys: Capture) -> None:
         Image.fromarray(images[index, 0]).save(tmp_path / f"{index}.png")
     files = [str(tmp_path / f"{index}.png") for index in range(5)]
     assert main(["predict", str(run), *files, "--device", "cpu", "--format", "json", "--top", "10"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["images"]
     right = sum(one["classes"][0]["class"] == str(label) for one, label in zip(found, labels[:5], strict=True))
     assert right >= 4
     for one in found:

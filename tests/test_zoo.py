@@ -68,7 +68,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert all(name in out for name in ENTRIES)
     assert main(["list", "densely", "--format", "json"]) == 0
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["networks"]
     assert {one["year"] for one in found} == {2016} and {one["spec"] for one in found} >= {"densenet121", "densenet_bc_190_40"}
     assert main(["list", "nothing like this"]) == 1
 
@@ -76,7 +76,7 @@ def test_list(capsys: pytest.CaptureFixture[str]) -> None:
 def test_compare(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "resnet50", "vgg16", "--format", "csv"]) == 0
     head, first, second = capsys.readouterr().out.splitlines()
-    assert head.startswith("network,input,layers,parameters,×,MACs,×")
+    assert head.startswith("spec,input,layers,parameters,parameters ratio,MACs,MACs ratio")
     assert first.split(",")[3:5] == ["25557032", "1.00"]
     assert second.split(",")[3:5] == ["138357544", "5.41"]
     assert main(["compare"]) == 2

@@ -12,7 +12,7 @@ import argparse
 import json
 import sys
 from textwrap import fill
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
@@ -22,7 +22,7 @@ from archc.cli.common import colored, compiled, spec_options, usable, width
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, cell_text, escaped, to_csv, to_markdown, to_terminal
+from archc.text.table import Column, Table, bytes_text, cell_text, escaped, stacked, to_csv, to_markdown, to_terminal
 
 if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork
@@ -48,37 +48,63 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     status = 0
-    found: list[object] = []
-    if args.tool:
-        from archc.cli.convention import known
-
-        if not known(args.tool):
-            return 2
+    networks: list[dict[str, Any]] = []
+    tables: dict[str, Table] = {}
+    if (told := _unfit(args)) is not None:
+        print(f"archc: {told}", file=sys.stderr)
+        return 2
     for named in args.specs:
         model = compiled(args, named)
         graph = usable(model)
         if graph is None:
             status = 2
             continue
-        _analyzed(args, model, graph if args.training else graph.deployed(), found)
-    if args.format == "json" and found:
-        print(json.dumps(found[0] if len(args.specs) == 1 else found, indent=2))
+        graph = graph if args.training else graph.deployed()
+        if args.format == "json":
+            networks.append({"spec": named, **_record(args, graph)})
+        elif args.format == "csv":
+            tables[named] = _table(args, model, _report(args, graph))
+        else:
+            _print(args, model, graph)
+    if args.format == "json":
+        print(json.dumps({"networks": networks}, indent=2))
+    elif tables:
+        print(to_csv(stacked("spec", tables)))
     return status
 
 
-def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[object]) -> None:
+def _unfit(args: argparse.Namespace) -> str | None:
+    """Why options do not go together."""
+    if args.format in ("csv", "markdown") and (args.tool or args.view == "lecture"):
+        return f"{'--as' if args.tool else '--view lecture'} has no form as {args.format}; leave --format out, or write --format json"
     if args.tool:
-        from archc.cli.convention import convention_text, convention_to_dict
+        from archc.cli.convention import unknown
 
-        if args.format == "json":
-            found.append(convention_to_dict(graph, args.tool))
-        else:
-            print(convention_text(graph, args.tool))
+        return unknown(args.tool)
+    return None
+
+
+def _report(args: argparse.Namespace, graph: Graph) -> Report:
+    return analyze(graph, args.batch, args.dtype, args.optimizer)
+
+
+def _record(args: argparse.Namespace, graph: Graph) -> dict[str, Any]:
+    """One network of `--format json`."""
+    if args.tool:
+        from archc.cli.convention import convention_to_dict
+
+        return convention_to_dict(graph, args.tool)
+    return _report(args, graph).to_dict() | ({"training_step": _step(graph).to_dict()} if args.training else {})
+
+
+def _print(args: argparse.Namespace, model: Model, graph: Graph) -> None:
+    if args.tool:
+        from archc.cli.convention import convention_text
+
+        print(convention_text(graph, args.tool))
         return
-    report = analyze(graph, args.batch, args.dtype, args.optimizer)
-    if args.format == "json":
-        found.append(report.to_dict() | ({"training_step": _step(graph).to_dict()} if args.training else {}))
-    elif args.view == "lecture":
+    report = _report(args, graph)
+    if args.view == "lecture":
         from archc.analysis.cost.accounts import account_lines
         from archc.analysis.cost.lecture import lecture_lines
 
@@ -88,13 +114,15 @@ def _analyzed(args: argparse.Namespace, model: Model, graph: Graph, found: list[
         _print_table(args, model, report)
 
 
+def _table(args: argparse.Namespace, model: Model, report: Report) -> Table:
+    return build_table(rows_of(args, report), report, len(model.graph.nodes) - len(report.layers) if model.graph else 0)
+
+
 def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None:
-    table = build_table(rows_of(args, report), report, len(model.graph.nodes) - len(report.layers) if model.graph else 0)
+    table = _table(args, model, report)
     if args.training:
         table.notes.append(_step_line(report))
-    if args.format == "csv":
-        print(to_csv(table))
-    elif args.format == "markdown":
+    if args.format == "markdown":
         print("\n".join([f"## {escaped(report.name)}", "", to_markdown(table)]))
     else:
         print("\n".join([*_header(model, report.graph), "", to_terminal(table, width(), colored(sys.stdout)), ""]))

@@ -33,9 +33,9 @@ def run(args: argparse.Namespace) -> int:
     if entries is None:
         return 2
     if args.format == "json":
-        print(json.dumps([summary(entry) for entry in entries], indent=2))
+        print(json.dumps({"networks": [summary(entry) for entry in entries]}, indent=2))
     elif args.format == "csv":
-        print(to_csv(comparison(entries)))
+        print(to_csv(comparison(entries, ratio="{} ratio")))
     elif args.format == "markdown":
         print(to_markdown(comparison(entries)))
     elif not (args.all and args.plot):

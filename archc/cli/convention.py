@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from textwrap import fill, wrap
 from typing import Any
@@ -15,12 +14,12 @@ from archc.text.suggest import did_you_mean
 from archc.text.table import short
 
 
-def known(tool: str) -> bool:
-    """Whether there is such a tool; says what there is where not."""
-    if tool not in TOOLS:
-        hint = did_you_mean(tool, TOOLS) or f"there are {', '.join(TOOLS)}"
-        print(f"archc: no tool is called {tool!r}; {hint}", file=sys.stderr)
-    return tool in TOOLS
+def unknown(tool: str) -> str | None:
+    """That there is no such tool, and what there is; None where there is."""
+    if tool in TOOLS:
+        return None
+    hint = did_you_mean(tool, TOOLS) or f"there are {', '.join(TOOLS)}"
+    return f"no tool is called {tool!r}; {hint}"
 
 
 def convention_text(graph: Graph, tool: str) -> str:

@@ -33,17 +33,21 @@ def run(args: argparse.Namespace) -> int:
     more = device_file(args.devices)
     if args.name is not None:
         device = found(args.name, more)
-        print(json.dumps(to_dict(device), indent=2) if args.format == "json" else _details(device))
+        print(_json([device]) if args.format == "json" else _details(device))
         return 0
     devices = list({**shipped(), **more}.values())
     if args.format == "json":
-        print(json.dumps([to_dict(device) for device in devices], indent=2))
+        print(_json(devices))
     elif args.format == "csv":
         print(to_csv(_numbers(devices)))
     else:
         table = _table(devices)
         print(to_markdown(table) if args.format == "markdown" else to_terminal(table, width(), colored(sys.stdout)))
     return 0
+
+
+def _json(devices: list[Device]) -> str:
+    return json.dumps({"devices": [to_dict(device) for device in devices]}, indent=2)
 
 
 def to_dict(device: Device) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import json
 import sys
 from fnmatch import fnmatchcase
 from textwrap import fill
+from typing import Any
 
 from archc.analysis.cost.definitions import DEFINITIONS
 from archc.analysis.cost.derive import Step, derive
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         return explain_paper(args, model.spec)
     report = analyze(graph)
     if not args.layer:
-        print(_totals(report))
+        print(json.dumps(_record(report), indent=2) if args.format == "json" else _totals(report))
         return 0
     chosen: list[Layer] = []
     papers = paper_names(graph)
@@ -60,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
         chosen += [layer for layer in found if layer not in chosen]
     derived = [(layer, derive(layer, report.fields)) for layer in chosen]
     if args.format == "json":
-        print(json.dumps([{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived], indent=2))
+        layers = [{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived]
+        print(json.dumps({"name": graph.name, "layers": layers}, indent=2))
     else:
         print("\n\n".join(_text(graph, layer, steps, papers) for layer, steps in derived))
     return 0
@@ -112,19 +114,32 @@ def _written(value: object) -> str:
         return str(value)
 
 
+def _kinds(report: Report) -> list[dict[str, Any]]:
+    """Each kind of layer and its part of the totals, the one with most FLOPs first."""
+    kinds: dict[str, list[Layer]] = {}
+    for layer in report.layers:
+        kinds.setdefault(layer.kind, []).append(layer)
+    rows: list[dict[str, Any]] = []
+    for kind, layers in sorted(kinds.items(), key=lambda pair: -sum(layer.flops.low for layer in pair[1])):
+        sums = {key: sum(getattr(layer, key).low for layer in layers) for key in ("parameters", "macs", "flops")}
+        rows.append({"kind": kind, "layers": len(layers), **sums, "activations": sum(layer.activations for layer in layers)})
+    return rows
+
+
+def _record(report: Report) -> dict[str, Any]:
+    """What is told of a network where no layer is named."""
+    totals = {key: report.counts[key].low for key in ("parameters", "macs", "flops", "activations")}
+    return {"name": report.name, "totals": totals, "kinds": _kinds(report), "definitions": dict(DEFINITIONS)}
+
+
 def _totals(report: Report) -> str:
     """Each kind's part of the totals, and what the figures mean."""
     from archc.analysis.cost.accounts import account_lines
 
-    kinds: dict[str, list[Layer]] = {}
-    for layer in report.layers:
-        kinds.setdefault(layer.kind, []).append(layer)
     columns = [Column("kind"), Column("layers", "count"), Column("parameters", "count"), Column("MACs", "count"), Column("FLOPs", "count"),
                Column("activations", "count")]  # fmt: skip
     table = Table(columns)
-    for kind, layers in sorted(kinds.items(), key=lambda pair: -sum(layer.flops.low for layer in pair[1])):
-        sums = [sum(getattr(layer, key).low for layer in layers) for key in ("parameters", "macs", "flops")]
-        table.rows.append([kind, len(layers), *sums, sum(layer.activations for layer in layers)])
+    table.rows = [list(row.values()) for row in _kinds(report)]
     counts = report.counts
     table.totals.append(["total", len(report.layers), counts["parameters"], counts["macs"], counts["flops"], counts["activations"]])
     room = width() or 100

@@ -18,7 +18,7 @@ FORMATS = ("text", "json", "github", "sarif")
 def draw_all(found: Sequence[Diagnostic], form: str, color: bool = False) -> str:
     """All diagnostics in one of the forms."""
     if form == "json":
-        return json.dumps([_json(one) for one in found], indent=2)
+        return json.dumps({"diagnostics": [diagnostic_to_dict(one) for one in found]}, indent=2)
     if form == "github":
         return "\n".join(map(_github, found))
     if form == "sarif":
@@ -26,7 +26,8 @@ def draw_all(found: Sequence[Diagnostic], form: str, color: bool = False) -> str
     return draw_text(found, color)
 
 
-def _json(one: Diagnostic) -> dict[str, Any]:
+def diagnostic_to_dict(one: Diagnostic) -> dict[str, Any]:
+    """One of `archc check --format json`; lines and columns count from 1."""
     line, column = one.span.source.position(one.span.start)
     end_line, end_column = one.span.source.position(one.span.end)
     return {

@@ -21,7 +21,7 @@ from typing import Any
 from archc.analysis.checks.lint import CODES, NOTE, WARNING, Finding, lint
 from archc.cli.check_command import specs_of
 from archc.cli.common import colored, compiled, show, spec_options, width
-from archc.cli.findings import FORMATS, draw_all
+from archc.cli.findings import FORMATS, diagnostic_to_dict, draw_all
 from archc.text.suggest import did_you_mean
 
 
@@ -66,9 +66,10 @@ def _ignored(words: list[str]) -> set[str] | None:
 
 def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
     diagnostics = [one.diagnostic() for one in found]
-    text = draw_all(diagnostics, form, colored(sys.stdout))
     if form == "json":
-        return json.dumps([{**row, **_figures(one)} for row, one in zip(json.loads(text), found, strict=True)], indent=2)
+        rows = [diagnostic_to_dict(told) | _figures(one) for told, one in zip(diagnostics, found, strict=True)]
+        return json.dumps({"findings": rows}, indent=2)
+    text = draw_all(diagnostics, form, colored(sys.stdout))
     if form != "text":
         return text
     text = _wrapped(text, width())

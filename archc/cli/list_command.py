@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     entries = [entry for entry in history() if all(word.lower() in _text(entry) for word in args.words)]
     if args.format == "json":
-        print(json.dumps([summary(entry) for entry in entries], indent=2))
+        print(json.dumps({"networks": [summary(entry) for entry in entries]}, indent=2))
     elif args.format == "csv":
         print(to_csv(listing(entries)))
     else:

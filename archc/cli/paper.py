@@ -31,7 +31,7 @@ def explain_paper(args: argparse.Namespace, spec: Spec) -> int:
     show(wrong)
     if args.format == "json":
         paper = {name: value for name in PAPER if (value := getattr(spec.paper, name))}
-        print(json.dumps({"spec": spec.name, "paper": paper, "published": [_record(row) for row in rows]}, indent=2))
+        print(json.dumps({"name": spec.name, "paper": paper, "published": [_record(row) for row in rows]}, indent=2))
     else:
         print("\n".join(_text(spec, rows)))
     return 2 if wrong else 0

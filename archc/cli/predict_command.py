@@ -48,8 +48,8 @@ def _predict(args: argparse.Namespace) -> int:
         except DataError as error:
             status = refused(str(error))
     if args.format == "json":
-        print(json.dumps([{"image": name, "classes": [{"class": one, "probability": p} for one, p in top]} for name, top in found.items()],
-                         indent=2, ensure_ascii=False))  # fmt: skip
+        rows = [{"image": name, "classes": [{"class": one, "probability": p} for one, p in top]} for name, top in found.items()]
+        print(json.dumps({"images": rows}, indent=2, ensure_ascii=False))
     elif args.format == "csv":
         print(to_csv(_exact(found)))
     elif found:

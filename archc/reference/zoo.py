@@ -236,12 +236,12 @@ def plotted(entries: Iterable[Entry]) -> list[Bubble]:
     ]
 
 
-def comparison(entries: list[Entry]) -> Table:
-    """Networks side by side, with their ratios to the first."""
-    columns = [Column("network"), Column("input", "text", 1), Column("layers", "number", 2)]
+def comparison(entries: list[Entry], ratio: str = "×") -> Table:
+    """Networks side by side, with their ratios to the first in columns titled `ratio`, where {} is what it is a ratio of."""
+    columns = [Column("spec"), Column("input", "text", 1), Column("layers", "number", 2)]
     for title in ("parameters", "MACs", "FLOPs", "activations"):
         rank = 3 if title in ("FLOPs", "activations") else 5
-        columns += [Column(title, "count", rank), Column("×", "number", rank - 1 if rank < 5 else 5)]
+        columns += [Column(title, "count", rank), Column(ratio.format(title), "number", rank - 1 if rank < 5 else 5)]
     table = Table([*columns, Column("top-1", "number", 4), Column("printed by", "text", 1)])
     base = entries[0].report.counts
     for entry in entries:

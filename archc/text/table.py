@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -217,6 +217,12 @@ def escaped(text: str) -> str:
     for character in "\\`*_{}[]<>|#":
         text = text.replace(character, "\\" + character)
     return text
+
+
+def stacked(title: str, tables: Mapping[str, Table]) -> Table:
+    """Tables of the same columns as one, whose first column says which of them a row is from."""
+    columns = next(iter(tables.values())).columns
+    return Table([Column(title), *columns], [[name, *row] for name, table in tables.items() for row in table.rows])
 
 
 def to_csv(table: Table) -> str:

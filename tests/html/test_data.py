@@ -69,7 +69,7 @@ def test_derivations_are_those_of_explain(name: str, capsys: pytest.CaptureFixtu
     graph = archc.load(name)
     found = network(graph)
     assert main(["explain", name, "*", "--format", "json"]) == 0
-    explained = json.loads(capsys.readouterr().out)
+    explained = json.loads(capsys.readouterr().out)["layers"]
     assert len(explained) == len(graph.nodes)
     for one, numbers in zip(explained, found["derived"], strict=True):
         assert [Step(**step) for step in one["steps"]] == [found["steps"][number] for number in numbers]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.elaborate.layers import facts_of, make, register, report_at
+from archc.elaborate.layers import check_inputs, facts_of, make, register, report_at
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.references import find, is_for_training
 from archc.elaborate.state import NAME_WORK, UNKNOWN, Context, Ref, Run, Space, Values
@@ -49,6 +49,7 @@ def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inpu
 
 
 def _again(run: Run, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
+    check_inputs(first.op, inputs)
     facts = facts_of(run, first.op, tuple(value.shape for value in inputs), first.args)
     for mine, theirs in zip(facts.owned, first.facts.owned, strict=False):
         if mine.shape != theirs.shape:

@@ -66,7 +66,7 @@ def test_files_fit_in_the_head(path: Path) -> None:
 def test_torch_is_imported_in_its_own_rooms_alone() -> None:
     for path in FILES:
         found = {name.split(".")[0] for name in imported(path)}
-        assert not found & {"pydantic", "rich", "click"}, path
+        assert not found & {"pydantic", "click"}, path
         if room(path) in ("runtime", "training", "inspect"):
             continue
         heavy = {name.split(".")[0] for name in imported_when_run(path)}
@@ -86,3 +86,10 @@ def imported_when_run(path: Path) -> set[str]:
 
 def test_only_the_tree_reads_yaml() -> None:
     assert [path.name for path in FILES if "yaml" in imported(path)] == ["tree.py"]
+
+
+def test_rich_is_imported_in_the_console_alone_and_only_at_use() -> None:
+    users = [path.relative_to(ROOT).as_posix() for path in FILES if "rich" in {name.partition(".")[0] for name in imported(path)}]
+    assert users == ["cli/console.py"]
+    at_once = [node for node in ast.parse((ROOT / "cli" / "console.py").read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    assert not [node for node in at_once if "rich" in ast.unparse(node)]

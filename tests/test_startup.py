@@ -19,7 +19,14 @@ def modules(*words: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    "words", [("analyze", "specs/vgg16.yaml"), ("explain", "vgg16", "features.0"), ("check", "specs/vgg16.yaml"), ("resolve", "vgg16")]
+    "words",
+    [
+        ("analyze", "specs/vgg16.yaml"),
+        *(("analyze", "vgg16", "--format", form) for form in ("json", "csv", "markdown")),
+        ("explain", "vgg16", "features.0"),
+        ("check", "specs/vgg16.yaml"),
+        ("resolve", "vgg16"),
+    ],
 )
 def test_no_heavy_import(words: tuple[str, ...]) -> None:
     heavy = {"torch", "numpy", "pandas", "networkx", "graphviz", "pydantic", "rich", "click", "scipy", "matplotlib"}
@@ -31,7 +38,7 @@ def test_analyze_imports_its_own_rooms_alone() -> None:
     found = {name for name in modules("analyze", "specs/vgg16.yaml") if name.startswith("archc.")}
     assert not [name for name in found if name.startswith(("archc.reference", "archc.analysis.compare", "archc.analysis.cost.derive"))]
     assert {name for name in found if name.startswith("archc.cli.")} == {
-        f"archc.cli.{name}" for name in ("main", "streams", "common", "analyze_command")
+        f"archc.cli.{name}" for name in ("main", "streams", "common", "console", "analyze_command")
     }
 
 

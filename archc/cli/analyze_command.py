@@ -10,19 +10,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
 from archc.analysis.cost.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
 from archc.analysis.memory.static import DTYPES, OPTIMIZERS, dtype_name
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain, prose, table_text
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, cell_text, escaped, stacked, to_csv, to_markdown, to_terminal
+from archc.text.table import Column, Table, bytes_text, cell_text, escaped, stacked, to_csv, to_markdown
 
 if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork
@@ -51,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     networks: list[dict[str, Any]] = []
     tables: dict[str, Table] = {}
     if (told := _unfit(args)) is not None:
-        print(f"archc: {told}", file=sys.stderr)
+        complain(told)
         return 2
     for named in args.specs:
         model = compiled(args, named)
@@ -109,7 +108,7 @@ def _print(args: argparse.Namespace, model: Model, graph: Graph) -> None:
         from archc.analysis.cost.lecture import lecture_lines
 
         print("\n".join([*_header(model, graph), *map(printable, lecture_lines(report, args.biases)), ""]))
-        print("\n".join(fill(printable(line), width() or 100, subsequent_indent="  ") for line in account_lines(report)))
+        print("\n".join(prose(line, 100) for line in account_lines(report)))
     else:
         _print_table(args, model, report)
 
@@ -125,7 +124,7 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
     if args.format == "markdown":
         print("\n".join([f"## {escaped(report.name)}", "", to_markdown(table)]))
     else:
-        print("\n".join([*_header(model, report.graph), "", to_terminal(table, width(), colored(sys.stdout)), ""]))
+        print("\n".join([*_header(model, report.graph), "", table_text(table), ""]))
 
 
 def rows_of(args: argparse.Namespace, report: Report) -> list[Row]:

@@ -15,10 +15,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from textwrap import wrap
 
 from archc.analysis.memory.static import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
+from archc.cli.console import DEFAULT_WIDTH, complain
 from archc.cli.files import refused_places, shown, write_whole
 from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
@@ -106,7 +106,7 @@ def _verify_plugins(graph: Graph) -> None:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        print(f"archc: without torch, what the plugin states of {', '.join(unknown)} is not verified", file=sys.stderr)
+        complain(f"without torch, what the plugin states of {', '.join(unknown)} is not verified")
         return
     verify(graph)
 
@@ -185,8 +185,6 @@ def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
 
 
 def _refused(told: str) -> int:
-    """Says what is wrong, in lines of 80 columns as far as names of files allow."""
-    lines = f"archc: {told}".split("\n")
-    parts = [[line] if len(line) <= _WIDTH else wrap(line, _WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
-    print("\n".join(line for part in parts for line in part), file=sys.stderr)
+    """Says what is wrong, and that nothing was built."""
+    complain(told, DEFAULT_WIDTH)
     return 2

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 from archc.catalog.devices.device import DTYPES, DeviceError
 from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.devices.writing import to_yaml
-from archc.cli.common import colored, width
+from archc.cli.console import complain, table_text
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
 from archc.text.extras import needs
-from archc.text.table import Column, Table, to_terminal
+from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
     from archc.runtime.calibrate.calibrate import Result
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     told = _wrong_file(args)
     if told:
-        print(f"archc: {told}", file=sys.stderr)
+        complain(told)
         return 2
     try:
         from archc.runtime.build.place import PlaceError
@@ -47,12 +47,12 @@ def run(args: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
-        print(f"archc: {needs(error.name, 'torch')}", file=sys.stderr)
+        complain(f"{needs(error.name, 'torch')}")
         return 2
     try:
         result = calibrate(args.device, args.dtype, args.quick, args.threads, _say)
     except (DeviceError, PlaceError) as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     finally:
         _say("")
@@ -90,7 +90,7 @@ def report(result: Result) -> str:
         "off by: each kernel, forecast from the others of its class",
         "",
     ]
-    return "\n".join([head, "", to_terminal(table, width(), colored(sys.stdout)), *notes, _trials(result)])
+    return "\n".join([head, "", table_text(table), *notes, _trials(result)])
 
 
 def _trials(result: Result) -> str:
@@ -108,7 +108,7 @@ def _trials(result: Result) -> str:
          f"{one.error:+.0%}"]
         for one in known.trials
     ]  # fmt: skip
-    return to_terminal(Table(columns, rows), width(), colored(sys.stdout))
+    return table_text(Table(columns, rows))
 
 
 def _step(training: bool) -> str:

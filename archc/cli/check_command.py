@@ -10,11 +10,10 @@ archc check my.yaml --format github
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from archc.analysis.checks.check import check
-from archc.cli.common import colored, compiled, spec_options
+from archc.cli.common import compiled, show, spec_options
 from archc.cli.findings import FORMATS, draw_all
 from archc.language.loading import shipped
 from archc.text.diagnostics import Diagnostic
@@ -45,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
         told = [f"{count} {what}" for count, what in kinds if count]
         print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(told) or 'nothing to check'}")
         if found:
-            print(draw_all(found, "text", colored(sys.stderr)), file=sys.stderr)
+            show(found)
     else:
         print(draw_all(found, args.format))
     return 2 if wrong or not names else 1 if broken else 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterable
 
+from archc.cli.console import complain, diagnostics_text
 from archc.elaborate.compiler import Model, compile_spec
 from archc.graph import Graph
-from archc.text.diagnostics import Diagnostic, draw_all, printable
+from archc.text.diagnostics import Diagnostic, printable
 
 LEAST_NAME = 24  # characters of a network's name that a line has to have room for
 
@@ -37,7 +37,7 @@ def compiled(args: argparse.Namespace, named: str) -> Model:
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        print(f"archc: {option} wants NAME=VALUE, not {text!r}", file=sys.stderr)
+        complain(f"{option} wants NAME=VALUE, not {text!r}")
         raise SystemExit(2)
     return name.strip(), value.strip()
 
@@ -53,7 +53,7 @@ def load_plugins(paths: Iterable[str]) -> None:
             if error.found is not None:
                 show([error.found])
             else:
-                print(f"archc: {error}", file=sys.stderr)
+                complain(error)
             raise SystemExit(2) from None
 
 
@@ -65,16 +65,9 @@ def usable(model: Model) -> Graph | None:
 
 def show(found: Iterable[Diagnostic]) -> None:
     """Diagnostics on standard error."""
-    drawn = draw_all(found, colored(sys.stderr))
-    if drawn:
-        print(drawn, file=sys.stderr)
-
-
-def colored(stream: object) -> bool:
-    """Whether to use colors: on a terminal, unless NO_COLOR says otherwise (no-color.org)."""
-    if os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb":
-        return False
-    return bool(getattr(stream, "isatty", lambda: False)())
+    text = diagnostics_text(found, sys.stderr)
+    if text:
+        print(text, file=sys.stderr)
 
 
 def headed(name: str, rest: str, most: int) -> str:
@@ -87,10 +80,3 @@ def headed(name: str, rest: str, most: int) -> str:
 
 def ended(text: str, most: int) -> str:
     return text if len(text) <= most else text[: max(most, 1) - 1] + "…"
-
-
-def width() -> int | None:
-    """The columns of the terminal; None where output goes to a file or pipe and nothing says how wide that is."""
-    if os.environ.get("COLUMNS", "").isdigit():
-        return int(os.environ["COLUMNS"]) or None
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else None

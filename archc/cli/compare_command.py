@@ -15,10 +15,11 @@ import json
 import sys
 from pathlib import Path
 
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain, table_text
 from archc.cli.files import write_whole
 from archc.reference.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
-from archc.text.table import to_csv, to_markdown, to_terminal
+from archc.text.table import to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     elif not (args.all and args.plot):
         table = comparison(entries)
         table.notes += sources(entries)
-        print(to_terminal(table, width(), colored(sys.stdout)))
+        print(table_text(table))
     return _plot(entries, args.plot, args) if args.plot else 0
 
 
@@ -56,7 +57,7 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
     if args.all:
         entries += [entry for entry in history() if entry.name not in {one.name for one in entries}]
     if not entries:
-        print("archc: which networks? name some, or say --all", file=sys.stderr)
+        complain("which networks? name some, or say --all")
         return None
     return entries
 
@@ -67,12 +68,12 @@ def _plot(entries: list[Entry], name: str, args: argparse.Namespace) -> int:
     points = plotted(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
     if not points:
-        print("archc: none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec", file=sys.stderr)
+        complain("none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")
         return 2
     try:
         picture = bubbles(points, Path(name).suffix[1:].lower())
     except ChartError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from textwrap import fill, wrap
 from typing import Any
 
 from archc.analysis.compare.conventions import TOOLS, Line, as_tool
-from archc.cli.common import width
+from archc.cli.console import columns_of, prose, width
 from archc.graph import Graph
 from archc.text.diagnostics import printable
+from archc.text.lines import left, wrap
 from archc.text.suggest import did_you_mean
 from archc.text.table import short
 
@@ -35,7 +35,7 @@ def convention_text(graph: Graph, tool: str) -> str:
         lines += _sum("archc's parameters", told.own_parameters, _parts(told.parameter_lines), "parameters", told.parameters)
     else:
         lines.append(f"parameters: {told.parameters:,}, as archc counts them")
-    notes = [fill(printable(f"note: {note}"), width() or 1000, subsequent_indent="  ") for note in told.notes]
+    notes = [prose(f"note: {note}") for note in told.notes]
     return "\n".join([*map(printable, lines), *([""] if notes else []), *notes])
 
 
@@ -51,8 +51,8 @@ def _sum(what: str, own: int, parts: list[tuple[str, int]], quantity: str, total
     wide = max(len(row[1]) for row in rows)
     drawn = []
     for name, exact, brief in rows:
-        *over, last = wrap(name, room, subsequent_indent="  ")
-        drawn += [*over, f"{last.ljust(room)}  {exact.rjust(wide)}  {brief.rjust(numbers - wide - 4)}"]
+        *over, last = wrap(name, room, "  ", columns_of)
+        drawn += [*over, f"{left(last, room, columns_of)}  {exact.rjust(wide)}  {brief.rjust(numbers - wide - 4)}"]
     return [*drawn[:-1], "─" * (room + numbers), drawn[-1]]
 
 

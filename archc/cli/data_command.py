@@ -16,13 +16,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import colored, compiled, show, width
+from archc.cli.common import compiled, show
+from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
 from archc.cli.training import plugin_option, refused
 from archc.elaborate.compiler import compile_text
@@ -32,14 +32,13 @@ from archc.recipe import Data, Recipe
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError, printable
 from archc.text.extras import needs
-from archc.text.table import Column, Table, to_terminal
+from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
     from archc.data import DataSet
 
 AT_ONCE = 256
 MOST_SHOWN = 20  # classes, and corrupt files
-DEFAULT_WIDTH = 80
 # A recipe is read for a network; without one, for this.
 ANY = "input: [{}]\nlayers: [flatten, linear: 2]\n"
 
@@ -149,7 +148,7 @@ def _data(args: argparse.Namespace, data: Data, corrupt: str) -> Data:
 def _size(text: str) -> tuple[int, int]:
     sides = text.lower().split("x")
     if not all(side.isascii() and side.isdecimal() and 0 < int(side[:6]) <= 65536 for side in sides) or len(sides) > 2:
-        print(f"archc: --size wants 224 or 224x320 (height x width), not {text!r}", file=sys.stderr)
+        complain(f"--size wants 224 or 224x320 (height x width), not {text!r}")
         raise SystemExit(2)
     return int(sides[0]), int(sides[-1])
 
@@ -171,7 +170,7 @@ def _read_all(dataset: DataSet, large: bool) -> int:
 def _lines(dataset: DataSet, counts: dict[str, list[int]], read: int) -> list[str]:
     shape = " x ".join(map(str, dataset.shape))
     lines = [printable(f"{dataset.name}: {len(dataset.classes)} classes, {dataset.format}, read as {shape}"), ""]
-    lines += [to_terminal(_table(dataset, counts), width() or DEFAULT_WIDTH, colored(sys.stdout)), ""]
+    lines += [table_text(_table(dataset, counts), DEFAULT_WIDTH), ""]
     # what cannot be read is known after the statistics
     mean, std = dataset.normalization.mean, dataset.normalization.std
     lines.append(f"mean     {'  '.join(f'{one:.4f}' for one in mean)}")

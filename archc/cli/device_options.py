@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from archc.catalog.devices.catalogue import find, load_file
 from archc.catalog.devices.device import Device, DeviceError
 from archc.cli.common import show
+from archc.cli.console import complain
 from archc.text.diagnostics import SpecError
 
 
@@ -34,5 +34,5 @@ def found(name: str, more: dict[str, Device]) -> Device:
     except SpecError as error:
         show(error.diagnostics)
     except DeviceError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
     raise SystemExit(2)

@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import textwrap
 from typing import Any
 
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import DTYPES, Device
 from archc.catalog.devices.quantity import rate_text, time_text
-from archc.cli.common import colored, width
+from archc.cli.console import columns_of, table_text, width
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, to_csv, to_markdown, to_terminal
+from archc.text.lines import wrap
+from archc.text.table import Column, Table, bytes_text, to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         print(to_csv(_numbers(devices)))
     else:
         table = _table(devices)
-        print(to_markdown(table) if args.format == "markdown" else to_terminal(table, width(), colored(sys.stdout)))
+        print(to_markdown(table) if args.format == "markdown" else table_text(table))
     return 0
 
 
@@ -96,8 +95,8 @@ def _details(device: Device) -> str:
 
 def _told(name: str, text: str) -> list[str]:
     """A text in lines that the terminal has room for."""
-    columns = width()
-    lines = [text] if columns is None else textwrap.wrap(text, max(columns - 13, 30), break_long_words=False)
+    room = width()
+    lines = wrap(text, room and max(room - 13, 30), "", columns_of)
     return [f"  {(name if not at else '').ljust(9)}  {line}" for at, line in enumerate(lines)]
 
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
-from archc.cli.common import colored, compiled, load_plugins, spec_options, usable, width
+from archc.cli.common import compiled, load_plugins, spec_options, usable
+from archc.cli.console import complain, table_text
 from archc.elaborate.compiler import compile_spec
 from archc.graph import Node, Scope
 from archc.text.diagnostics import printable
 from archc.text.names import folded
-from archc.text.table import Column, Table, escaped, to_markdown, to_terminal, wrapped
+from archc.text.table import Column, Table, escaped, to_markdown
 
 SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~", MOVED: ">", RENAMED: "="}
 TITLES = {"parameters": "parameters", "macs": "MACs", "flops": "FLOPs", "activations": "activations"}
@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.spec is None and not (args.set or args.input):
-        print("archc: what should it be compared with? name a second spec, or change this one with --set", file=sys.stderr)
+        complain("what should it be compared with? name a second spec, or change this one with --set")
         return 2
     load_plugins(args.plugin)
     old = usable(compile_spec(args.old))
@@ -56,8 +56,8 @@ def run(args: argparse.Namespace) -> int:
 def _text(found: Difference, settings: str) -> list[str]:
     lines = [printable(_title(found, settings)), ""]
     if found.changes:
-        lines += [to_terminal(wrapped(_changes(found), width()), width(), colored(sys.stdout)), ""]
-    return [*lines, _rest(found), "", to_terminal(_totals(found), width(), colored(sys.stdout))]
+        lines += [table_text(_changes(found), broken=True), ""]
+    return [*lines, _rest(found), "", table_text(_totals(found))]
 
 
 def _markdown(found: Difference, settings: str) -> list[str]:

@@ -11,10 +11,10 @@ archc docs --zoo --pictures docs    (the specs that ship, with their papers and 
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
-from archc.cli.common import load_plugins, width
+from archc.cli.common import load_plugins
+from archc.cli.console import complain, width
 from archc.language import library
 from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
@@ -38,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
     load_installed()
     if args.pictures and not args.zoo:
-        print("archc: --pictures goes with --zoo", file=sys.stderr)
+        complain("--pictures goes with --zoo")
         return 2
     if args.zoo:
         return _pictures(Path(args.pictures), args) if args.pictures else _zoo()
@@ -50,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return 0
     found = [_find(name) for name in args.names]
     if unknown := next((name for name, one in zip(args.names, found, strict=True) if one is None), None):
-        print(f"archc: no layer or block is called {printable(unknown)!r}; {_hint(unknown)}", file=sys.stderr)
+        complain(f"no layer or block is called {printable(unknown)!r}; {_hint(unknown)}")
         return 2
     known = [one for one in found if one is not None]
     if args.format == "markdown":
@@ -103,6 +103,6 @@ def _pictures(folder: Path, args: argparse.Namespace) -> int:
     try:
         pictures = {"zoo.svg": bubbles(plotted(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
     except ChartError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     return max(write_whole(str(folder / name), picture, args) for name, picture in pictures.items())

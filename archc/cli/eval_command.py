@@ -14,12 +14,13 @@ from contextlib import nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import colored, load_plugins, width
+from archc.cli.common import load_plugins
+from archc.cli.console import DEFAULT_WIDTH, table_text
 from archc.cli.files import write_whole
-from archc.cli.memory_command import DEFAULT_WIDTH, positive
+from archc.cli.memory_command import positive
 from archc.cli.training import guarded, plugin_option, refused
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, to_csv, to_terminal
+from archc.text.table import Column, Table, to_csv
 
 if TYPE_CHECKING:
     from archc.training.evaluation import Report
@@ -68,7 +69,7 @@ def _lines(network: str, data: str, split: str, report: Report, table: Table) ->
     figures = [f"accuracy {report.accuracy:.2%}"]
     figures += [f"top-5 {report.top5:.2%}"] if report.top5 is not None else []
     head = [printable(f"{network} on {data}, {split}: {report.images:,} images"), f"{'  '.join(figures)}  loss {report.loss:.4f}", ""]
-    return [*head, to_terminal(table, width() or DEFAULT_WIDTH, colored(sys.stdout))] if table.rows else head[:2]
+    return [*head, table_text(table, DEFAULT_WIDTH)] if table.rows else head[:2]
 
 
 def _table(report: Report, classes: tuple[str, ...]) -> Table:

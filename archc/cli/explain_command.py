@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from fnmatch import fnmatchcase
-from textwrap import fill
 from typing import Any
 
 from archc.analysis.cost.definitions import DEFINITIONS
 from archc.analysis.cost.derive import Step, derive
 from archc.analysis.cost.paper_names import paper_names
 from archc.analysis.cost.report import Layer, Report, analyze
-from archc.cli.common import compiled, spec_options, usable, width
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain, prose, table_text
 from archc.graph import Graph
 from archc.ops.facts import literal
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
-from archc.text.table import Column, Table, cell_text, to_terminal
+from archc.text.table import Column, Table, cell_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.paper and (args.layer or args.set or args.input):
-        print("archc: --paper is about the spec as it stands: it goes with no layer, no --set and no --input", file=sys.stderr)
+        complain("--paper is about the spec as it stands: it goes with no layer, no --set and no --input")
         return 2
     model = compiled(args, args.spec)
     graph = usable(model)
@@ -56,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
         found = _matching(report, pattern) or _matching(report, papers.get(pattern, pattern))
         if not found:
             hint = did_you_mean(pattern, [*_names(report), *papers]) or "`archc analyze` lists them"
-            print(f"archc: {graph.name} has no layer called {printable(pattern)!r}; {hint}", file=sys.stderr)
+            complain(f"{graph.name} has no layer called {printable(pattern)!r}; {hint}")
             return 2
         chosen += [layer for layer in found if layer not in chosen]
     derived = [(layer, derive(layer, report.fields)) for layer in chosen]
@@ -142,8 +141,7 @@ def _totals(report: Report) -> str:
     table.rows = [list(row.values()) for row in _kinds(report)]
     counts = report.counts
     table.totals.append(["total", len(report.layers), counts["parameters"], counts["macs"], counts["flops"], counts["activations"]])
-    room = width() or 100
-    meanings = [fill(f"{name}: {text}", room, subsequent_indent="  ") for name, text in DEFINITIONS.items()]
-    accounts = [fill(printable(line), room, subsequent_indent="  ") for line in account_lines(report)]
+    meanings = [prose(f"{name}: {text}", 100) for name, text in DEFINITIONS.items()]
+    accounts = [prose(line, 100) for line in account_lines(report)]
     head = f"{report.name}: {cell_text(counts['parameters'], 'count')} parameters, {cell_text(counts['macs'], 'count')} MACs"
-    return "\n".join([printable(head), "", to_terminal(table, width()), "", *accounts, "", *meanings])
+    return "\n".join([printable(head), "", table_text(table), "", *accounts, "", *meanings])

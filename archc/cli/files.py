@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import stat
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from archc.cli.console import complain
 from archc.text.atomic import open_file, streamed, write
 from archc.text.diagnostics import printable
 
@@ -27,7 +27,7 @@ def write_whole(name: str, content: str | bytes, args: argparse.Namespace) -> in
         except (OSError, ValueError) as error:
             told = f"cannot write {shown(name)}{_why(error, Path(name))}"
     if told is not None:
-        print(f"archc: {told}", file=sys.stderr)
+        complain(told)
         return 2
     announce(name)
     return 0

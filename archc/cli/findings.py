@@ -15,7 +15,7 @@ from archc.text.source import Source, Span
 FORMATS = ("text", "json", "github", "sarif")
 
 
-def draw_all(found: Sequence[Diagnostic], form: str, color: bool = False) -> str:
+def draw_all(found: Sequence[Diagnostic], form: str) -> str:
     """All diagnostics in one of the forms."""
     if form == "json":
         return json.dumps({"diagnostics": [diagnostic_to_dict(one) for one in found]}, indent=2)
@@ -23,7 +23,7 @@ def draw_all(found: Sequence[Diagnostic], form: str, color: bool = False) -> str
         return "\n".join(map(_github, found))
     if form == "sarif":
         return json.dumps(_sarif(found), indent=2)
-    return draw_text(found, color)
+    return draw_text(found)
 
 
 def diagnostic_to_dict(one: Diagnostic) -> dict[str, Any]:

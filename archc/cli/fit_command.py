@@ -23,10 +23,10 @@ from typing import TYPE_CHECKING
 from archc.analysis.memory.fit import MOST, MOST_PLANNED, Alternative, Fitting
 from archc.analysis.memory.timeline import Options
 from archc.analysis.memory.timeline.bounds import Bound, unstated
-from archc.cli.common import colored, compiled, headed, spec_options, usable, width
+from archc.cli.common import compiled, headed, spec_options, usable
+from archc.cli.console import DEFAULT_WIDTH, complain, table_text, width
 from archc.cli.files import refused_place, write_whole
 from archc.cli.memory_command import (
-    DEFAULT_WIDTH,
     bound_lines,
     budget_of,
     capacity_lines,
@@ -36,7 +36,7 @@ from archc.cli.memory_command import (
     training_options,
 )
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, to_terminal
+from archc.text.table import Column, Table, bytes_text
 
 if TYPE_CHECKING:
     from archc.analysis.recompute.planner import Planned
@@ -60,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         options = options_of(args, args.batch or args.accumulate)
         _usable(args, budget)
     except ValueError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     graph = usable(compiled(args, args.spec))
     if graph is None:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         least = planned.least if planned is not None else None
         found = list(fitting.alternatives(options, budget, args.batch, least))
     except ValueError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     if args.format == "json":
         told = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
@@ -108,7 +108,7 @@ def _planned(fitting: Fitting, options: Options, budget: int | None, args: argpa
 
 def _write(args: argparse.Namespace, planned: Planned | None) -> int:
     if planned is None or not planned.fits:
-        print(f"archc: no plan makes it fit: {args.output} is not written", file=sys.stderr)
+        complain(f"no plan makes it fit: {args.output} is not written")
         return 1
     with redirect_stdout(sys.stderr if args.format == "json" else sys.stdout):
         return write_whole(args.output, planned.plan.text(), args)
@@ -144,12 +144,12 @@ def _lines(
     learning = not fitting.inference and len(fitting.graph.nodes) > MOST_PLANNED
     if learning and budget is not None and asked.needed is not None and asked.needed > budget:
         table.notes.append(f"of more than {MOST_PLANNED:,} layers, no checkpointing is planned")
-    drawn = [*lines, "", to_terminal(table, room, colored(sys.stdout)), ""]
+    drawn = [*lines, "", table_text(table, DEFAULT_WIDTH), ""]
     if planned is None or not planned.plan.regions:
         return drawn
     from archc.cli.plan_table import plan_lines
 
-    return [*drawn, *plan_lines(planned, room, colored(sys.stdout))]
+    return [*drawn, *plan_lines(planned)]
 
 
 def _way(options: Options, forward: bool) -> str:

@@ -15,12 +15,12 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import textwrap
 from typing import Any
 
-from archc.analysis.checks.lint import CODES, NOTE, WARNING, Finding, lint
+from archc.analysis.checks.lint import CODES, WARNING, Finding, lint
 from archc.cli.check_command import specs_of
-from archc.cli.common import colored, compiled, show, spec_options, width
+from archc.cli.common import compiled, show, spec_options
+from archc.cli.console import complain, diagnostics_text
 from archc.cli.findings import FORMATS, diagnostic_to_dict, draw_all
 from archc.text.suggest import did_you_mean
 
@@ -60,7 +60,7 @@ def _ignored(words: list[str]) -> set[str] | None:
     codes = {code.strip().upper() for word in words for code in word.split(",") if code.strip()}
     for code in sorted(codes - CODES.keys()):
         hint = did_you_mean(code, CODES) or f"there are {min(CODES)} to {max(CODES)}"
-        print(f"archc: no rule is called {code!r}; {hint}", file=sys.stderr)
+        complain(f"no rule is called {code!r}; {hint}")
     return codes if codes <= CODES.keys() else None
 
 
@@ -69,27 +69,13 @@ def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
     if form == "json":
         rows = [diagnostic_to_dict(told) | _figures(one) for told, one in zip(diagnostics, found, strict=True)]
         return json.dumps({"findings": rows}, indent=2)
-    text = draw_all(diagnostics, form, colored(sys.stdout))
     if form != "text":
-        return text
-    text = _wrapped(text, width())
+        return draw_all(diagnostics, form)
+    text = diagnostics_text(diagnostics, sys.stdout)
     warnings = sum(one.level == WARNING for one in found)
     told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
     told = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", told) if part)
     return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
-
-
-def _wrapped(text: str, columns: int | None) -> str:
-    """What is found, in lines that the terminal has room for. The lines of a spec, and marks under them, stay as they are."""
-    if columns is None:
-        return text
-    return "\n".join(
-        _folded(line, columns) if line.lstrip("\x1b[0123456789m").startswith((WARNING, NOTE)) else line for line in text.split("\n")
-    )
-
-
-def _folded(line: str, columns: int) -> str:
-    return "\n".join(textwrap.wrap(line, max(columns, 40), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False))
 
 
 def _figures(one: Finding) -> dict[str, Any]:

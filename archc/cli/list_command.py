@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
-from archc.cli.common import colored, width
+from archc.cli.console import table_text
 from archc.reference.zoo import Entry, history, listing, summary
-from archc.text.table import to_csv, to_markdown, to_terminal
+from archc.text.table import to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         print(to_csv(listing(entries)))
     else:
         table = listing(entries)
-        print(to_markdown(table) if args.format == "markdown" else to_terminal(table, width(), colored(sys.stdout)))
+        print(to_markdown(table) if args.format == "markdown" else table_text(table))
     return 0 if entries or not args.words else 1
 
 

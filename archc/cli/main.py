@@ -10,7 +10,9 @@ from importlib import import_module
 from itertools import takewhile
 from typing import TYPE_CHECKING, NoReturn
 
+from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
+from archc.text.lines import wrap
 from archc.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -44,7 +46,6 @@ COMMANDS = {
     "schema": "the JSON Schema that makes an editor complete and check specs",
 }
 EXIT_FAILED, EXIT_USAGE = 1, 2
-WIDTH = 80  # of a message
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,22 +94,29 @@ class Parser(argparse.ArgumentParser):
 def _folded(message: str) -> str:
     """Choices that have no room in a line stand below it, and a wrong one of any length is cut."""
     wrong, given, choices = message.rpartition(" (choose from ")
-    if not given or len(message) <= WIDTH:
+    room = width(sys.stderr) or DEFAULT_WIDTH
+    if not given or len(message) <= room:
         return message
-    from textwrap import fill
-
-    wrong = wrong if len(wrong) <= WIDTH else wrong[: WIDTH - 1] + "…"
-    return f"{wrong}\n{fill('choose from ' + choices.removesuffix(')'), WIDTH, initial_indent='  ', subsequent_indent='    ')}"
+    wrong = wrong if len(wrong) <= room else wrong[: room - 1] + "…"
+    return "\n".join([wrong, *wrap(f"  choose from {choices.removesuffix(')')}", room, "    ")])
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
+    set_color("auto")
     if argv is None:
         prepare()
     return _guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
 
 
 def _command(words: list[str]) -> int:
+    if words and words[0].partition("=")[0] == "--color":  # here, or among the command's options
+        given = words[0].partition("=")[2] if "=" in words[0] else "".join(words[1:2])
+        if given not in COLOR:
+            complain(f"--color is {', '.join(COLOR)}, not {given!r}")
+            return EXIT_USAGE
+        set_color(given)
+        words = words[1 if "=" in words[0] else 2 :]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_usage())
         return 0 if words else EXIT_USAGE
@@ -120,15 +128,18 @@ def _command(words: list[str]) -> int:
     command = words[0]
     if command not in COMMANDS:
         hint = did_you_mean(command, COMMANDS)
-        print(f"archc: no command is called {command!r}{f'; {hint}' if hint else ''}\n  see `archc --help`", file=sys.stderr)
+        complain(f"no command is called {command!r}{f'; {hint}' if hint else ''}\n  see `archc --help`")
         return EXIT_USAGE
     module = import_module(f"archc.cli.{command}_command")
     parser = Parser(
         prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
     module.add_arguments(parser)
+    parser.add_argument("--color", choices=COLOR, help="colors: by default on a terminal, as NO_COLOR and FORCE_COLOR say")
     parser.words = words[1:]
     args = parser.parse_args(words[1:])
+    if args.color:
+        set_color(args.color)
     with redirect_stdout(sys.stderr) if _writes_to_output(args) else nullcontext():  # what is written there stands there alone
         return int(module.run(args))
 
@@ -157,7 +168,7 @@ def _guarded(run: Callable[[], int]) -> int:
         return 130
     except OSError as error:
         silence()
-        print(f"archc: {unwritten(error)}", file=sys.stderr)
+        complain(f"{unwritten(error)}")
         return EXIT_USAGE
 
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from archc.analysis.memory.static import DTYPES, dtype_name
@@ -20,16 +19,18 @@ from archc.analysis.memory.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTI
 from archc.analysis.memory.timeline.bounds import AT_LEAST, Bound
 from archc.analysis.memory.timeline.tape import Mark
 from archc.analysis.recompute import plan_of
-from archc.cli.common import colored, compiled, headed, show, spec_options, usable, width
+from archc.cli.common import compiled, headed, show, spec_options, usable
+from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
 from archc.text.diagnostics import SpecError, printable
+from archc.text.lines import wrap
 from archc.text.sizes import read_size
-from archc.text.table import Column, Table, bytes_text, to_csv, to_terminal
+from archc.text.table import Column, Table, bytes_text, to_csv
 
 if TYPE_CHECKING:
     from archc.catalog.devices.capacity import Capacity
 
 BARS = " ▁▂▃▄▅▆▇█"
-DEFAULT_WIDTH, MOST_LAYERS = 80, 8
+MOST_LAYERS = 8
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         if args.inference and args.checkpoint is not None:
             raise ValueError("--checkpoint is about training; leave it or --inference out")
     except ValueError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     graph = usable(compiled(args, args.spec))
     if graph is None:
@@ -79,14 +80,11 @@ def run(args: argparse.Namespace) -> int:
         show(error.diagnostics)
         return 2
     except ValueError as error:
-        print(f"archc: {printable(str(error))}", file=sys.stderr)
+        complain(error)
         return 2
     if not args.inference and (alone := next((node for node in graph.nodes if node.facts.min_batch > args.batch), None)) is not None:
         least = alone.facts.min_batch
-        print(
-            printable(f"archc: PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {least}"),
-            file=sys.stderr,
-        )
+        complain(f"PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {least}")
     if args.format == "json":
         print(
             json.dumps(
@@ -140,26 +138,24 @@ def capacity_to_dict(found: Capacity) -> dict[str, object]:
 
 def capacity_lines(found: Capacity, room: int) -> list[str]:
     """What there is, what of it is reserved and how that is known: a line, or more where it is long."""
-    from textwrap import wrap
-
     told = f"{found.name}: {bytes_text(found.total)}"
     for reserve in found.reserves:
         told += f", less {bytes_text(reserve.bytes)} {reserve.what} ({reserve.how})"
     if found.reserves:
         told += f" = {bytes_text(found.usable)}"
-    return wrap(printable(f"memory     {told}"), room, subsequent_indent=" " * 11, drop_whitespace=True)
+    return wrap(printable(f"memory     {told}"), room, " " * 11, columns_of)
 
 
 def report_lines(found: Timeline, budget: Capacity | None, top: int = MOST_LAYERS) -> list[str]:
     """What the command prints."""
     room = width() or DEFAULT_WIDTH
-    lines = [*_header(found, room), "", to_terminal(_kinds(found), room, colored(sys.stdout)), ""]
+    lines = [*_header(found, room), "", table_text(_kinds(found), DEFAULT_WIDTH), ""]
     lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *_totals(found)]
     if budget is not None:
         lines += [*capacity_lines(budget, room), *_fits(found, budget.usable)]
     layers = _layers(found, top)
     if layers.rows:
-        lines += ["", to_terminal(layers, room, colored(sys.stdout))]
+        lines += ["", table_text(layers, DEFAULT_WIDTH)]
     return [*lines, "", *_curve(found, room - 2), ""]
 
 
@@ -191,10 +187,8 @@ def bound_lines(bound: Bound, room: int) -> list[str]:
     """That a peak is a bound or an estimate, and why; nothing where it is exact."""
     if not bound.reasons:
         return []
-    from textwrap import wrap
-
     first = "at least" if bound.status == AT_LEAST else "about"
-    return wrap(printable(f"{first.ljust(11)}{bound.text}"), room, subsequent_indent=" " * 11, drop_whitespace=True)
+    return wrap(printable(f"{first.ljust(11)}{bound.text}"), room, " " * 11, columns_of)
 
 
 def _totals(found: Timeline) -> list[str]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
+from archc.cli.console import complain
 from archc.cli.files import shown
 from archc.text.atomic import write
 
@@ -62,10 +62,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         write(path, STARTER.format(name=name, file=path), new=True)
     except (FileExistsError, IsADirectoryError):
-        print(f"archc: {shown(str(path))} exists and was left as it is; name another file", file=sys.stderr)
+        complain(f"{shown(str(path))} exists and was left as it is; name another file")
         return 2
     except OSError as error:
-        print(f"archc: cannot write {shown(str(path))}: {error.strerror}", file=sys.stderr)
+        complain(f"cannot write {shown(str(path))}: {error.strerror}")
         return 2
     print(f"wrote {path}; next: archc analyze {path}")
     return 0

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from textwrap import fill
 
 from archc.analysis.checks.published import CUT, DIFFERS, QUOTED, Comparison, compare
-from archc.cli.common import colored, show, width
+from archc.cli.common import show
+from archc.cli.console import prose, table_text
 from archc.language.citation import PAPER, in_bytes
 from archc.language.spec import Spec
-from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, to_terminal
+from archc.text.table import Column, Table
 
 NAMES = {
     "macs": "MACs",
@@ -47,7 +45,7 @@ def _record(row: Comparison) -> dict[str, object]:
 def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
     paper = spec.paper
     cited = [part for part in (paper.title, paper.authors, paper.venue or str(paper.year or ""), paper.url) if part]
-    head = [fill(printable(f"{spec.name}: {'. '.join(cited) or 'the spec names no paper'}"), width() or 100)]
+    head = [prose(f"{spec.name}: {'. '.join(cited) or 'the spec names no paper'}", 100)]
     if not rows:
         return [*head, "", "the spec says of no figure that it was published; add them under `published`"]
     notes: dict[tuple[str, str], int] = {}
@@ -64,7 +62,7 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
         for cells in table.rows:
             cells.pop(1)
     table.notes = ["", *(f"[{number}] {text}" for (_, text), number in notes.items())] if notes else []
-    return [*head, "", to_terminal(table, width(), colored(sys.stdout))]
+    return [*head, "", table_text(table)]
 
 
 def _printed(row: Comparison) -> str:

@@ -6,12 +6,13 @@ import re
 
 from archc.analysis.recompute import Region
 from archc.analysis.recompute.planner import Planned, Row
-from archc.text.table import Column, Table, bytes_text, short, to_terminal
+from archc.cli.console import DEFAULT_WIDTH, table_text
+from archc.text.table import Column, Table, bytes_text, short
 
 MOST_ROWS = 12
 
 
-def plan_lines(planned: Planned, room: int, color: bool) -> list[str]:
+def plan_lines(planned: Planned) -> list[str]:
     """What `archc fit` prints of a plan that has regions."""
     before, after = planned.before, planned.after
     batch = before.options.batch
@@ -29,7 +30,7 @@ def plan_lines(planned: Planned, room: int, color: bool) -> list[str]:
         f"runs again {again}",
         *([f"           {found}"] if found else []),
         "",
-        to_terminal(_table(planned), room, color),
+        table_text(_table(planned), DEFAULT_WIDTH),
         "",
     ]
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
-from archc.cli.common import colored, load_plugins, width
-from archc.cli.memory_command import DEFAULT_WIDTH, positive
+from archc.cli.common import load_plugins
+from archc.cli.console import DEFAULT_WIDTH, table_text
+from archc.cli.memory_command import positive
 from archc.cli.training import guarded, plugin_option, refused
-from archc.text.table import Column, Table, to_csv, to_terminal
+from archc.text.table import Column, Table, to_csv
 
 Guesses = list[tuple[str, float]]
 
@@ -53,7 +53,7 @@ def _predict(args: argparse.Namespace) -> int:
     elif args.format == "csv":
         print(to_csv(_exact(found)))
     elif found:
-        print(to_terminal(_table(found), width() or DEFAULT_WIDTH, colored(sys.stdout)))
+        print(table_text(_table(found), DEFAULT_WIDTH))
     return status
 
 

@@ -24,13 +24,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain
 from archc.cli.files import own_name, refused_place, shown, write_whole
 
 if TYPE_CHECKING:
@@ -233,7 +233,7 @@ def _taken(args: argparse.Namespace, name: str) -> str:
 
 
 def _refused(why: str) -> int:
-    print(f"archc: {why}", file=sys.stderr)
+    complain(why)
     return 2
 
 

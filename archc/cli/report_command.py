@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from pathlib import Path
 
 from archc.analysis.memory.static import dtype_name
 from archc.analysis.memory.timeline import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain
 from archc.cli.device_options import device_file, files_option, found
 from archc.cli.files import own_name, refused_place, shown, write_whole
 from archc.html import DEVICE, MOST_BATCH, NUMBERS, Choice, report
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     wrong = _wrong(args)
     if wrong:
-        print(f"archc: {wrong}", file=sys.stderr)
+        complain(wrong)
         return 2
     device = found(args.device, device_file(args.devices))
     graphs = [graph for graph in (usable(compiled(args, named)) for named in args.specs) if graph is not None]

@@ -19,10 +19,11 @@ from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import DTYPES, Device, DeviceError
 from archc.catalog.devices.quantity import rate_text, time_text
-from archc.cli.common import colored, compiled, spec_options, usable, width
+from archc.cli.common import compiled, spec_options, usable
+from archc.cli.console import complain, table_text
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, short, to_csv, to_terminal
+from archc.text.table import Column, Table, bytes_text, short, to_csv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     more = device_file(args.devices)
     if args.device is None:
-        print("archc: which device? --device NAME, of `archc devices`:", file=sys.stderr)
+        complain("which device? --device NAME, of `archc devices`:")
         print(fill(", ".join(map(printable, {**shipped(), **more})), 78, initial_indent="  ", subsequent_indent="  "), file=sys.stderr)
         return 2
     device = found(args.device, more)
@@ -50,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         result = roofline(graph, device, args.batch, args.dtype, args.training)
     except DeviceError as error:
-        print(f"archc: {error}", file=sys.stderr)
+        complain(error)
         return 2
     if args.format == "json":
         print(json.dumps(result.to_dict(), indent=2))
@@ -58,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         print(to_csv(_numbers(result)))
     else:
         table = _table(result, result.layers if args.full else result.dominating(args.top))
-        print("\n".join([*_header(result), "", to_terminal(table, width(), colored(sys.stdout)), *_summary(result)]))
+        print("\n".join([*_header(result), "", table_text(table), *_summary(result)]))
     return 0
 
 

@@ -18,6 +18,7 @@ import sys
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.cli.common import compiled, show, spec_options, usable
+from archc.cli.console import complain
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options
 from archc.cli.training import guarded, processes_option, refused, relaunched, say
@@ -50,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     alone = next((name for name in ("rename", "partial", "replace_head") if getattr(args, name)), None)
     if alone and not args.weights:
-        print(f"archc: --{alone.replace('_', '-')} is about --weights FILE, which is not given", file=sys.stderr)
+        complain(f"--{alone.replace('_', '-')} is about --weights FILE, which is not given")
         return 2
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]

@@ -8,11 +8,10 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from textwrap import wrap
 from typing import Any
 
+from archc.cli.console import DEFAULT_WIDTH, complain
 from archc.cli.streams import silence, unwritten
-from archc.text.diagnostics import printable
 from archc.text.extras import needs
 
 WIDTH = 80
@@ -75,11 +74,8 @@ def _told(error: Exception) -> str | None:
 
 
 def refused(told: str) -> int:
-    """Says what is wrong, in lines of 80 columns as far as names of files allow."""
-    first, *others = map(printable, told.split("\n"))
-    lines = [f"archc: {first}", *others]
-    parts = [[line] if len(line) <= WIDTH else wrap(line, WIDTH, break_long_words=False, break_on_hyphens=False) for line in lines]
-    print("\n".join(line for part in parts for line in part), file=sys.stderr)
+    """Says what is wrong, and the status of what cannot be done."""
+    complain(told, DEFAULT_WIDTH)
     return 2
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from archc.text.lines import Line, Measure, head, plain, wrap
 from archc.text.source import Span
 
 # A code never changes its meaning. A1 text, A2 form, A3 names, A4 values, A5 shapes, A6 limits, A7 files, A8 promises.
@@ -142,17 +143,23 @@ def _cut(text: str) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
 
 
-def draw_all(found: Iterable[Diagnostic], color: bool = False) -> str:
-    """Diagnostics as text, in their order; of each file the first MOST_DRAWN, and how many more there are."""
-    drawn: list[str] = []
+def draw_all(found: Iterable[Diagnostic]) -> str:
+    """Diagnostics as plain text, in their order, as wide as they are."""
+    return plain(lines_of_all(found))
+
+
+def lines_of_all(found: Iterable[Diagnostic], width: int | None = None, measure: Measure = len) -> list[Line]:
+    """Diagnostics as lines, in their order; of each file the first MOST_DRAWN, and how many more there are."""
+    drawn: list[list[Line]] = []
     count: dict[str, int] = {}
     for one in found:
         name = one.span.source.name
         count[name] = count.get(name, 0) + 1
         if count[name] <= MOST_DRAWN:
-            drawn.append(draw(one, color))
-    drawn += [f"… and {many - MOST_DRAWN:,} more in {printable(name)}" for name, many in count.items() if many > MOST_DRAWN]
-    return "\n\n".join(drawn)
+            drawn.append(lines_of(one, width, measure))
+    more = (f"… and {many - MOST_DRAWN:,} more in {printable(name)}" for name, many in count.items() if many > MOST_DRAWN)
+    drawn += [[[(line, "")] for line in wrap(one, width, measure=measure)] for one in more]
+    return [line for i, lines in enumerate(drawn) for line in ([[], *lines] if i else lines)]
 
 
 class SpecWarning(UserWarning):
@@ -166,38 +173,65 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c == "\t" else f"\\x{ord(c):02x}" for c in text)
 
 
-def draw(found: Diagnostic, color: bool = False, most_uses: int = 8) -> str:
-    """The diagnostic as text: the message, the line with a marker under it, the way that led there."""
-    red, blue, bold, off = ("\x1b[31m", "\x1b[34m", "\x1b[1m", "\x1b[0m") if color else ("", "", "", "")
-    if found.severity != "error":
-        red = "\x1b[33m" if color else ""
+def draw(found: Diagnostic) -> str:
+    """The diagnostic as plain text."""
+    return plain(lines_of(found))
+
+
+MOST_USES = 8  # of the way to a place
+LONGEST_LINE = 140  # of a spec, shown where nothing says how wide the terminal is
+LEAST_HINT = 40  # columns that a hint has beside its marker, or else it stands below
+
+
+def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len) -> list[Line]:
+    """The diagnostic as lines: the message, the line with a marker under it, the way that led there. What is said is wrapped to
+    the width; the line of the spec is cut to it, around the place."""
+    mark = "error" if found.severity == "error" else "warning"
     line, column = found.span.source.position(found.span.start)
     gutter = " " * len(str(line))
-    text, marker = _marked(found.span, line, column)
-    hint = f" {printable(found.hint)}" if found.hint else ""
-    out = [
-        f"{red}{found.severity}[{found.code}]{off}{bold}: {printable(found.message)}{off}",
-        f"{gutter}{blue}-->{off} {printable(found.span.source.name)}:{line}:{column}",
-        f"{gutter} {blue}|{off}",
-        f"{blue}{line} |{off} {text}",
-        f"{gutter} {blue}|{off} {red}{marker}{hint}{off}",
-    ]
+    kind = f"{found.severity}[{found.code}]"
+    first, *more = wrap(f"{kind}: {printable(found.message)}", width, "    ", measure)
+    out: list[Line] = [[(kind, mark), (first[len(kind) :], "message")], *([(text, "message")] for text in more)]
+    out.append([(f"{gutter}-->", "place"), (f" {printable(found.span.source.name)}:{line}:{column}", "")])
+    out.append([(f"{gutter} |", "place")])
+    room = max(width - len(gutter) - 5, 20) if width is not None else LONGEST_LINE
+    text, marker = _marked(found.span, line, column, room, measure)
+    out.append([(f"{line} |", "place"), (f" {text}", "")])
+    out += [[(f"{gutter} |", "place"), (f" {told}", mark)] for told in _hinted(marker, printable(found.hint or ""), width, gutter, measure)]
     ways = [f"in {printable(use.label)}, used at {printable(str(use.span))}" for use in found.uses]
     counted = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
-    out += [f"{gutter} {blue}={off} {way}{f', {times} times over' if times > 1 else ''}" for way, times in counted[:most_uses]]
-    if len(counted) > most_uses:
-        out.append(f"{gutter} {blue}={off} … and {len(counted) - most_uses} more")
+    notes = [f"{way}{f', {times} times over' if times > 1 else ''}" for way, times in counted[:MOST_USES]]
+    if len(counted) > MOST_USES:
+        notes.append(f"… and {len(counted) - MOST_USES} more")
     if found.repeats:
-        out.append(f"{gutter} {blue}={off} met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
-    return "\n".join(line.rstrip() for line in out)
+        notes.append(f"met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
+    for note in notes:
+        for i, told in enumerate(wrap(note, width and width - len(gutter) - 3, "  ", measure)):
+            out.append([(f"{gutter} {' ' if i else '='}", "place"), (f" {told}", "")])
+    return out
 
 
-def _marked(span: Span, line: int, column: int, widest: int = 140) -> tuple[str, str]:
+def _hinted(marker: str, hint: str, width: int | None, gutter: str, measure: Measure) -> list[str]:
+    """The marker with its hint beside it, or below where it has no room there."""
+    if not hint or width is None:
+        return [f"{marker} {hint}" if hint else marker]
+    room = width - len(gutter) - 3
+    indent = " " * (len(marker) + 1)
+    if len(indent) + measure(hint) <= room:
+        return [f"{marker} {hint}"]
+    if room - len(indent) >= LEAST_HINT:
+        first, *more = wrap(hint, room - len(indent), "", measure)
+        return [f"{marker} {first}", *(indent + text for text in more)]
+    start = " " * max(min(len(marker) - len(marker.lstrip(" ")), room - LEAST_HINT), 0)
+    return [marker, *(start + text for text in wrap(hint, room - len(start), "", measure))]
+
+
+def _marked(span: Span, line: int, column: int, widest: int, measure: Measure) -> tuple[str, str]:
     """The source line and the marker under it, cut to a window when the line is long."""
     text = span.source.line(line)
     length = max(1, min(span.end - span.start, len(text) - column + 1))
     start = max(0, column - 1 - widest // 2) if len(text) > widest else 0
-    shown = "".join(c if c.isprintable() else " " for c in text[start : start + widest])
-    before, after = "…" if start else "", "…" if start + widest < len(text) else ""
-    length = min(length, widest)
-    return before + shown + after, " " * (len(before) + column - 1 - start) + "^" * length
+    shown = head("".join(c if c.isprintable() else " " for c in text[start : start + widest]), widest, measure)
+    before, after = "…" if start else "", "…" if start + len(shown) < len(text) else ""
+    inside = shown[: column - 1 - start], shown[column - 1 - start : column - 1 - start + length]
+    return before + shown + after, " " * (len(before) + measure(inside[0])) + "^" * max(measure(inside[1]), 1)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from archc.text.diagnostics import printable
+from archc.text.lines import Line, Measure, head, left, plain, right, tail, wrap_all
 
 Cell = Any  # a text, a number, a Count, or None
 
@@ -23,12 +24,13 @@ class Column:
 
 @dataclass(slots=True)
 class Table:
-    """Rows under columns; `totals` stand below a line; `notes` follow."""
+    """Rows under columns; `totals` stand below a line; `notes` follow. `styles` are those of rows, by number (archc.text.lines)."""
 
     columns: list[Column]
     rows: list[list[Cell]] = field(default_factory=list)
     totals: list[list[Cell]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    styles: dict[int, str] = field(default_factory=dict)
 
 
 _SUFFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
@@ -76,21 +78,115 @@ def _number(value: int, kind: str, brief: bool) -> str:
     return short(value) if brief else f"{value:,}"
 
 
-def to_terminal(table: Table, width: int | None, color: bool = False) -> str:
+def to_terminal(table: Table, width: int | None) -> str:
     """Text that fits `width` columns (None: as wide as it is)."""
-    keep = list(range(len(table.columns)))
-    texts = {i: _column(table, i, False) for i in keep}
-    dropped = _fit(table, texts, keep, width) if width is not None else []
-    lines = _lines(table, texts, keep, color)
-    if dropped:
-        lines.append(f"({', '.join(dropped)} left out for want of room)")
-    return "\n".join([*lines, *(printable(note) for note in table.notes)])
+    return plain(to_lines(table, width))
 
 
-def wrapped(table: Table, width: int | None) -> Table:
+def to_lines(table: Table, width: int | None, measure: Measure = len) -> list[Line]:
+    """The table as lines of styled pieces that fit `width` columns (None: as wide as it is)."""
+    return _Layout(table, measure).lines(width)
+
+
+SHORTEST_NAME, SHORTEST_TEXT = 16, 10
+
+
+class _Layout:
+    """The columns that are kept, and the texts in them."""
+
+    def __init__(self, table: Table, measure: Measure) -> None:
+        self.table = table
+        self.measure = measure
+        self.keep = list(range(len(table.columns)))
+        self.texts: dict[int, list[str]] = {}
+        self.widths: dict[int, int] = {}
+        for i in self.keep:
+            self._put(i, self._column(i, False))
+
+    def _put(self, i: int, texts: list[str]) -> None:
+        self.texts[i], self.widths[i] = texts, max(map(self.measure, texts))
+
+    def lines(self, width: int | None) -> list[Line]:
+        dropped = self._fit(width) if width is not None else []
+        lines = self._drawn()
+        notes = [f"({', '.join(dropped)} left out for want of room)"] if dropped else []
+        notes += [printable(note) for note in self.table.notes]
+        return lines + [[(line, "")] for note in notes for line in wrap_all(note, width, self.measure).split("\n")]
+
+    def _fit(self, width: int) -> list[str]:
+        """Makes columns fit: an optional one goes, counts shorten, names lose their middle, then more columns go by rank."""
+        columns = self.table.columns
+        dropped: list[str] = []
+        shortened: set[int] = set()
+        while (excess := self._width() - width) > 0:
+            spare = sorted((i for i in self.keep if columns[i].rank < 5), key=lambda i: columns[i].rank)
+            long = [i for i in self.keep if columns[i].kind == "count" and i not in shortened]
+            if long and not (spare and columns[spare[0]].rank <= 1):
+                i = max(long, key=self.widths.__getitem__)
+                shortened.add(i)
+                exact, widest = self.texts[i], self.widths[i]
+                self._put(i, self._column(i, True))
+                if self.widths[i] > widest:
+                    self._put(i, exact)
+            elif not spare or (not long and excess <= self._slack()):
+                self._elide(excess)
+                break
+            else:
+                self.keep.remove(spare[0])
+                dropped.append(columns[spare[0]].title)
+        return dropped
+
+    def _slack(self) -> int:
+        """How many columns of the terminal the texts could lose."""
+        return sum(max(self.widths[i] - _shortest(i), 0) for i in self.keep if self._elastic(i))
+
+    def _elastic(self, i: int) -> bool:
+        return self.table.columns[i].kind == "text" and self.table.columns[i].title != "output"
+
+    def _elide(self, excess: int) -> None:
+        for i in reversed([i for i in self.keep if self._elastic(i)]):
+            cut = min(excess, max(self.widths[i] - _shortest(i), 0)) if i else excess
+            most = max(8, self.widths[i] - cut)
+            self._put(i, [self._elided(text, most, middle=i == 0) for text in self.texts[i]])
+            excess -= cut
+
+    def _elided(self, text: str, most: int, middle: bool) -> str:
+        """Long names lose their middle, since their ends tell them apart; other text loses its end."""
+        if self.measure(text) <= most:
+            return text
+        first = (most - 1) // 3 if middle else most - 1
+        return f"{head(text, first, self.measure)}…{tail(text, most - 1 - first, self.measure) if middle else ''}"
+
+    def _column(self, i: int, brief: bool) -> list[str]:
+        kind = self.table.columns[i].kind
+        cells = [row[i] for row in [*self.table.rows, *self.table.totals]]
+        return [printable(self.table.columns[i].title), *(cell_text(cell, kind, brief) for cell in cells)]
+
+    def _width(self) -> int:
+        return sum(self.widths[i] + 2 for i in self.keep) - 2
+
+    def _drawn(self) -> list[Line]:
+        table, widths = self.table, {i: self.widths[i] for i in self.keep}
+
+        def line(row: int, style: str) -> Line:
+            cells = [(right if table.columns[i].kind != "text" else left)(self.texts[i][row], widths[i], self.measure) for i in self.keep]
+            return [("  ".join(cells).rstrip(), style)]
+
+        rule: Line = [("─" * (sum(widths.values()) + 2 * (len(self.keep) - 1)), "rule")]
+        count = len(table.rows)
+        lines = [line(0, "title"), rule, *(line(row + 1, table.styles.get(row, "")) for row in range(count))]
+        return [*lines, rule, *(line(count + 1 + row, "total") for row in range(len(table.totals)))] if table.totals else lines
+
+
+def _shortest(i: int) -> int:
+    return SHORTEST_TEXT if i else SHORTEST_NAME
+
+
+def wrapped(table: Table, width: int | None, measure: Measure = len) -> Table:
     """The table with its long texts broken over several rows, where it would not fit."""
     columns = range(len(table.columns))
-    widths = [_widest(_column(table, i, False)) for i in columns]
+    layout = _Layout(table, measure)
+    widths = [layout.widths[i] for i in columns]
     excess = sum(widths) + 2 * (len(widths) - 1) - (width or 10**9)
     elastic = sorted((i for i in columns if table.columns[i].kind == "text"), key=lambda i: widths[i])
     while excess > 0 and elastic and widths[elastic[-1]] > SHORTEST_TEXT:
@@ -100,104 +196,27 @@ def wrapped(table: Table, width: int | None) -> Table:
         excess -= cut
         elastic.sort(key=lambda i: widths[i])
     made = Table(table.columns, [], table.totals, table.notes)
-    for row in table.rows:
-        cells = [_broken(cell_text(row[i], "text"), widths[i]) if table.columns[i].kind == "text" else [row[i]] for i in columns]
+    for at, row in enumerate(table.rows):
+        kinds = [column.kind for column in table.columns]
+        cells = [_broken(cell_text(row[i], "text"), widths[i], measure) if kinds[i] == "text" else [row[i]] for i in columns]
         for line in range(max(map(len, cells))):
+            if at in table.styles:
+                made.styles[len(made.rows)] = table.styles[at]
             made.rows.append([cell[line] if line < len(cell) else "" for cell in cells])
     return made
 
 
-def _broken(text: str, width: int) -> list[str]:
+def _broken(text: str, width: int, measure: Measure) -> list[str]:
     """A text in lines: broken after a space, a comma or a dot where it can be."""
     lines = [""]
     for word in re.findall(r"[^ ,.]*[ ,.]+|[^ ,.]+", text):
-        if lines[-1] and len(lines[-1]) + len(word.rstrip()) > width:
+        if lines[-1] and measure(lines[-1]) + measure(word.rstrip()) > width:
             lines.append("")
         lines[-1] += word
-        while len(lines[-1].rstrip()) > width:
-            lines[-1:] = [lines[-1][:width], lines[-1][width:]]
+        while measure(lines[-1].rstrip()) > width:
+            first = head(lines[-1], width, measure) or lines[-1][:1]
+            lines[-1:] = [first, lines[-1][len(first) :]]
     return [line.rstrip() for line in lines]
-
-
-SHORTEST_NAME, SHORTEST_TEXT = 16, 10
-
-
-def _fit(table: Table, texts: dict[int, list[str]], keep: list[int], width: int) -> list[str]:
-    """Makes columns fit: an optional one goes, counts shorten, names lose their middle, then more columns go by rank."""
-    dropped: list[str] = []
-    shortened: set[int] = set()
-    while (excess := _width(texts, keep) - width) > 0:
-        spare = sorted((i for i in keep if table.columns[i].rank < 5), key=lambda i: table.columns[i].rank)
-        long = [i for i in keep if table.columns[i].kind == "count" and i not in shortened]
-        if long and not (spare and table.columns[spare[0]].rank == 1):
-            i = max(long, key=lambda i: _widest(texts[i]))
-            shortened.add(i)
-            texts[i] = min(_column(table, i, True), texts[i], key=_widest)
-        elif not spare or (not long and excess <= _slack(table, texts, keep)):
-            _elide(table, texts, keep, excess)
-            break
-        else:
-            keep.remove(spare[0])
-            dropped.append(table.columns[spare[0]].title)
-    return dropped
-
-
-def _slack(table: Table, texts: dict[int, list[str]], keep: list[int]) -> int:
-    """How many characters the texts could lose."""
-    return sum(max(_widest(texts[i]) - _shortest(i), 0) for i in keep if _elastic(table, i))
-
-
-def _elastic(table: Table, i: int) -> bool:
-    return table.columns[i].kind == "text" and table.columns[i].title != "output"
-
-
-def _shortest(i: int) -> int:
-    return SHORTEST_TEXT if i else SHORTEST_NAME
-
-
-def _elide(table: Table, texts: dict[int, list[str]], keep: list[int], excess: int) -> None:
-    for i in reversed([i for i in keep if _elastic(table, i)]):
-        cut = min(excess, max(_widest(texts[i]) - _shortest(i), 0)) if i else excess
-        texts[i] = _elided(texts[i], max(8, _widest(texts[i]) - cut), middle=i == 0)
-        excess -= cut
-
-
-def _column(table: Table, i: int, brief: bool) -> list[str]:
-    kind = table.columns[i].kind
-    cells = [row[i] for row in [*table.rows, *table.totals]]
-    return [printable(table.columns[i].title), *(cell_text(cell, kind, brief) for cell in cells)]
-
-
-def _widest(texts: Sequence[str]) -> int:
-    return max(map(len, texts))
-
-
-def _width(texts: dict[int, list[str]], keep: list[int]) -> int:
-    return sum(_widest(texts[i]) + 2 for i in keep) - 2
-
-
-def _elided(texts: list[str], most: int, middle: bool) -> list[str]:
-    """Long names lose their middle, since their ends tell them apart; other text loses its end."""
-    if not middle:
-        return [text if len(text) <= most else text[: most - 1] + "…" for text in texts]
-    head = (most - 1) // 3
-    return [text if len(text) <= most else f"{text[:head]}…{text[-(most - 1 - head) :]}" for text in texts]
-
-
-def _lines(table: Table, texts: dict[int, list[str]], keep: list[int], color: bool) -> list[str]:
-    bold, dim, off = ("\x1b[1m", "\x1b[2m", "\x1b[0m") if color else ("", "", "")
-    widths = {i: _widest(texts[i]) for i in keep}
-
-    def line(row: int) -> str:
-        cells = (texts[i][row].rjust(widths[i]) if table.columns[i].kind != "text" else texts[i][row].ljust(widths[i]) for i in keep)
-        return "  ".join(cells).rstrip()
-
-    rule = dim + "─" * (sum(widths.values()) + 2 * (len(keep) - 1)) + off
-    out = [bold + line(0) + off, rule, *(line(row) for row in range(1, len(table.rows) + 1))]
-    if table.totals:
-        first = len(table.rows) + 1
-        out += [rule, *(bold + line(row) + off for row in range(first, first + len(table.totals)))]
-    return out
 
 
 def to_markdown(table: Table) -> str:

@@ -1,0 +1,137 @@
+"""What a terminal shows: lines in colour, tables, messages wrapped to its width, progress with the time left, and a pager.
+
+rich is imported here alone, and only where there is something for it to do: colour, wide characters or progress. Where it is not
+installed, everything is plain. Nothing that comes from a spec is read as rich's markup: it is given texts and styles apart.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import IO, TYPE_CHECKING, TypeVar
+
+from archc.text.diagnostics import Diagnostic, lines_of_all, printable
+from archc.text.lines import Line, plain, wrap_all
+from archc.text.table import Table, to_lines, wrapped
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+Item = TypeVar("Item")
+COLOR = ("auto", "always", "never")
+LOOKS = {
+    "title": "bold",
+    "rule": "dim",
+    "total": "bold",
+    "quiet": "dim",
+    "error": "bold red",
+    "warning": "bold yellow",
+    "message": "bold",
+    "place": "blue",
+    "added": "green",
+    "removed": "red",
+    "changed": "yellow",
+    "moved": "cyan",
+}
+NARROW = frozenset("…─│├└×≥≤–→·²∞µé")  # characters beyond ASCII that take one column
+DEFAULT_WIDTH = 80  # of a message, where nothing says how wide the terminal is
+PATIENCE = 1.0  # seconds that something takes before progress is shown
+_color = "auto"
+
+
+def set_color(when: str) -> None:
+    """Whether to use colors: `auto`, `always` or `never`, as --color says."""
+    global _color
+    _color = when
+
+
+def colored(stream: IO[str]) -> bool:
+    """Whether to use colors: as --color says, else NO_COLOR (no-color.org), then FORCE_COLOR; else on a terminal."""
+    if _color != "auto":
+        return _color == "always"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return os.environ.get("TERM") != "dumb" and is_terminal(stream)
+
+
+def is_terminal(stream: IO[str]) -> bool:
+    """Whether a person reads what is written there."""
+    return bool(getattr(stream, "isatty", lambda: False)())
+
+
+def width(stream: IO[str] | None = None) -> int | None:
+    """The columns of the terminal; None where output goes to a file or pipe and nothing says how wide that is."""
+    if os.environ.get("COLUMNS", "").isdigit():
+        return int(os.environ["COLUMNS"]) or None
+    stream = sys.stdout if stream is None else stream
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or None if is_terminal(stream) else None
+    except OSError:
+        return None
+
+
+def columns_of(text: str) -> int:
+    """The columns that a text takes in a terminal: two for a character of Chinese, Japanese or Korean, and for an emoji."""
+    if text.isascii() or NARROW.issuperset(one for one in text if not one.isascii()):
+        return len(text)
+    try:
+        from rich.cells import cell_len
+    except ModuleNotFoundError:
+        return len(text)
+    return cell_len(text)
+
+
+def drawn(lines: list[Line], stream: IO[str] | None = None) -> str:
+    """Lines as text for a stream, which is standard output if none is named: in colour, if that has it."""
+    console = _console(sys.stdout if stream is None else stream)
+    if console is None:
+        return plain(lines)
+    with console.capture() as captured:
+        console.print(_styled(lines), soft_wrap=True, end="")
+    return captured.get()
+
+
+def _console(stream: IO[str]) -> Console | None:
+    """rich's console in colour; None where there is no colour."""
+    if not colored(stream):
+        return None
+    try:
+        from rich.console import Console
+    except ModuleNotFoundError:
+        return None
+    console = Console(file=stream, force_terminal=True, no_color=False)
+    return console if console.color_system else Console(file=stream, force_terminal=True, no_color=False, color_system="standard")
+
+
+def _styled(lines: list[Line]) -> Text:
+    from rich.text import Text
+
+    pieces = [piece for line in lines for piece in (*line, ("\n", ""))]
+    return Text.assemble(*((text, LOOKS.get(style, "")) for text, style in pieces[:-1]))
+
+
+def table_text(table: Table, most: int | None = None, broken: bool = False) -> str:
+    """A table for standard output, as wide as that is, or as `most` where nothing says so; long texts `broken` over rows, if so."""
+    room = width() or most
+    shown = wrapped(table, room, columns_of) if broken else table
+    return drawn(to_lines(shown, room, columns_of))
+
+
+def diagnostics_text(found: Iterable[Diagnostic], stream: IO[str]) -> str:
+    """Diagnostics for a stream."""
+    return drawn(lines_of_all(found, width(stream), columns_of), stream)
+
+
+def prose(text: str, most: int | None = None, stream: IO[str] | None = None) -> str:
+    """Lines of text, wrapped to the width of a stream's terminal, or to `most` where nothing says how wide that is."""
+    return wrap_all("\n".join(map(printable, text.split("\n"))), width(stream) or most, columns_of)
+
+
+def complain(message: object, most: int | None = None) -> None:
+    """A message to standard error, wrapped to the width of the terminal, or to `most` where nothing says how wide that is."""
+    text = prose(f"archc: {message}", most, sys.stderr)
+    print(drawn([[("archc:", "error"), (text.removeprefix("archc:"), "")]], sys.stderr), file=sys.stderr)

@@ -16,7 +16,8 @@ DEFINITIONS = {
     " training step is another figure.",
     "receptive field": "along each axis, the pixels of the input from the first to the last that can reach one position of the output, at"
     " the position where they are most; holes between them count. Padding counts as more of the image, so a field may be larger than it,"
-    " as papers state them. Where positions keep no common step (resampling by an uneven ratio, positions joined, cut or reordered), the"
-    " field is that of the positions that are there, cut at the image's border. An input that gives its size alone adds nothing. `all` is"
-    " the whole input, seen from every position; after `≤` stands a bound.",
+    " as papers state them; padding with values from the other side (circular) counts no otherwise. Where positions keep no common step"
+    " (resampling by an uneven ratio, positions joined, cut or reordered), the field is that of the positions that are there, cut at the"
+    " image's border. An input that gives its size alone adds nothing. `all` is the whole input, seen from every position; after `≤` stands"
+    " a bound.",
 }

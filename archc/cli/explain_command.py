@@ -82,7 +82,7 @@ def _text(graph: Graph, layer: Layer, steps: list[Step], papers: dict[str, str])
     node = layer.node
     sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
     arguments = ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())
-    users = [other.name for other in graph.nodes if any(value.node is node for value in other.inputs)]
+    users = [user.name for user in dict.fromkeys(user for value in node.outputs for user in graph.uses[value])]
     lines = [
         f"{layer.name}: {layer.kind}",
         f"  takes   {sources}",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.catalog.initializers import InitRule
@@ -61,6 +60,11 @@ class Node:
     def output(self) -> Value:
         return self.outputs[0]
 
+    @property
+    def read(self) -> tuple[Value, ...]:
+        """The inputs that count with their values, not with their size alone."""
+        return self.inputs[: self.facts.reads]
+
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"
 
@@ -113,6 +117,13 @@ class Scope:
         self.outputs: tuple[Value, ...] = ()
         self.start = 0
         self.stop = 0
+
+    def around(self) -> Iterator[Scope]:
+        """Itself and the scopes around it, from the innermost to the root."""
+        one: Scope | None = self
+        while one is not None:
+            yield one
+            one = one.parent
 
     def walk(self) -> Iterator[Node]:
         """The layers in it, at any depth."""
@@ -170,7 +181,9 @@ class Graph:
     """
 
     __slots__ = (
+        "_positions",
         "_recipe",
+        "_uses",
         "budget",
         "doc",
         "heads",
@@ -201,6 +214,8 @@ class Graph:
         self.passed_on: dict[str, PassedOn] = {}
         self.budget: list[Limit] = []
         self._recipe: Recipe | None = None
+        self._positions: dict[Node, int] = {}
+        self._uses: tuple[int, dict[Value, tuple[Node, ...]]] = (-1, {})
 
     @property
     def recipe(self) -> Recipe:
@@ -219,22 +234,45 @@ class Graph:
         """That of another graph, made there or not."""
         self._recipe = other._recipe
 
+    @property
+    def returned(self) -> tuple[Value, ...]:
+        """The values that come out in training: the outputs, then the heads."""
+        return (*self.outputs.values(), *self.heads.values())
+
+    @property
+    def positions(self) -> Mapping[Node, int]:
+        """Where each layer stands in `nodes`. Counted once, and again when layers were added."""
+        if len(self._positions) != len(self.nodes):
+            self._positions = {node: at for at, node in enumerate(self.nodes)}
+        return self._positions
+
+    @property
+    def uses(self) -> Mapping[Value, tuple[Node, ...]]:
+        """The layers that read each value, each once, in order; none for a value that nobody reads. Found once, as `positions` are.
+
+        The graph knows them and not the value, since an input of the network is one value in all copies of a graph.
+        """
+        if self._uses[0] != len(self.nodes):
+            found: dict[Value, list[Node]] = {value: [] for value in self.inputs.values()}
+            for node in self.nodes:
+                for value in dict.fromkeys(node.inputs):
+                    found[value].append(node)
+                for value in node.outputs:
+                    found[value] = []
+            self._uses = len(self.nodes), {value: tuple(nodes) for value, nodes in found.items()}
+        return self._uses[1]
+
+    def last_uses(self) -> dict[Value, int]:
+        """The position of the last layer that reads each value that is read; beyond all layers for what comes out."""
+        found = {value: at for at, node in enumerate(self.nodes) for value in node.inputs}
+        return found | dict.fromkeys(self.returned, len(self.nodes))
+
     def deployed(self) -> Graph:
-        """The network as it is used: without what is there in training alone."""
-        if not any(node.train_only for node in self.nodes):
-            return self
-        kept = Graph(self.name, self.doc, self.params)
-        kept.inputs = self.inputs
-        kept.paper = self.paper
-        kept.init = [replace(rule, targets=tuple(one for one in rule.targets if not one[0].train_only)) for rule in self.init]
-        kept.nodes = [node for node in self.nodes if not node.train_only]
-        kept.outputs = {name: v for name, v in self.outputs.items() if v.node is None or not v.node.train_only}
-        kept.root = self.root
-        kept.promises = self.promises
-        kept.passed_on = self.passed_on
-        kept.budget = self.budget
-        kept.take_recipe(self)
-        return kept
+        """The network as it is used: without what is there in training alone. Itself where nothing is."""
+        from archc.graph.rewrite import without
+
+        left_out = {node for node in self.nodes if node.train_only}
+        return without(self, left_out) if left_out else self
 
     def __getitem__(self, name: str) -> Node:
         for node in self.nodes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +22,7 @@ class Copy:
         self.graph.paper = graph.paper
         self.graph.inputs = dict(graph.inputs)
         self.graph.promises = graph.promises
+        self.graph.passed_on = graph.passed_on
         self.graph.budget = graph.budget
         self.graph.take_recipe(graph)
         self.moved: dict[Value, Value] = {}
@@ -47,6 +48,15 @@ class Copy:
     def drop(self, node: Node) -> None:
         """Leaves a layer out: what came in passes on."""
         self.moved[node.output] = self.of(node.inputs[0])
+
+    def replace(self, node: Node, layers: Sequence[tuple[Node, Mapping[str, Any]]]) -> None:
+        """Puts layers in the place of one, each on what the one before it gives; with none, what came in passes on."""
+        outputs = tuple(map(self.of, node.inputs))[:1]
+        inputs: Inputs | None = None
+        for one, arguments in layers:
+            self.keep(one, arguments, inputs)
+            inputs = outputs = self.nodes[one].outputs
+        self.moved.update(zip(node.outputs, outputs, strict=False))
 
     def scope(self, old: Scope) -> Scope:
         found = self.scopes.get(old)
@@ -96,15 +106,10 @@ def rewritten(graph: Graph, change: Callable[[Node], Change]) -> Graph:
     return copy.done()
 
 
-def users_of(graph: Graph) -> dict[Value, list[Node]]:
-    """Which layers use each value, in order."""
-    users: dict[Value, list[Node]] = {}
+def without(graph: Graph, left_out: Collection[Node]) -> Graph:
+    """The graph without some layers, which no layer that stays reads, and without the outputs that they make."""
+    copy = Copy(graph)
     for node in graph.nodes:
-        for value in dict.fromkeys(node.inputs):
-            users.setdefault(value, []).append(node)
-    return users
-
-
-def is_kept(graph: Graph) -> set[Value]:
-    """The values that come out of the network."""
-    return {*graph.outputs.values(), *graph.heads.values()}
+        if node not in left_out:
+            copy.keep(node, {})
+    return copy.done()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import count, zip_longest
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.graph.structure import leading
+from archc.graph.structure import ancestors
 from archc.language.citation import PAPER
 from archc.language.spec import Spec
 from archc.recipe.writing import written
@@ -101,7 +101,7 @@ class _Writer:
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
         self.training = False  # inside an entry that is there in training alone
         self.heads = graph.heads
-        self.live = leading((*graph.outputs.values(), *graph.heads.values()))
+        self.live = ancestors(graph.returned)
 
     def aside(self, node: Node) -> bool:
         """Whether the chain goes on from before a layer, which has to be said: also within training, of a layer that leads nowhere."""
@@ -131,7 +131,7 @@ def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
     names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
     named = any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
     inside = set(scope.walk()) if named and not writer.training else set()
-    head = bool(inside) and inside <= leading(scope.outputs, inside)
+    head = bool(inside) and inside <= ancestors(scope.outputs, inside)
     if head:
         yield indent, "train_only: true", ""
     before, writer.training = writer.current, writer.training or head

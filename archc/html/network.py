@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archc.analysis.cost.count import Count
@@ -22,7 +23,7 @@ def network(graph: Graph) -> dict[str, Any]:
     """The whole network; layers that are there in training alone are marked in `train`."""
     report = analyze(graph)
     scopes = _Scopes(graph)
-    numbers = {node: i for i, node in enumerate(graph.nodes)}
+    numbers = graph.positions
     inputs = {value: -1 - i for i, value in enumerate(graph.inputs.values())}
     return {
         "name": graph.name,
@@ -68,7 +69,7 @@ class _Scopes:
         }
 
 
-def _columns(report: Report, scopes: _Scopes, numbers: dict[Node, int], inputs: dict[Value, int]) -> dict[str, Any]:
+def _columns(report: Report, scopes: _Scopes, numbers: Mapping[Node, int], inputs: dict[Value, int]) -> dict[str, Any]:
     kinds, shapes, fields = Interned[str](), Interned[str](), Interned[str]()
     layers = report.layers
     nodes = [layer.node for layer in layers]
@@ -91,7 +92,7 @@ def _columns(report: Report, scopes: _Scopes, numbers: dict[Node, int], inputs: 
     return columns | {"tables": tables | {"summaries": [summaries[kind] for kind in kinds.things]}}
 
 
-def _source(value: Value, numbers: dict[Node, int], inputs: dict[Value, int]) -> int:
+def _source(value: Value, numbers: Mapping[Node, int], inputs: dict[Value, int]) -> int:
     """The layer that a value comes from; of the network's inputs, -1 and down."""
     return inputs[value] if value.node is None else numbers[value.node]
 

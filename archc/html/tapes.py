@@ -8,12 +8,13 @@ of its own. Optimizers differ in what is there all the time and in their own ste
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from archc.analysis.memory.timeline import OPTIMIZERS, Options, inference, training
 from archc.analysis.memory.timeline.optimizers import state_bytes, transient_values, usual
 from archc.analysis.memory.timeline.tape import KINDS, Block, Tape
-from archc.graph import Graph
+from archc.graph import Graph, Node
 from archc.html.intern import Interned
 
 Size = tuple[int, int, int, int, int, int]
@@ -51,7 +52,6 @@ def _bounds(graph: Graph) -> dict[str, Any]:
 
 def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
     """The tape from a batch of 2 on, and that of a batch of 1 where it differs."""
-    nodes = {node: i for i, node in enumerate(graph.nodes)}
 
     def run(batch: int, dtype: str) -> Raw:
         options = Options(batch, dtype, device=DEVICE, amp="bfloat16" if amp else "")
@@ -61,11 +61,11 @@ def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
     four = [run(batch, dtype) for batch in (2, 3) for dtype in dtypes[:2]]
     whole = _fitted(four, run(_CHECK, dtypes[-1]), [] if amp else [run(batch, "float16") for batch in (2, 3)])
     base = four[0]
-    many = _record(base, whole, nodes)
+    many = _record(base, whole, graph.positions)
     ones = [run(1, dtype) for dtype in dtypes]
     if _alike(base, ones[0]) and all(_predicts(whole, one, 1, ITEMS[dtype]) for one, dtype in zip(ones, dtypes, strict=True)):
         return [many]
-    return [many, _record(ones[0], _fitted_alone(ones), nodes)]
+    return [many, _record(ones[0], _fitted_alone(ones), graph.positions)]
 
 
 ITEMS = {"float16": 2, "float32": 4, "float64": 8}
@@ -147,7 +147,7 @@ def _predicts(sizes: list[Size], run: Raw, batch: int, item: int) -> bool:
     return all(bytes_of(size, batch, item) == block.bytes for size, block in zip(sizes, run[0], strict=True))
 
 
-def _record(raw: Raw, sizes: list[Size], nodes: dict[Any, int]) -> dict[str, Any]:
+def _record(raw: Raw, sizes: list[Size], nodes: Mapping[Node, int]) -> dict[str, Any]:
     """`events`: 0 makes the next block, n frees block n - 1. `marks`: events so far, phase, layer or -1."""
     blocks, events, tape = raw
     different = Interned[Size]()

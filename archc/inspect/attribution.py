@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable
 
 import torch
@@ -79,9 +78,8 @@ def _chain(graph: Graph, module: nn.Module) -> nn.Module:
 
 def _require_chain(graph: Graph) -> None:
     """Raises LookError where relevance would meet: captum counts it twice there."""
-    users = Counter(value for node in graph.nodes for value in dict.fromkeys(node.inputs))
     for node in graph.nodes:
         joins = node.kind in _JOINING or (len(node.inputs) > 1 and node.kind != "concat")
-        if joins or (node.kind == "concat" and any(users[value] > 1 for value in node.inputs)):
+        if joins or (node.kind == "concat" and any(len(graph.uses[value]) > 1 for value in node.inputs)):
             told = f"{node.name} ({node.kind}) joins what is used twice"
             raise LookError(f"LRP hands relevance down chains and branches;\n{told}: take gradcam or integrated")

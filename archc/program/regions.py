@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from archc.graph import Node, Scope
-from archc.program.wires import Wires, common
+from archc.graph.structure import common_scope
+from archc.program.wires import Wires
 
 
 class Regions:
@@ -76,7 +77,7 @@ class Regions:
     def _level(self, span: range, has_forward: Callable[[Scope], bool]) -> Scope:
         """The part whose forward calls the region; chains up to it are opened."""
         nodes = self.wires.graph.nodes
-        scope = common(self.wires, nodes[span.start].scope, nodes[span.stop - 1].scope)
+        scope = common_scope((nodes[span.start].scope, nodes[span.stop - 1].scope))
         while scope.parent is not None and self.spans[scope] == span:
             scope = scope.parent
         while scope.parent is not None and (scope in self.opened or not has_forward(scope)):

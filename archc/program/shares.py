@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from archc.graph import Node, Scope, Value
+from archc.graph.structure import common_scope
 from archc.ops.facts import Expression, Facts, Module
-from archc.program.wires import Wires, common
+from archc.program.wires import Wires
 
 
 class Shares:
@@ -60,7 +61,7 @@ class Shares:
 
     def _open(self, scope: Scope, lender: Scope) -> None:
         """Opens the parts around a borrower, up to the one that holds its lender too."""
-        limit = common(self.wires, scope, lender)
+        limit = common_scope((scope, lender))
         for one in self.wires.above(scope):
             if one is limit:
                 return

@@ -10,8 +10,8 @@ class Wires:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.place = {node: at for at, node in enumerate(graph.nodes)}
-        self.used = {value for node in graph.nodes for value in node.inputs} | {*graph.outputs.values(), *graph.heads.values()}
+        self.place = graph.positions
+        self.used = graph.last_uses().keys()
         self._above: dict[Scope, tuple[Scope, ...]] = {}
         self._used: dict[Scope, dict[Value, None]] = {}
         self._given: dict[Scope, dict[Value, None]] = {}
@@ -19,7 +19,7 @@ class Wires:
         for node in graph.nodes:
             for value in node.inputs:
                 self._connect(value, node)
-        for value in (*graph.outputs.values(), *graph.heads.values()):
+        for value in graph.returned:
             if value.node is not None:
                 for scope in self.above(value.node.scope):
                     self._given.setdefault(scope, {})[value] = None
@@ -73,9 +73,3 @@ class Wires:
             if scope in users:
                 break
             self._given.setdefault(scope, {})[value] = None
-
-
-def common(wires: Wires, a: Scope, b: Scope) -> Scope:
-    """The innermost part that holds both."""
-    around = wires.above(b)
-    return next((scope for scope in wires.above(a) if scope in around), wires.graph.root)

@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 import archc
 from archc.analysis.memory.timeline import Options, training
 from archc.analysis.recompute import CheckpointPlan, Region, mistakes, plan_of
-from archc.analysis.recompute.places import Places
 from archc.analysis.recompute.planner import Planned, extra_macs, plan, step_macs
 from archc.analysis.recompute.planner.atoms import MACS, Atom, Priced
-from archc.analysis.recompute.planner.cuts import cuts
 from archc.analysis.recompute.planner.pieces import Pieces
 from archc.analysis.recompute.planner.profile import Profile
 from archc.analysis.recompute.planner.search import Search
 from archc.graph import Graph, Node
+from archc.graph.structure import cuts
 
 LAYERS = ("{conv: 4}", "{conv: 8}", "{conv: {channels: 4, kernel: 1}}", "batchnorm", "relu", "relu6", "sigmoid", "{maxpool: 2}")
 NESTED = (Region("layer2"), Region("layer2.0"), Region("layer2.1.bn1", "layer2.1.conv2"), Region("layer3.0.conv1", "layer3.0.conv2"))
@@ -108,7 +107,7 @@ def dominators(graph: Graph) -> list[int]:
 @pytest.mark.parametrize("name", ["vgg11", "resnet18", "densenet121", "mobilenet_v2", "googlenet"])
 def test_cuts(name: str) -> None:
     graph = small(name)
-    found = cuts(Places(graph))
+    found = cuts(graph)
     assert found == dominators(graph)
     networkx = pytest.importorskip("networkx")
     flow = networkx.DiGraph([(value.node.name if value.node else "input", node.name) for node in graph.nodes for value in node.inputs])

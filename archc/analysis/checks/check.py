@@ -10,7 +10,7 @@ from archc.analysis.checks.budget import over
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Layer, analyze, totals
 from archc.graph import Graph, Node, Promise
-from archc.graph.structure import dead_ends, dead_weights, leading
+from archc.graph.structure import ancestors, dead_ends, dead_weights
 from archc.signature import shown
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.names import folded
@@ -122,7 +122,7 @@ def idle(graph: Graph, kept: list[Promise]) -> Iterator[Diagnostic]:
         yield Diagnostic("A804", message, span, hint, uses)
     if graph.passed_on:  # that weights lead nowhere only follows from it
         return
-    ends = dead_ends(graph, leading(graph.outputs.values()))
+    ends = dead_ends(graph, ancestors(graph.outputs.values()))
     places: dict[tuple[Span, tuple[Use, ...]], list[Node]] = {}
     for node in left:
         end = ends[node][0]

@@ -112,7 +112,7 @@ def listed(graph: Graph, node: Node, name: str = "") -> Field:
     """The field of a layer's first output position by position, cut at the borders, on one input; the first unless it is named."""
     walk = _Walk(graph, graph.inputs[name or next(iter(graph.inputs))])
     walk.fields()
-    return walk.field_of(walk.listed(node, _read(node))[0], node.output.shape)
+    return walk.field_of(walk.listed(node, node.read)[0], node.output.shape)
 
 
 def text(found: Fields) -> str:
@@ -143,7 +143,7 @@ class _Walk:
         """Of every value that the input reaches."""
         known, shown = self.known, self.shown
         for node in self.graph.nodes:
-            read, output = _read(node), node.output
+            read, output = node.read, node.output
             if len(read) == 1 and node.facts.reach == POINT and read[0] in shown:
                 known[output], shown[output] = known[read[0]], shown[read[0]]
             elif any(value in known for value in read):
@@ -182,9 +182,9 @@ class _Walk:
         while waiting:
             before = waiting.pop()
             if before in self.known and before not in self.places and before.node is not None and before.node not in needed:
-                needed[before.node] = _read(before.node)
+                needed[before.node] = before.node.read
                 waiting += needed[before.node]
-        for one in sorted(needed, key=self._place):
+        for one in sorted(needed, key=self.graph.positions.__getitem__):
             self.room -= _cost(one, needed[one])
             try:
                 if self.room < 0:
@@ -195,22 +195,12 @@ class _Walk:
             self.places.update(zip(one.outputs, states, strict=True))
         return states
 
-    def _place(self, node: Node) -> int:
-        if not self.order:
-            self.order.update({node: i for i, node in enumerate(self.graph.nodes)})
-        return self.order[node]
-
     def field_of(self, state: State, shape: Shape) -> Field:
         """The field of a value; a vector is one position, which sees what all its entries see. Raises Unfollowed."""
         if len(shape) == 1:
             state = tuple([whole(one, size) for one, size in zip(state, self.pixels, strict=True)])
         rows = zip(state, self.pixels, strict=True)
         return Field(tuple([Axis(one.seen, size, one.exact, one.axis if one.stride == 1 else -1) for one, size in rows]))
-
-
-def _read(node: Node) -> Sequence[Value]:
-    """The inputs that count with their values, not with their size alone."""
-    return node.inputs if node.facts.reads is None else node.inputs[: node.facts.reads]
 
 
 def _cost(node: Node, read: Sequence[Value]) -> int:
@@ -232,7 +222,7 @@ def _space(graph: Graph, source: Value) -> Sequence[int]:
     pixels = source.shape[1:]
     followed: dict[Value, State] = {source: (Carried(Line(1, (0,), (0,), pixels[0], True), 1),)}
     for node in graph.nodes:
-        read = _read(node)
+        read = node.read
         axes = {followed[value][0].axis for value in read if value in followed}
         if len(axes) != 1:
             continue

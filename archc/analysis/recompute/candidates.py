@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from archc.analysis.recompute.mistakes import wrong_with
 from archc.analysis.recompute.places import Places
 from archc.analysis.recompute.plan import CheckpointPlan, Region
-from archc.graph import Graph, Node, Value
+from archc.graph import Graph, Node
+from archc.graph.structure import only_user
 
 _CONVOLUTIONS = ("conv", "conv_transpose", "linear")
 
@@ -31,22 +32,16 @@ def norm_act_conv(graph: Graph) -> list[Region]:
 
 
 def _norms(graph: Graph) -> Iterator[Region]:
-    users: dict[Value, list[Node]] = {}
-    for node in graph.nodes:
-        for value in dict.fromkeys(node.inputs):
-            users.setdefault(value, []).append(node)
-    for value in (*graph.outputs.values(), *graph.heads.values()):
-        users.setdefault(value, []).extend(graph.nodes[:2])
     for norm in graph.nodes:
         if norm.kind != "batchnorm":
             continue
         at = norm
-        while len(after := users.get(at.output, [])) == 1 and _is_cheap(after[0]):
-            at = after[0]
-        if len(after) == 1 and after[0].kind in _CONVOLUTIONS and len(at.outputs) == 1:
+        while (after := only_user(graph, at.output)) is not None and _is_cheap(after):
+            at = after
+        if after is not None and after.kind in _CONVOLUTIONS and len(at.outputs) == 1:
             before = norm.inputs[0].node
-            joined = before is not None and before.kind == "concat" and users[norm.inputs[0]] == [norm]
-            yield Region(before.name if before is not None and joined else norm.name, after[0].name)
+            joined = before is not None and before.kind == "concat" and only_user(graph, norm.inputs[0]) is norm
+            yield Region(before.name if before is not None and joined else norm.name, after.name)
 
 
 def _is_cheap(node: Node) -> bool:

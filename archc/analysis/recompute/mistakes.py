@@ -46,7 +46,7 @@ def wrong_with(places: Places, region: Region, span: range) -> Mistake | None:
 def _in_place(places: Places, span: range) -> Mistake | None:
     """The inputs have to be as they were when the layers run again."""
     for value in places.taken(span):
-        at = places.written.get(places.root(value), -1)
+        at = places.written.get(places.roots[value], -1)
         if at >= span.start:
             name = places.graph.nodes[at].name
             return Mistake(

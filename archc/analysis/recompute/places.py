@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 from archc.analysis.recompute.plan import Region
 from archc.graph import Graph, Scope, Value
-from archc.ops.facts import INPLACE, NEW
+from archc.graph.structure import storage_roots
+from archc.ops.facts import INPLACE
 from archc.text.suggest import did_you_mean
 
 
@@ -28,22 +29,17 @@ class Places:
     parts: dict[str, range] = field(default_factory=dict)
     scopes: dict[str, Scope] = field(default_factory=dict)
     copies: dict[str, str] = field(default_factory=dict)  # parts and what they apply again
-    last: dict[Value, int] = field(default_factory=dict)  # the last layer that reads a value; beyond all for what comes out
-    roots: dict[Value, Value] = field(default_factory=dict)
+    last: dict[Value, int] = field(init=False)  # the last layer that reads a value; beyond all for what comes out
+    roots: dict[Value, Value] = field(init=False)
     written: dict[Value, int] = field(default_factory=dict)  # the last layer that writes over a storage
 
     def __post_init__(self) -> None:
+        self.last, self.roots = self.graph.last_uses(), storage_roots(self.graph)
         for at, node in enumerate(self.graph.nodes):
             self.layers[node.name] = at
-            self.last.update(dict.fromkeys(node.inputs, at))
             if node.facts.storage == INPLACE:
-                self.written[self.root(node.inputs[0])] = at
-            self.roots.update({v: v if node.facts.storage == NEW else self.root(node.inputs[0]) for v in node.outputs})
-        self.last.update(dict.fromkeys((*self.graph.outputs.values(), *self.graph.heads.values()), len(self.graph.nodes)))
+                self.written[self.roots[node.inputs[0]]] = at
         self._walk(self.graph.root)
-
-    def root(self, value: Value) -> Value:
-        return self.roots.get(value, value)
 
     def _walk(self, scope: Scope) -> range | None:
         inner = [self._walk(c) if isinstance(c, Scope) else _one(self.layers.get(c.name)) for c in scope.children]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archc.codegen.passes.result import Result
 from archc.graph import Graph, Node
-from archc.graph.rewrite import Copy, is_kept
+from archc.graph.rewrite import Copy
 from archc.ops.facts import NEW
 
 
@@ -31,7 +31,7 @@ def drop_dead(graph: Graph) -> Result:
 
 def _wanted(graph: Graph) -> set[Node]:
     """The layers that an output depends on. A layer over its input's storage belongs to all that share it."""
-    wanted = {value.node for value in is_kept(graph) if value.node is not None}
+    wanted = {value.node for value in graph.returned if value.node is not None}
     for node in reversed(graph.nodes):
         if node in wanted:
             wanted.update(value.node for value in node.inputs if value.node is not None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from archc.codegen.passes.result import Fold, Result
 from archc.graph import Graph, Node
-from archc.graph.rewrite import is_kept, rewritten, users_of
+from archc.graph.rewrite import rewritten
+from archc.graph.structure import only_user
 
 _INTO = ("conv", "linear", "conv_transpose")
 
 
 def fold_batchnorm(graph: Graph) -> Result:
     """W' = W * gamma/sqrt(var + eps), b' = (b - mean) * gamma/sqrt(var + eps) + beta. Outputs agree up to rounding."""
-    users, kept = users_of(graph), is_kept(graph)
     lenders = {node.shared for node in graph.nodes if node.shared is not None}
     folds: dict[Node, Fold] = {}
     norms: set[Node] = set()
@@ -22,7 +22,7 @@ def fold_batchnorm(graph: Graph) -> Result:
         if before is None or before.kind not in _INTO or before in lenders or before.shared is not None:
             continue
         tokens = before.kind == "linear" and len(before.output.shape) > 1  # there the norm's channels are not the features
-        if users[before.output] != [norm] or before.output in kept or before.args.get("standardize") or tokens:
+        if only_user(graph, before.output) is not norm or before.args.get("standardize") or tokens:
             continue
         folds[before] = _fold(before, norm)
         norms.add(norm)

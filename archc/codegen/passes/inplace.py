@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from archc.analysis.memory.saved import clashes
 from archc.codegen.passes.result import Result
 from archc.graph import Graph, Node, Value
-from archc.graph.rewrite import Copy, is_kept
-from archc.ops.facts import NEW
+from archc.graph.rewrite import Copy
+from archc.graph.structure import storage_roots
 
 
 def in_place(graph: Graph) -> Result:
@@ -30,7 +32,7 @@ def in_place_training(graph: Graph) -> Result:
 
 def _beside_unknown(graph: Graph) -> set[str]:
     """The layers that read what a layer reads or makes of which it is not known what it keeps."""
-    roots, _ = _storages(graph)
+    roots = storage_roots(graph)
     held = {roots[value] for node in graph.nodes if node.facts.keeps is None for value in (*node.inputs, *node.outputs)}
     return {node.name for node in graph.nodes if any(roots[value] in held for value in node.inputs)}
 
@@ -48,7 +50,8 @@ def _fits(node: Node) -> bool:
 
 
 def _written(graph: Graph, spared: set[str]) -> Result:
-    roots, last = _storages(graph)
+    roots = storage_roots(graph)
+    last = _last_reads(graph, roots)
     copy = Copy(graph)
     done: dict[str, int] = {}
     for at, node in enumerate(graph.nodes):
@@ -64,7 +67,7 @@ def _written(graph: Graph, spared: set[str]) -> Result:
     return Result(copy.done(), said=[f"in place: {told}" if told else "in place: nothing"])
 
 
-def _over(node: Node, at: int, roots: dict[Value, Value], last: dict[Value, int]) -> int | None:
+def _over(node: Node, at: int, roots: Mapping[Value, Value], last: Mapping[Value, int]) -> int | None:
     """Which input may be written over; a sum may take any of its own shape."""
     if "inplace" not in node.op.signature.params or node.args["inplace"]:
         return None
@@ -76,18 +79,9 @@ def _over(node: Node, at: int, roots: dict[Value, Value], last: dict[Value, int]
     return None
 
 
-def _storages(graph: Graph) -> tuple[dict[Value, Value], dict[Value, int]]:
-    """The value whose memory each value lies in, and the last layer that reads that memory; beyond all for what comes out.
-
-    A view that PyTorch would have to copy counts as a view: that forbids more than it need.
-    """
-    roots: dict[Value, Value] = {value: value for value in graph.inputs.values()}
-    last: dict[Value, int] = {}
-    for at, node in enumerate(graph.nodes):
-        for value in node.inputs:
-            last[roots[value]] = at
-        for value in node.outputs:
-            roots[value] = value if node.facts.storage == NEW else roots[node.inputs[0]]
-    for value in is_kept(graph):
-        last[roots[value]] = len(graph.nodes)
-    return roots, last
+def _last_reads(graph: Graph, roots: Mapping[Value, Value]) -> dict[Value, int]:
+    """The last layer that reads the memory of each value that has its own; beyond all for what comes out."""
+    found: dict[Value, int] = {}
+    for value, at in graph.last_uses().items():
+        found[roots[value]] = max(at, found.get(roots[value], -1))
+    return found

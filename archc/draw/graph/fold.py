@@ -9,6 +9,7 @@ from archc.draw.graph.fold_fuse import fused
 from archc.draw.graph.fold_marks import Box, Edge, Group, Item, Marks
 from archc.draw.graph.spine import ranks
 from archc.graph import Graph, Node, Scope, Value
+from archc.graph.structure import is_within_block
 
 MOST_BOXES, MOST_RANKS = 72, 48  # what a reader takes in at once, and how many of it one below the other
 MOST_IN_BLOCK = 24
@@ -40,7 +41,7 @@ def view(graph: Graph, folding: Folding) -> View:
     """The picture of a network."""
     entering = [(value, name) for name, value in graph.inputs.items()]
     leaving = [(value, name) for name, value in {**graph.outputs, **graph.heads}.items()]
-    builder = _Builder(graph, folding, {id(value) for value, _ in leaving})
+    builder = _Builder(graph, folding, {value for value, _ in leaving})
 
     def made(depth: int) -> View:
         return _wired(builder.items([graph.root], depth), graph.nodes, entering, leaving, folding.repeats)
@@ -54,7 +55,7 @@ def block_view(graph: Graph, scope: Scope, folding: Folding, place: str = "") ->
     nodes = [node for node in graph.nodes if id(node) in own]
     outputs = [value for value in scope.outputs if value.node is not None and id(value.node) in own]
     leaving = [(value, "output" if len(outputs) == 1 else f"output {i + 1}") for i, value in enumerate(outputs)]
-    builder = _Builder(graph, folding, {id(value) for value in outputs})
+    builder = _Builder(graph, folding, set(outputs))
 
     def made(depth: int) -> View:
         return _wired(
@@ -116,16 +117,12 @@ def _entering(scope: Scope, nodes: Iterable[Node], own: set[int]) -> Ends:
 class _Builder:
     """Makes the items of scopes. `kept` are the values that leave: what makes one is not fused with what follows."""
 
-    def __init__(self, graph: Graph, folding: Folding, kept: set[int]) -> None:
+    def __init__(self, graph: Graph, folding: Folding, kept: set[Value]) -> None:
         self.folding = folding
         self.nodes = {id(node) for node in graph.nodes}
         self.marks = Marks(self.nodes)
-        self.consumers: dict[int, list[Node]] = {}
+        self.uses = graph.uses
         self.kept = kept
-        for node in graph.nodes:
-            for value in node.inputs:
-                if value.node is not None:
-                    self.consumers.setdefault(id(value.node), []).append(node)
 
     def items(self, copies: list[Scope], depth: int) -> list[Item]:
         """The items of a scope that stands for its copies."""
@@ -142,7 +139,7 @@ class _Builder:
             group = [scope for row in rows for scope in row[i:stop] if isinstance(scope, Scope)]
             found += self.section(group, stop - i, depth)
             i = stop
-        return fused(found, self.consumers, self.kept) if self.folding.fuse else found
+        return fused(found, self.uses, self.kept) if self.folding.fuse else found
 
     def section(self, group: list[Scope], times: int, depth: int) -> list[Item]:
         """A scope as the box that its layers fuse to, as a closed box, as a group, or as its items where it is a mere level of names."""
@@ -189,14 +186,7 @@ def _feeds(before: Scope | Node, after: Scope | Node) -> bool:
 
 def _counts(scope: Scope) -> bool:
     """Whether a scope is a level that a reader opens: a block, or a part of the network; not the names within a block."""
-    if scope.block:
-        return True
-    above = scope.parent
-    while above is not None:
-        if above.block:
-            return False
-        above = above.parent
-    return True
+    return bool(scope.block) or not is_within_block(scope)
 
 
 def _boxes(items: Iterable[Item]) -> Iterator[Box]:

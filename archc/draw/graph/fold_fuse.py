@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from archc.draw.graph.fold_marks import Box, Item
 from archc.draw.theme import family
-from archc.graph import Node
+from archc.graph import Node, Value
 
 SMALL = {"normalization", "activation", "dropout"}  # families that change no shape and are drawn within another box
 _ALONE = {"merge", "input"}
 
 
-def fused(items: list[Item], consumers: dict[int, list[Node]], kept: set[int]) -> list[Item]:
+def fused(items: list[Item], uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> list[Item]:
     """The items with each chain of layers as few boxes, each with at most one large layer."""
     found: list[Item] = []
     chain: list[Box] = []
     for item in items:
-        if isinstance(item, Box) and _joins(item) and (not chain or _follows(chain[-1], item, consumers, kept)):
+        if isinstance(item, Box) and _joins(item) and (not chain or _follows(chain[-1], item, uses, kept)):
             chain.append(item)
             continue
         found += _boxed(chain)
@@ -34,21 +36,21 @@ def _joins(box: Box) -> bool:
     return not (box.closed or box.end or box.times > 1 or any(family(node.kind) in _ALONE for node in box.layers))
 
 
-def _follows(tail: Box, head: Box, consumers: dict[int, list[Node]], kept: set[int]) -> bool:
+def _follows(tail: Box, head: Box, uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> bool:
     """Whether what the tail makes goes to the head alone, and the head takes nothing else, in every copy."""
     if len(tail.copies) != len(head.copies):
         return False
-    return all(_feeds(a[-1], b, consumers, kept) for a, b in zip(tail.copies, head.copies, strict=True))
+    return all(_feeds(a[-1], b, uses, kept) for a, b in zip(tail.copies, head.copies, strict=True))
 
 
-def _feeds(source: Node, layers: list[Node], consumers: dict[int, list[Node]], kept: set[int]) -> bool:
+def _feeds(source: Node, layers: list[Node], uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> bool:
     first = layers[0]
     return (
         len(source.outputs) == 1
         and len(first.inputs) == 1
         and first.inputs[0].node is source
-        and len(consumers.get(id(source), ())) == 1
-        and id(source.output) not in kept
+        and len(uses[source.output]) == 1
+        and source.output not in kept
         and (first.shared is None) == (source.shared is None)
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.graph import Node, Scope
+from archc.graph.structure import is_within_block
 from archc.ops.shape import Shape
 
 PORT = "port"  # the end of a box at which a column of a picture ends or begins
@@ -81,17 +82,11 @@ class Marks:
             if isinstance(child, Scope):
                 marks.append((child.label, self.of(child)))
             elif id(child) in self._nodes:
-                same = (_plain(child.args), child.output.shape.space) if scope.block or _inside(scope) else id(child.facts)
+                same = (_plain(child.args), child.output.shape.space) if scope.block or is_within_block(scope) else id(child.facts)
                 marks.append((child.label, child.kind, child.shared is not None, same))
         if scope.block:
             marks.append(_plain(scope.arguments))
         return tuple(marks)
-
-
-def _inside(scope: Scope) -> bool:
-    """Whether a block is around it."""
-    above = scope.parent
-    return above is not None and (bool(above.block) or _inside(above))
 
 
 def _plain(arguments: dict[str, object]) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from functools import reduce
 from operator import or_
 
 from archc.draw.theme import family
-from archc.draw.volumes.pieces import QUIET, ancestors, common
+from archc.draw.volumes.pieces import QUIET, common
 from archc.graph import Graph, Node, Value
 
 LONG = 4  # layers; a box outside all blocks stands for shorter branches, as those of an inception module
@@ -95,7 +95,7 @@ def _reads(part: Iterable[Node], before: Iterable[Node]) -> bool:
 
 
 def _of_block(part: Sequence[Node]) -> bool:
-    return any(one.block for one in ancestors(common(part)))
+    return any(one.block for one in common(part))
 
 
 def _source(value: Value) -> int:

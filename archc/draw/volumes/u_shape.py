@@ -11,6 +11,7 @@ from archc.draw.volumes.boxes import Solid, largest_extent, paint, solid
 from archc.draw.volumes.labels import Label, write
 from archc.draw.volumes.units import Unit, chain_units, input_units, shape_text
 from archc.graph import Graph, Node
+from archc.graph.structure import longest_path
 
 STEP = 1.5  # a change of extent by this factor is a new level
 _MOST = 120
@@ -44,27 +45,11 @@ class Stop:
 
 def path(graph: Graph) -> list[Node]:
     """The longest way from input to output, if the network is a U: some wire joins two places between which the map shrinks and grows."""
-    way = _longest(graph)
+    end = next(iter(graph.outputs.values())).node if graph.outputs else graph.nodes[-1]
+    way = longest_path(graph, end) if end is not None else []
     if len(graph.inputs) != 1 or not 4 <= len(chain_units(way)) <= _MOST or any(len(node.output.shape) < 2 for node in way[:-1]):
         return []
     return way if len(_bridges(graph, way)) >= 1 else []
-
-
-def _longest(graph: Graph) -> list[Node]:
-    """A longest chain of layers that ends at the first output."""
-    best: dict[int, int] = {}
-    before: dict[int, Node | None] = {}
-    for node in graph.nodes:
-        sources = [value.node for value in node.inputs[: node.facts.reads] if value.node is not None]
-        last = max(sources, key=lambda one: best[id(one)], default=None)
-        best[id(node)] = 1 + (best[id(last)] if last is not None else 0)
-        before[id(node)] = last
-    node_: Node | None = next(iter(graph.outputs.values())).node if graph.outputs else graph.nodes[-1]
-    way: list[Node] = []
-    while node_ is not None:
-        way.append(node_)
-        node_ = before[id(node_)]
-    return way[::-1]
 
 
 def _bridges(graph: Graph, way: list[Node]) -> list[tuple[Node, Node]]:

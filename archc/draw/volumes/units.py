@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from archc.draw.theme import family
-from archc.draw.volumes.pieces import QUIET, ancestors, blocks, by_blocks, common, pieces
+from archc.draw.volumes.pieces import QUIET, blocks, by_blocks, common, pieces
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.shape import Shape
 
@@ -85,7 +85,7 @@ def units(graph: Graph) -> list[Unit]:
 def parts(graph: Graph) -> list[list[Node]]:
     """The layers of the network in order, in blocks as small as there is room for."""
     found = cut = pieces(graph)
-    around = [blocks(common(piece)) for piece in cut]
+    around = [blocks(piece) for piece in cut]
     for level in reversed(range(max(map(len, around), default=0))):
         if _fit(runs(units_of(found))):
             break
@@ -173,7 +173,7 @@ def _unit(nodes: list[Node], mapped: bool) -> Unit:
 def _covered(nodes: list[Node]) -> Scope | None:
     """The outermost block whose layers are all among these, but for those that make no map."""
     own = {id(node) for node in nodes}
-    for one in ancestors(common(nodes)):
+    for one in common(nodes):
         if one.block and all(id(node) in own for node in one.walk() if family(node.kind) not in QUIET):
             return one
     return None

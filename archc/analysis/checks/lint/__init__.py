@@ -48,8 +48,7 @@ def _found(graph: Graph, batch: int, ignore: Collection[str]) -> list[Finding]:
     net = Net(graph, batch)
     hits = [hit for rule in RULES for hit in rule(net)]
     found = [one for one in fold(net, (hit for hit in hits if hit.code not in ignore)) if _matters(net, one)]
-    place = {node: at for at, node in enumerate(graph.nodes)}
-    return sorted(found, key=lambda one: (one.level != WARNING, place[one.layers[0]], one.code))
+    return sorted(found, key=lambda one: (one.level != WARNING, graph.positions[one.layers[0]], one.code))
 
 
 def _matters(net: Net, one: Finding) -> bool:

@@ -9,6 +9,8 @@ from archc.analysis.cost.count import count, flops
 from archc.analysis.memory.saved import Saved, saved, saved_by
 from archc.analysis.memory.storages import Run, Storage, run
 from archc.graph import Graph, Node, Value
+from archc.graph.rewrite import Copy
+from archc.graph.structure import only_user
 from archc.ops.facts import VIEW
 
 # What stands in the place of a layer: layers with arguments to change, one after the other. None at all: its input passes on.
@@ -39,11 +41,8 @@ class Net:
     def __init__(self, graph: Graph, batch: int = 1) -> None:
         self.graph = graph
         self.batch = batch
-        self.users: dict[Value, list[Node]] = {}
-        for node in graph.nodes:
-            for value in dict.fromkeys(node.inputs):
-                self.users.setdefault(value, []).append(node)
-        self.ends = {*graph.outputs.values(), *graph.heads.values()}
+        self.users = graph.uses
+        self.ends = graph.returned
         self.run: Run = run(graph, batch)
         self.saved: Saved = saved_by(self.run, graph, batch)
         self.keepers: dict[Storage, list[Node]] = {}
@@ -56,8 +55,7 @@ class Net:
 
     def after(self, node: Node) -> Node | None:
         """The only layer that uses a layer's only output."""
-        users = self.users.get(node.output, [])
-        return users[0] if len(users) == 1 and len(node.outputs) == 1 and node.output not in self.ends else None
+        return only_user(self.graph, node.output) if len(node.outputs) == 1 else None
 
     def before(self, node: Node) -> Node | None:
         """The layer whose only user is this one, which has no other input."""
@@ -69,7 +67,7 @@ class Net:
         found: set[Node] = set()
         todo = [value]
         while todo:
-            for user in self.users.get(todo.pop(), []):
+            for user in self.users[todo.pop()]:
                 if user not in found and user.facts.storage == VIEW:
                     todo += user.outputs
                 found.add(user)
@@ -108,26 +106,8 @@ def _cost(graph: Graph, kept: int, batch: int) -> Cost:
 
 
 def rewritten(graph: Graph, plan: Plan) -> Graph:
-    """The graph with the plan carried out. Layers keep their names; nothing is left of scopes."""
-    made = Graph(graph.name, graph.doc, graph.params)
-    made.inputs = graph.inputs
-    values: dict[Value, Value] = {}
-    nodes: dict[Node, Node] = {}
+    """The graph with the plan carried out. Layers keep their names."""
+    copy = Copy(graph)
     for node in graph.nodes:
-        inputs = tuple(values.get(value, value) for value in node.inputs)
-        outputs: tuple[Value, ...] = inputs[:1]
-        for one, arguments in plan.get(node, ((node, {}),)):
-            copied = nodes[one] = _copied(one, arguments, inputs)
-            copied.shared = nodes.get(one.shared) if one.shared is not None else None
-            made.nodes.append(copied)
-            inputs = outputs = copied.outputs
-        values.update(zip(node.outputs, outputs, strict=False))
-    made.outputs = {name: values.get(value, value) for name, value in graph.outputs.items()}
-    return made
-
-
-def _copied(node: Node, arguments: Mapping[str, Any], inputs: tuple[Value, ...]) -> Node:
-    args = {**node.args, **arguments}
-    same = not arguments and [value.shape for value in inputs] == [value.shape for value in node.inputs]
-    facts = node.facts if same else node.op(*(value.shape for value in inputs), **args)
-    return Node(node.name, node.op, args, inputs, facts, node.scope)
+        copy.replace(node, plan.get(node, ((node, {}),)))
+    return copy.done()

@@ -8,6 +8,7 @@ from archc.analysis.checks.lint.finding import Hit
 from archc.analysis.checks.lint.memory import commutes
 from archc.analysis.checks.lint.net import Net, Plan, argument
 from archc.graph import Node, Value
+from archc.graph.structure import view_base
 from archc.ops.facts import NEW, VIEW
 
 _NORMS = ("batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm")
@@ -60,7 +61,7 @@ def activations_in_a_row(net: Net) -> Iterator[Hit]:
         first = _maker(node.inputs[0])
         if first is not None and _unchanged(node, first):
             message = f"{node.kind} changes nothing after {first.kind}"
-            if net.users[node.inputs[0]] == [node] or node.facts.storage == NEW:
+            if net.users[node.inputs[0]] == (node,) or node.facts.storage == NEW:
                 yield Hit("L113", node, message, "remove it", plan={node: []})
         elif (first := net.before(node)) is not None and first.kind in _ACTIVATIONS:
             yield Hit("L119", node, f"{node.kind} directly after {first.kind}", "is one of them meant to stand elsewhere?")
@@ -126,9 +127,7 @@ def one_value(net: Net) -> Iterator[Hit]:
 def softmax_at_the_end(net: Net) -> Iterator[Hit]:
     """L116: nn.CrossEntropyLoss takes the logarithm of a softmax of its own."""
     for value in dict.fromkeys(net.ends):
-        node = value.node
-        while node is not None and node.facts.storage == VIEW:
-            node = node.inputs[0].node
+        node = view_base(value).node
         if node is not None and node.kind == "softmax":
             message = "a softmax comes out; nn.CrossEntropyLoss applies one itself, and two make gradients vanish"
             yield Hit("L116", node, message, "remove it for training; log_softmax with NLLLoss would do, too")

@@ -8,8 +8,8 @@ from archc.analysis.checks.lint.finding import Hit
 from archc.analysis.checks.lint.net import Cost, Net, Plan, argument
 from archc.analysis.cost.count import count, flops
 from archc.graph import Node, Value
-from archc.graph.structure import dead_ends, leading
-from archc.ops.facts import INPLACE, VIEW
+from archc.graph.structure import ancestors, dead_ends, view_base
+from archc.ops.facts import INPLACE
 from archc.ops.shape import product
 from archc.ops.window import Window
 
@@ -35,9 +35,7 @@ def idle_tensor_cores(net: Net) -> Iterator[Hit]:
 
 
 def _is_image(value: Value) -> bool:
-    while value.node is not None and value.node.facts.storage == VIEW:
-        value = value.node.inputs[0]
-    return value.node is None
+    return view_base(value).node is None
 
 
 def _comes_out(net: Net, node: Node) -> bool:
@@ -55,7 +53,7 @@ def _comes_out(net: Net, node: Node) -> bool:
 def unused(net: Net) -> Iterator[Hit]:
     """L109. What only leads there is in its cost."""
     written_over = [value for node in net.graph.nodes if node.facts.storage == INPLACE for value in node.outputs]
-    ends = dead_ends(net.graph, leading([*net.ends, *written_over]))
+    ends = dead_ends(net.graph, ancestors([*net.ends, *written_over]))
     dead: dict[Node, list[Node]] = {}
     for node in net.graph.nodes:
         if node in ends and ends[node][1]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 from archc.analysis.memory.storages import Run, Step, Storage, Tensor
-from archc.analysis.memory.timeline.frames import reached
 from archc.graph import Graph, Node
+from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
 from archc.ops.shape import product
 
@@ -103,13 +103,13 @@ def _another_kernel(step: Step) -> bool:
 
 
 def _layers(graph: Graph, run: Run) -> Iterator[str]:
-    live = reached(graph)
+    live = ancestors(graph.returned, by_value=True)
     if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
         yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
     if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
         yield "the gradient of a circular border is counted as that of a mirrored one"
     last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
-    last |= {id(run.tensors[value]): len(run.steps) for value in (*graph.outputs.values(), *graph.heads.values())}
+    last |= {id(run.tensors[value]): len(run.steps) for value in graph.returned}
     lives = _lives(run, last)
     over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, lives)]
     if over:

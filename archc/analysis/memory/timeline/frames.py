@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from archc.analysis.memory.storages import Run, Step, Storage
 from archc.analysis.memory.timeline.order import Call, Instruction
 from archc.analysis.memory.timeline.tape import Block, Tape
-from archc.graph import Graph, Node, Value
+from archc.graph import Graph, Node
+from archc.graph.structure import ancestors
 
 GENERATOR = 5056  # bytes of the state of the CPU's random generator
 
@@ -53,7 +54,7 @@ class Frames:
     def __init__(self, graph: Graph, run: Run, instructions: Iterable[Instruction], numbers: set[Storage]) -> None:
         self.steps = {step.node: step for step in run.steps}
         self.numbers = numbers
-        self.live = reached(graph)
+        self.live = ancestors(graph.returned, by_value=True)
         self.of: dict[Node, Frame] = {}
         self.by_call: dict[Call, Frame] = {}
         for _, one in instructions:
@@ -91,18 +92,6 @@ class Frames:
         for frame in self.by_call.values():
             if frame.around is None and frame.waiting:
                 yield from (run.tensors[value].storage for value in frame.call.inputs)
-
-
-def reached(graph: Graph) -> set[Node]:
-    """The layers from which what comes out follows."""
-    found: set[Node] = set()
-    open_: list[Value] = [*graph.outputs.values(), *graph.heads.values()]
-    while open_:
-        node = open_.pop().node
-        if node is not None and node not in found:
-            found.add(node)
-            open_ += node.inputs[: node.facts.reads]
-    return found
 
 
 def again(step: Step, frames: Frames | None) -> set[Storage]:

@@ -18,7 +18,7 @@ from archc.analysis.memory.timeline.backward import Backward, Grad
 from archc.analysis.memory.timeline.bounds import bound
 from archc.analysis.memory.timeline.evaluation import evaluated
 from archc.analysis.memory.timeline.forward import Forward, masks, numbers
-from archc.analysis.memory.timeline.frames import Frames, reached
+from archc.analysis.memory.timeline.frames import Frames
 from archc.analysis.memory.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
 from archc.analysis.memory.timeline.order import order, owners_of
 from archc.analysis.memory.timeline.result import Timeline
@@ -26,6 +26,7 @@ from archc.analysis.memory.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, 
 from archc.analysis.recompute import CheckpointPlan, spans
 from archc.graph import Graph, Node, Value
 from archc.graph.growing import growing
+from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
 
 FLOATS = ("float32", "float64", "float16", "bfloat16")
@@ -143,11 +144,11 @@ class _Training:
         self.instructions = order(graph, True, again)
         self.frames = Frames(graph, self.run, self.instructions, self.counts) if again else None
         self.forward = Forward(self.tape, self.run, True, options.device, self.frames)
-        self.outputs = [*graph.outputs.values(), *graph.heads.values()]
+        self.outputs = [*graph.returned]
 
     def timeline(self) -> Timeline:
         owners = owners_of(self.graph)
-        learns = {node.shared or node for node in reached(self.graph)}  # of the others, there are no gradients
+        learns = {node.shared or node for node in ancestors(self.graph.returned, by_value=True)}  # of the others, there are no gradients
         shapes = [weight.shape for node in owners if node in learns for weight in node.facts.owned if weight.role != "buffer"]
         self._start(owners, shapes)
         before = self._previous()
@@ -233,7 +234,7 @@ class _Training:
         tape, steps = self.tape, self.run.steps
         found = Backward(tape, self.options.images, self.item, self.forward.held, self.run.tensors, writers, len(steps), halves)
         found.weights = grads
-        found.uses = Counter(node.shared or node for node in reached(self.graph))
+        found.uses = Counter(node.shared or node for node in ancestors(self.graph.returned, by_value=True))
         if self.frames is not None:
             found.frames, found.rerun = self.frames, self._rerun
         return found

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from archc.analysis.recompute import Region, blocks, norm_act_conv
 from archc.analysis.recompute.mistakes import wrong_with
 from archc.analysis.recompute.places import Places
-from archc.analysis.recompute.planner.cuts import cuts, runs, stretches, thinned
 from archc.analysis.recompute.planner.macs import Reruns
+from archc.analysis.recompute.planner.runs import runs, stretches, thinned
 from archc.graph import Graph
+from archc.graph.structure import cuts
 
 MOST_EDGES = 300  # of a network with more than MOST_SEARCHED layers
 MOST_SEARCHED = 2_000
@@ -30,7 +31,7 @@ class Pieces:
         self.places = Places(graph)
         self.reruns = Reruns(graph)
         self.coarse = len(graph.nodes) > MOST_SEARCHED
-        self.edges = cuts(self.places)
+        self.edges = cuts(graph)
         if self.coarse:
             self.edges = thinned(self.edges, MOST_EDGES)
         self.titles = {span: name for name, span in reversed(self.places.parts.items())}

@@ -32,8 +32,7 @@ class Profile:
         self.made: list[int] = []
         self.last: list[int] = []
         done = _run(self.graph, timeline.options)
-        outputs = (*self.graph.outputs.values(), *self.graph.heads.values())
-        self.fixed = {done.tensors[value].storage for value in outputs}
+        self.fixed = {done.tensors[value].storage for value in self.graph.returned}
         self.keeps = [self._numbers(list(step.kept), at) for at, step in enumerate(done.steps)]
         self.reads = [self._numbers([x.storage for x in step.inputs], at) for at, step in enumerate(done.steps)]
         self._lives(done.steps)
@@ -73,7 +72,7 @@ class Profile:
 
     def _windows(self, timeline: Timeline, kept: list[int]) -> None:
         count = len(self.graph.nodes)
-        at = {node: i for i, node in enumerate(self.graph.nodes)}
+        at = self.graph.positions
         self.forward, self.backward, self.grads = [0] * count, [0] * count, [0] * (count + 1)
         self.floor = self.base = self.loss = 0
         for mark, most, left in _peaks(timeline):

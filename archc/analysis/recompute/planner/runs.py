@@ -1,8 +1,4 @@
-"""Where a network can be cut: the places through which a single value passes.
-
-Such a value's layer dominates all that comes after: every path from the inputs to the outputs goes through it. In the order in which
-the layers run, these are the places that exactly one value crosses, so that one sweep finds them without a dominator tree.
-"""
+"""The regions that are searched: runs of segments between the cuts of a network, and runs of layers within a segment."""
 
 from __future__ import annotations
 
@@ -12,27 +8,6 @@ from itertools import pairwise
 from archc.analysis.recompute.places import Places
 
 MOST_RUNS = 2500
-
-
-def cuts(places: Places) -> list[int]:
-    """Before which layers a single value is waiting, with 0 and the end."""
-    graph = places.graph
-    total = len(graph.nodes)
-    ends = [0] * (total + 2)
-    waiting = sum(1 for value in graph.inputs.values() if places.last.get(value, -1) >= 0)
-    for value in graph.inputs.values():
-        if value in places.last:
-            ends[min(places.last[value], total) + 1] += 1
-    found = [0]
-    for at, node in enumerate(graph.nodes):
-        for value in node.outputs:
-            if places.last.get(value, -1) > at:
-                waiting += 1
-                ends[min(places.last[value], total) + 1] += 1
-        waiting -= ends[at + 1]
-        if waiting == 1 and at + 1 < total:
-            found.append(at + 1)
-    return [*found, total]
 
 
 def runs(edges: list[int]) -> tuple[list[range], bool]:

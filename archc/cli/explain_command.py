@@ -4,6 +4,7 @@ archc explain alexnet conv1
 archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
 archc explain vgg16 --paper    (what the paper and others print, beside what comes out)
+archc explain resnet50 --structure    (paths from input to output, and the layers that all of them go through)
 """
 
 from __future__ import annotations
@@ -30,12 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("layer", nargs="*", metavar="LAYER", help="a layer, a part of the network, or a pattern as layer*.conv1")
     parser.add_argument("--paper", action="store_true", help="the published figures of the network beside ours, with reasons")
+    parser.add_argument("--structure", action="store_true", help="paths through the network, their lengths, and what all go through")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.paper and (args.layer or args.set or args.input):
         complain("--paper is about the spec as it stands: it goes with no layer, no --set and no --input")
+        return 2
+    if args.structure and (args.paper or args.layer):
+        print("archc: --structure is about the whole network: it goes with no layer, and not with --paper", file=sys.stderr)
         return 2
     model = compiled(args, args.spec)
     graph = usable(model)
@@ -45,6 +50,10 @@ def run(args: argparse.Namespace) -> int:
         from archc.cli.paper import explain_paper
 
         return explain_paper(args, model.spec)
+    if args.structure:
+        from archc.cli.structure import explain_structure
+
+        return explain_structure(args, graph)
     report = analyze(graph)
     if not args.layer:
         print(json.dumps(_record(report), indent=2) if args.format == "json" else _totals(report))

@@ -281,7 +281,11 @@ class Graph:
         raise KeyError(f"no layer is called {name}")
 
     def to_networkx(self) -> Any:
-        """A networkx.DiGraph of layer names, with `kind` and `shape` on nodes and `shape` on edges."""
+        """A networkx.DiGraph of the layers and the inputs, by name. Raises ModuleNotFoundError where networkx is not installed.
+
+        Nodes have `kind` (that of the layer, or `input`) and `shape`; edges the `shape` of what flows, without a batch axis, and
+        `by_value`: whether more than the size of it counts. A layer that reads another twice is joined to it by one edge.
+        """
         import networkx
 
         graph = networkx.DiGraph(name=self.name)
@@ -289,6 +293,7 @@ class Graph:
             graph.add_node(name, kind="input", shape=tuple(value.shape))
         for node in self.nodes:
             graph.add_node(node.name, kind=node.kind, shape=tuple(node.output.shape))
+            read = node.read
             for value in node.inputs:
-                graph.add_edge(value.node.name if value.node else value.name, node.name, shape=tuple(value.shape))
+                graph.add_edge(value.node.name if value.node else value.name, node.name, shape=tuple(value.shape), by_value=value in read)
         return graph

@@ -1,0 +1,89 @@
+"""`archc explain SPEC --structure`: the paths through a network, their lengths, and what all of them go through."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from textwrap import fill
+
+from archc.analysis.structure import PAPER, Structure, structure
+from archc.cli.common import headed, width
+from archc.graph import Graph
+from archc.text.diagnostics import printable
+from archc.text.table import Column, Table, to_terminal
+
+MOST_ROWS, MOST_NAMES = 12, 24
+MOST_DIGITS = 21  # of a count that is written out
+
+
+def explain_structure(args: argparse.Namespace, graph: Graph) -> int:
+    """Prints the structure of the deployed network; 2 where networkx is missing."""
+    try:
+        found = structure(graph.deployed())
+    except ModuleNotFoundError as error:
+        if error.name != "networkx":
+            raise
+        print("archc: --structure needs networkx, which is not installed: pip install networkx", file=sys.stderr)
+        return 2
+    print(json.dumps(found.to_dict(), indent=2) if args.format == "json" else "\n".join(_text(found)))
+    return 0
+
+
+def _text(found: Structure) -> Iterator[str]:
+    room = width() or 100
+    yield headed(found.name, ": the graph", room)
+    yield ""
+    facts = Table([Column("what"), Column("count", "number"), Column("which")])
+    facts.rows = [
+        ["paths from input to output", _many(found.paths), ""],
+        ["shortest path", str(found.shortest), "layers with weights"],
+        ["median path", str(found.quantile(0.5)), f"95% of them: {found.quantile(0.025)} to {found.quantile(0.975)}"],
+        ["depth, the longest path", str(found.depth), "layers with weights"],
+        ["layers on all paths", f"{len(found.bottlenecks):,}", f"of {found.layers:,}"],
+        ["branches", f"{len(found.branches):,}", "several layers read them"],
+        ["joins", f"{len(found.joins):,}", "they read several"],
+    ]
+    if found.idle:
+        facts.rows.append(["layers on no path", f"{found.idle:,}", "no output depends on them"])
+    yield to_terminal(facts, width())
+    if len(found.lengths) > 1:
+        yield ""
+        yield to_terminal(_distribution(found), width())
+    for title, names in (("on all paths", found.bottlenecks), ("branches", found.branches), ("joins", found.joins)):
+        if names:
+            more = f", … {len(names) - MOST_NAMES:,} more (--format json has all)" if len(names) > MOST_NAMES else ""
+            listed = f"{title}: {', '.join(map(printable, names[:MOST_NAMES]))}{more}"
+            yield ""
+            yield fill(listed, room, subsequent_indent="  ", break_on_hyphens=False)
+    yield ""
+    yield fill(f"Paths are those of {PAPER}: from layer to layer by what is read, each way once. Layers with weights are those that "
+               "multiply by them, as convolutions and dense layers do; normalizations do not count.", room)  # fmt: skip
+
+
+def _distribution(found: Structure) -> Table:
+    """How many paths there are of each length; of many lengths, of as many in a row."""
+    lengths = sorted(found.lengths)
+    step = -(-(lengths[-1] - lengths[0] + 1) // MOST_ROWS)
+    table = Table([Column("layers with weights"), Column("paths", "number"), Column("share", "number")])
+    for first in range(lengths[0], lengths[-1] + 1, step):
+        last = min(first + step, lengths[-1] + 1) - 1
+        many = sum(found.lengths.get(length, 0) for length in range(first, last + 1))
+        table.rows.append([f"{first}" if first == last else f"{first} to {last}", _many(many), _share(many, found.paths)])
+    return table
+
+
+def _share(part: int, whole: int) -> str:
+    """In percent, by whole numbers, as floats do not hold them."""
+    tenths = (2000 * part + whole) // (2 * whole)
+    return "<0.1%" if part and not tenths else f"{tenths / 10:.1f}%"
+
+
+def _many(number: int) -> str:
+    """A count, written out where it has few digits; else to four digits."""
+    power = f" = 2^{number.bit_length() - 1}" if number > 1024 and number.bit_count() == 1 else ""
+    digits = str(number)
+    if len(digits) <= MOST_DIGITS:
+        return f"{number:,}{power}"
+    return f"{digits[0]}.{digits[1:4]}e{len(digits) - 1}{power}"

@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         complain("--paper is about the spec as it stands: it goes with no layer, no --set and no --input")
         return 2
     if args.structure and (args.paper or args.layer):
-        print("archc: --structure is about the whole network: it goes with no layer, and not with --paper", file=sys.stderr)
+        complain("--structure is about the whole network: it goes with no layer, and not with --paper")
         return 2
     model = compiled(args, args.spec)
     graph = usable(model)

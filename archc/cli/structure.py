@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from collections.abc import Iterator
-from textwrap import fill
 
 from archc.analysis.structure import PAPER, Structure, structure
-from archc.cli.common import headed, width
+from archc.cli.common import headed
+from archc.cli.console import complain, prose, table_text, width
 from archc.graph import Graph
-from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, to_terminal
+from archc.text.extras import needs
+from archc.text.table import Column, Table
 
 MOST_ROWS, MOST_NAMES = 12, 24
 MOST_DIGITS = 21  # of a count that is written out
@@ -25,15 +24,14 @@ def explain_structure(args: argparse.Namespace, graph: Graph) -> int:
     except ModuleNotFoundError as error:
         if error.name != "networkx":
             raise
-        print("archc: --structure needs networkx, which is not installed: pip install networkx", file=sys.stderr)
+        complain(needs("networkx", "render"))
         return 2
     print(json.dumps(found.to_dict(), indent=2) if args.format == "json" else "\n".join(_text(found)))
     return 0
 
 
 def _text(found: Structure) -> Iterator[str]:
-    room = width() or 100
-    yield headed(found.name, ": the graph", room)
+    yield headed(found.name, ": the graph", width() or 100)
     yield ""
     facts = Table([Column("what"), Column("count", "number"), Column("which")])
     facts.rows = [
@@ -47,19 +45,21 @@ def _text(found: Structure) -> Iterator[str]:
     ]
     if found.idle:
         facts.rows.append(["layers on no path", f"{found.idle:,}", "no output depends on them"])
-    yield to_terminal(facts, width())
+    yield table_text(facts)
     if len(found.lengths) > 1:
         yield ""
-        yield to_terminal(_distribution(found), width())
+        yield table_text(_distribution(found))
     for title, names in (("on all paths", found.bottlenecks), ("branches", found.branches), ("joins", found.joins)):
         if names:
             more = f", … {len(names) - MOST_NAMES:,} more (--format json has all)" if len(names) > MOST_NAMES else ""
-            listed = f"{title}: {', '.join(map(printable, names[:MOST_NAMES]))}{more}"
             yield ""
-            yield fill(listed, room, subsequent_indent="  ", break_on_hyphens=False)
+            yield prose(f"{title}: {', '.join(names[:MOST_NAMES])}{more}", 100)
     yield ""
-    yield fill(f"Paths are those of {PAPER}: from layer to layer by what is read, each way once. Layers with weights are those that "
-               "multiply by them, as convolutions and dense layers do; normalizations do not count.", room)  # fmt: skip
+    yield prose(
+        f"Paths are those of {PAPER}: from layer to layer by what is read, each way once. Layers with weights are those that multiply by "
+        "them, as convolutions and dense layers do; normalizations do not count.",
+        100,
+    )
 
 
 def _distribution(found: Structure) -> Table:

@@ -2,10 +2,24 @@
 
 const NOTHING = { flops: 0, bytes: 0, compute: 0, bandwidth: 0, seconds: 0 };
 
+/**
+ * @typedef {{batch: number, dtype: string, item: number, training: boolean}} Choice
+ * @typedef {{flops: Record<string, number>, bandwidth: number}} Device
+ * @typedef {{flops: number, bytes: number, compute: number, bandwidth: number, seconds: number}} Bound
+ */
+
 // The dtype in which a device states its peak; under autocast no layer is faster than in bfloat16.
+/** @param {Choice} choice */
 const peakName = (choice) => (choice.dtype === "autocast" ? "bfloat16" : choice.dtype);
+/** @param {Choice} choice */
 const widthOf = (choice) => (choice.dtype === "autocast" ? 2 : choice.item);
 
+/**
+ * @param {number[]} row FLOPs, values moved, bytes of indices, values of weights; three where there are no indices
+ * @param {Choice} choice
+ * @param {Device} device
+ * @returns {Bound}
+ */
 function bound(row, choice, device) {
   if (!row.length) return NOTHING;
   const size = widthOf(choice);
@@ -17,7 +31,13 @@ function bound(row, choice, device) {
   return { flops: work, bytes: traffic, compute, bandwidth, seconds: Math.max(compute, bandwidth) };
 }
 
-// Both directions of a layer; without a peak in the dtype, seconds are NaN.
+/**
+ * Forward and backward of a layer; without a peak in the dtype, seconds are NaN.
+ * @param {Network} network
+ * @param {number} i
+ * @param {Choice} choice
+ * @param {Device} device
+ */
 function layerTime(network, i, choice, device) {
   const { training } = choice;
   const there = training || !(network.idle.has(i) || network.train.has(i));

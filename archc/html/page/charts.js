@@ -3,7 +3,19 @@
 const WIDE = 1000;
 const STRIPS = ["parameters", "macs", "activations", "seconds"];
 
-// What is stepped through with pointer and keyboard, or with the keyboard alone: one place of many, with a text for each.
+/**
+ * Lets the reader step through places, of which one is current, with pointer and keyboard.
+ * @param {SVGElement} node
+ * @param {{
+ *   label: string,
+ *   count: () => number,
+ *   text: (at: number) => string,
+ *   move: (at: number) => void,
+ *   press: (at: number) => void,
+ *   leave?: () => void,
+ *   keys?: boolean,
+ * }} does `keys`: with the keyboard alone
+ */
 function scrubber(node, { label, count, text, move, press, leave, keys }) {
   let at = 0;
   const go = (place) => {

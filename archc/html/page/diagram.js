@@ -12,6 +12,9 @@ const HEATS = [
 ];
 
 class Diagram {
+  /** @type {CanvasRenderingContext2D | null} */
+  static pen = null; // measures texts
+
   constructor(view) {
     this.view = view;
     this.network = view.network;
@@ -223,7 +226,7 @@ class Diagram {
   update() {
     const { figures } = this.view;
     this.canvas.classList.toggle("heat", this.heat !== "kind");
-    const shown = [...this.groups].filter(([part, group]) => !group.classList.contains("open"));
+    const shown = [...this.groups].filter(([, group]) => !group.classList.contains("open"));
     const most = Math.max(...shown.map(([part]) => figures.value(part, this.heat) || 0), 0);
     for (const [part, group] of this.groups) {
       const share = this.heat !== "kind" && most ? (figures.value(part, this.heat) || 0) / most : 0;

@@ -144,14 +144,16 @@ class Page {
   #compare() {
     const [old, now] = this.views;
     const figure = (view, key) => (key === "peak" ? view.figures.memory?.peak : view.figures.totals[key]);
-    const rows = [
+    /** @type {[string, string, (value: number) => string][]} */
+    const kinds = [
       ["parameters", "parameters", exact],
       ["MACs", "macs", exact],
       ["FLOPs", "flops", exact],
       ["activations", "activations", bytes],
       ["peak memory", "peak", bytes],
       ["least time", "seconds", seconds],
-    ].map(([title, key, text]) => {
+    ];
+    const rows = kinds.map(([title, key, text]) => {
       const [a, b] = [figure(old, key), figure(now, key)];
       const there = a !== undefined && b !== undefined && !Number.isNaN(a + b);
       return [

@@ -9,7 +9,7 @@ class Panel {
 
   show(title, ...content) {
     const close = button("×", { class: "close", "aria-label": "Close (Escape)" }, () => this.close());
-    if (this.node.hidden) this.from = document.activeElement;
+    if (this.node.hidden) this.from = /** @type {HTMLElement | SVGElement | null} */ (document.activeElement);
     this.node.replaceChildren(element("div", { class: "bar" }, element("h2", {}, title), close), ...content.flat());
     this.node.hidden = false;
     this.node.scrollTop = 0;
@@ -29,7 +29,11 @@ const facts = (rows) =>
     rows.flatMap(([name, ...text]) => (text.some(Boolean) ? [element("dt", {}, name), element("dd", {}, ...text)] : [])),
   );
 
-// `what = formula = numbers = value`, parts that repeat left out.
+/**
+ * `what = formula = numbers = value`, parts that repeat left out.
+ * @param {string[]} step
+ * @param {{step?: RegExp}} [wanted] the column that was asked for
+ */
 function stepNode([what, formula, numbers, value], wanted) {
   const parts = [formula, numbers, value].filter((part, i, all) => part && all.indexOf(part) === i);
   const last = parts.pop();

@@ -2,6 +2,8 @@
 
 const MOST_ROWS = 300; // drawn at once; more on demand
 
+/** @typedef {HTMLTableRowElement & {shows?: Part}} Row */
+
 class LayerTable {
   constructor(view) {
     this.view = view;
@@ -102,11 +104,15 @@ class LayerTable {
     return this.flat ? listed(this.network, this, this.view.figures) : outlined(this.network, this, this.view.figures);
   }
 
+  update() {
+    this.draw();
+  }
+
   draw() {
     const rows = this.rows();
     const layers = rows.filter((part) => !part.scope);
     this.shown = rows;
-    const focused = document.activeElement?.closest?.("tr")?.shows;
+    const focused = /** @type {Row | null} */ (document.activeElement?.closest("tr"))?.shows;
     const held = this.grid.contains(document.activeElement);
     this.body.replaceChildren(...rows.slice(0, this.most).map((part) => this.#row(part)));
     if (rows.length > this.most) this.body.append(this.#more(rows.length));

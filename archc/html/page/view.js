@@ -106,7 +106,7 @@ class View {
   update() {
     this.#compute();
     this.#figures();
-    for (const one of this.views) (one.update ?? one.draw).call(one);
+    for (const one of this.views) one.update();
     this.highlight(this.hovered);
     if (this.explained) this.explained();
   }
@@ -145,7 +145,7 @@ class View {
     fill();
     this.explained = () => {
       if (this.page.panel.node.hidden) return;
-      const focused = document.activeElement;
+      const focused = /** @type {HTMLElement | SVGElement | null} */ (document.activeElement);
       fill();
       focused?.focus?.({ preventScroll: true });
     };

@@ -1,4 +1,4 @@
-"""The floors of the house: a file imports only from floors below its own, or from its own room (docs/architecture.md)."""
+"""The floors of the house: a file imports only from floors below its own, or from its own room (docs/develop/architecture.md)."""
 
 from __future__ import annotations
 

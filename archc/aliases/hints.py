@@ -18,7 +18,7 @@ NEAR, NEAR_ELSEWHERE = 0.75, 0.85  # how alike a misspelled name must be to one 
 LONGEST = 40
 MOST_NAMES, MOST_TYPED = 6, 120
 
-PLUGIN = "a plugin can add one: docs/writing-an-operator.md"
+PLUGIN = "a plugin can add one: docs/develop/writing-an-operator.md"
 _ABSENT = {
     "recurrent": f"archc has no recurrent layers; {PLUGIN}",
     "layer": f"archc has no such layer; {PLUGIN}",

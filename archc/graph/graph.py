@@ -14,6 +14,9 @@ from archc.text.diagnostics import Use
 from archc.text.source import Span
 
 if TYPE_CHECKING:
+    import graphviz
+    import networkx
+
     from archc.ops.registry import Op
     from archc.recipe.recipe import Recipe
 
@@ -280,20 +283,24 @@ class Graph:
                 return node
         raise KeyError(f"no layer is called {name}")
 
-    def to_networkx(self) -> Any:
+    def to_networkx(self) -> networkx.DiGraph:
         """A networkx.DiGraph of the layers and the inputs, by name. Raises ModuleNotFoundError where networkx is not installed.
 
         Nodes have `kind` (that of the layer, or `input`) and `shape`; edges the `shape` of what flows, without a batch axis, and
         `by_value`: whether more than the size of it counts. A layer that reads another twice is joined to it by one edge.
         """
-        import networkx
+        from archc.graph.exchange import to_networkx
 
-        graph = networkx.DiGraph(name=self.name)
-        for name, value in self.inputs.items():
-            graph.add_node(name, kind="input", shape=tuple(value.shape))
-        for node in self.nodes:
-            graph.add_node(node.name, kind=node.kind, shape=tuple(node.output.shape))
-            read = node.read
-            for value in node.inputs:
-                graph.add_edge(value.node.name if value.node else value.name, node.name, shape=tuple(value.shape), by_value=value in read)
-        return graph
+        return to_networkx(self)
+
+    def to_graphviz(self, rankdir: str = "TB") -> graphviz.Digraph:
+        """A graphviz.Digraph of the layers, with parts as clusters and shapes on the edges: to be changed, rendered, or shown.
+
+        A notebook shows it where the program `dot` is installed. `archc render` draws pictures for papers, with repeats as one.
+        Raises ModuleNotFoundError where the package graphviz is not installed.
+
+        rankdir: TB, BT, LR or RL, where the graph runs to
+        """
+        from archc.graph.exchange import to_graphviz
+
+        return to_graphviz(self, rankdir)

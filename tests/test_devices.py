@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc.catalog.devices.catalogue import find, load_file, parsed, shipped
-from archc.catalog.devices.device import DTYPES, Calibration, Device, DeviceError, Rates, Trial
+from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates, Trial
 from archc.catalog.devices.quantity import BANDWIDTH, BYTES, FLOPS, rate_text, read_quantity, time_text
 from archc.catalog.devices.reading import CLASSES
 from archc.catalog.devices.writing import to_yaml
+from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.main import main
 from archc.text.diagnostics import SpecError
 from archc.text.source import Source
@@ -27,7 +28,7 @@ def test_every_device_has_a_source_and_plausible_figures() -> None:
         assert device.source and device.name, device.key
         assert device.memory is not None and 2**33 <= device.memory <= 2**38
         assert 5e10 <= device.bandwidth <= 1e13 and device.bandwidth == int(device.bandwidth)
-        assert set(device.flops) <= set(DTYPES)
+        assert set(device.flops) <= set(ARITHMETIC)
         assert (device.year is None) == (device.key == "cpu")
 
 
@@ -168,10 +169,12 @@ classes = st.dictionaries(st.sampled_from(CLASSES), rates, max_size=4)
 trials = st.lists(
     st.builds(Trial, st.text(max_size=20).filter(str.isprintable), st.integers(1, 99), st.booleans(), positive, positive), max_size=3
 )
-calibrations = st.builds(Calibration, st.sampled_from(list(DTYPES)), st.none() | st.integers(1, 64), classes, classes, trials.map(tuple))
+calibrations = st.builds(
+    Calibration, st.sampled_from(list(ARITHMETIC)), st.none() | st.integers(1, 64), classes, classes, trials.map(tuple)
+)
 
 
-peaks = st.dictionaries(st.sampled_from(list(DTYPES)), positive)
+peaks = st.dictionaries(st.sampled_from(list(ARITHMETIC)), positive)
 devices = st.builds(
     Device,
     key=st.just("a-b.1"),

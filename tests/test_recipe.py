@@ -27,10 +27,11 @@ from archc.graph import Graph
 from archc.graph.write_spec import resolved_text
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.recipe import Data, Part, Recipe, Stop
-from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES, Choice
+from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES
 from archc.recipe.writing import recipe_text, written
 from archc.reference.schema import schema
 from archc.signature import MISSING, Signature
+from archc.signature.choices import Choice
 from archc.text.diagnostics import SpecError
 
 ROOT = Path(__file__).parent.parent
@@ -483,15 +484,14 @@ def test_words_from_elsewhere_lead_to_what_is_there() -> None:
 def test_optimizers_are_those_of_torch() -> None:
     """Each name, each argument and each default, but for the learning rates of gradient descent, which torch has at 0.001."""
     torch = pytest.importorskip("torch")
-    from archc.runtime.build.optimizers import _BY_NAME
+    from archc.catalog import optimizers as catalogue
+    from archc.runtime.build.optimizers import class_of
 
-    assert set(OPTIMIZERS) == set(_BY_NAME)
     value = torch.nn.Parameter(torch.zeros(2, 2))
     for name, one in OPTIMIZERS.items():
         made = archc.optimizer([value], name, **one.defaults())
         assert made.param_groups[0].items() >= one.defaults().items()
-        kind, given = _BY_NAME[name]
-        params = inspect.signature(kind).parameters
+        params, given = inspect.signature(class_of(name)).parameters, catalogue.OPTIMIZERS[name].fixed
         theirs = {argument: given.get(argument, params[argument].default) for argument in one.signature.params}
         if name in ("sgd", "momentum", "nesterov"):
             theirs["lr"] = one.defaults()["lr"]

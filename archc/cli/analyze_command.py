@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
 from archc.analysis.cost.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
-from archc.analysis.memory.static import DTYPES, OPTIMIZERS, dtype_name
+from archc.catalog.dtypes import NETWORK, dtype_name
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, prose, table_text
 from archc.elaborate.compiler import Model
@@ -33,7 +34,7 @@ _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flo
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once, for the memory (default: 1)")
-    parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(NETWORK)} (default: float32)")
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="add its memory, and that of the gradients")
     parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names; what is deeper is summed")
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block")
@@ -140,7 +141,7 @@ def rows_of(args: argparse.Namespace, report: Report) -> list[Row]:
 
 def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
     """The table of a report: a row a layer or scope, the totals, and what they mean."""
-    size = DTYPES[report.memory.dtype]
+    size = NETWORK[report.memory.dtype]
     columns = [
         Column("layer"),
         Column("kind"),
@@ -241,5 +242,5 @@ def _positive(text: str) -> int:
 def _dtype(text: str) -> str:
     name = dtype_name(text)
     if name is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(DTYPES)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(NETWORK)}")
     return name

@@ -16,7 +16,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from archc.analysis.memory.static import dtype_name
+from archc.catalog.dtypes import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain
 from archc.cli.files import refused_places, shown, write_whole

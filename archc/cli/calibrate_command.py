@@ -15,9 +15,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.catalog.devices.device import DTYPES, DeviceError
+from archc.catalog.devices.device import DeviceError
 from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.devices.writing import to_yaml
+from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, table_text
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.yaml", help="the device file; without it, the file goes to standard output")
     parser.add_argument("--device", default="cpu", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default: cpu)")
-    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--dtype", default="float32", help=f"{', '.join(ARITHMETIC)} (default: float32)")
     parser.add_argument("--threads", type=_threads, metavar="N", help="threads on the CPU (default: as PyTorch has it)")
     parser.add_argument("--quick", action="store_true", help="fewer kernels, and less time for each: a few seconds")
 

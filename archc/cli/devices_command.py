@@ -13,8 +13,9 @@ import json
 from typing import Any
 
 from archc.catalog.devices.catalogue import shipped
-from archc.catalog.devices.device import DTYPES, Device
+from archc.catalog.devices.device import Device
 from archc.catalog.devices.quantity import rate_text, time_text
+from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import columns_of, table_text, width
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
@@ -75,8 +76,8 @@ def _rate(value: float | None) -> str | None:
 
 def _numbers(devices: list[Device]) -> Table:
     """The table as plain numbers."""
-    names = ("device", "name", "year", "memory", "bandwidth", *DTYPES, "source")
-    rows = [[d.key, d.name, d.year, d.memory, d.bandwidth, *(d.flops.get(one) for one in DTYPES), d.source] for d in devices]
+    names = ("device", "name", "year", "memory", "bandwidth", *ARITHMETIC, "source")
+    rows = [[d.key, d.name, d.year, d.memory, d.bandwidth, *(d.flops.get(one) for one in ARITHMETIC), d.source] for d in devices]
     return Table([Column(name) for name in names], rows)
 
 

@@ -14,11 +14,12 @@ import argparse
 import json
 from typing import TYPE_CHECKING
 
-from archc.analysis.memory.static import DTYPES, dtype_name
-from archc.analysis.memory.timeline import FLOATS, IMPLEMENTATIONS, LOSSES, OPTIMIZERS, Options, Timeline, inference, training
+from archc.analysis.memory.timeline import IMPLEMENTATIONS, LOSSES, Options, Timeline, inference, training
 from archc.analysis.memory.timeline.bounds import AT_LEAST, Bound
 from archc.analysis.memory.timeline.tape import Mark
 from archc.analysis.recompute import plan_of
+from archc.catalog.dtypes import FLOATS, NETWORK, dtype_name
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compiled, headed, show, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
 from archc.text.diagnostics import SpecError, printable
@@ -269,7 +270,7 @@ def float_type(text: str) -> str:
 
 def half_type(text: str) -> str:
     name = dtype_name(text)
-    if name is None or DTYPES[name] != 2:
+    if name is None or NETWORK[name] != 2:
         raise argparse.ArgumentTypeError(f"{text!r} is neither bf16 nor fp16")
     return name
 

@@ -14,8 +14,8 @@ import argparse
 import re
 from pathlib import Path
 
-from archc.analysis.memory.static import dtype_name
-from archc.analysis.memory.timeline import OPTIMIZERS
+from archc.catalog.dtypes import dtype_name
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.device_options import device_file, files_option, found

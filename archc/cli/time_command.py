@@ -17,8 +17,9 @@ from textwrap import fill
 
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
 from archc.catalog.devices.catalogue import shipped
-from archc.catalog.devices.device import DTYPES, Device, DeviceError
+from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.devices.quantity import rate_text, time_text
+from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, table_text
 from archc.cli.device_options import device_file, files_option, found
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
     files_option(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once (default: 1)")
-    parser.add_argument("--dtype", default="float32", help=f"{', '.join(DTYPES)} (default: float32)")
+    parser.add_argument("--dtype", default="float32", help=f"{', '.join(ARITHMETIC)} (default: float32)")
     parser.add_argument("--training", action="store_true", help="forward and backward of the whole network, without the optimizer")
     parser.add_argument("--top", type=_positive, default=10, metavar="N", help="show the N layers that take the most (default: 10)")
     parser.add_argument("--full", action="store_true", help="show all layers, in their order")
@@ -159,7 +160,7 @@ def _forecast(result: Roofline) -> list[str]:
 
 def _fit(device: Device, result: Roofline) -> list[str]:
     """A word where the weights alone do not fit."""
-    owned = sum(one.values for node in result.graph.nodes if node.shared is None for one in node.facts.owned) * DTYPES[result.dtype]
+    owned = sum(one.values for node in result.graph.nodes if node.shared is None for one in node.facts.owned) * ARITHMETIC[result.dtype]
     if device.memory is None or owned <= device.memory:
         return []
     return [f"memory       the weights take {bytes_text(owned)}, the device has {bytes_text(device.memory)}"]

@@ -10,11 +10,12 @@ from typing import Any
 
 from archc.graph import Graph
 from archc.graph.growing import growing
-from archc.language.loading import Loader, read_file, shipped, shipped_name
+from archc.language.loading import Loader, shipped, shipped_name
 from archc.language.spec import Spec
 from archc.ops.shape import read_sizes
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
+from archc.text.files import read_file
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
 

@@ -13,7 +13,6 @@ from archc.elaborate.recipe_checks import check_names, check_together
 from archc.elaborate.state import Closure, Context, Place, Run, Space, Stop
 from archc.graph import Graph
 from archc.language.functions import budget
-from archc.language.loading import read_file
 from archc.language.spec import Spec
 from archc.language.values import Mistake, as_tree
 from archc.recipe.keys import DATA, KEYS, PARTS
@@ -21,6 +20,7 @@ from archc.recipe.recipe import Recipe
 from archc.recipe.writing import written
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError
+from archc.text.files import read_file
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 

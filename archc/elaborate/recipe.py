@@ -16,8 +16,9 @@ from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expre
 from archc.recipe.keys import DATA, KEYS, PARTS, STOP, VALUES
 from archc.recipe.recipe import Data, Part, Recipe, Stop
 from archc.recipe.tables import TABLES
-from archc.recipe.types import FROM_ZERO, MOST_PATTERN, POSITIVE
+from archc.recipe.types import MOST_PATTERN
 from archc.signature import MISSING, Param, Signature, Type, shown
+from archc.signature.choices import FROM_ZERO, POSITIVE
 from archc.text import tree as t
 from archc.text.suggest import did_you_mean
 

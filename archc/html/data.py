@@ -7,10 +7,12 @@ from typing import Any
 
 from archc.analysis.cost.definitions import DEFINITIONS
 from archc.analysis.memory.fit import Fitting
-from archc.analysis.memory.timeline import OPTIMIZERS, Options
+from archc.analysis.memory.timeline import Options
 from archc.analysis.memory.timeline.bounds import unstated
 from archc.catalog.devices.capacity import of_device
-from archc.catalog.devices.device import DTYPES, Device
+from archc.catalog.devices.device import Device
+from archc.catalog.dtypes import ARITHMETIC
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.draw.theme import family
 from archc.graph import Graph
 from archc.html.bounds import devices
@@ -72,7 +74,7 @@ def record(graphs: list[Graph], device: Device, choice: Choice) -> dict[str, Any
         "families": {kind: family(kind) for kind in sorted({node.kind for graph in graphs for node in graph.nodes})},
         "difference": difference(*graphs) if len(graphs) == 2 else None,
         "devices": devices(device),
-        "dtypes": [{"name": name, "bytes": DTYPES.get(name, 4)} for name in NUMBERS],
+        "dtypes": [{"name": name, "bytes": ARITHMETIC.get(name, 4)} for name in NUMBERS],
         "definitions": DEFINITIONS,
         "choice": {
             "batch": choice.batch,

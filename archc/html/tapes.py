@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archc.analysis.memory.timeline import OPTIMIZERS, Options, inference, training
-from archc.analysis.memory.timeline.optimizers import state_bytes, transient_values, usual
+from archc.analysis.memory.timeline import Options, inference, training
+from archc.analysis.memory.timeline.optimizers import state_bytes, step_bytes, usual
 from archc.analysis.memory.timeline.tape import KINDS, Block, Tape
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph, Node
 from archc.html.intern import Interned
 
@@ -169,5 +170,6 @@ def _optimizers(graph: Graph) -> list[dict[str, Any]]:
     for name in OPTIMIZERS:
         how = usual(name, DEVICE)
         two, four = (sum(state_bytes(name, shapes, item, DEVICE, how)) for item in (2, 4))
-        found.append({"name": name, "how": how, "state": [2 * two - four, (four - two) // 2], "step": transient_values(name, shapes, how)})
+        step = step_bytes(name, shapes, 1, DEVICE, how)
+        found.append({"name": name, "how": how, "state": [2 * two - four, (four - two) // 2], "step": step})
     return found

@@ -11,7 +11,8 @@ from archc.language.functions import budget
 from archc.language.spec import Spec, read_spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
-from archc.text.source import Source, Span
+from archc.text.files import read_file
+from archc.text.source import Source
 from archc.text.suggest import did_you_mean, fill
 
 LONGEST_LINE_OF_DESCENT = 16
@@ -34,30 +35,6 @@ def shipped_name(path: Path) -> str | None:
         return f"specs/{path.resolve().relative_to(shipped_folder().resolve()).as_posix()}"
     except (ValueError, OSError, RuntimeError):
         return None
-
-
-def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostics) -> Source | None:
-    """A file's text as a source; where it cannot be read, a diagnostic at the place that named it."""
-    problem = None
-    try:
-        if path.is_dir():
-            problem = "a folder"
-        elif where is not None and path.exists() and not path.is_file():  # a pipe may be read where a person names it
-            problem = "not a file"
-        else:
-            with path.open("rb") as file:
-                data = file.read(4 * t.MOST_CHARACTERS + 1)
-            if len(data) <= 4 * t.MOST_CHARACTERS:
-                return Source(name, data.decode("utf-8-sig").replace("\r\n", "\n"), str(path), where)
-            problem = "too large for a spec"
-    except FileNotFoundError:
-        problem = "no such file"
-    except (OSError, ValueError) as error:
-        problem = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or "not a path"
-    span = where or Span(Source(name, ""), 0, 0)
-    near = did_you_mean(path.name, (one.name for one in path.parent.glob("*.yaml"))) if path.parent.is_dir() else None
-    diagnostics.error("A701", span, f"cannot read {name}: {problem}", near if problem == "no such file" else None)
-    return None
 
 
 def _anything(source: Source) -> Spec:

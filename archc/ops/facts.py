@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from archc.catalog.dtypes import BYTES
 from archc.ops.layout import CONTIGUOUS, Move
 from archc.ops.reach import POINT, Along, Behavior
 from archc.ops.shape import Shape, product
@@ -146,18 +147,7 @@ class Doubt(NamedTuple):
 
 
 # Dtypes of outputs, with the bytes of a value; `same` is the network's own.
-DTYPES: dict[str, int | None] = {
-    "same": None,
-    "float64": 8,
-    "float32": 4,
-    "float16": 2,
-    "bfloat16": 2,
-    "int64": 8,
-    "int32": 4,
-    "int8": 1,
-    "uint8": 1,
-    "bool": 1,
-}
+DTYPES: dict[str, int | None] = {"same": None, **BYTES}
 
 
 NEW = "new"

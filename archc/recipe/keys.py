@@ -3,20 +3,9 @@
 from __future__ import annotations
 
 from archc.recipe.recipe import Data, Recipe, Stop
-from archc.recipe.types import (
-    BATCH,
-    BELOW_ONE,
-    FROM_ZERO,
-    MONITOR,
-    POSITIVE,
-    PRECISION,
-    SIZE,
-    count,
-    number,
-    optional_text,
-    takes,
-)
+from archc.recipe.types import BATCH, MONITOR, PRECISION, SIZE, optional_text
 from archc.signature import FLAG, MISSING, one_of, whole
+from archc.signature.choices import BELOW_ONE, FROM_ZERO, POSITIVE, count, number, takes
 
 _RECIPE, _DATA = Recipe(), Data()
 PLANS = ("none", "norms", "blocks")  # of checkpointing

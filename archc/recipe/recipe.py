@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archc.recipe.tables import LOSSES, OPTIMIZERS, SCHEDULES, Choice
+from archc.recipe.tables import LOSSES, OPTIMIZERS, SCHEDULES
+from archc.signature.choices import Choice
 
 
 @dataclass(frozen=True, slots=True)

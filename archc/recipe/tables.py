@@ -6,27 +6,13 @@ The one table: the language binds a spec's arguments with it, the JSON Schema an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
-from archc.recipe.types import BELOW_ONE, EPOCHS, FRACTION, FROM_ZERO, MONITOR, POSITIVE, count, number, pair, takes
-from archc.signature import FLAG, MISSING, Fault, Signature, Type, one_of, shown
-
-Check = Callable[[Mapping[str, Any]], Fault | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """One of a table: what it is, what may be written, and a Fault where arguments that are each right do not go together."""
-
-    doc: str
-    signature: Signature
-    check: Check = lambda arguments: None
-
-    def defaults(self) -> dict[str, Any]:
-        """Every argument that has a default."""
-        return {name: param.default for name, param in self.signature.params.items() if param.default is not MISSING}
+from archc.catalog.optimizers import OPTIMIZERS as _OPTIMIZERS
+from archc.recipe.types import EPOCHS, MONITOR
+from archc.signature import Fault, one_of
+from archc.signature.choices import BELOW_ONE, FRACTION, FROM_ZERO, POSITIVE, Choice, count, number, pair, takes
 
 
 def _one_of_two(arguments: Mapping[str, Any]) -> Fault | None:
@@ -42,81 +28,8 @@ def _does_something(arguments: Mapping[str, Any]) -> Fault | None:
     return Fault(None, "color_jitter that changes nothing", "write {color_jitter: {brightness: 0.4, contrast: 0.4}}", "A403")
 
 
-def _cooled(arguments: Mapping[str, Any]) -> Fault | None:
-    if not arguments["centered"] or arguments["alpha"] < 1:
-        return None
-    return Fault("alpha", f"alpha is {shown(arguments['alpha'])}: nothing of a new gradient counts", "alpha: 0.99", "A404")
-
-
-_MOMENTUM = number(above=0, below=1)
-_BETAS = (pair(BELOW_ONE), (0.9, 0.999), "decays of the running means of gradients and of their squares")
-_EPS = (POSITIVE, 1e-8, "what is added to the divisor")
-_DECAY = (FROM_ZERO, 0.0, "what is added to the gradient, times the weight (L2)")
 _CHANCE = (FRACTION, 0.5, "how often")
-
-
-def _rate(default: float) -> tuple[Type, float, str]:
-    return POSITIVE, default, "learning rate"
-
-
-def _adam(decay: tuple[Type, float, str]) -> Signature:
-    amsgrad = (FLAG, False, "divide by the largest of the means so far")
-    return takes(lr=_rate(1e-3), betas=_BETAS, eps=_EPS, weight_decay=decay, amsgrad=amsgrad)
-
-
-OPTIMIZERS: dict[str, Choice] = {
-    "sgd": Choice("stochastic gradient descent", takes(lr=_rate(0.1), weight_decay=_DECAY)),
-    "momentum": Choice(
-        "gradient descent with momentum (Polyak, 1964), as torch.optim.SGD has it",
-        takes(
-            lr=_rate(0.01),
-            momentum=(_MOMENTUM, 0.9, "what is kept of the last step"),
-            weight_decay=_DECAY,
-            dampening=(BELOW_ONE, 0.0, "what is taken off the new gradient"),
-        ),
-    ),
-    "nesterov": Choice(
-        "gradient descent with Nesterov's momentum (Sutskever et al., 2013)",
-        takes(lr=_rate(0.01), momentum=(_MOMENTUM, 0.9, "what is kept of the last step"), weight_decay=_DECAY),
-    ),
-    "adam": Choice("Adam (Kingma & Ba, 2015)", _adam(_DECAY)),
-    "adamw": Choice(
-        "Adam with decoupled weight decay (Loshchilov & Hutter, 2019)",
-        _adam((FROM_ZERO, 0.01, "decay of weights, times the learning rate")),
-    ),
-    "rmsprop": Choice(
-        "RMSprop (Hinton, 2012)",
-        takes(
-            lr=_rate(0.01),
-            alpha=(FRACTION, 0.99, "decay of the running mean of squares"),
-            eps=_EPS,
-            weight_decay=_DECAY,
-            momentum=(BELOW_ONE, 0.0, "what is kept of the last step"),
-            centered=(FLAG, False, "divide by the deviation, not by the root of the squares"),
-        ),
-        _cooled,
-    ),
-    "adagrad": Choice(
-        "Adagrad (Duchi et al., 2011)",
-        takes(
-            lr=_rate(0.01),
-            lr_decay=(FROM_ZERO, 0.0, "decay of the learning rate"),
-            weight_decay=_DECAY,
-            initial_accumulator_value=(FROM_ZERO, 0.0, "sum of squares to begin with"),
-            eps=(POSITIVE, 1e-10, "what is added to the divisor"),
-        ),
-    ),
-    "adafactor": Choice(
-        "Adafactor, which keeps rows and columns of squares (Shazeer & Stern, 2018)",
-        takes(
-            lr=_rate(0.01),
-            beta2_decay=(number(most=0), -0.8, "exponent of the decay of the running mean of squares"),
-            d=(number(least=1), 1.0, "the largest step, as a root mean square"),
-            weight_decay=(FROM_ZERO, 0.0, "decay of weights, times the learning rate"),
-        ),
-    ),
-}
-
+OPTIMIZERS: dict[str, Choice] = {name: one.choice for name, one in _OPTIMIZERS.items()}
 _GAMMA = (number(above=0, most=1), 0.1, "factor of the learning rate at each drop")
 _END = (FRACTION, 0.0, "what is left of the learning rate at the end, as a part of it")
 

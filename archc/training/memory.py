@@ -8,18 +8,17 @@ from dataclasses import replace
 import torch
 
 from archc.analysis.memory.fit import Fitting
-from archc.analysis.memory.timeline import OPTIMIZERS, Options, training
+from archc.analysis.memory.timeline import Options, training
 from archc.analysis.memory.timeline.bounds import Bound, unstated
 from archc.analysis.recompute import CheckpointPlan
 from archc.catalog.devices.capacity import CONTEXT, WORKSPACES
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.text.table import bytes_text
 from archc.training.distributed import World
 from archc.training.wishes import TrainError
 
-_LIKE = {"nesterov": "momentum"}  # optimizers that keep the same
-FUSED = {"sgd", "momentum", "nesterov", "adam", "adamw", "adagrad"}
 MOST_ON_CPU = 64  # more images at once are no faster there, and a small batch learns more in an epoch
 PART = 0.9  # of a CPU's free memory: other programs take some
 
@@ -33,14 +32,13 @@ def allocatable(world: World, size: int, started: bool) -> int:
 
 def options_of(recipe: Recipe, world: World, images: int) -> Options:
     """The options of a step of one process, with so many images in each of its passes."""
-    name = _LIKE.get(recipe.optimizer.name, recipe.optimizer.name)
-    how = "fused" if recipe.optimizer.name in FUSED else ""
+    how = "fused" if OPTIMIZERS[recipe.optimizer.name].fused else ""
     amp = recipe.precision if recipe.precision in ("bfloat16", "float16") else ""
     dtype = "float64" if recipe.precision == "float64" else "float32"
     device = "cuda" if world.device.type == "cuda" else "cpu"
     loss = "mse" if recipe.loss.name == "mse" else "auto"
-    name, batch = name if name in OPTIMIZERS else "sgd", images * recipe.accumulate
-    return Options(batch, dtype, name, how, loss, device, amp, recipe.accumulate)
+    part, batch = recipe.optimizer, images * recipe.accumulate
+    return Options(batch, dtype, part.name, how, loss, device, amp, recipe.accumulate, part.options)
 
 
 def each(recipe: Recipe, world: World) -> int:

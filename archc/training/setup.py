@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.data import DataSet, Normalization, check_classes, open_data
 from archc.graph import Graph
 from archc.recipe import Recipe
@@ -25,7 +26,6 @@ from archc.training.evaluation import Evaluator
 from archc.training.freeze import Freezer
 from archc.training.groups import parameter_groups
 from archc.training.losses import LOSSES, loss_of
-from archc.training.memory import FUSED
 from archc.training.order import Order, mixed
 from archc.training.step import HALF, Prepare, Stepper
 from archc.training.transfer import FEATURES
@@ -181,9 +181,10 @@ def grouped(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer:
     """The recipe's optimizer over groups of parameters: fused as archc.optimizer chooses for all of them."""
     everything = [one for group in groups for one in group["params"]]
     options = {name: value for name, value in recipe.optimizer.options.items() if value is not None}
-    if recipe.optimizer.name in FUSED - _FUSED_IN_PIECES and any(isinstance(one, DTensor) for one in everything):
+    name = recipe.optimizer.name
+    if OPTIMIZERS[name].fused and name not in _FUSED_IN_PIECES and any(isinstance(one, DTensor) for one in everything):
         options["fused"] = False
-    made = optimizer_by_name(everything, recipe.optimizer.name, **options)
+    made = optimizer_by_name(everything, name, **options)
     made.param_groups.clear()
     for group in groups:
         made.add_param_group(group)

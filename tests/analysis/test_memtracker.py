@@ -29,7 +29,10 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
-from .test_timeline import HOW, OPTIMIZERS
+from archc.catalog.optimizers import OPTIMIZERS
+from archc.runtime.build.optimizers import class_of
+
+from .test_timeline import HOW
 
 QUICK: list[tuple[str, int, str]] = [  # name, images, optimizer
     ("resnet18", 4, "momentum"),
@@ -89,7 +92,9 @@ class Step:
 
     def __init__(self, module: nn.Module, graph: Graph, options: Options) -> None:
         self.module = fake(module)
-        self.optimizer = OPTIMIZERS[options.optimizer](self.module.parameters(), **HOW[options.how or "loop"])
+        self.optimizer = class_of(options.optimizer)(
+            self.module.parameters(), **OPTIMIZERS[options.optimizer].fixed, **HOW[options.how or "loop"]
+        )
         self.inputs = [torch.empty(options.batch, *value.shape) for value in graph.inputs.values()]
         outputs = [*graph.outputs.values(), *graph.heads.values()]
         shapes = [(options.batch, *value.shape) for value in outputs]

@@ -38,7 +38,7 @@ def _broken(graph: Graph, limit: Limit, report: Report | None) -> Diagnostic | N
 
 
 def _memory(graph: Graph, limit: Limit) -> Diagnostic | None:
-    from archc.analysis.memory.timeline.optimizers import OPTIMIZERS
+    from archc.catalog.optimizers import OPTIMIZERS
 
     if limit.optimizer not in OPTIMIZERS:
         hint = did_you_mean(limit.optimizer, OPTIMIZERS) or f"there are {', '.join(OPTIMIZERS)}"

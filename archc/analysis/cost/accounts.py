@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from archc.analysis.cost.lecture import bytes_of, is_volume
 from archc.analysis.cost.report import Report
-from archc.analysis.memory.static import DTYPES
 from archc.analysis.memory.storages import Storage, run
+from archc.catalog.dtypes import NETWORK
 from archc.ops.facts import NEW
 
 
@@ -46,7 +46,7 @@ def saved_from_activations(report: Report) -> list[Entry]:
     done = run(report.graph, memory.batch, memory.dtype)
     kept = dict.fromkeys(storage for step in done.steps for storage in step.kept)
     made: dict[Storage, int] = {}  # an output's storage -> the bytes that `activations` counts of it
-    item = DTYPES[memory.dtype]
+    item = NETWORK[memory.dtype]
     terms: Counter[str] = Counter()
     for step in done.steps:
         if step.node.facts.storage != NEW:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.field.field import Field, text
-from archc.analysis.memory.static import DTYPES
+from archc.catalog.dtypes import NETWORK
 
 if TYPE_CHECKING:
     from archc.analysis.cost.report import Layer, Report
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def to_dict(report: Report) -> dict[str, Any]:
     """The stable keys of `archc analyze --format json`."""
     counts, memory = report.counts, report.memory
-    size = DTYPES[memory.dtype]
+    size = NETWORK[memory.dtype]
     return {
         "name": report.name,
         "input": {name: list(value.shape) for name, value in report.graph.inputs.items()},
@@ -90,7 +90,7 @@ def to_dataframe(report: Report) -> Any:
     """One row a layer."""
     import pandas
 
-    size = DTYPES[report.memory.dtype]
+    size = NETWORK[report.memory.dtype]
     rows = []
     for layer in report.layers:
         row = layer_to_dict(layer, size)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.cost.report import Layer, Report
-from archc.analysis.memory.static import DTYPES
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Node, Value
 from archc.ops.shape import Shape, product
 
@@ -31,7 +31,7 @@ def lecture_lines(report: Report, biases: bool = False) -> list[str]:
 
 def _volume_totals(report: Report, values: int) -> list[str]:
     memory = report.memory
-    size = DTYPES[memory.dtype]
+    size = NETWORK[memory.dtype]
     lines = [f"TOTAL values:  {values:,} = {_rounded(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
     factors, whole = [], size * values
     if memory.batch > 1:
@@ -45,7 +45,7 @@ def _volume_totals(report: Report, values: int) -> list[str]:
 
 def _weight_totals(report: Report, biases: bool) -> list[str]:
     memory = report.memory
-    size = DTYPES[memory.dtype]
+    size = NETWORK[memory.dtype]
     counted, what = (report.parameters, "TOTAL params: ") if biases else (report.weights, "TOTAL weights:")
     first = f"{what} {counted:,} = {_rounded(counted, 3)} x {size} bytes = {bytes_of(size * counted)}"
     told = f"of them {report.biases:,} biases" if biases else f"with {report.biases:,} biases {report.parameters:,}"

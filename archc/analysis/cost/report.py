@@ -8,7 +8,8 @@ from typing import Any
 
 from archc.analysis.cost.count import Count, count, flops, total
 from archc.analysis.field.field import NO_FIELD, Field, Fields, fields
-from archc.analysis.memory.static import DTYPES, Memory, memory, output_bytes
+from archc.analysis.memory.static import Memory, memory, output_bytes
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
 from archc.graph.growing import growing
 from archc.ops.facts import NEW
@@ -137,8 +138,8 @@ UNKNOWN = Count(0, None)
 
 def analyze(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> Report:
     """The cost of a network. Raises ValueError for a dtype or optimizer that it does not know."""
-    if dtype not in DTYPES:
-        raise ValueError(f"no dtype is called {dtype}; there are {', '.join(DTYPES)}")
+    if dtype not in NETWORK:
+        raise ValueError(f"no dtype is called {dtype}; there are {', '.join(NETWORK)}")
     with growing():
         seen = fields(graph)
         layers = [_layer(node, seen.get(node.output, {})) for node in graph.nodes]

@@ -180,4 +180,4 @@ def ways(options: Options, forward: bool) -> Iterator[tuple[str, Options]]:
         yield f"fused {options.optimizer}", replace(options, how="fused")
     for other in ("momentum", "sgd"):
         if options.optimizer != other and (options.optimizer, other) != ("sgd", "momentum"):
-            yield f"with {other}", replace(options, optimizer=other, how="")
+            yield f"with {other}", replace(options, optimizer=other, how="", arguments={})

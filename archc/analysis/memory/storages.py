@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from archc.analysis.memory.static import DTYPES
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import INPLACE, VIEW, Facts, Kept
 from archc.ops.layout import Axes, Move, fresh, moved
@@ -80,7 +80,7 @@ class Run:
 
 def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
     """The forward pass of the network as it is for training."""
-    done = Run(batch, DTYPES[dtype])
+    done = Run(batch, NETWORK[dtype])
     for value, item in items_of(graph, done.item).items():
         block = contiguous((batch, *map(int, value.shape)))
         done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))

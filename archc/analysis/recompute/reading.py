@@ -9,9 +9,9 @@ from archc.analysis.recompute.candidates import READY
 from archc.analysis.recompute.mistakes import mistakes
 from archc.analysis.recompute.plan import CheckpointPlan, Region
 from archc.graph import Graph
-from archc.language.loading import read_file
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError
+from archc.text.files import read_file
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from archc.analysis.memory.static import dtype_name
 from archc.analysis.time.forecast import forecast
 from archc.analysis.time.traffic import NOTHING, Amount, backward, forward, wanted_gradients
-from archc.catalog.devices.device import DTYPES, Device, DeviceError
+from archc.catalog.devices.device import Device, DeviceError
+from archc.catalog.dtypes import ARITHMETIC, dtype_name
 from archc.graph import Graph, Node
 from archc.text.suggest import did_you_mean
 
@@ -165,10 +165,10 @@ class Roofline:
 
 def peak_dtype(text: str) -> str:
     """The full name of a dtype that a device may state a peak for. Raises DeviceError."""
-    name = text if text in DTYPES else dtype_name(text)
-    if name is None or name not in DTYPES:
-        hint = did_you_mean(text, DTYPES)
-        raise DeviceError(f"no dtype is called {text}; {hint or 'there are ' + ', '.join(DTYPES)}")
+    name = dtype_name(text, ARITHMETIC)
+    if name is None:
+        hint = did_you_mean(text, ARITHMETIC)
+        raise DeviceError(f"no dtype is called {text}; {hint or 'there are ' + ', '.join(ARITHMETIC)}")
     return name
 
 
@@ -180,7 +180,7 @@ def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32
     if batch < 1:
         raise ValueError(f"a batch of {batch}: it holds one image or more")
     dtype = peak_dtype(dtype)
-    peak, size = device.peak(dtype), DTYPES[dtype]
+    peak, size = device.peak(dtype), ARITHMETIC[dtype]
     graph = graph if training else graph.deployed()
     wanted = wanted_gradients(graph) if training else set()
 

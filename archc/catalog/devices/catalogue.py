@@ -10,9 +10,9 @@ from pathlib import Path
 
 from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.devices.reading import read_devices
-from archc.language.loading import read_file
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError, printable
+from archc.text.files import read_file
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-# Bytes of a value. tf32 is float32 in memory, multiplied with 10 bits of mantissa.
-DTYPES = {"float64": 8, "float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2}
-
 
 class DeviceError(ValueError):
     """A device that is not known, or does not say what was asked of it. Its text is complete."""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Collection
 from typing import Any
 
-from archc.catalog.devices.device import DTYPES, Calibration, Device, Rates, Trial
+from archc.catalog.devices.device import Calibration, Device, Rates, Trial
 from archc.catalog.devices.quantity import BANDWIDTH, BYTES, EXAMPLES, FLOPS, read_quantity
+from archc.catalog.dtypes import ARITHMETIC
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.suggest import did_you_mean
@@ -51,7 +52,7 @@ class _Reader:
             key=key,
             name=self.text(parts.get("name"), key),
             bandwidth=self.quantity(parts["bandwidth"], BANDWIDTH),
-            flops={name: self.quantity(one, FLOPS) for name, one in self.named(parts.get("flops"), "flops", DTYPES).items()},
+            flops={name: self.quantity(one, FLOPS) for name, one in self.named(parts.get("flops"), "flops", ARITHMETIC).items()},
             memory=None if memory is None else int(memory),
             year=self.whole(parts["year"], 1940, 2100) if "year" in parts else None,
             source=self.text(parts.get("source"), ""),
@@ -66,9 +67,9 @@ class _Reader:
         keys = ("dtype", "threads", "forward", "backward", "trials")
         parts = self.mapping(tree, "calibration", keys, needs=("dtype",))
         dtype = self.text(parts.get("dtype"), "float32")
-        if dtype not in DTYPES:
+        if dtype not in ARITHMETIC:
             self.diagnostics.error(
-                "A404", parts["dtype"].span, f"no dtype is called {dtype}", did_you_mean(dtype, DTYPES) or ", ".join(DTYPES)
+                "A404", parts["dtype"].span, f"no dtype is called {dtype}", did_you_mean(dtype, ARITHMETIC) or ", ".join(ARITHMETIC)
             )
         passes = [
             {name: self.rates(one) for name, one in self.named(parts.get(way), way, CLASSES).items()} for way in ("forward", "backward")

@@ -9,7 +9,7 @@ import warnings
 import torch
 from torch import nn
 
-from archc.analysis.memory.static import DTYPES, dtype_name
+from archc.catalog.dtypes import NETWORK, dtype_name
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
 
@@ -109,7 +109,7 @@ def _no_mps() -> str:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    floats = [one for one in DTYPES if one != "int8"]
+    floats = [one for one in NETWORK if one != "int8"]
     full = dtype_name(name)
     if full == "int8":
         raise PlaceError("--dtype int8: weights become integers by quantization, not by a cast:\nwrite " + ", ".join(floats))

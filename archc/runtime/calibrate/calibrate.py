@@ -20,7 +20,8 @@ from archc.analysis.time.fitting import Sample, fit, left_out_error
 from archc.analysis.time.forecast import class_of
 from archc.analysis.time.roofline import peak_dtype, roofline
 from archc.analysis.time.traffic import NOTHING, Amount, backward, forward
-from archc.catalog.devices.device import DTYPES, Calibration, Device, DeviceError, Rates, Trial
+from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates, Trial
+from archc.catalog.dtypes import ARITHMETIC
 from archc.elaborate.compiler import compile_spec
 from archc.graph import Graph
 from archc.runtime.build.build import Wishes, build
@@ -110,7 +111,7 @@ def calibrate(
 def measure(kernel: Kernel, place: Place) -> Measured:
     """The time of a kernel in inference, and in a step that gives the gradients of its inputs and weights."""
     graph = kernel.graph()
-    node, size = graph.nodes[0], DTYPES[place.dtype]
+    node, size = graph.nodes[0], ARITHMETIC[place.dtype]
     inference, step = times(graph, place, place.batch, inputs_too=True)
     amounts = forward(node, place.batch, size, False), backward(node, place.batch, size, set(node.inputs))
     assert class_of(node) == kernel.family

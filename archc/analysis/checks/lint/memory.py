@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from archc.analysis.checks.lint.finding import Hit
 from archc.analysis.checks.lint.net import Cost, Net, Plan, argument, rewritten
 from archc.analysis.memory.saved import KEPT, LISTED, OVERLAP, STALE, clashes
-from archc.analysis.memory.static import DTYPES
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Node
 from archc.ops.facts import INPLACE, NEW
 
-_F32 = DTYPES["float32"]
+_F32 = NETWORK["float32"]
 _WHY = {
     KEPT: "writes over what {other} keeps for backward: PyTorch refuses to train",
     LISTED: "writes over a view that `split` made: PyTorch refuses to train",

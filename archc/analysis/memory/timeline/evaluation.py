@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from archc.analysis.memory.static import DTYPES
 from archc.analysis.memory.storages import Run, Step, Storage, Tensor, items_of, new_tensor, viewed
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node
 from archc.ops.facts import INPLACE, VIEW
 from archc.ops.shape import product
@@ -12,7 +12,7 @@ from archc.ops.strides import contiguous
 
 def evaluated(graph: Graph, batch: int, dtype: str) -> Run:
     """As `storages.run`, for inference: nothing is kept, and what acts in training alone hands its input on."""
-    done = Run(batch, DTYPES[dtype])
+    done = Run(batch, NETWORK[dtype])
     for value, item in items_of(graph, done.item).items():
         block = contiguous((batch, *map(int, value.shape)))
         done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))

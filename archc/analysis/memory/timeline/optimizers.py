@@ -1,95 +1,65 @@
-"""What an optimizer keeps, and what its step takes on the way, as torch.optim's implementations have it."""
+"""Bytes of what an optimizer keeps, and of what its step makes on the way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import pairwise
+from math import prod
+from typing import Any
 
-from archc.analysis.memory.static import OPTIMIZERS as STATE
-from archc.analysis.memory.static import copies
-from archc.ops.shape import product
+from archc.catalog.optimizers import OPTIMIZERS, Arguments
 
 FOREACH, LOOP, FUSED = "foreach", "loop", "fused"
 IMPLEMENTATIONS = (FOREACH, LOOP, FUSED)
 Shapes = Sequence[tuple[int, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Optimizer:
-    """For a parameter: `state` values that are kept, and whether there is a counter of steps of 4 bytes.
-
-    foreach, loop: values that the step takes on the way, of all parameters; None where torch.optim has no such implementation
-    """
-
-    state: Callable[[tuple[int, ...]], int]
-    counter: bool
-    foreach: Callable[[Shapes], int] | None
-    loop: Callable[[Shapes], int]
-    fused: bool
-
-
-def _all(count: int) -> Callable[[Shapes], int]:
-    return lambda shapes: count * sum(map(product, shapes))
-
-
-def _largest(count: int) -> Callable[[Shapes], int]:
-    return lambda shapes: count * max(map(product, shapes), default=0)
-
-
-def _denominators(shapes: Shapes) -> int:
-    """Adam's loop: the root and the denominator of a parameter, beside the denominator of the one before."""
-    sizes = [0, *map(product, shapes)]
-    return max((before + 2 * size for before, size in pairwise(sizes)), default=0)
-
-
-def _roots(shapes: Shapes) -> int:
-    """The root of a parameter's mean, beside that of the one before."""
-    return max(map(sum, pairwise([0, *map(product, shapes)])), default=0)
-
-
-OPTIMIZERS: dict[str, Optimizer] = {
-    "sgd": Optimizer(STATE["sgd"], False, _all(0), _largest(0), True),
-    "momentum": Optimizer(STATE["momentum"], False, _all(0), _largest(0), True),
-    "adam": Optimizer(STATE["adam"], True, _all(1), _denominators, True),
-    "adamw": Optimizer(STATE["adamw"], True, _all(1), _denominators, True),
-    "rmsprop": Optimizer(STATE["rmsprop"], True, _all(1), _roots, False),
-    "adagrad": Optimizer(copies(1), True, _all(2), _roots, True),
-    "adafactor": Optimizer(STATE["adafactor"], True, None, _largest(2), False),
-}
-
-
-BY_NUMBERS = {"momentum", "adam", "adamw", "adagrad"}  # whose loop makes tensors of 8 bytes from numbers, on the CPU
+_COUNTER, _NUMBER = 4, 8  # bytes of a step's count, and of a number that PyTorch wraps as a tensor on the CPU
+_NONE: dict[str, Any] = {}
 
 
 def usual(name: str, device: str) -> str:
-    """What torch.optim takes where nothing is said."""
+    """The implementation that is taken where nothing is said."""
     return FOREACH if device == "cuda" and OPTIMIZERS[name].foreach is not None else LOOP
 
 
-def state_bytes(name: str, shapes: Shapes, item: int, device: str, how: str) -> list[int]:
-    """The bytes of the state, a block a tensor. Counters lie on the CPU unless one kernel reads them."""
+def state_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, arguments: Arguments = _NONE) -> list[int]:
+    """The bytes of the state, a block a tensor. Counters on the CPU take no room of a GPU."""
     one = OPTIMIZERS[name]
-    found = []
-    for shape in shapes:
-        values = one.state(shape)
-        whole = product(shape)
-        copies = values // whole if whole and values % whole == 0 else 0
-        found += [whole * item] * copies if copies else [values * item] * (values > 0)
-        if one.counter and (device == "cpu" or how == FUSED):
-            found.append(4)
-    return found
+    arguments = one.with_defaults(arguments)
+    counters = [_COUNTER] * one.counters if device == "cpu" or how == FUSED or one.resident else []
+    return [size for shape in shapes for size in (*(item * values for values in one.kept(shape, arguments) if values), *counters)]
 
 
-def transient_values(name: str, shapes: Shapes, how: str) -> int:
-    """Values that the step takes on the way. Raises ValueError for an implementation that torch.optim lacks."""
+def step_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, arguments: Arguments = _NONE) -> int:
+    """The most that a step has made at one time. Raises ValueError for an implementation that there is not."""
     one = OPTIMIZERS[name]
     if how == FUSED:
         if not one.fused:
-            raise ValueError(f"torch.optim has no fused {name}; write foreach or loop")
+            raise ValueError(f"{f'torch.optim has no fused {name}' if one.torch else f'there is no fused {name}'}; write foreach or loop")
         return 0
+    text = one.foreach if how == FOREACH else one.loop
+    if text is None:
+        raise ValueError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
+    words = one.made(text, one.with_defaults(arguments))
+    sizes = [item * prod(shape) for shape in shapes]
     if how == FOREACH:
-        if one.foreach is None:
-            raise ValueError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
-        return one.foreach(shapes)
-    return one.loop(shapes)
+        return _peak(words, [sum(sizes)], on_cpu=False)  # numbers are wrapped inside of its operators
+    # What is alive at a weight is its own and that of the one before it, so that each pair of sizes has to be played once.
+    return max((_peak(words, pair, device == "cpu") for pair in set(pairwise([0, *sizes]))), default=0)
+
+
+def _peak(words: Sequence[str], sizes: Sequence[int], on_cpu: bool) -> int:
+    """The most bytes alive while `words` (see `Optimizer.loop`) are done for one weight after the other."""
+    alive: dict[str, int] = {}
+    peak = 0
+    for size in filter(None, sizes):
+        for word in words:
+            name, _, small = word.strip("-?#").partition(":")
+            if word.startswith("-"):
+                alive.pop(name, None)
+                continue
+            made = (int(small) * on_cpu if small else size) if name else 0
+            number = _NUMBER if on_cpu and word.endswith("#") else 0
+            peak = max(peak, sum(alive.values()) + made + number)
+            if name:
+                alive[name] = made
+    return peak

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import archc.analysis.memory.timeline.chains
 import archc.analysis.memory.timeline.composite
 import archc.analysis.memory.timeline.learned
 import archc.analysis.memory.timeline.merging  # noqa: F401  (its rules, and those of the ones above)
-from archc.analysis.memory.static import DTYPES
 from archc.analysis.memory.storages import Run, Storage, Tensor, run
 from archc.analysis.memory.timeline.autocast import cast, low
 from archc.analysis.memory.timeline.backward import Backward, Grad
@@ -19,17 +19,18 @@ from archc.analysis.memory.timeline.bounds import bound
 from archc.analysis.memory.timeline.evaluation import evaluated
 from archc.analysis.memory.timeline.forward import Forward, masks, numbers
 from archc.analysis.memory.timeline.frames import Frames
-from archc.analysis.memory.timeline.optimizers import BY_NUMBERS, IMPLEMENTATIONS, LOOP, OPTIMIZERS, state_bytes, transient_values, usual
+from archc.analysis.memory.timeline.optimizers import IMPLEMENTATIONS, state_bytes, step_bytes, usual
 from archc.analysis.memory.timeline.order import order, owners_of
 from archc.analysis.memory.timeline.result import Timeline
 from archc.analysis.memory.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, OPTIMIZER, PARAMETERS, PASSING, TEMPORARY, Block, Tape
 from archc.analysis.recompute import CheckpointPlan, spans
+from archc.catalog.dtypes import FLOATS, NETWORK
+from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph, Node, Value
 from archc.graph.growing import growing
 from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
 
-FLOATS = ("float32", "float64", "float16", "bfloat16")
 LOSSES = ("auto", "cross_entropy", "mse", "sum")
 
 
@@ -37,7 +38,8 @@ LOSSES = ("auto", "cross_entropy", "mse", "sum")
 class Options:
     """How a network is trained.
 
-    optimizer: sgd, momentum, adam, adamw, rmsprop, adagrad, adafactor; how: foreach, loop or fused, torch.optim's own choice unless given
+    optimizer: one of `archc.catalog.optimizers`, with its default `arguments` but for those given
+    how: its implementation: foreach, loop or fused; torch.optim's own choice unless given
     loss: of each output, and their sum: cross_entropy, mse, sum; auto is cross_entropy for a vector of classes, else mse
     device: cpu or cuda
     amp: bfloat16 or float16, where the forward pass runs under torch.autocast
@@ -52,6 +54,7 @@ class Options:
     device: str = "cpu"
     amp: str = ""
     accumulate: int = 1
+    arguments: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     @property
     def images(self) -> int:
@@ -86,7 +89,7 @@ def _inference(graph: Graph, options: Options) -> Timeline:
     forward = Forward(tape, run, False, options.device)
     for node in graph.nodes:
         if node.shared is None:
-            _own(tape, node, DTYPES[options.dtype])
+            _own(tape, node, NETWORK[options.dtype])
     for value in graph.inputs.values():
         storage = run.tensors[value].storage
         forward.held[storage] = tape.new(storage.bytes, BATCH)
@@ -130,7 +133,7 @@ class _Training:
         self.plan = plan
         self.options = options
         self.how = options.how or usual(options.optimizer, options.device)
-        self.item = DTYPES[options.dtype]
+        self.item = NETWORK[options.dtype]
         self.run: Run = run(graph, options.images, options.amp or options.dtype)
         if options.amp:
             cast(graph, self.run, options.device)
@@ -179,7 +182,8 @@ class _Training:
         """What is there all the time."""
         for node in owners:
             _own(self.tape, node, self.item)
-        for size in state_bytes(self.options.optimizer, shapes, self.item, self.options.device, self.how):
+        options = self.options
+        for size in state_bytes(options.optimizer, shapes, self.item, options.device, self.how, options.arguments):
             self.tape.new(size, OPTIMIZER)
         for value in self.graph.inputs.values():
             storage = self.run.tensors[value].storage
@@ -309,10 +313,8 @@ class _Training:
         backward.add(value, Grad(grad), self.run.steps[-1].node)
 
     def _step(self, grads: dict[tuple[Node, int], Block], shapes: list[tuple[int, ...]]) -> None:
-        size = transient_values(self.options.optimizer, shapes, self.how) * self.item
-        if shapes and self.how == LOOP and self.options.device == "cpu" and self.options.optimizer in BY_NUMBERS:
-            size += 8
-        if size:
+        options = self.options
+        if size := step_bytes(options.optimizer, shapes, self.item, options.device, self.how, options.arguments):
             self.tape.free(self.tape.new(size, TEMPORARY))
         self.tape.mark("optimizer", None)
         for block in grads.values():

@@ -7,12 +7,12 @@ does, as long as no value lives longer by a name than by what keeps it; elsewher
 
 from __future__ import annotations
 
-from archc.analysis.memory.static import DTYPES
 from archc.analysis.memory.storages import Run, Step, Storage, run
 from archc.analysis.memory.timeline import Options, Timeline
 from archc.analysis.memory.timeline.autocast import cast
 from archc.analysis.memory.timeline.forward import masks, numbers
 from archc.analysis.memory.timeline.tape import Mark
+from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph
 
 
@@ -92,7 +92,7 @@ class Profile:
 
 def _run(graph: Graph, options: Options) -> Run:
     """The forward pass as the simulation runs it."""
-    assert options.dtype in DTYPES
+    assert options.dtype in NETWORK
     done = run(graph, options.images, options.amp or options.dtype)
     if options.amp:
         cast(graph, done, options.device)

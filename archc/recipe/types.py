@@ -11,7 +11,7 @@ from archc.signature import MISSING, Type, is_int, one_of
 from archc.signature.choices import POSITIVE
 
 MOST_PATTERN = 400  # characters
-PRECISIONS = {name: words_of(name) for name in FLOATS}
+PRECISIONS = {name: words_of(name)[:2] for name in FLOATS}  # its name, or fp16, bf16, …
 
 
 def _same_twice(value: Any) -> Any:

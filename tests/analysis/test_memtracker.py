@@ -92,9 +92,8 @@ class Step:
 
     def __init__(self, module: nn.Module, graph: Graph, options: Options) -> None:
         self.module = fake(module)
-        self.optimizer = class_of(options.optimizer)(
-            self.module.parameters(), **OPTIMIZERS[options.optimizer].fixed, **HOW[options.how or "loop"]
-        )
+        settings = OPTIMIZERS[options.optimizer].fixed
+        self.optimizer = class_of(options.optimizer)(self.module.parameters(), **settings, **HOW[options.how or "loop"])
         self.inputs = [torch.empty(options.batch, *value.shape) for value in graph.inputs.values()]
         outputs = [*graph.outputs.values(), *graph.heads.values()]
         shapes = [(options.batch, *value.shape) for value in outputs]

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
-from archc.analysis.cost.rows import SORT_KEYS, Row, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.cost.rows import FIGURES, SORT_KEYS, Row, amount, folded_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
+COSTLY = 0.1  # of the parameters or MACs of the network: shown in colour
 _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flops, torchvision, keras, papers"
 
 
@@ -37,8 +39,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(NETWORK)} (default: float32)")
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="add its memory, and that of the gradients")
     parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names; what is deeper is summed")
-    parser.add_argument("--full", action="store_true", help="show every copy of a repeated block")
+    parser.add_argument("--full", action="store_true", help="show every copy of a repeated block, whose row has the figures of one copy")
+    parser.add_argument("--tree", action="store_true", help="the network as a tree of its blocks, each with its sums")
     parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
+    parser.add_argument("--top", type=_positive, metavar="N", help="the N most expensive rows alone, by --sort or else by MACs")
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
     parser.add_argument("--biases", action="store_true", help="in the lecture's table: count biases with the weights")
     parser.add_argument("--as", dest="tool", metavar="TOOL", help=f"what that tool would print, and why it differs: {_TOOLS}")
@@ -77,6 +81,14 @@ def _unfit(args: argparse.Namespace) -> str | None:
     """Why options do not go together."""
     if args.format in ("csv", "markdown") and (args.tool or args.view == "lecture"):
         return f"{'--as' if args.tool else '--view lecture'} has no form as {args.format}; leave --format out, or write --format json"
+    if args.tree and (args.top or args.sort != "order"):
+        return "--tree keeps the order of the network; leave --sort and --top out"
+    if (args.tree or args.top) and (args.format == "json" or args.tool or args.view == "lecture"):
+        return f"{'--tree' if args.tree else '--top'} is about the table of layers; leave --format json, --as and --view out"
+    if args.tree and args.format != "table":
+        return f"--tree has no form as {args.format}; leave --format out"
+    if args.top and args.sort in ("name", "kind"):
+        return f"--top wants a figure to go by: --sort {', '.join(FIGURES)}"
     if args.tool:
         from archc.cli.convention import unknown
 
@@ -115,7 +127,12 @@ def _print(args: argparse.Namespace, model: Model, graph: Graph) -> None:
 
 
 def _table(args: argparse.Namespace, model: Model, report: Report) -> Table:
-    return build_table(rows_of(args, report), report, len(model.graph.nodes) - len(report.layers) if model.graph else 0)
+    rows = rows_of(args, report)
+    left_out = len(model.graph.nodes) - len(report.layers) if model.graph else 0
+    table = build_table(rows[: args.top], report, left_out, shares=args.format != "csv")
+    if args.top:
+        table.notes[:0] = ["", _top_line(rows, args.top, _sorted_by(args), report)]
+    return table
 
 
 def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None:
@@ -129,61 +146,88 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
 
 
 def rows_of(args: argparse.Namespace, report: Report) -> list[Row]:
-    """The rows that the options ask for."""
+    """The rows that the options ask for, in their order."""
+    if args.tree:
+        from archc.analysis.cost.tree import tree_rows
+
+        return tree_rows(report, args.depth, args.full)
     if args.depth:
         rows = scope_rows(report, args.depth)
-    elif args.full or args.sort != "order" or args.format == "csv" or len(report.layers) <= FOLD_FROM:
+    elif args.full or _sorted_by(args) != "order" or args.format == "csv" or len(report.layers) <= FOLD_FROM:
         rows = layer_rows(report)
     else:
         rows = folded_rows(report)
-    return sort_rows(rows, args.sort)
+    return sort_rows(rows, _sorted_by(args))
 
 
-def build_table(rows: list[Row], report: Report, left_out: int = 0) -> Table:
-    """The table of a report: a row a layer or scope, the totals, and what they mean."""
-    size = NETWORK[report.memory.dtype]
-    columns = [
-        Column("layer"),
-        Column("kind"),
-        Column("output"),
-        Column("weights", "count"),
-        Column("biases", "count", 3),
-        Column("MACs", "count"),
-        Column("FLOPs", "count", 4),
-        Column("memory", "bytes"),
-        Column("field", "text", 1),
-    ]
-    table = Table(columns)
-    folded = any(row.times > 1 for row in rows)
-    if folded:
-        columns.insert(1, Column("×", "count", 2))
-    for row in rows:
-        memory = row.bytes(size) if row.storage == "new" else row.storage
-        cells = [
-            row.name,
-            row.kind,
-            str(row.shape),
-            *(row.counts[key] for key in ("weights", "biases", "macs", "flops")),
-            memory,
-            row.field,
-        ]
-        if folded:
-            cells.insert(1, row.times if row.times > 1 else "")
-        table.rows.append(cells)
-    counts = report.counts
-    total = [
-        "total",
-        f"{len(report.layers)} layers",
-        "",
-        *(counts[key] for key in ("weights", "biases", "macs", "flops")),
-        report.memory.activations_per_image,
-        "",
-    ]
-    if folded:
-        total.insert(1, "")
+def _sorted_by(args: argparse.Namespace) -> str:
+    return "macs" if args.top and args.sort == "order" else str(args.sort)
+
+
+def build_table(rows: list[Row], report: Report, left_out: int = 0, shares: bool = True) -> Table:
+    """The table of a report: a row a layer or scope, the totals, and what they mean.
+
+    `shares`: with the parts of the whole network's parameters and MACs; of copies in one row, those of all of them.
+    """
+    size, counts = NETWORK[report.memory.dtype], report.counts
+    table = Table([])
+    cells: list[list[object]] = []
+
+    def column(title: str, kind: str, rank: int, values: Sequence[object], total: object = "") -> None:
+        table.columns.append(Column(title, kind, rank))
+        cells.append([*values, total])
+
+    def count(title: str, key: str, rank: int = 5) -> None:
+        column(title, "count", rank, [row.counts[key] for row in rows], counts[key])
+
+    column("layer", "text", 5, [row.name for row in rows], "total")
+    if any(row.times > 1 for row in rows):
+        column("×", "count", 5, [row.times if row.times > 1 else "" for row in rows])
+    column("kind", "text", 5, [row.kind for row in rows], f"{len(report.layers)} layers")
+    column("output", "text", 5, [str(row.shape) for row in rows])
+    count("weights", "weights", 3)
+    count("biases", "biases", 2)
+    count("parameters", "parameters")
+    if shares:
+        column("params %", "number", 0, [_share(row, "parameters", report) for row in rows])
+    count("MACs", "macs")
+    if shares:
+        column("MACs %", "number", 0, [_share(row, "macs", report) for row in rows])
+    count("FLOPs", "flops", 4)
+    memory = [row.bytes(size) if row.storage == "new" else row.storage for row in rows]
+    column("memory", "bytes", 5, memory, report.memory.activations_per_image)
+    column("field", "text", 1, [row.field for row in rows])
+    *table.rows, total = map(list, zip(*cells, strict=True))
     table.totals.append(total)
+    table.styles = {at: style for at, row in enumerate(rows) if (style := _style(row, report))}
     table.notes += ["", *_summary(report, left_out)]
     return table
+
+
+def _part(row: Row, key: str, report: Report) -> float | None:
+    """What part of the network's figure a row is, with all its copies; None where one of them is not known."""
+    own, whole = row.counts[key], report.counts[key]
+    return row.times * own.low / whole.low if own.exact and whole.exact and whole.low else None
+
+
+def _share(row: Row, key: str, report: Report) -> str:
+    part = _part(row, key, report)
+    return "" if not part else f"{part:.1%}" if part >= 0.0005 else "<0.1%"
+
+
+def _style(row: Row, report: Report) -> str:
+    """Scopes of a tree stand out, and so do layers with much of the network's parameters or MACs."""
+    if row.is_scope:
+        return "scope"
+    return "costly" if any((_part(row, key, report) or 0) >= COSTLY for key in ("parameters", "macs")) else ""
+
+
+def _top_line(rows: list[Row], top: int, key: str, report: Report) -> str:
+    """How much of the network the rows of --top are."""
+    name = {"macs": "MACs", "flops": "FLOPs"}.get(key, key)
+    shown, whole = sum(amount(row, key) for row in rows[:top]), report.counts[key].low
+    part = f", {shown / whole:.1%} of the network's" if whole and report.counts[key].exact else ""
+    return f"the {min(top, len(rows))} of {len(rows)} rows with the most {name}{part}"
 
 
 def _header(model: Model, graph: Graph) -> list[str]:

@@ -19,7 +19,7 @@ from archc.catalog.devices.device import DeviceError
 from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
-from archc.cli.console import complain, table_text
+from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
 from archc.text.extras import needs
@@ -44,31 +44,24 @@ def run(args: argparse.Namespace) -> int:
         return 2
     try:
         from archc.runtime.build.place import PlaceError
-        from archc.runtime.calibrate.calibrate import calibrate
+        from archc.runtime.calibrate.calibrate import calibrate, steps
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
         complain(f"{needs(error.name, 'torch')}")
         return 2
     try:
-        result = calibrate(args.device, args.dtype, args.quick, args.threads, _say)
+        with progress("starting", steps(args.quick), patience=0) as step:
+            result = calibrate(args.device, args.dtype, args.quick, args.threads, step)
     except (DeviceError, PlaceError) as error:
         complain(error)
         return 2
-    finally:
-        _say("")
     text = to_yaml(result.device)
     print(report(result), file=sys.stdout if args.output else sys.stderr)
     if args.output:
         return write_whole(args.output, text, args)
     print(text, end="")
     return 0
-
-
-def _say(text: str) -> None:
-    """What is under way, on one line of a terminal."""
-    if sys.stderr.isatty():
-        print(f"\r\x1b[K{text[:78]}", end="", file=sys.stderr, flush=True)
 
 
 def report(result: Result) -> str:

@@ -16,8 +16,9 @@ import sys
 from pathlib import Path
 
 from archc.cli.common import compiled, spec_options, usable
-from archc.cli.console import complain, table_text
+from archc.cli.console import complain, table_text, track
 from archc.cli.files import write_whole
+from archc.language.loading import shipped
 from archc.reference.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
 from archc.text.table import to_csv, to_markdown
 
@@ -55,7 +56,9 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
             return None
         entries.append(analyzed(graph.name, model.spec, graph))
     if args.all:
-        entries += [entry for entry in history() if entry.name not in {one.name for one in entries}]
+        entries += [
+            entry for entry in history(track(shipped(), "reading the specs that ship")) if entry.name not in {one.name for one in entries}
+        ]
     if not entries:
         complain("which networks? name some, or say --all")
         return None

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from archc.text.diagnostics import Diagnostic, lines_of_all, printable
@@ -17,6 +18,7 @@ from archc.text.table import Table, to_lines, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
     from rich.text import Text
 
 Item = TypeVar("Item")
@@ -25,7 +27,9 @@ LOOKS = {
     "title": "bold",
     "rule": "dim",
     "total": "bold",
-    "quiet": "dim",
+    "scope": "bold",
+    "costly": "yellow",
+    "command": "cyan",
     "error": "bold red",
     "warning": "bold yellow",
     "message": "bold",
@@ -135,3 +139,84 @@ def complain(message: object, most: int | None = None) -> None:
     """A message to standard error, wrapped to the width of the terminal, or to `most` where nothing says how wide that is."""
     text = prose(f"archc: {message}", most, sys.stderr)
     print(drawn([[("archc:", "error"), (text.removeprefix("archc:"), "")]], sys.stderr), file=sys.stderr)
+
+
+Step = Callable[[str], None]  # says what is done next
+
+
+@contextmanager
+def progress(what: str, total: int, patience: float = PATIENCE) -> Iterator[Step]:
+    """Shows how far something is and the time that is left, on a terminal, once it has taken `patience` seconds.
+
+    What is given is called before each of the `total` steps.
+    """
+    if not is_terminal(sys.stderr) or os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        yield lambda text: None
+        return
+    from threading import Timer
+
+    bar = _Bar(what, total)
+    timer = Timer(patience, bar.show)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield bar.step
+    finally:
+        timer.cancel()
+        bar.close()
+
+
+def track(items: Iterable[Item], what: str) -> Iterator[Item]:
+    """The items, with progress over them."""
+    known = list(items)
+    with progress(what, len(known)) as step:
+        for item in known:
+            step("")
+            yield item
+
+
+class _Bar:
+    """A bar that may appear late, from another thread, or not at all."""
+
+    def __init__(self, what: str, total: int) -> None:
+        from threading import Lock
+
+        self.what = what
+        self.total = total
+        self.done = -1
+        self.closed = False
+        self.lock = Lock()
+        self.drawn: Progress | None = None
+
+    def step(self, text: str) -> None:
+        self.done += 1
+        if text:
+            self.what = printable(text)
+        self._update()
+
+    def show(self) -> None:
+        try:
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+            from rich.table import Column as Place
+        except ModuleNotFoundError:
+            return
+        with self.lock:
+            if self.closed:
+                return
+            told = TextColumn("{task.description}", markup=False, table_column=Place(no_wrap=True, overflow="ellipsis", max_width=44))
+            console = Console(file=sys.stderr, no_color=not colored(sys.stderr))
+            columns = told, BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
+            self.drawn = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
+            self.drawn.add_task(self.what, total=self.total, completed=max(self.done, 0))
+            self.drawn.start()
+
+    def _update(self) -> None:
+        if self.drawn is not None:
+            self.drawn.update(self.drawn.task_ids[0], description=self.what, completed=max(self.done, 0))
+
+    def close(self) -> None:
+        with self.lock:
+            self.closed = True
+            if self.drawn is not None:
+                self.drawn.stop()

@@ -22,6 +22,7 @@ from archc.text.diagnostics import printable
 from archc.text.names import folded
 from archc.text.table import Column, Table, escaped, to_markdown
 
+STYLES = {ADDED: "added", REMOVED: "removed", CHANGED: "changed", MOVED: "moved", RENAMED: "moved"}
 SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~", MOVED: ">", RENAMED: "="}
 TITLES = {"parameters": "parameters", "macs": "MACs", "flops": "FLOPs", "activations": "activations"}
 
@@ -90,6 +91,7 @@ def _changes(found: Difference) -> Table:
         first = group[0]
         names = _where(group)
         costs = [sum(change.costs[name] for change in group) for name in ("parameters", "macs")]
+        table.styles[len(table.rows)] = STYLES[first.what]
         table.rows.append([SIGNS[first.what], names, _kind(first), _told(group), *map(_signed, costs)])
     if any(found.more.values()):
         others = f"{found.reshaped} others"

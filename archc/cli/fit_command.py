@@ -20,11 +20,11 @@ from contextlib import redirect_stdout
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from archc.analysis.memory.fit import MOST, MOST_PLANNED, Alternative, Fitting
+from archc.analysis.memory.fit import MOST, MOST_PLANNED, Alternative, Fitting, ways
 from archc.analysis.memory.timeline import Options
 from archc.analysis.memory.timeline.bounds import Bound, unstated
 from archc.cli.common import compiled, headed, spec_options, usable
-from archc.cli.console import DEFAULT_WIDTH, complain, table_text, width
+from archc.cli.console import DEFAULT_WIDTH, complain, progress, table_text, width
 from archc.cli.files import refused_place, write_whole
 from archc.cli.memory_command import (
     bound_lines,
@@ -67,9 +67,14 @@ def run(args: argparse.Namespace) -> int:
         return 2
     fitting = Fitting(graph, args.inference)
     try:
-        planned = _planned(fitting, options, budget, args)
-        least = planned.least if planned is not None else None
-        found = list(fitting.alternatives(options, budget, args.batch, least))
+        with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
+            step("what runs again in backward")
+            planned = _planned(fitting, options, budget, args)
+            found = []
+            step("as asked")
+            for one in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
+                found.append(one)
+                step(f"after: {one.name}")
     except ValueError as error:
         complain(error)
         return 2

@@ -9,7 +9,8 @@ from __future__ import annotations
 import argparse
 import json
 
-from archc.cli.console import table_text
+from archc.cli.console import table_text, track
+from archc.language.loading import shipped
 from archc.reference.zoo import Entry, history, listing, summary
 from archc.text.table import to_csv, to_markdown
 
@@ -20,7 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    entries = [entry for entry in history() if all(word.lower() in _text(entry) for word in args.words)]
+    entries = [
+        entry
+        for entry in history(track(shipped(), "reading the specs that ship"))
+        if all(word.lower() in _text(entry) for word in args.words)
+    ]
     if args.format == "json":
         print(json.dumps({"networks": [summary(entry) for entry in entries]}, indent=2))
     elif args.format == "csv":

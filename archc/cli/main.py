@@ -3,48 +3,64 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 from itertools import takewhile
+from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, set_color, width
+from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
-from archc.text.lines import wrap
+from archc.text.lines import Line, wrap
 from archc.text.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-COMMANDS = {
-    "analyze": "every layer's shape, parameters, MACs and memory, and the totals",
-    "check": "validate specs, and compare them with their `expect`",
-    "lint": "what is kept, copied or computed for nothing in training",
-    "explain": "how each number of a layer comes about",
-    "memory": "the peak of a training step or of inference, and what it is made of",
-    "fit": "the largest batch for a memory, and the least memory for a batch",
-    "time": "the least time that a device could take, layer by layer",
-    "devices": "the devices that `archc time` knows",
-    "calibrate": "measure this machine, for `archc time` to forecast with",
-    "build": "the network as PyTorch source, weights, ONNX or torch.export",
-    "render": "a network as a picture: graph, volumes, a block in detail, cost",
-    "report": "a network as one page, or two: diagram, table, charts, memory",
-    "train": "train a network on images: checkpoints, figures, the best weights",
-    "resume": "go on with a training that was ended",
-    "eval": "how good a run's network is on images, class by class",
-    "predict": "what a run's network sees in images",
-    "look": "inside a run's network: filters, attributions, features",
-    "compare": "networks side by side, with their ratios, and as a chart",
-    "diff": "what changed between two specs, and what it costs",
-    "resolve": "the spec as elaborated, each value with where it came from",
-    "list": "the specs that ship, as a history",
-    "docs": "the layers and blocks that a spec can use, with arguments",
-    "new": "write a spec to start from",
-    "data": "a set of images: its classes, splits, corrupt files and a picture",
-    "schema": "the JSON Schema that makes an editor complete and check specs",
+GROUPS = {
+    "understand a network": {
+        "analyze": "every layer's shape, parameters, MACs and memory, and the totals",
+        "explain": "how each number of a layer comes about",
+        "memory": "the peak of a training step or of inference, and what it is made of",
+        "fit": "the largest batch for a memory, and the least memory for a batch",
+        "time": "the least time that a device could take, layer by layer",
+        "compare": "networks side by side, with their ratios, and as a chart",
+        "diff": "what changed between two specs, and what it costs",
+    },
+    "write and maintain specs": {
+        "new": "write a spec to start from",
+        "check": "validate specs, and compare them with their `expect`",
+        "lint": "what is kept, copied or computed for nothing in training",
+        "resolve": "the spec as elaborated, each value with where it came from",
+        "schema": "the JSON Schema that makes an editor complete and check specs",
+    },
+    "build": {
+        "build": "the network as PyTorch source, weights, ONNX or torch.export",
+    },
+    "train and use": {
+        "data": "a set of images: its classes, splits, corrupt files and a picture",
+        "train": "train a network on images: checkpoints, figures, the best weights",
+        "resume": "go on with a training that was ended",
+        "eval": "how good a run's network is on images, class by class",
+        "predict": "what a run's network sees in images",
+        "look": "inside a run's network: filters, attributions, features",
+    },
+    "draw": {
+        "render": "a network as a picture: graph, volumes, a block in detail, cost",
+        "report": "a network as one page, or two: diagram, table, charts, memory",
+    },
+    "look things up": {
+        "list": "the specs that ship, as a history",
+        "docs": "the layers and blocks that a spec can use, with arguments",
+        "devices": "the devices that `archc time` knows",
+        "calibrate": "measure this machine, for `archc time` to forecast with",
+        "completion": "what makes bash, zsh or fish complete archc's words",
+    },
 }
+COMMANDS = {name: what for group in GROUPS.values() for name, what in group.items()}
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
@@ -105,6 +121,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
     set_color("auto")
     if argv is None:
+        if "_ARGCOMPLETE" in os.environ:
+            from archc.cli.completion_command import complete
+
+            complete()
         prepare()
     return _guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
 
@@ -134,14 +154,19 @@ def _command(words: list[str]) -> int:
     parser = Parser(
         prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
     )
-    module.add_arguments(parser)
-    parser.add_argument("--color", choices=COLOR, help="colors: by default on a terminal, as NO_COLOR and FORCE_COLOR say")
+    add_arguments(parser, module)
     parser.words = words[1:]
     args = parser.parse_args(words[1:])
     if args.color:
         set_color(args.color)
     with redirect_stdout(sys.stderr) if _writes_to_output(args) else nullcontext():  # what is written there stands there alone
         return int(module.run(args))
+
+
+def add_arguments(parser: argparse.ArgumentParser, module: ModuleType) -> None:
+    """The options of a command, and those that all have."""
+    module.add_arguments(parser)
+    parser.add_argument("--color", choices=COLOR, help="colors: by default on a terminal, as NO_COLOR and FORCE_COLOR say")
 
 
 def _writes_to_output(args: argparse.Namespace) -> bool:
@@ -173,17 +198,15 @@ def _guarded(run: Callable[[], int]) -> int:
 
 
 def _usage() -> str:
-    width = max(map(len, COMMANDS))
-    rows = [f"  {name.ljust(width)}  {what}" for name, what in COMMANDS.items()]
-    return "\n".join([
-        "archc: networks as short YAML specs, checked, counted and explained",
-        "",
-        "usage: archc COMMAND …     (archc COMMAND --help)",
-        "",
-        *rows,
-        "",
-        "try: archc analyze vgg16",
-    ])  # fmt: skip
+    widest = max(map(len, COMMANDS))
+    lines: list[Line] = [[("archc: networks as short YAML specs, checked, counted and explained", "")], []]
+    lines += [[("usage: archc COMMAND …     (archc COMMAND --help)", "")]]
+    for title, commands in GROUPS.items():
+        lines += [[], [(f"{title}:", "title")]]
+        for name, what in commands.items():
+            first, *more = wrap(f"  {name.ljust(widest)}  {what}", width(), " " * (widest + 4))
+            lines += [[("  ", ""), (name, "command"), (first[2 + len(name) :], "")], *([(text, "")] for text in more)]
+    return drawn([*lines, [], [("try: archc analyze vgg16", "")]])
 
 
 if __name__ == "__main__":

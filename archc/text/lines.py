@@ -9,7 +9,7 @@ Line = list[Piece]
 Measure = Callable[[str], int]  # the columns that a text takes; `len` where no character is wide
 
 STYLES = (
-    *("title", "rule", "total", "quiet"),  # of tables
+    *("title", "rule", "total", "scope", "costly", "command"),  # of tables
     *("error", "warning", "message", "place"),  # of diagnostics
     *("added", "removed", "changed", "moved"),  # of differences
 )

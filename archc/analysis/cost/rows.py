@@ -27,6 +27,10 @@ class Row:
     times: int = 1
     layers: tuple[Layer, ...] = ()
 
+    @property
+    def is_scope(self) -> bool:
+        return len(self.layers) > 1
+
     def bytes(self, size: int) -> int:
         """Of one copy's new outputs for one image, where a value of the network's dtype has `size`."""
         return sum(layer.bytes(size) for layer in self.layers)
@@ -34,13 +38,13 @@ class Row:
 
 def layer_rows(report: Report) -> list[Row]:
     """One row a layer."""
-    return [_of_layer(layer, layer.name, 1) for layer in report.layers]
+    return [row_of_layer(layer, layer.name, 1) for layer in report.layers]
 
 
 def folded_rows(report: Report) -> list[Row]:
     """One row a layer, but copies of a block that follow each other, equal in every figure, are one row each."""
     layers = {id(layer.node): layer for layer in report.layers}
-    return [_of_layer(layers[id(node)], name, times) for node, name, times in _folded(report.graph.root, "", 1, layers)]
+    return [row_of_layer(layers[id(node)], name, times) for node, name, times in _folded(report.graph.root, "", 1, layers)]
 
 
 def scope_rows(report: Report, depth: int) -> list[Row]:
@@ -56,6 +60,7 @@ def scope_rows(report: Report, depth: int) -> list[Row]:
 
 
 SORT_KEYS = ("order", "name", "kind", "parameters", "weights", "biases", "macs", "flops", "activations")
+FIGURES = SORT_KEYS[3:]
 
 
 def sort_rows(rows: list[Row], key: str) -> list[Row]:
@@ -64,10 +69,16 @@ def sort_rows(rows: list[Row], key: str) -> list[Row]:
         return rows
     if key in ("name", "kind"):
         return sorted(rows, key=lambda row: str(getattr(row, key)))
-    return sorted(rows, key=lambda row: -(row.activations if key == "activations" else row.counts[key].low))
+    return sorted(rows, key=lambda row: -amount(row, key))
 
 
-def _of_layer(layer: Layer, name: str, times: int) -> Row:
+def amount(row: Row, key: str) -> int:
+    """A figure of a row, or the least that it can be."""
+    return row.activations if key == "activations" else row.counts[key].low
+
+
+def row_of_layer(layer: Layer, name: str, times: int) -> Row:
+    """The figures of one layer, under a name that may stand for several copies."""
     counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
     return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
 
@@ -76,14 +87,17 @@ def _of_group(layers: list[Layer], depth: int) -> Row:
     last = layers[-1]
     name = _cut(last.name, depth)
     if len(layers) == 1 and name == last.name:
-        return _of_layer(last, name, 1)
+        return row_of_layer(last, name, 1)
     scope = last.node.scope
     while scope.parent is not None and scope.name != name:
         scope = scope.parent
-    values = sum(layer.activations for layer in layers)
-    return Row(
-        name, scope.block or f"{len(layers)} layers", last.output_shape, totals(layers), values, NEW, text(last.fields), 1, tuple(layers)
-    )
+    return row_of_layers(layers, name, scope.block or f"{len(layers)} layers", 1)
+
+
+def row_of_layers(layers: list[Layer], name: str, kind: str, times: int) -> Row:
+    """The sums of several layers, with what the last of them gives."""
+    last, values = layers[-1], sum(layer.activations for layer in layers)
+    return Row(name, kind, last.output_shape, totals(layers), values, NEW, text(last.fields), times, tuple(layers))
 
 
 def _cut(name: str, depth: int) -> str:
@@ -100,21 +114,21 @@ def _folded(scope: Scope, prefix: str, times: int, layers: dict[int, Layer]) -> 
             yield child, prefix + child.label, times
             i += 1
             continue
-        mark = _mark(child)
+        mark = mark_of(child)
         stop = i + 1
-        while stop < len(children) and mark and isinstance(other := children[stop], Scope) and _mark(other) == mark:
+        while stop < len(children) and mark and isinstance(other := children[stop], Scope) and mark_of(other) == mark:
             stop += 1
         label = child.label if stop == i + 1 else f"{child.label}…{children[stop - 1].label}"
         yield from _folded(child, f"{prefix}{label}.", times * (stop - i), layers)
         i = stop
 
 
-def _mark(scope: Scope) -> tuple[object, ...]:
+def mark_of(scope: Scope) -> tuple[object, ...]:
     """What must be equal in two copies: the names within, and the facts, of which equal layers have one."""
     marks: list[object] = []
     for child in scope.children:
         if isinstance(child, Node):
             marks.append((child.label, id(child.facts), child.shared is not None, child.train_only))
         else:
-            marks.append((child.label, _mark(child)))
+            marks.append((child.label, mark_of(child)))
     return tuple(marks)

@@ -108,6 +108,11 @@ def calibrate(
     return Result(replace(made, calibration=replace(made.calibration, trials=tuple(trials))), found, errors)
 
 
+def steps(quick: bool) -> int:
+    """How many times `calibrate` says what is under way."""
+    return len(list(kernels(quick))) + len(TRIALS[:2] if quick else TRIALS)
+
+
 def measure(kernel: Kernel, place: Place) -> Measured:
     """The time of a kernel in inference, and in a step that gives the gradients of its inputs and weights."""
     graph = kernel.graph()

@@ -32,10 +32,10 @@ WIDE = "name: 网络\ninput: [3, 8, 8]\nlayers: {a: {conv: 4}, b: relu}\n"
 MARKUP = 'name: "[bold red]net[/] :boom:"\ndoc: "[link=http://x]y[/link]"\ninput: [3, 8, 8]\nlayers: {"[red]a": {conv: 4}}\n'
 
 
-def in_terminal(*words: str, columns: int = 80, **environment: str) -> str:
+def in_terminal(*words: str, columns: int = 80, rows: int = 500, **environment: str) -> str:
     """What a command writes to a terminal, with both its streams."""
     ours, theirs = pty.openpty()
-    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", 200, columns, 0, 0))
+    ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS", "LINES", "PAGER")}
     told = {**kept, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment}
     command = [sys.executable, "-m", "archc", *words]
@@ -223,3 +223,15 @@ def test_shown_text_is_rich_text() -> None:
     """The measure of columns is rich's, wherever it is asked."""
     for text in ("plain", "…─×", "网络", "🙂🙂", "e\u0301"):
         assert console.columns_of(text) == Text(text).cell_len
+
+
+def test_a_pager_is_for_a_person_and_what_is_tall(tmp_path: Path) -> None:
+    pager = tmp_path / "pager"
+    pager.write_text("#!/bin/sh\necho PAGED\ncat\n")
+    pager.chmod(0o755)
+    assert in_terminal("analyze", "resnet50", "--full", rows=50, PAGER=str(pager)).startswith("PAGED\n")
+    assert "PAGED" not in in_terminal("analyze", "mlp", rows=50, PAGER=str(pager))
+    assert "PAGED" not in in_terminal("analyze", "resnet50", "--full", rows=50, PAGER=str(pager), CI="true")
+    assert "PAGED" not in piped("analyze", "resnet50", "--full", PAGER=str(pager))
+    without = in_terminal("analyze", "resnet50", "--full", rows=50, PAGER="no-such-pager")
+    assert "fc " in without and without == in_terminal("analyze", "resnet50", "--full", rows=500)

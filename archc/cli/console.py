@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout, suppress
+from io import StringIO
 from typing import IO, TYPE_CHECKING, TypeVar
 
 from archc.text.diagnostics import Diagnostic, lines_of_all, printable
@@ -220,3 +221,74 @@ class _Bar:
             self.closed = True
             if self.drawn is not None:
                 self.drawn.stop()
+
+
+@contextmanager
+def paged() -> Iterator[None]:
+    """Shows standard output in a pager, as `less -FRX` does, where a person reads it and it is taller than the terminal."""
+    command = _pager()
+    if command is None:
+        yield
+        return
+    out = sys.stdout
+    held = _Held(out)
+    try:
+        with redirect_stdout(held):
+            yield
+    finally:
+        text = held.getvalue()
+        if not (_rows(text, out) > os.get_terminal_size(out.fileno()).lines - 1 and _shown(text, command)):
+            out.write(text)
+
+
+class _Held(StringIO):
+    """What is written to a terminal, kept for a pager."""
+
+    def __init__(self, terminal: IO[str]) -> None:
+        super().__init__()
+        self.terminal = terminal
+
+    def isatty(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self.terminal.fileno()
+
+
+def _pager() -> list[str] | None:
+    """The command of the pager; None where there is none, or no person."""
+    if not (is_terminal(sys.stdin) and is_terminal(sys.stdout)) or os.environ.get("CI") or os.environ.get("TERM", "dumb") == "dumb":
+        return None
+    from shlex import split
+    from shutil import which
+
+    try:
+        named = split(os.environ["PAGER"]) if "PAGER" in os.environ else ["less", "-FRX"]
+    except ValueError:
+        return None
+    return named if named and named[0] != "cat" and which(named[0]) else None
+
+
+def _rows(text: str, stream: IO[str]) -> int:
+    import re
+
+    room = width(stream) or DEFAULT_WIDTH
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", text).split("\n")
+    return sum(max(-(-columns_of(line) // room), 1) for line in lines) - 1
+
+
+def _shown(text: str, command: list[str]) -> bool:
+    """Runs the pager; whether it could be started."""
+    import subprocess
+
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        pager = subprocess.Popen(command, stdin=subprocess.PIPE, env={"LESS": "FRX", **os.environ})
+    except OSError:
+        return False
+    with suppress(KeyboardInterrupt):  # which is for the pager
+        pager.communicate(text.encode(encoding, "backslashreplace"))
+    while pager.poll() is None:
+        with suppress(KeyboardInterrupt):
+            pager.wait()
+    return True

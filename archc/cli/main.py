@@ -12,7 +12,7 @@ from itertools import takewhile
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, set_color, width
+from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, paged, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
 from archc.text.lines import Line, wrap
 from archc.text.suggest import did_you_mean
@@ -61,6 +61,7 @@ GROUPS = {
     },
 }
 COMMANDS = {name: what for group in GROUPS.values() for name, what in group.items()}
+LONG = ("analyze", "explain", "memory", "fit", "time", "compare", "diff", "lint", "resolve", "list", "docs", "devices")  # their output
 EXIT_FAILED, EXIT_USAGE = 1, 2
 
 
@@ -159,7 +160,10 @@ def _command(words: list[str]) -> int:
     args = parser.parse_args(words[1:])
     if args.color:
         set_color(args.color)
-    with redirect_stdout(sys.stderr) if _writes_to_output(args) else nullcontext():  # what is written there stands there alone
+    if _writes_to_output(args):
+        with redirect_stdout(sys.stderr):  # what is written there stands there alone
+            return int(module.run(args))
+    with paged() if command in LONG else nullcontext():
         return int(module.run(args))
 
 

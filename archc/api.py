@@ -108,7 +108,7 @@ def checkpoint(
     """
     from archc.analysis.memory.timeline import Options
     from archc.analysis.recompute import planner
-    from archc.text.sizes import read_size
+    from archc.text.quantity import read_size
 
     room: int | float | None = memory if not isinstance(memory, str) else None
     if isinstance(memory, str) and not memory.strip().isdigit():  # a number is bytes here, so digits in a text would mean two things

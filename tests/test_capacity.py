@@ -17,7 +17,7 @@ from archc.catalog.devices.catalogue import find, parsed, shipped
 from archc.catalog.devices.writing import to_yaml
 from archc.cli.main import main
 from archc.html.data import Choice, record
-from archc.text.sizes import read_size, reading
+from archc.text.quantity import read_size, reading
 from archc.text.source import Source
 
 READINGS = [

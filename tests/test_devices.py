@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from archc.catalog.devices.catalogue import find, load_file, parsed, shipped
 from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates, Trial
-from archc.catalog.devices.quantity import BANDWIDTH, BYTES, FLOPS, rate_text, read_quantity, time_text
 from archc.catalog.devices.reading import CLASSES
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.main import main
 from archc.text.diagnostics import SpecError
+from archc.text.quantity import BANDWIDTH, BYTES, FLOPS, Units, rate_text, read_amount, time_text
 from archc.text.source import Source
 
 
@@ -210,8 +210,8 @@ def test_what_is_written_is_read_as_it_was(device: Device) -> None:
         ("1 GB", FLOPS, None),
     ],
 )
-def test_quantities(text: str, units: dict[str, float], value: float | None) -> None:
-    assert read_quantity(text, units) == value
+def test_quantities(text: str, units: Units, value: float | None) -> None:
+    assert read_amount(text, units) == value
 
 
 def test_numbers_as_text() -> None:

@@ -14,7 +14,7 @@ from archc.analysis.memory.fit import MOST, Fitting, largest
 from archc.analysis.memory.timeline import Options
 from archc.cli.main import main
 from archc.ops.registry import OPERATORS
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 
 PAGE = (Path(__file__).parent.parent / "docs" / "memory.md").read_text()
 COMMANDS = re.findall(r"^archc (?:memory|fit) .*$", PAGE, re.MULTILINE)

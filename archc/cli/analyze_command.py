@@ -23,7 +23,8 @@ from archc.cli.console import complain, prose, table_text
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, cell_text, escaped, stacked, to_csv, to_markdown
+from archc.text.quantity import bytes_text
+from archc.text.table import Column, Table, cell_text, escaped, stacked, to_csv, to_markdown
 
 if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork

@@ -16,7 +16,7 @@ from archc.runtime.export.check import ExportError
 from archc.runtime.export.export import export
 from archc.runtime.weights.load import save_weights
 from archc.runtime.weights.renaming import WeightsError
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 
 if TYPE_CHECKING:
     from torch import nn

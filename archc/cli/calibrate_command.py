@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.catalog.devices.device import DeviceError
-from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
 from archc.text.extras import needs
+from archc.text.quantity import rate_text, time_text
 from archc.text.table import Column, Table
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from archc.cli.console import columns_of, prose, width
 from archc.graph import Graph
 from archc.text.diagnostics import printable
 from archc.text.lines import left, wrap
+from archc.text.quantity import short
 from archc.text.suggest import did_you_mean
-from archc.text.table import short
 
 
 def unknown(tool: str) -> str | None:

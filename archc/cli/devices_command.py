@@ -14,13 +14,13 @@ from typing import Any
 
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import Device
-from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import columns_of, table_text, width
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
 from archc.text.lines import wrap
-from archc.text.table import Column, Table, bytes_text, to_csv, to_markdown
+from archc.text.quantity import bytes_text, rate_text, time_text
+from archc.text.table import Column, Table, to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -36,7 +36,8 @@ from archc.cli.memory_command import (
     training_options,
 )
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text
+from archc.text.quantity import bytes_text
+from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
     from archc.analysis.recompute.planner import Planned

@@ -24,8 +24,8 @@ from archc.cli.common import compiled, headed, show, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
 from archc.text.diagnostics import SpecError, printable
 from archc.text.lines import wrap
-from archc.text.sizes import read_size
-from archc.text.table import Column, Table, bytes_text, to_csv
+from archc.text.quantity import bytes_text, read_size
+from archc.text.table import Column, Table, to_csv
 
 if TYPE_CHECKING:
     from archc.catalog.devices.capacity import Capacity

@@ -7,7 +7,8 @@ import re
 from archc.analysis.recompute import Region
 from archc.analysis.recompute.planner import Planned, Row
 from archc.cli.console import DEFAULT_WIDTH, table_text
-from archc.text.table import Column, Table, bytes_text, short
+from archc.text.quantity import bytes_text, short
+from archc.text.table import Column, Table
 
 MOST_ROWS = 12
 

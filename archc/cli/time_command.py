@@ -18,13 +18,13 @@ from textwrap import fill
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import Device, DeviceError
-from archc.catalog.devices.quantity import rate_text, time_text
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, table_text
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
-from archc.text.table import Column, Table, bytes_text, short, to_csv
+from archc.text.quantity import bytes_text, rate_text, short, time_text
+from archc.text.table import Column, Table, to_csv
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

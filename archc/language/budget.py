@@ -9,7 +9,7 @@ from archc.language.citation import COUNTED
 from archc.language.values import Mistake
 from archc.signature import shown
 from archc.text import tree as t
-from archc.text.sizes import unit_bytes
+from archc.text.quantity import BYTES, COMPARISONS, COUNT, Parts, Quantity, parts, slack_of
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
@@ -19,10 +19,7 @@ FIGURES = {
     MEMORY: 'bytes at the peak of a training step: "<= 8GiB @ batch 64, optimizer adam, amp bf16"',
 }
 OPTIONS = {"batch": "batch 64", "optimizer": "optimizer adam", "amp": "amp bf16"}
-SIGNS = ("<=", ">=", "<", ">", "==")
 MOST_BATCH = 1_000_000
-_COUNTS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_LIMIT = re.compile(r"(?P<sign>[<>=!~]*)\s*(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(?P<unit>[^\W\d_]*)\Z")
 _EXAMPLES = dict.fromkeys(FIGURES, "5_000_000, or <= 5M") | {MEMORY: "<= 8GiB @ batch 64"}
 
 
@@ -38,12 +35,11 @@ class Limit(NamedTuple):
     optimizer: str = "sgd"
     amp: bool = False
 
+    slack: float = 0.0
+
     def allows(self, low: float, high: float | None) -> bool:
         """Whether all from `low` to `high` is within the bound; None is without end."""
-        if self.sign in ("<=", "<", "=="):
-            below = high is not None and (high < self.value if self.sign == "<" else high <= self.value)
-            return below and (self.sign != "==" or low >= self.value)
-        return low > self.value if self.sign == ">" else low >= self.value
+        return Quantity(self.sign, self.value, self.slack).allows(low, high)
 
 
 def read_limit(figure: str, value: Any, tree: t.Tree) -> Limit:
@@ -53,25 +49,27 @@ def read_limit(figure: str, value: Any, tree: t.Tree) -> Limit:
     if not isinstance(value, str):
         raise Mistake("A402", tree.span, f"{figure}: {shown(value)} is no limit", _EXAMPLES[figure])
     bound, at, options = value.partition("@")
-    match = _LIMIT.match(bound.strip())
-    if match is None:
+    found = parts(bound)
+    if found is None:
         raise Mistake("A402", _part(tree, bound.strip()), f"{figure}: {shown(bound.strip())} is no limit", _EXAMPLES[figure])
-    sign = match["sign"] or "<="
-    if sign not in SIGNS:
-        raise Mistake("A402", _part(tree, sign), f'"{sign}" is no comparison', f"there are {', '.join(SIGNS)}")
-    number = float(match["number"].replace("_", "").replace(",", "")) * _unit(figure, match["unit"], tree)
-    text = f"{sign} {' '.join(value.strip().removeprefix(match['sign']).split())}"
-    limit = Limit(figure, sign, round(number, 6), text, tree.span)
+    sign = found.sign or ("<=" if not found.slack else "==")
+    if sign not in COMPARISONS:
+        raise Mistake("A402", _part(tree, sign), f'"{sign}" is no comparison', f"there are {', '.join(COMPARISONS)}")
+    number, slack = _amounts(figure, found._replace(sign=sign), tree)
+    written = " ".join(value.strip().removeprefix(found.sign).split())
+    limit = Limit(figure, sign, number, written if found.slack and not found.sign else f"{sign} {written}", tree.span, slack=slack)
     return _with_options(limit, options, tree) if at else limit
 
 
-def _unit(figure: str, unit: str, tree: t.Tree) -> int:
-    """How much one of the unit is: of bytes, 1 where none is named."""
-    one = (unit_bytes(unit) if unit else 1) if figure == MEMORY else _COUNTS.get(unit.lower())
-    if one is not None:
-        return one
-    hint = "KiB, MiB, GiB, TiB; KB, MB, GB, TB" if figure == MEMORY else "K, M, G, B and T are powers of 1,000"
-    raise Mistake("A402", _part(tree, unit), f'"{unit}" is no unit of {figure}', hint)
+def _amounts(figure: str, found: Parts, tree: t.Tree) -> tuple[float, float]:
+    """The number that was written, and its slack; of bytes, one byte is meant where no unit is named."""
+    units = BYTES if figure == MEMORY else COUNT
+    for unit in (found.unit, found.slack_unit.removesuffix("%")):
+        if unit and units.scale(unit) is None:
+            hint = "KiB, MiB, GiB, TiB; KB, MB, GB, TB" if figure == MEMORY else "K, M, G, B and T are powers of 1,000"
+            raise Mistake("A402", _part(tree, unit), f'"{unit}" is no unit of {figure}', hint)
+    scale = (units.scale(found.unit) if found.unit else None) or 1.0
+    return found.amount(scale), slack_of(found, scale, units) or 0.0
 
 
 def _with_options(limit: Limit, text: str, tree: t.Tree) -> Limit:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 from archc.language.blocks import unknown_keys
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
-from archc.text.sizes import unit_bytes
+from archc.text.quantity import BYTES, COUNT, Parts, parts
 from archc.text.source import Span
 
 PAPER = {
@@ -49,7 +48,6 @@ CLAIM = {
     "why": "why our figure does not round to the printed one",
 }
 _EXAMPLE = 'published: [{macs: 3.8G, by: "paper, table 1"}]'
-FIGURE = re.compile(r"(?P<digits>[0-9][0-9,_]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?|(?P<bytes>[kKmMgG]i?B))\s*\Z")
 VALUE_BYTES = 4  # of a value that was printed in bytes: float32
 
 
@@ -155,9 +153,9 @@ def _read_figure(claim: Claim, name: str, value: t.Tree, diagnostics: Diagnostic
     number = _number(value)
     if number is not None:
         claim.figures[name] = number
-    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (match := FIGURE.match(value.value)):
+    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (printed := _printed(value.value)) is not None:
         claim.figures[name] = value.value
-        if match["bytes"] and name not in STORED:
+        if _of_bytes(printed) and name not in STORED:
             diagnostics.error("A402", value.span, f"{name} is not measured in bytes", f"bytes are of {', '.join(STORED)}")
     else:
         hint = "76.13" if name in (*ACCURACY, *ERRORS) else "a number, or a text such as 3.8G"
@@ -178,21 +176,30 @@ def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
     return ""
 
 
+def _printed(text: str) -> Parts | None:
+    """The parts of a figure that was printed: an amount of things, or of bytes where the unit has a B of its own, as in 552MB."""
+    found = parts(text)
+    if found is None or found.sign or found.slack:
+        return None
+    return found if (BYTES if _of_bytes(found) else COUNT).scale(found.unit) is not None else None
+
+
+def _of_bytes(found: Parts) -> bool:
+    return len(found.unit) > 1
+
+
 def in_bytes(figure: int | float | str) -> bool:
     """Whether a figure was printed in bytes, as 552MB."""
-    match = FIGURE.match(figure) if isinstance(figure, str) else None
-    return match is not None and match["bytes"] is not None
+    found = _printed(figure) if isinstance(figure, str) else None
+    return found is not None and _of_bytes(found)
 
 
 def leading(figure: int | float | str) -> tuple[float, float]:
     """What a printed figure stands for: its value (or bytes), and half of a unit of its last digit (0 where it is exact)."""
     if isinstance(figure, int):
         return figure, 0
-    match = FIGURE.match(figure if isinstance(figure, str) else repr(figure))
-    assert match is not None
-    digits = match["digits"].replace(",", "").replace("_", "")
-    unit = match["unit"].lower()
-    scale = (unit_bytes(unit) or 1) if match["bytes"] else 1000 ** {"": 0, "k": 1, "m": 2, "g": 3, "b": 3, "t": 4}[unit]
-    places = len(digits.partition(".")[2])
-    exact = scale == 1 and not places
-    return float(digits) * scale, 0 if exact else scale * 10.0**-places / 2
+    found = _printed(figure if isinstance(figure, str) else repr(figure))
+    assert found is not None
+    scale = (BYTES if _of_bytes(found) else COUNT).scale(found.unit)
+    assert scale is not None
+    return found.amount(scale), found.rounding(scale)

@@ -18,7 +18,8 @@ from archc.language.loading import shipped, shipped_folder
 from archc.language.spec import Spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
-from archc.text.table import Column, Table, bytes_text, escaped
+from archc.text.quantity import bytes_text
+from archc.text.table import Column, Table, escaped
 
 
 @dataclass(slots=True)

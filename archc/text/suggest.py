@@ -39,7 +39,9 @@ def nearest(wrong: str, right: Iterable[str], most: int = 3) -> list[str]:
     letters = set(wrong)
     near = [name for name in names if _may_be_near(wrong, name, letters)]
     _reserve.left -= len(wrong) * sum(map(len, near)) + 10 * len(names)
-    return get_close_matches(wrong, near, n=most, cutoff=CUTOFF)
+    found = get_close_matches(wrong, near, n=max(len(near), 1), cutoff=CUTOFF)
+    swapped = sorted(wrong)
+    return sorted(found, key=lambda name: sorted(name) != swapped)[:most]  # letters that changed places are the commonest slip
 
 
 def _may_be_near(one: str, other: str, letters: set[str]) -> bool:

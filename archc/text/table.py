@@ -9,6 +9,7 @@ from typing import Any
 
 from archc.text.diagnostics import printable
 from archc.text.lines import Line, Measure, head, left, plain, right, tail, wrap_all
+from archc.text.quantity import bytes_text, short
 
 Cell = Any  # a text, a number, a Count, or None
 
@@ -31,31 +32,6 @@ class Table:
     totals: list[list[Cell]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     styles: dict[int, str] = field(default_factory=dict)
-
-
-_SUFFIXES = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "K"))
-_BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-
-
-def short(value: int, digits: int = 3) -> str:
-    """`4.09G`: a count to some significant digits."""
-    for size, suffix in _SUFFIXES:
-        if abs(value) >= size:
-            return f"{_significant(value / size, digits)}{suffix}"
-    return str(value)
-
-
-def bytes_text(value: int) -> str:
-    """`12.3 MiB`."""
-    for size, suffix in _BINARY:
-        if abs(value) >= size:
-            return f"{_significant(value / size, 3)} {suffix}"
-    return f"{value} B"
-
-
-def _significant(value: float, digits: int) -> str:
-    whole = len(str(int(abs(value))))
-    return f"{value:.{max(digits - whole, 0)}f}"
 
 
 def cell_text(cell: Cell, kind: str, brief: bool = False) -> str:

@@ -15,7 +15,7 @@ from archc.catalog.devices.capacity import CONTEXT, WORKSPACES
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 from archc.training.distributed import World
 from archc.training.wishes import TrainError
 

@@ -13,7 +13,7 @@ from archc.data import DataSet
 from archc.graph import Graph
 from archc.recipe import Part, Recipe, Stop
 from archc.text.diagnostics import printable
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 from archc.training.distributed import World
 from archc.training.memory import each, predicted
 

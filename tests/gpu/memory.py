@@ -18,8 +18,8 @@ import torch
 
 from archc.analysis.memory.fit import Fitting
 from archc.cli.memory_command import positive
-from archc.text.sizes import read_size
-from archc.text.table import Column, Table, bytes_text, to_markdown
+from archc.text.quantity import bytes_text, read_size
+from archc.text.table import Column, Table, to_markdown
 
 from .memory_cases import STEPS, Bytes, Case, Loop, clean, measured, predicted
 

@@ -9,8 +9,8 @@ from archc.analysis.cost.report import Report, analyze
 from archc.graph import Graph
 from archc.language.budget import MEMORY, Limit
 from archc.text.diagnostics import Diagnostic
+from archc.text.quantity import bytes_text
 from archc.text.suggest import did_you_mean
-from archc.text.table import bytes_text
 
 if TYPE_CHECKING:
     from archc.analysis.memory.timeline import Timeline

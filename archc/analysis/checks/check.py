@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,13 +13,9 @@ from archc.graph.structure import ancestors, dead_ends, dead_weights
 from archc.signature import shown
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.names import folded
+from archc.text.quantity import Quantity, read
 from archc.text.source import Source, Span
 
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9, "t": 10**12}
-_BOUND = re.compile(
-    r"\s*(?P<sign><=|>=|<|>|==)?\s*(?P<number>[0-9][0-9_,]*(?:\.[0-9]+)?)\s*(?P<unit>[kKmMgGbBtT]?)\s*"
-    r"(?:(?:\+-|±|\+/-)\s*(?P<slack>[0-9]+(?:\.[0-9]+)?)\s*(?P<percent>%?)\s*(?P<slack_unit>[kKmMgGbBtT]?))?\s*\Z"
-)
 _COUNTED = ("parameters", "weights", "biases", "macs", "flops", "activations")
 
 
@@ -72,12 +67,12 @@ def _told_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dic
         counted = totals(_of(graph, promise, layers))[promise.metric]
     else:
         return None
-    interval = _interval(promise.wanted)
-    if interval is None:
+    bound = _bound(promise.wanted)
+    if bound is None:
         hint = 'a number, or "<= 5M", ">= 1M", "15.5G +- 1%", "4.1G"'
         message = f"{promise.metric}: {shown(promise.wanted)} is no figure"
         return _Told("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
-    if counted.low >= interval[0] and counted.high is not None and counted.high <= interval[1]:
+    if counted.high is not None and bound.allows(counted.low, counted.high):
         return None
     return _Told(_told(counted, promise.wanted), counted.low)
 
@@ -149,28 +144,11 @@ def _of(graph: Graph, promise: Promise, layers: dict[int, Layer]) -> list[Layer]
     return [layers[id(node)] for node in (deployed or nodes)]
 
 
-def _interval(wanted: Any) -> tuple[float, float] | None:
-    """The lowest and highest figure that keeps a promise."""
+def _bound(wanted: Any) -> Quantity | None:
+    """What keeps a promise."""
     if isinstance(wanted, int | float) and not isinstance(wanted, bool):
-        return wanted, wanted
-    match = _BOUND.match(wanted) if isinstance(wanted, str) else None
-    if match is None:
-        return None
-    digits = match["number"].replace("_", "").replace(",", "")
-    scale = _UNITS[match["unit"].lower()]
-    number = round(float(digits) * scale, 6)
-    if match["slack"]:
-        slack = float(match["slack"]) * (number / 100 if match["percent"] else _UNITS[match["slack_unit"].lower()])
-        return number - slack, number + slack
-    sign = match["sign"]
-    if sign in ("<=", "<"):
-        return 0, number if sign == "<=" else number - 1
-    if sign in (">=", ">"):
-        return number if sign == ">=" else number + 1, float("inf")
-    if scale == 1:
-        return number, number
-    half = scale * 10.0 ** -len(digits.partition(".")[2]) / 2  # `4.1G`: what rounds to it
-    return number - half, number + half
+        return Quantity("==", wanted, 0)
+    return read(wanted) if isinstance(wanted, str) else None
 
 
 def _told(counted: Count, wanted: Any) -> str:

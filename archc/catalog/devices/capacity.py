@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from archc.catalog.devices.device import Device
-from archc.text.sizes import read_size, reading
+from archc.text.quantity import read_size, reading
 
 CONTEXT = 512 * 2**20
 WORKSPACES = 256 * 2**20

@@ -7,10 +7,10 @@ from collections.abc import Collection
 from typing import Any
 
 from archc.catalog.devices.device import Calibration, Device, Rates, Trial
-from archc.catalog.devices.quantity import BANDWIDTH, BYTES, EXAMPLES, FLOPS, read_quantity
 from archc.catalog.dtypes import ARITHMETIC
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
+from archc.text.quantity import BANDWIDTH, BYTES, FLOPS, Units, read_amount
 from archc.text.suggest import did_you_mean
 
 KEYS = ("name", "year", "memory", "visible", "cuda", "bandwidth", "flops", "source", "note", "aliases", "calibration")
@@ -137,13 +137,13 @@ class _Reader:
             self.diagnostics.error("A402", tree.span, "this should be a text", "put it in quotes")
         return otherwise
 
-    def quantity(self, tree: t.Tree, units: dict[str, float]) -> float:
+    def quantity(self, tree: t.Tree, units: Units) -> float:
         """A number above 0, plain or with a unit; 1 where it is neither, with the reason told."""
         value: Any = tree.value if isinstance(tree, t.Scalar) else None
         if isinstance(value, str):
-            read = read_quantity(value, units)
+            read = read_amount(value, units)
             if read is None:
-                hint = f'write it as "{EXAMPLES[id(units)]}"; the units are {", ".join(units)}'
+                hint = f'write it as "{units.example}"; the units are {", ".join(units.names)}'
                 self.diagnostics.error("A402", tree.span, f'"{value}" is no quantity that is meant here', hint)
                 return 1.0
             value = read

@@ -11,7 +11,7 @@ from archc.analysis.memory.timeline import Timeline
 from archc.draw.scene import Box, Scene, shortened, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.graph import Node
-from archc.text.table import bytes_text, short
+from archc.text.quantity import bytes_text, short
 
 MOST_ROWS = 32
 ROW, BAR, WIDE, NAMES = 17.0, 11.0, 150.0, 190.0

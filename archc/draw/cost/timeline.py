@@ -10,7 +10,7 @@ from archc.analysis.memory.timeline.tape import KINDS
 from archc.draw.charts.axes import binary_ticks
 from archc.draw.scene import Box, Point, Scene, shortened, text_width
 from archc.draw.theme import Theme
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 
 _COLORS = dict(
     zip(

@@ -9,7 +9,7 @@ from archc.analysis.cost.report import Layer, Report
 from archc.draw.cost.treemap import squarified
 from archc.draw.scene import Box, Scene, mixed, shortened, text_width
 from archc.draw.theme import Theme, family
-from archc.text.table import bytes_text, short
+from archc.text.quantity import bytes_text, short
 
 DEPTH = 4
 HEAD = 14.0

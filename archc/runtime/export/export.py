@@ -20,7 +20,7 @@ from archc.runtime.export.write import moved, write_onnx, write_program
 from archc.text.atomic import workplace
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 
 _SUFFIXES = (".onnx", ".pt2")
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}

@@ -9,8 +9,8 @@ from archc.analysis.checks.lint.net import NOTHING, Cost, Net, Plan
 from archc.graph import Node
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.names import folded
+from archc.text.quantity import bytes_text, short
 from archc.text.source import Source, Span
-from archc.text.table import bytes_text, short
 
 WARNING, NOTE = "warning", "note"
 

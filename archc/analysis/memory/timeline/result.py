@@ -11,7 +11,7 @@ from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
 from archc.analysis.memory.timeline.tape import KEPT, KINDS, Block, Mark, Tape
 from archc.analysis.recompute import CheckpointPlan
 from archc.graph import Graph, Node
-from archc.text.table import bytes_text
+from archc.text.quantity import bytes_text
 
 if TYPE_CHECKING:
     from archc.analysis.memory.timeline.simulate import Options

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from archc.ops.facts import DTYPES, INPLACE, NEW, VIEW, Between, Doubt, Expression, Facts, Kept, Module, Weight, Work, literal
 from archc.ops.shape import Shape
+from archc.ops.template import parse
 
 ROLES = ("weight", "bias", "buffer")
 _STORAGE = {NEW: "NEW", VIEW: "VIEW", INPLACE: "INPLACE"}
@@ -146,6 +147,8 @@ def _template(text: str, inputs: int, has_self: bool) -> Iterator[Breach]:
         fields = [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
         unknown = [name for name in fields if name not in allowed]
         filled = "" if unknown else text.format(*[f"x{i}" for i in range(inputs)], self="own")
+        if filled and not _syntax(filled):
+            parse(text)
     except (ValueError, LookupError, AttributeError) as error:
         yield Breach("torch", f"`{text}` cannot be filled in: {error}", "inputs are {0}, {1}, …; a brace of Python's own is written twice")
         return

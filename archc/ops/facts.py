@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.catalog.dtypes import BYTES
 from archc.ops.layout import CONTIGUOUS, Move
 from archc.ops.reach import POINT, Along, Behavior
 from archc.ops.shape import Shape, product
+
+if TYPE_CHECKING:
+    from archc.ops.syntax import Tree
 
 
 class Between(NamedTuple):
@@ -85,6 +88,32 @@ class Module(NamedTuple):
     call: str = "{self}({0})"
     source: str = ""
 
+    @property
+    def tree(self) -> Tree:
+        """The call as an expression."""
+        return _parsed(self.call)
+
+    @property
+    def added_border(self) -> tuple[int, ...]:
+        """What the call adds around the input before the module sees it: the sides, in the order of torch.nn.functional.pad."""
+        from archc.ops.syntax import Input, Items, calls, flat
+
+        pads = next((one.arguments for one in calls(self.tree, "F.pad") if one.arguments[:1] == (Input(0),)), ())
+        sides = [flat(side) for side in pads[1].items] if len(pads) > 1 and isinstance(pads[1], Items) else []
+        return tuple(map(int, sides)) if all(side.removeprefix("-").isdecimal() for side in sides) else ()
+
+    @property
+    def pads_apart(self) -> bool:
+        """Whether a border is made in a step of its own, before the module sees the input or within it."""
+        return self.pads_before or self.options.get("padding_mode", "zeros") != "zeros"
+
+    @property
+    def pads_before(self) -> bool:
+        """Whether the call makes a border before the module sees the input."""
+        from archc.ops.syntax import names
+
+        return "F.pad" in names(self.tree)
+
     def construction(self) -> str:
         """The text that makes the module."""
         options = [f"{key}={literal(value)}" for key, value in self.options.items()]
@@ -96,6 +125,16 @@ class Expression(NamedTuple):
 
     text: str
     start: str = ""
+
+    @property
+    def tree(self) -> Tree:
+        return _parsed(self.text)
+
+
+def _parsed(template: str) -> Tree:
+    from archc.ops.template import parse  # forms are needed for source alone, and most commands write none
+
+    return parse(template)
 
 
 class Options(dict[str, Any]):

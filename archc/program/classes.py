@@ -7,7 +7,9 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
 from archc.graph import Graph, Node, Scope, Value
+from archc.ops import syntax
 from archc.ops.facts import Module
+from archc.ops.syntax import Index, Literal, Name, Tree
 from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
@@ -15,6 +17,7 @@ from archc.program.reruns import gathered
 from archc.program.steps import Step, steps_of, structure
 from archc.program.variants import Form, may_vary, merged, missing
 
+SELF = Name("self")
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 
 
@@ -22,7 +25,7 @@ _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
 class Attribute:
     """`self.path.label = construct`. Without a construct, it is a holder of modules, made by `holder`."""
 
-    path: str
+    path: Tree
     label: str
     style: str
     construct: Construct | None
@@ -43,7 +46,7 @@ class Class:
     name: str = ""
     attributes: list[Attribute] = field(default_factory=list)
     slots: list[list[Slot]] = field(default_factory=list)  # of each part
-    texts: list[str | None] = field(default_factory=list)  # of each slot: a constant, an expression, or nothing
+    values: list[Tree | None] = field(default_factory=list)  # of each slot: a constant, an expression, or nothing
     parameters: list[Parameter] = field(default_factory=list)
     steps: dict[Scope, list[Step]] = field(default_factory=dict)
     lacking: dict[Scope, frozenset[int]] = field(default_factory=dict)
@@ -172,7 +175,7 @@ class Program:
         one.attributes = self._attributes(one.first)
         self._find_flags(one)
         one.slots = [self._row(one, part) for part in one.parts]
-        one.parameters, one.texts = parameters_of(one.parts, one.slots, set(one.flags.values()))
+        one.parameters, one.values = parameters_of(one.parts, one.slots, set(one.flags.values()))
         for label, flag in one.flags.items():
             if flag not in [parameter.name for parameter in one.parameters]:
                 one.parameters.append(Parameter(flag, tuple(self._has(one, part, label) for part in one.parts), False))
@@ -206,12 +209,12 @@ class Program:
                 row += [Slot(ABSENT, slot.label) for slot in made.construct.slots]
         return row
 
-    def _attributes(self, scope: Scope, path: str = "self") -> list[Attribute]:
+    def _attributes(self, scope: Scope, path: Tree = SELF) -> list[Attribute]:
         found: list[Attribute] = []
         style = self.parts.style(scope)
         for child in self.parts.bearing(scope):
             if isinstance(child, Scope) and self.parts.kind(child) == HOLDER:
-                inner = path + (f".{child.label}" if style == ATTRIBUTE else f'["{child.label}"]')
+                inner = syntax.Attribute(path, child.label) if style == ATTRIBUTE else Index(path, (Literal(f'"{child.label}"'),))
                 found.append(Attribute(path, child.label, style, None, self.parts.base(child)))
                 found += self._attributes(child, inner)
             else:

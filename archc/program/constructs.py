@@ -5,13 +5,14 @@ Each has a `key`, equal where two have the same structure, and `slots`, the cons
 
 from __future__ import annotations
 
-import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
 from archc.ops.facts import Expression, Module, Options
+from archc.ops.syntax import Input, Tree, flat, number, replaced
+from archc.ops.template import parse_plain
 from archc.signature import MISSING
 
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Leaf:
 
 @dataclass(slots=True)
 class Tensor:
-    """`nn.Parameter(torch.zeros(1, 1, 64))`: text around its numbers."""
+    """`nn.Parameter(torch.zeros(1, 1, 64))`: `value` is what is in the brackets, its numbers as inputs, one for each slot."""
 
-    texts: list[str]
+    value: Tree
     key: Hashable
     slots: list[Slot]
 
@@ -75,8 +76,6 @@ class Use:
 
 Construct = Leaf | Tensor | Chain | Use
 
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?(?![\w.])")
-
 
 def of_node(node: Node) -> Leaf | Tensor | None:
     """How a layer's own module or tensor is made; None where it has none."""
@@ -84,7 +83,7 @@ def of_node(node: Node) -> Leaf | Tensor | None:
     if isinstance(form, Module):
         return _leaf(node, form)
     if isinstance(form, Expression) and form.start:
-        return _tensor(node, form.start)
+        return _tensor(node, parse_plain(form.start))
     return None
 
 
@@ -107,10 +106,18 @@ def _leaf(node: Node, form: Module) -> Leaf:
     return Leaf(form.name, ("leaf", form.name, len(form.args), names, form.source), slots, names, form.source)
 
 
-def _tensor(node: Node, start: str) -> Tensor:
-    texts = _NUMBER.split(start)
-    numbers = [float(word) if set(word) & set(".e") else int(word) for word in _NUMBER.findall(start)]
-    return Tensor(texts, ("tensor", tuple(texts)), [Slot(number, node.label, hints_of(node)) for number in numbers])
+def _tensor(node: Node, start: Tree) -> Tensor:
+    slots: list[Slot] = []
+
+    def held(leaf: Tree) -> Tree:
+        value = number(leaf)
+        if value is None:
+            return leaf
+        slots.append(Slot(value, node.label, hints_of(node)))
+        return Input(len(slots) - 1)
+
+    value = replaced(start, held)
+    return Tensor(value, ("tensor", flat(value)), slots)
 
 
 def hints_of(node: Node) -> tuple[tuple[str, Any], ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from archc.graph import Scope
 from archc.ops.facts import literal
+from archc.ops.syntax import Literal, Name, Op, Tree
 from archc.program.constructs import ABSENT, Slot, plain, same
 from archc.signature import MISSING
 
@@ -26,27 +27,26 @@ class Parameter:
     default: Any = MISSING
 
 
-def parameters_of(scopes: list[Scope], rows: list[list[Slot]], taken: set[str]) -> tuple[list[Parameter], list[str | None]]:
-    """The parameters of a class, and for each slot the text that stands in its place, if any has to. `taken` are other names."""
+def parameters_of(scopes: list[Scope], rows: list[list[Slot]], taken: set[str]) -> tuple[list[Parameter], list[Tree | None]]:
+    """The parameters of a class, and for each slot the expression in its place, if any has to stand there. `taken` are other names."""
     columns = [tuple(row[i] for row in rows) for i in range(len(rows[0]))]
     values = [tuple(plain(slot.value) for slot in column) for column in columns]
     varying = [column for column, row in zip(columns, values, strict=True) if not same(row)]
-    texts: dict[Any, str] = {}
+    found: dict[Any, Tree] = {}
     chosen = _Chosen(scopes, taken)
     for column in varying:
         chosen.offer(column)
     for column in varying:
-        texts[_key(column)] = chosen.text(column)
-    found = chosen.ordered(varying)
-    return found, [_text(column, row, texts) for column, row in zip(columns, values, strict=True)]
+        found[_key(column)] = chosen.expression(column)
+    return chosen.ordered(varying), [_expression(column, row, found) for column, row in zip(columns, values, strict=True)]
 
 
-def _text(column: Sequence[Slot], values: Column, texts: dict[Any, str]) -> str | None:
+def _expression(column: Sequence[Slot], values: Column, found: dict[Any, Tree]) -> Tree | None:
     """A constant or an expression; None where all parts have their default."""
     there = [slot for slot in column if slot.value is not ABSENT]
     if all(slot.default is not MISSING and _equal((plain(slot.default),), (plain(slot.value),)) for slot in there):
         return None
-    return literal(plain(there[0].value)) if same(values) else texts[_key(column)]
+    return Literal(literal(plain(there[0].value))) if same(values) else found[_key(column)]
 
 
 def _key(column: Sequence[Slot]) -> Column:
@@ -60,32 +60,33 @@ class _Chosen:
         self.known = {name: column for name, column in _known(scopes) if name not in taken}
         self.taken = _TAKEN | taken
         self.named: dict[str, Column] = {}
-        self.texts: dict[Column, str] = {}
+        self.expressions: dict[Column, Tree] = {}
 
     def offer(self, column: Sequence[Slot]) -> None:
         """A column that is what the part takes in, or an argument of its block, is called so."""
         values = tuple(plain(slot.value) for slot in column)
         for name, known in self.known.items():
-            if _key(column) not in self.texts and _equal(known, values):
+            if _key(column) not in self.expressions and _equal(known, values):
                 self.named[name] = known
-                self.texts[_key(column)] = name
+                self.expressions[_key(column)] = Name(name)
 
-    def text(self, column: Sequence[Slot]) -> str:
+    def expression(self, column: Sequence[Slot]) -> Tree:
         """A name, or what follows from names: `in_channels * 6`, `kernel // 2`."""
         values = tuple(plain(slot.value) for slot in column)
-        found = self.texts.get(_key(column)) or self._derived(values)
+        found = self.expressions.get(_key(column)) or self._derived(values)
         if found is None:
-            found = self._new_name(column)
-            self.named[found] = values
-        self.texts[_key(column)] = found
+            name = self._new_name(column)
+            self.named[name] = values
+            found = Name(name)
+        self.expressions[_key(column)] = found
         return found
 
-    def _derived(self, values: Column) -> str | None:
+    def _derived(self, values: Column) -> Tree | None:
         if not all(_whole(value) for value in values if value is not ABSENT):
             return None
         for name, known in self.named.items():
-            if _all_whole(known) and (text := follows(name, known, values)):
-                return text
+            if _all_whole(known) and (found := follows(name, known, values)):
+                return found
         pairs = [(a, b) for a in self.named for b in self.known if a != b]
         for a, b in pairs:
             first, second = self.named[a], self.known[b]
@@ -93,7 +94,7 @@ class _Chosen:
                 continue
             if all(value is ABSENT or x * y == value for x, y, value in zip(first, second, values, strict=True)):
                 self.named.setdefault(b, second)
-                return f"{a} * {b}"
+                return Op((Name(a), Name(b)), ("*",))
         return None
 
     def _new_name(self, column: Sequence[Slot]) -> str:
@@ -142,18 +143,22 @@ def _known(scopes: list[Scope]) -> Iterator[tuple[str, Column]]:
             yield word, values
 
 
-def follows(name: str, known: Column, values: Column) -> str | None:
+def follows(name: str, known: Column, values: Column) -> Tree | None:
     """`name * k`, `name // k` or `name + k`, if one k does for all."""
     pairs = [(a, b) for a, b in zip(known, values, strict=True) if b is not ABSENT and a is not ABSENT]
     if all(a > 0 and b % a == 0 for a, b in pairs) and len({b // a for a, b in pairs}) == 1:
-        return f"{name} * {pairs[0][1] // pairs[0][0]}"
+        return _with_number(name, "*", pairs[0][1] // pairs[0][0])
     for k in range(2, 65):
         if all(a // k == b for a, b in pairs):
-            return f"{name} // {k}"
+            return _with_number(name, "//", k)
     if len({b - a for a, b in pairs}) == 1:
         more = pairs[0][1] - pairs[0][0]
-        return f"{name} + {more}" if more > 0 else f"{name} - {-more}"
+        return _with_number(name, "+" if more > 0 else "-", abs(more))
     return None
+
+
+def _with_number(name: str, sign: str, value: int) -> Tree:
+    return Op((Name(name), Literal(literal(value))), (sign,))
 
 
 def _hinted(slot: Slot, name: str) -> bool:

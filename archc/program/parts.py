@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
+from archc.ops.syntax import Attribute, Call, Index, Input, Literal, Name, Own, Tree, call
 from archc.program.constructs import has_own
 from archc.program.regions import Regions
 from archc.program.shares import Shares
@@ -17,7 +18,7 @@ CLASS, CHAIN, HOLDER, CALL = "class", "chain", "holder", "call"
 ATTRIBUTE, KEY, INDEX, GETTER = "attribute", "key", "index", "getter"
 _OF_DICTS = frozenset(("clear", "items", "keys", "pop", "update", "values"))
 _OF_CHAINS = frozenset(("append", "extend", "insert", "pop"))
-_PLAIN_CALL = "{self}({0})"
+_PLAIN_CALL = Call(Own(), (Input(0),))
 
 
 class Parts:
@@ -65,7 +66,7 @@ class Parts:
         """What a child of a chain gives; None where it cannot stand in one."""
         if isinstance(child, Node):
             form = child.facts.torch
-            fits = isinstance(form, Module) and form.call == _PLAIN_CALL and child not in self.shares.lender
+            fits = isinstance(form, Module) and form.tree == _PLAIN_CALL and child not in self.shares.lender
             fits = fits and child.inputs == (current,) and len(child.outputs) == 1
             return child.output if fits else None
         if self.kind(child) in (HOLDER, CALL) or self.wires.takes(child) != [current]:
@@ -119,27 +120,30 @@ class Parts:
         quoted = not all(map(is_identifier, labels)) or self.kind(scope) == HOLDER
         return "nn.ModuleDict" if quoted and not _OF_DICTS.intersection(labels) else "nn.Module"
 
-    def access(self, level: Scope, scope: Scope, child: Node | Scope) -> str:
-        """The text that reaches a child of `scope` from the forward of the class of `level`: `self.head["1"]`."""
+    def access(self, level: Scope, scope: Scope, child: Node | Scope) -> Tree:
+        """The expression that reaches a child of `scope` from the forward of the class of `level`: `self.head["1"]`."""
         around = []
         at: Scope | None = scope
         while at is not None and at is not level:
             around.append(at)
             at = at.parent
-        text = "self"
+        path: Tree = Name("self")
         for inner in (*reversed(around), child):
-            text += self._step(inner)
-        return text
+            path = self._step(path, inner)
+        return path
 
-    def _step(self, child: Node | Scope) -> str:
+    def _step(self, path: Tree, child: Node | Scope) -> Tree:
         parent = child.scope if isinstance(child, Node) else child.parent
         assert parent is not None
         style, tensor = self.style(parent), isinstance(child, Node) and not isinstance(child.facts.torch, Module)
         if style == ATTRIBUTE:
-            return f".{child.label}"
-        if tensor:
-            return f'.get_parameter("{child.label}")'
-        return {KEY: f'["{child.label}"]', INDEX: f"[{child.label}]", GETTER: f'.get_submodule("{child.label}")'}[style]
+            return Attribute(path, child.label)
+        if style == INDEX and not tensor:
+            return Index(path, (Literal(child.label),))
+        label = Literal(f'"{child.label}"')
+        if style == KEY and not tensor:
+            return Index(path, (label,))
+        return call(Attribute(path, "get_parameter" if tensor else "get_submodule"), label)
 
 
 def is_identifier(label: str) -> bool:

@@ -7,10 +7,9 @@ from collections.abc import Iterable
 from itertools import takewhile
 
 from archc.graph import Node, Scope, Value
+from archc.ops.syntax import Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Tree, call
 from archc.program.parts import Parts
 from archc.program.steps import Step
-
-_CALLED = re.compile(r'(self(?:\.\w+(?:\("[^"]*"\))?|\["[^"]*"\]|\[\d+\])+)\(\{0\}(?:, \{\d+\})*\)\Z')
 
 
 def gathered(parts: Parts, level: Scope, steps: list[Step]) -> list[Step]:
@@ -33,8 +32,8 @@ def _gathered(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Ste
         found += steps[at:start]
         at = stop
         body = steps[start:stop]
-        if len(body) == 1 and (called := _CALLED.match(body[0].text)) is not None:
-            found.append(_of_one(body[0], called[1]))
+        if len(body) == 1 and _called(body[0]) is not None:
+            found.append(_of_one(body[0]))
             continue
         step = _of_several(parts, level, body, all_steps, taken)
         step.body = _gathered(parts, level, step.body, all_steps, inner, taken)
@@ -42,10 +41,27 @@ def _gathered(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Ste
     return found + steps[at:]
 
 
-def _of_one(step: Step, path: str) -> Step:
+def _called(step: Step) -> Tree | None:
+    """The part or module that a step calls on its inputs and nothing else."""
+    value = step.value
+    if not isinstance(value, Call) or value.arguments[:1] != (Input(0),) or not all(isinstance(one, Input) for one in value.arguments):
+        return None
+    return value.value if _is_path(value.value) else None
+
+
+def _is_path(tree: Tree) -> bool:
+    """Whether an expression is what reaches a part of the network: `self.head["1"]`."""
+    if isinstance(tree, Name) or not isinstance(tree, Attribute | Index | Call):
+        return tree == Name("self")
+    if isinstance(tree, Call):
+        return isinstance(tree.value, Attribute) and isinstance(tree.arguments[0], Literal) and _is_path(tree.value)
+    return _is_path(tree.value)
+
+
+def _of_one(step: Step) -> Step:
     """`checkpoint(self.layer1, x)`."""
-    rest = step.text[len(path) + 1 : -1]
-    step.text = f"checkpoint({path}, {rest}{_noise([step])})"
+    assert isinstance(step.value, Call)
+    step.value = call("checkpoint", step.value.value, *step.value.arguments, *_noise([step]))
     step.again = True
     return step
 
@@ -63,10 +79,9 @@ def _of_several(parts: Parts, level: Scope, body: list[Step], steps: list[Step],
         step.training = step.training and not training
     name = _method(level, body, taken)
     norms = [path for step in body for path in _norms(parts, level, step)]
-    said = f", norms=[{', '.join(dict.fromkeys(norms))}]" if norms else ""
-    arguments = ", ".join(f"{{{i}}}" for i in range(len(takes)))
-    text = f"checkpoint(self.{name}, {arguments}{said}{_noise(body)})"
-    return Step(text, takes, gives, body[-1].label, training, body[-1].of, again=True, body=body, method=name)
+    options = [*([Keyword("norms", Items("[", tuple(dict.fromkeys(norms))))] if norms else []), *_noise(body)]
+    value = call("checkpoint", Attribute(Name("self"), name), *map(Input, range(len(takes))), *options)
+    return Step(value, takes, gives, body[-1].label, training, body[-1].of, again=True, body=body, method=name)
 
 
 def _method(level: Scope, body: list[Step], taken: set[str]) -> str:
@@ -84,18 +99,18 @@ def _method(level: Scope, body: list[Step], taken: set[str]) -> str:
     return name
 
 
-def _norms(parts: Parts, level: Scope, step: Step) -> Iterable[str]:
-    """The texts that reach the batch normalizations of a step, or the part that holds them."""
+def _norms(parts: Parts, level: Scope, step: Step) -> Iterable[Tree]:
+    """The expressions that reach the batch normalizations of a step, or the part that holds them."""
     if isinstance(step.of, Node):
         owner = parts.shares.lender.get(step.of, step.of)
         return [parts.access(level, owner.scope, owner)] if step.of.kind == "batchnorm" else []
-    called = _CALLED.match(step.text)
-    return [called[1]] if called is not None and any(node.kind == "batchnorm" for node in step.of.walk()) else []
+    called = _called(step)
+    return [called] if called is not None and any(node.kind == "batchnorm" for node in step.of.walk()) else []
 
 
-def _noise(body: list[Step]) -> str:
+def _noise(body: list[Step]) -> list[Tree]:
     nodes = [node for step in body for node in ([step.of] if isinstance(step.of, Node) else step.of.walk())]
-    return ", noise=True" if any(map(draws, nodes)) else ""
+    return [Keyword("noise", Literal("True"))] if any(map(draws, nodes)) else []
 
 
 def draws(node: Node) -> bool:

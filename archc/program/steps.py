@@ -1,4 +1,4 @@
-"""The steps of a forward: calls and expressions over values, in the order in which they run."""
+"""The steps of a forward: expressions over values, in the order in which they run."""
 
 from __future__ import annotations
 
@@ -6,24 +6,26 @@ from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 
 from archc.graph import Node, Scope, Value
-from archc.ops.facts import Module
+from archc.ops.syntax import Input, Literal, Tree, bound, call, flat
 from archc.program.parts import CALL, HOLDER, Parts
+
+NOTHING = Literal("None")  # the value of a step of which the order alone is known
 
 
 @dataclass(slots=True)
 class Step:
-    """One statement. `text` has its inputs as {0}, {1}; an output that nobody uses is None. `label` is what it may be called.
+    """One statement: an expression over `inputs`; an output that nobody uses is None. `label` is what it may be called.
 
     A step that runs again in backward may have steps of its own: `body`, in a method called `method`.
     """
 
-    text: str
+    value: Tree
     inputs: list[Value]
     outputs: list[Value | None]
     label: str
     training: bool  # there in training alone, in a part that is there always
     of: Node | Scope
-    test: str = ""  # a condition: without it, the value is the first input
+    test: Tree | None = None  # a condition: without it, the value is the first input
     again: bool = False
     body: list[Step] = field(default_factory=list)
     method: str = ""
@@ -38,7 +40,7 @@ def structure(steps: list[Step], numbers: dict[Value, int]) -> tuple[Hashable, .
         made = [value for value in step.outputs if value is not None]
         numbers.update((value, len(numbers) + i) for i, value in enumerate(made))
         outputs = tuple(-1 if value is None else numbers[value] for value in step.outputs)
-        told.append((step.text, inputs, outputs, step.training, body))
+        told.append((flat(step.value), inputs, outputs, step.training, body))
     return tuple(told)
 
 
@@ -67,10 +69,9 @@ def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
 def _of_node(parts: Parts, level: Scope, node: Node) -> Step:
     form = node.facts.torch
     owner = parts.shares.lender.get(node, node)
-    template = form.call if isinstance(form, Module) else form.text if form is not None else ""  # the order is known without one
-    text = template.replace("{self}", parts.access(level, owner.scope, owner)) if "{self}" in template else template
+    value = bound(form.tree, (), parts.access(level, owner.scope, owner)) if form is not None else NOTHING
     outputs: list[Value | None] = [value if value in parts.wires.used else None for value in node.outputs]
-    return Step(text, list(node.inputs), outputs, node.label, node.train_only, node)
+    return Step(value, list(node.inputs), outputs, node.label, node.train_only, node)
 
 
 def _of_copy(parts: Parts, level: Scope, copy: Scope) -> Step:
@@ -88,6 +89,5 @@ def _of_copy(parts: Parts, level: Scope, copy: Scope) -> Step:
     return _call(parts, copy, path, takes, gives)
 
 
-def _call(parts: Parts, scope: Scope, path: str, takes: list[Value], gives: list[Value | None]) -> Step:
-    arguments = ", ".join(f"{{{i}}}" for i in range(len(takes)))
-    return Step(f"{path}({arguments})", takes, gives, scope.label, parts.for_training(scope), scope)
+def _call(parts: Parts, scope: Scope, path: Tree, takes: list[Value], gives: list[Value | None]) -> Step:
+    return Step(call(path, *map(Input, range(len(takes)))), takes, gives, scope.label, parts.for_training(scope), scope)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from archc.graph import Node, Scope, Value
+from archc.ops.syntax import flat
 from archc.program.parts import ATTRIBUTE, HOLDER, Parts, is_identifier
 from archc.program.steps import Step, structure
 
@@ -64,7 +65,7 @@ def _signature(scope: Scope) -> tuple[str, str, tuple[str, ...]]:
 def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
     inputs = [stands.get(value) for value in step.inputs] == list(other.inputs)
     used = [value is None for value in step.outputs] == [value is None for value in other.outputs]
-    if not (inputs and used) or step.text != other.text or step.training != other.training:
+    if not (inputs and used) or flat(step.value) != flat(other.value) or step.training != other.training:
         return False
     mine, theirs = (structure(one.body, {value: at for at, value in enumerate(one.inputs)}) for one in (step, other))
     return mine == theirs

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from textwrap import wrap
+from textwrap import wrap as wrap_words
 
-from archc.codegen.emit.layout import WIDTH, Call, laid, wrapped
-from archc.codegen.emit.locals import Body, Line
-from archc.codegen.emit.shapes import of_steps
+from archc.codegen.emit.body import Assign, Body, Delete, Plain, Return, Statement
+from archc.codegen.emit.describe import of_steps
+from archc.codegen.emit.layout import WIDTH, lay_out, wrap
 from archc.graph import Graph, Scope, Value
 from archc.ops.shape import Shape
+from archc.ops.syntax import Attribute, Items, Literal, Name, Op, Tree, call, flat
 from archc.program.classes import Class
 from archc.program.parts import is_identifier
 from archc.program.steps import Step
 from archc.program.wires import Wires
 
 _TAKEN = ("self", "torch", "nn", "F", "_", "input", "checkpoint")
-Returns = Callable[[Class, dict[Value, str]], Iterable[str]]
+Returns = Callable[[Class, dict[Value, str]], Iterable[Statement]]
 
 
 class Forward:
@@ -47,32 +48,39 @@ class Forward:
         gives = [value for value in step.outputs if value is not None]
         arguments = _named({}, step.inputs)
         body = Body(arguments, step.body, gives, gives)
-        returned = lambda: ["return " + ", ".join(body.names[value] for value in gives) if gives else "return None"]  # noqa: E731
+        returned = lambda: [Return(several([body.names[value] for value in gives]) if gives else Literal("None"))]  # noqa: E731
         return self._method(step.method, arguments, body, returned)
 
-    def _method(self, name: str, arguments: list[tuple[Value, str]], body: Body, returns: Callable[[], Iterable[str]]) -> list[str]:
-        lines = list(body.lines())
-        returned = list(returns())
-        text = ["    " + laid(Call(f"def {name}(", ["self", *(one for _, one in arguments)], "):"), 4, 4)]
-        last = _returned(lines, returned)
+    def _method(self, name: str, arguments: list[tuple[Value, str]], body: Body, returns: Callable[[], Iterable[Statement]]) -> list[str]:
+        statements = list(body.statements())
+        returned = list(returns())  # after all values have their names
+        head = lay_out(call(name, Name("self"), *(Name(own) for _, own in arguments)), 4, 8, 1)
+        last = _returned(statements, returned)
         if last is not None:
-            returned = ["return " + last.text.partition(" = ")[2]]
-        for line in lines:
-            text += _statement(line.text, self.shapes.get(_place(line.step), ""), 8 + 4 * line.depth)
-        shape = self.shapes.get(_place(last.step), "") if last is not None else ""
-        return text + [line for one in returned for line in _statement(one, shape, 8)]
+            returned = [Return(last.value)]
+        shape = self._shape(last) if last is not None else ""
+        lines = [line for one in statements for line in _lines(one, self._shape(one))]
+        return [f"    def {head}:", *lines, *(line for one in returned for line in _lines(one, shape))]
+
+    def _shape(self, statement: Statement) -> str:
+        """The shape of what a statement computes, known by its last layer, as steps may be copies."""
+        return self.shapes.get(id(statement.step.outputs), "") if isinstance(statement, Assign) else ""
 
 
-def _place(step: Step | None) -> int:
-    """By what the shape of a step is known: its last layer, as steps may be copies."""
-    return id(step.outputs) if step is not None else 0
+def several(names: Sequence[str]) -> Tree:
+    """A name, or several as a tuple."""
+    return Name(names[0]) if len(names) == 1 else Items("", tuple(map(Name, names)))
 
 
-def _returned(lines: list[Line], returned: list[str]) -> Line | None:
+def _returned(statements: list[Statement], returned: list[Statement]) -> Assign | None:
     """Takes away the last statement, if it makes what is returned and nothing else."""
-    if not lines or lines[-1].step is None or lines[-1].depth or len(returned) != 1:
+    last = statements[-1] if statements else None
+    if not isinstance(last, Assign) or last.depth or not last.targets or len(returned) != 1 or not isinstance(returned[0], Return):
         return None
-    return lines.pop() if lines[-1].text.startswith(returned[0][7:] + " = ") else None
+    if flat(returned[0].value) != ", ".join(last.targets):
+        return None
+    statements.pop()
+    return last
 
 
 def _regions(steps: list[Step]) -> Iterator[Step]:
@@ -87,18 +95,23 @@ def _conditioned(one: Class, step: Step) -> Step:
     """A step that not all parts have stands under a condition."""
     if step.label not in one.flags:
         return step
-    bears = step.label in [made.label for made in one.attributes]
-    return replace(step, test=f"self.{step.label} is not None" if bears else f"self.{step.label}")
+    own: Tree = Attribute(Name("self"), step.label)
+    made = step.label in [attribute.label for attribute in one.attributes]
+    return replace(step, test=Op((own, Literal("None")), ("is not",)) if made else own)
 
 
-def _statement(text: str, shape: str, indent: int) -> list[str]:
+def _lines(statement: Statement, shape: str) -> list[str]:
     """A statement with the shape of its value, if there is room."""
-    if text.startswith("del "):
-        return [" " * indent + "del " + names.rstrip(",") for names in wrap(text[4:], WIDTH - indent - 4)]
-    lead, equals, value = text.partition(" = ")
-    if text.startswith("return "):
-        lead, equals, value = "return ", "", text[7:]
-    lines = wrapped(lead + equals, value, indent) if value else [" " * indent + text]
+    indent = 8 + 4 * statement.depth
+    if isinstance(statement, Plain):
+        return [" " * indent + statement.text]
+    if isinstance(statement, Delete):
+        lines = wrap_words(", ".join(statement.names), WIDTH - indent - 4)
+        return [" " * indent + "del " + names.rstrip(",") for names in lines]
+    if isinstance(statement, Return) and statement.depth:
+        return [f"{' ' * indent}return {flat(statement.value)}"]
+    lead = "return " if isinstance(statement, Return) else f"{', '.join(statement.targets)} = " if statement.targets else ""
+    lines = wrap(lead, statement.value, indent)
     if shape and len(lines) == 1 and len(lines[0]) + 4 + len(shape) <= WIDTH:
         return [f"{lines[0]}  # {shape}"]
     return lines

@@ -1,135 +1,99 @@
-"""Expressions laid out over lines: on one line where they fit, else one argument a line."""
+"""Expressions over lines: on one line where they fit, else broken in their brackets or at their operators."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from archc.ops.syntax import (
+    ARITHMETIC,
+    CLOSING,
+    Call,
+    Conditional,
+    Index,
+    Items,
+    Keyword,
+    Op,
+    Prefix,
+    Repeated,
+    Tree,
+    flat,
+    level_of,
+    terms,
+)
 
 WIDTH = 88
 
 
-@dataclass(slots=True)
-class Call:
-    """`open item, item close`."""
+def lay_out(tree: Tree, indent: int, before: int = 0, after: int = 0) -> str:
+    """A construction or definition, each argument on its own line where they do not fit on one.
 
-    open: str
-    items: list[Doc] = field(default_factory=list)
-    close: str = ")"
-
-
-@dataclass(slots=True)
-class Named:
-    """`name=value`."""
-
-    name: str
-    value: Doc
-
-
-@dataclass(slots=True)
-class Repeated:
-    """`*[value for _ in range(count)]`."""
-
-    value: Doc
-    count: int
-
-
-@dataclass(slots=True)
-class Conditional:
-    """`value if test else None`."""
-
-    value: Doc
-    test: str
-
-
-Doc = str | Call | Named | Repeated | Conditional
-
-
-def flat(doc: Doc) -> str:
-    """On one line."""
-    if isinstance(doc, str):
-        return doc
-    if isinstance(doc, Named):
-        return f"{doc.name}={flat(doc.value)}"
-    if isinstance(doc, Repeated):
-        return f"*[{flat(doc.value)} for _ in range({doc.count})]"
-    if isinstance(doc, Conditional):
-        return f"{flat(doc.value)} if {doc.test} else None"
-    return doc.open + ", ".join(map(flat, doc.items)) + doc.close
-
-
-def laid(doc: Doc, indent: int, before: int = 0, after: int = 0) -> str:
-    """Over as many lines as needed. `before` and `after`: columns that are taken on the first and the last line."""
-    text = flat(doc)
-    if isinstance(doc, str) or before + len(text) + after <= WIDTH:
+    before, after: columns that are taken on the first and the last line
+    """
+    text = flat(tree)
+    if before + len(text) + after <= WIDTH:
         return text
-    if isinstance(doc, Named):
-        return f"{doc.name}={laid(doc.value, indent, before + len(doc.name) + 1, after)}"
+    if isinstance(tree, Keyword):
+        return f"{tree.name}{tree.sign}{lay_out(tree.value, indent, before + len(tree.name + tree.sign), after)}"
     inner, outer = " " * (indent + 4), " " * indent
-    if isinstance(doc, Repeated):
-        return f"*[\n{inner}{laid(doc.value, indent + 4, indent + 4)}\n{inner}for _ in range({doc.count})\n{outer}]"
-    if isinstance(doc, Conditional):
-        one = indent + 4 + len(text) <= WIDTH
-        rest = f"\n{inner}if {doc.test}\n{inner}else None"
-        return f"(\n{inner}{text if one else laid(doc.value, indent + 4, indent + 4) + rest}\n{outer})"
-    lines = [f"{inner}{laid(item, indent + 4, indent + 4, 1)},\n" for item in doc.items]
-    return f"{doc.open}\n{''.join(lines)}{outer}{doc.close}" if lines else text
+    if isinstance(tree, Repeated):
+        return f"*[\n{inner}{lay_out(tree.value, indent + 4, indent + 4)}\n{inner}for _ in range({tree.count})\n{outer}]"
+    if isinstance(tree, Conditional):
+        rest = f"\n{inner}if {tree.test}\n{inner}else None"
+        body = text if indent + 4 + len(text) <= WIDTH else lay_out(tree.value, indent + 4, indent + 4) + rest
+        return f"(\n{inner}{body}\n{outer})"
+    broken = _last_brackets(tree) if isinstance(tree, Call | Items) else None
+    if broken is None:
+        return text
+    head, items, close = broken
+    lines = [f"{inner}{lay_out(item, indent + 4, indent + 4, 1)},\n" for item in items]
+    return f"{head}\n{''.join(lines)}{outer}{close}"
 
 
-def statement(lead: str, doc: Doc, indent: int) -> str:
-    """`lead` and an expression, indented."""
-    return " " * indent + lead + laid(doc, indent, indent + len(lead))
+def statement(lead: str, tree: Tree, indent: int) -> str:
+    """A construction after `lead`, indented."""
+    return " " * indent + lead + lay_out(tree, indent, indent + len(lead))
 
 
-def wrapped(lead: str, text: str, indent: int) -> list[str]:
-    """A statement `lead` + `text` on as many lines as it needs: broken in its last brackets, or at its operators."""
+def wrap(lead: str, tree: Tree, indent: int) -> list[str]:
+    """A computation after `lead`: broken in its last brackets, whose items stay on one line if they fit there, or at its operators."""
     outer, inner = " " * indent, " " * (indent + 4)
+    text = flat(tree)
     if indent + len(lead) + len(text) <= WIDTH:
         return [outer + lead + text]
-    parts = _operands(text)
-    if len(parts) > 2 or (len(parts) == 2 and text[-1] not in ")]"):
-        body = [inner + text] if indent + 4 + len(text) <= WIDTH else [inner + part for part in parts]
+    if isinstance(tree, Keyword):
+        return wrap(f"{lead}{tree.name}{tree.sign}", tree.value, indent)
+    if isinstance(tree, Op) and level_of(tree) >= ARITHMETIC and (len(tree.operands) > 2 or text[-1] not in ")]"):
+        body = [inner + text] if indent + 4 + len(text) <= WIDTH else [inner + part for part in terms(tree)]
         return [f"{outer}{lead}(", *body, f"{outer})"]
-    at = _opening(text)
-    if at is None:
+    broken = _last_brackets(tree)
+    if broken is None:
         return [outer + lead + text]
-    inside = text[at + 1 : -1]
+    head, items, close = broken
+    inside = ", ".join(map(flat, items))
     one = indent + 4 + len(inside) <= WIDTH
-    lines = [inner + inside] if one else [line for item in _split(inside, ", ") for line in _item(item, indent + 4)]
-    return [outer + lead + text[: at + 1], *lines, outer + text[-1]]
+    lines = [inner + inside] if one else [line for item in items for line in _item(item, indent + 4)]
+    return [outer + lead + head, *lines, outer + close]
 
 
-def _item(text: str, indent: int) -> list[str]:
+def _item(tree: Tree, indent: int) -> list[str]:
     """One argument on lines of its own."""
-    *head, last = wrapped("", text, indent) if indent + len(text) + 1 > WIDTH else [" " * indent + text]
+    text = flat(tree)
+    *head, last = wrap("", tree, indent) if indent + len(text) + 1 > WIDTH else [" " * indent + text]
     return [*head, last + ","]
 
 
-def _operands(text: str) -> list[str]:
-    """The terms of a sum or product, each with the sign before it."""
-    for sign in (" + ", " / ", " * "):
-        parts = _split(text, sign)
-        if len(parts) > 1:
-            return [parts[0], *(sign.lstrip() + part for part in parts[1:])]
-    return [text]
-
-
-def _split(text: str, sign: str) -> list[str]:
-    """The text at the signs that stand in no brackets and no string."""
-    parts, depth, start, quoted = [], 0, 0, False
-    for at, letter in enumerate(text):
-        quoted ^= letter == '"'
-        depth += 0 if quoted else (letter in "([{") - (letter in ")]}")
-        if depth == 0 and not quoted and text.startswith(sign, at):
-            parts.append(text[start:at])
-            start = at + len(sign)
-    return [*parts, text[start:]]
-
-
-def _opening(text: str) -> int | None:
-    """Where the brackets open that close the text."""
-    depth, quoted = 0, False
-    for at in range(len(text) - 1, -1, -1):
-        quoted ^= text[at] == '"'
-        depth += 0 if quoted else (text[at] in ")]}") - (text[at] in "([{")
-        if depth == 0:
-            return at if at < len(text) - 1 else None
-    return None
+def _last_brackets(tree: Tree) -> tuple[str, tuple[Tree, ...], str] | None:
+    """The text up to the brackets that close an expression, what is in them, and their end; None where there are none to break."""
+    if isinstance(tree, Call | Index):
+        items = tree.arguments if isinstance(tree, Call) else tree.items
+        opening = "(" if isinstance(tree, Call) else "["
+        inside = len(", ".join(map(flat, items)))
+        return (flat(tree)[: -inside - 1], items, CLOSING[opening]) if items else None
+    if isinstance(tree, Items):
+        return (tree.opening, tree.items, CLOSING[tree.opening]) if tree.items and tree.opening else None
+    last = tree.operands[-1] if isinstance(tree, Op) else tree.operand if isinstance(tree, Prefix) else None
+    if last is None:
+        return None
+    text, own = flat(tree), flat(last)
+    if not text.endswith(own):  # the operand has brackets of its own
+        return text[: -len(own) - 1], (last,), ")"
+    broken = _last_brackets(last)
+    return None if broken is None else (text[: -len(own)] + broken[0], *broken[1:])

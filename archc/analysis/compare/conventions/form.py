@@ -9,6 +9,7 @@ from archc.analysis.cost.count import count
 from archc.graph import Graph, Node
 from archc.ops.facts import Expression, Module
 from archc.ops.shape import Shape, product
+from archc.ops.syntax import Call, Own, dotted_name, walk
 
 NORMS = ("BatchNorm", "LayerNorm", "ChannelLayerNorm", "GroupNorm", "InstanceNorm")
 POOLS = ("MaxPool", "AvgPool", "AdaptiveMaxPool", "AdaptiveAvgPool")
@@ -19,7 +20,7 @@ FAMILIES = frozenset((
     "Hardswish", "Hardsigmoid", "Hardtanh", "Softplus", "Softsign", "LogSigmoid", "Tanhshrink", "Hardshrink", "Softshrink", "Threshold",
     "GLU", "Softmax", "LogSoftmax", "Flatten",
 ))  # fmt: skip
-MATMUL = "torch.matmul("
+MATMUL = "torch.matmul"
 
 
 class Form:
@@ -30,7 +31,7 @@ class Form:
     def __init__(self, node: Node) -> None:
         form = node.facts.torch
         name = form.name.removeprefix("nn.") if isinstance(form, Module) else ""
-        if isinstance(form, Expression) and form.text.startswith(MATMUL):
+        if isinstance(form, Expression) and isinstance(form.tree, Call) and dotted_name(form.tree.value) == MATMUL:
             name = "matmul"
         self.node = node
         self.used = True
@@ -38,10 +39,10 @@ class Form:
         self.family = re.sub(r"[123]d$", "", name)
         self.rank = int(name[-2]) if name != self.family else 0
         self.options: dict[str, Any] = dict(form.options) if isinstance(form, Module) else {}
-        self.calls = form.call.count("{self}(") if isinstance(form, Module) else 1
+        self.calls = sum(isinstance(one, Call) and one.value == Own() for one in walk(form.tree)) if isinstance(form, Module) else 1
         self.inputs = [value.shape for value in node.inputs]
         self.out: Shape = node.output.shape
-        self.x = _fed(self.inputs[0], form.call) if isinstance(form, Module) else self.inputs[0].values
+        self.x = _fed(self.inputs[0], form.added_border) if isinstance(form, Module) else self.inputs[0].values
         self.y = int(self.out.values)
         self.macs = int(count(node.facts.macs).low)
 
@@ -118,11 +119,9 @@ def forms(graph: Graph) -> list[Form]:
     return found
 
 
-def _fed(x: Shape, call: str) -> int:
+def _fed(x: Shape, sides: tuple[int, ...]) -> int:
     """How many values the module gets: a border added before it counts."""
-    padded = re.search(r"F\.pad\(\{0\}, \(([-\d, ]+)\)", call)
-    if padded is None:
+    if not sides:
         return int(x.values)
-    sides = [int(side) for side in padded[1].split(",") if side.strip()]
     pairs = zip(reversed(x.space), sides[::2], sides[1::2], strict=True)
     return int(x.channels) * product(int(size) + low + high for size, low, high in pairs)

@@ -11,7 +11,7 @@ from archc.analysis.memory.storages import Step, Storage, Tensor
 from archc.analysis.memory.timeline.frames import Frames, again, freed
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
-from archc.ops.facts import INPLACE, VIEW, Weight
+from archc.ops.facts import INPLACE, VIEW, Module, Weight
 from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
 from archc.ops.shape import product
 from archc.ops.strides import Strided, channels_last, contiguous, elementwise, viewed
@@ -303,7 +303,8 @@ def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.drop(step, gone)
     for grad in grads:
         at.tape.free(grad.block)
-    last = standardized and "F.pad(" not in getattr(step.node.facts.torch, "call", "")  # the module pads after it has filters
+    form = step.node.facts.torch
+    last = standardized and not (isinstance(form, Module) and form.pads_before)  # the module pads after it has filters
     if not last:
         if standardized:
             weights = _unstandardized(at, step, weights, at.there(step) - apart | gone)
@@ -331,8 +332,7 @@ def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
 
 def _windowed(at: Backward, step: Step, grads: list[Grad]) -> None:
     form = step.node.facts.torch
-    apart = "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros"
-    (_padded if apart else _plain)(at, step, grads)
+    (_padded if isinstance(form, Module) and form.pads_apart else _plain)(at, step, grads)
 
 
 def _view(at: Backward, step: Step, grads: list[Grad]) -> None:

@@ -14,7 +14,7 @@ from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.program.parts import CALL, CHAIN, Parts
 from archc.program.reruns import draws, gathered
-from archc.program.steps import Step, steps_of
+from archc.program.steps import NOTHING, Step, steps_of
 
 RUN, HOLD, DROP, AGAIN = "run", "hold", "drop", "again"
 KEPT = 4  # answers, since one network is simulated many times: for other batches, dtypes and optimizers
@@ -126,10 +126,10 @@ class _Walk:
         found = []
         for child in self.parts.wires.children(scope):
             if isinstance(child, Node):
-                found.append(Step("", list(child.inputs), list(child.outputs), child.label, False, child))
+                found.append(Step(NOTHING, list(child.inputs), list(child.outputs), child.label, False, child))
             else:
                 gives: list[Value | None] = [*self.parts.wires.gives(child)]
-                found.append(Step("", self.parts.wires.takes(child), gives, child.label, False, child))
+                found.append(Step(NOTHING, self.parts.wires.takes(child), gives, child.label, False, child))
         return found
 
     def _run(self, step: Step, values: _Values, nodes: _Nodes, made: list[Value]) -> Generator[Instruction, None, list[Value]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.memory.storages import Step
-from archc.ops.facts import NEW
+from archc.ops.facts import NEW, Module
 from archc.ops.shape import product
 from archc.ops.strides import broadcast
 
@@ -46,8 +46,7 @@ def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int
     if node.kind == "attention":
         return _attention(step, size, unit)
     filters = [node.facts.owned[0].values * item] if node.args.get("standardize") else []
-    form = node.facts.torch
-    if "F.pad(" in getattr(form, "call", "") or getattr(form, "options", {}).get("padding_mode", "zeros") != "zeros":
+    if isinstance(node.facts.torch, Module) and node.facts.torch.pads_apart:
         return [*filters, *[one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]]
     return filters
 

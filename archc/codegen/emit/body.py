@@ -1,5 +1,4 @@
-"""The body of a forward: names for its values. A name is bound anew where its value is used for the last time, so that
-tensors live as long as they are needed and no longer."""
+"""The statements of a forward, and the names of its values: each is bound anew after its last use, so that tensors live no longer."""
 
 from __future__ import annotations
 
@@ -8,19 +7,48 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from archc.graph import Node, Value
+from archc.ops.syntax import Name, Tree, bound, flat
 from archc.program.steps import Step
 
 RESERVED = {"self", "torch", "nn", "F", "super", "range", "OrderedDict", "checkpoint", "_"}
 _SHORT = ("x", "y", "z")
 
 
-@dataclass(slots=True)
-class Line:
-    """A statement; `step` is what it does, if anything."""
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """`x, y = value`, or the value alone where nobody uses it; `step` is what it does, and `depth` counts the blocks around it."""
+
+    targets: tuple[str, ...]
+    value: Tree
+    step: Step
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """`del x, y`."""
+
+    names: tuple[str, ...]
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Return:
+    """`return value`."""
+
+    value: Tree
+    depth: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """Any other line: the head of a block, a name that is None."""
 
     text: str
-    step: Step | None = None
     depth: int = 0
+
+
+Statement = Assign | Delete | Return | Plain
 
 
 class Body:
@@ -46,14 +74,14 @@ class Body:
         last = {value: at for at, step in enumerate(self.steps) for value in step.inputs}
         return last | dict.fromkeys(self.gives, len(self.steps))
 
-    def lines(self) -> Iterator[Line]:
+    def statements(self) -> Iterator[Statement]:
         """The statements, without the return."""
         training = False
         for at, step in enumerate(self.steps):
             if step.training and not training:
-                yield Line("if self.training:")
-            if step.test and (at == 0 or self.steps[at - 1].test != step.test):
-                yield Line(f"if {step.test}:")
+                yield Plain("if self.training:")
+            if step.test is not None and (at == 0 or self.steps[at - 1].test != step.test):
+                yield Plain(f"if {flat(step.test)}:")
             training = step.training
             after = self.steps[at + 1] if at + 1 < len(self.steps) else None
             yield from self._statement(at, step)
@@ -61,46 +89,45 @@ class Body:
                 yield from self._otherwise(at + 1)
             yield from self._ended(training, after)
 
-    def _otherwise(self, end: int) -> Iterator[Line]:
+    def _otherwise(self, end: int) -> Iterator[Statement]:
         """Values of training alone that others wait for are None elsewhere."""
         start = end
         while start and self.steps[start - 1].training:
             start -= 1
         waited = [v for step in self.steps[start:end] for v in step.outputs if v is not None and v in self.awaited]
         if waited:
-            yield Line("else:")
-            yield Line(" = ".join([*(self.names[value] for value in waited), "None"]), None, 1)
+            yield Plain("else:")
+            yield Plain(" = ".join([*(self.names[value] for value in waited), "None"]), 1)
 
-    def _statement(self, at: int, step: Step) -> Iterator[Line]:
-        depth = int(step.training or bool(step.test))
-        called = step.text.format(*(self.names[value] for value in step.inputs))
+    def _statement(self, at: int, step: Step) -> Iterator[Statement]:
+        depth = int(step.training or step.test is not None)
+        computed = bound(step.value, [Name(self.names[value]) for value in step.inputs])
         dying = list(dict.fromkeys(self.names[v] for v in step.inputs if self.last[v] == at))
         kept = [value for value in step.outputs if value is not None]
         if not kept:
-            yield Line(called, step, depth)
+            yield Assign((), computed, step, depth)
         else:
-            if step.test:  # the value is the first input where the step is not done: it has that one's name
+            if step.test is not None:  # the value is the first input where the step is not done: it has that one's name
                 free = [self.names[step.inputs[0]]]
             else:
                 free = sorted((n for n in dying if not step.training or n in self.conditional), key=lambda name: (name not in _SHORT, name))
             for value in step.outputs:
                 if value is not None:
-                    self.names[value] = free[0] if step.test else self._target(at, value, step, free)
-            targets = ", ".join(self.names[value] if value is not None else "_" for value in step.outputs)
-            yield Line(f"{targets} = {called}", step, depth)
+                    self.names[value] = free[0] if step.test is not None else self._target(at, value, step, free)
+            yield Assign(tuple(self.names[value] if value is not None else "_" for value in step.outputs), computed, step, depth)
         rebound = {self.names[value] for value in kept}
         self.conditional = self.conditional | rebound if step.training else self.conditional - rebound
         self.arguments -= rebound
         left = [name for name in dying if name not in rebound | self.arguments]
         inside = [name for name in left if step.training and name in self.conditional]
         if inside and at + 1 < len(self.steps) and self.steps[at + 1].training:
-            yield Line("del " + ", ".join(inside), None, 1)
+            yield Delete(tuple(inside), 1)
         self.waiting += [name for name in left if name not in inside]
 
-    def _ended(self, training: bool, after: Step | None) -> Iterator[Line]:
+    def _ended(self, training: bool, after: Step | None) -> Iterator[Statement]:
         """Names whose values are used no more. Those that end in a block of training go after it, in any mode."""
-        if self.waiting and after is not None and not (training and after.training) and not after.test:
-            yield Line("del " + ", ".join(self.waiting))
+        if self.waiting and after is not None and not (training and after.training) and after.test is None:
+            yield Delete(tuple(self.waiting))
             self.waiting = []
 
     def _target(self, at: int, value: Value, step: Step, free: list[str]) -> str:

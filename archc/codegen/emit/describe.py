@@ -1,14 +1,19 @@
-"""Shapes as comments: numbers where all parts of a class have the same, letters where they differ."""
+"""What source says of itself: docstrings, and shapes as comments, with letters where the parts of a class differ."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
-from archc.graph import Scope
+from archc.codegen.emit.layout import WIDTH
+from archc.graph import Graph, Scope
 from archc.ops.shape import Shape
+from archc.ops.syntax import flat
 from archc.program.classes import Class
 from archc.program.parameters import follows
 from archc.program.steps import Step
+from archc.program.wires import Wires
+from archc.text.diagnostics import printable
 
 _LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
 
@@ -36,7 +41,7 @@ def _size(one: Class, rows: Sequence[Row], axis: int, letter: str) -> str:
         whole = {name: values for name, values in known.items() if all(isinstance(value, int) and value > 1 for value in values)}
         equal = [name for name, values in known.items() if values == column]
         derived = (follows(name, values, column) for name, values in whole.items())
-        return equal[0] if equal else next(filter(None, derived), f"{letter}'")
+        return equal[0] if equal else next((flat(tree) for tree in derived if tree is not None), f"{letter}'")
     before = tuple(int(given[axis]) for _, shape, given in rows if len(given) == len(shape))
     return _beside(one, parts, column, before, letter) if len(before) == len(column) else f"{letter}'"
 
@@ -76,3 +81,37 @@ def _of_steps(one: Class, given: dict[Scope, Shape], aligned: Sequence[Sequence[
         if first.body:
             told |= _of_steps(one, given, [step.body for _, step in there])
     return told
+
+
+def about(graph: Graph, wires: Wires, one: Class) -> list[str]:
+    """What a class is, and its shapes: the paragraphs of its docstring."""
+    scope = one.first
+    sides = []
+    for flow in (wires.takes, wires.gives):
+        values = [
+            [(at, flow(part)[i].shape, given_shape(wires, part)) for at, part in enumerate(one.parts)] for i in range(len(flow(scope)))
+        ]
+        sides.append(", ".join(filter(None, (spoken(one, rows) for rows in values))))
+    arrow = " -> ".join(sides)
+    if scope.parent is None:
+        return [f"{graph.name}: {arrow}"]
+    what = scope.block or scope.name
+    return [f"{what}: {scope.doc}" if scope.doc else what, arrow]
+
+
+def given_shape(wires: Wires, part: Scope) -> Shape:
+    """The shape of what a part is given first."""
+    return (wires.takes(part) or wires.gives(part))[0].shape
+
+
+def docstring(paragraphs: list[str], indent: int) -> list[str]:
+    """A docstring whose words may come from anybody: nothing in it ends it or is an escape."""
+    room, outer = WIDTH - indent, " " * indent
+    clean = [printable(text).replace("\\", "/").replace('"', "'").strip() for text in paragraphs]
+    if len(clean) == 1 and len(clean[0]) + 6 <= room:
+        return [f'{outer}"""{clean[0]}"""']
+    lines: list[str] = []
+    for at, text in enumerate(clean):
+        lines += wrap(("" if at else '"""') + text, room, break_on_hyphens=False) or [""]
+        lines += [""] if at == 0 and len(clean) > 1 else []
+    return [outer + line if line else "" for line in lines] + [f'{outer}"""']

@@ -55,8 +55,8 @@ def told(text: str) -> list[str]:
         ("[[a, b.0, b.1]]", ["1:14 A202 not a region"]),
         ("[{first: a}]", ["1:14 A202 not a region"]),
         ("[[]]", ["1:14 A202 not a region"]),
-        ("5", ["1:1 A202 no list of regions"]),
-        ("[a]\nmore: 1", ["2:1 A201 a plan has no more"]),
+        ("5", ["1:13 A202 checkpoint: this is no list"]),
+        ("[a]\nmore: 1", ['2:1 A201 a plan has no key "more"']),
     ],
 )
 def test_mistakes_have_places(regions: str, wanted: list[str]) -> None:

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc.catalog.devices.catalogue import find, load_file, parsed, shipped
-from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates, Trial
-from archc.catalog.devices.reading import CLASSES
+from archc.catalog.devices.device import CLASSES, Calibration, Device, DeviceError, Rates, Trial
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.main import main

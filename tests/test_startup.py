@@ -29,9 +29,14 @@ def modules(*words: str) -> set[str]:
     ],
 )
 def test_no_heavy_import(words: tuple[str, ...]) -> None:
-    heavy = {"torch", "numpy", "pandas", "networkx", "graphviz", "pydantic", "rich", "click", "scipy", "matplotlib"}
+    heavy = {"torch", "numpy", "pandas", "networkx", "graphviz", "pydantic", "pydantic_core", "rich", "click", "scipy", "matplotlib"}
     slow = {"asyncio", "unittest", "multiprocessing", "importlib.metadata", "email", "http", "xml", "logging", "tempfile", "subprocess"}
     assert not modules(*words) & (heavy | slow)
+
+
+@pytest.mark.parametrize("words", [("devices",), ("time", "lenet5", "--device", "a100-40gb"), ("memory", "lenet5", "--memory", "24gb")])
+def test_the_files_that_ship_are_read_without_pydantic(words: tuple[str, ...]) -> None:
+    assert not modules(*words) & {"pydantic", "pydantic_core", "archc.validation.checked"}
 
 
 def test_analyze_imports_its_own_rooms_alone() -> None:

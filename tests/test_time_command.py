@@ -16,8 +16,7 @@ import pytest
 import archc
 from archc.analysis.time.roofline import roofline
 from archc.catalog.devices.catalogue import find, load_file
-from archc.catalog.devices.device import Device
-from archc.catalog.devices.reading import CLASSES
+from archc.catalog.devices.device import CLASSES, Device
 from archc.cli.main import main
 
 ROOT = Path(__file__).parent.parent

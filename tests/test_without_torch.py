@@ -1,4 +1,4 @@
-"""What needs no torch works where torch is not installed: memory, what fits, plans, time, lint, devices, budgets."""
+"""Memory, what fits, plans, time, lint, devices and budgets work where neither torch nor the compiled core of pydantic is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import sys
 
 class Absent:
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in ("torch", "torchvision", "ignite"):
+        if name.partition(".")[0] in ("torch", "torchvision", "ignite", "pydantic_core"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())

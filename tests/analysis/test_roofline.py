@@ -14,8 +14,7 @@ from archc.analysis.time.forecast import class_of, seconds
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, Roofline, peak_dtype, roofline
 from archc.analysis.time.traffic import Amount
 from archc.catalog.devices.catalogue import find
-from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates
-from archc.catalog.devices.reading import CLASSES
+from archc.catalog.devices.device import CLASSES, Calibration, Device, DeviceError, Rates
 from archc.graph import Graph
 
 UNIT = Device("unit", "one FLOP and one byte a second", 1.0, {"float32": 1.0, "float16": 1.0})

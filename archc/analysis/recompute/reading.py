@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from os import PathLike, fspath
 from pathlib import Path
+from typing import Annotated
 
 from archc.analysis.recompute.candidates import READY
 from archc.analysis.recompute.mistakes import mistakes
@@ -14,8 +16,20 @@ from archc.text.diagnostics import Diagnostics, SpecError
 from archc.text.files import read_file
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
+from archc.validation.description import Read, Unreadable
+from archc.validation.documents import data_of, read_tree
 
 _PAIR = "a part is one name, consecutive layers are [first, last]"
+
+
+def _region(written: object) -> Region:
+    """A region as it is written. Names are words: `1.0` is no number here. Raises Unreadable."""
+    match written:
+        case str(name) | [str(name)] if name:
+            return Region(name)
+        case [str(first), str(last)] if first and last:
+            return Region(first, last)
+    raise Unreadable("not a region", _PAIR, "A202")
 
 
 def plan_of(graph: Graph, wish: CheckpointPlan | str | PathLike[str]) -> CheckpointPlan:
@@ -42,35 +56,22 @@ def plan_of(graph: Graph, wish: CheckpointPlan | str | PathLike[str]) -> Checkpo
     return plan
 
 
+@dataclass(frozen=True, slots=True)
+class PlanFile:
+    """What a file of a plan holds."""
+
+    checkpoint: tuple[Annotated[Region, Read(_region)], ...]
+
+
 def read_plan(source: Source, graph: Graph, found: Diagnostics) -> CheckpointPlan | None:
     """The plan of a file, checked against a network; None where anything is wrong."""
     tree = t.parse(source, found)
+    read = read_tree(PlanFile, tree, found, what="a plan", data=data_of(tree, words=True)) if tree is not None else None
     items = tree.get("checkpoint") if isinstance(tree, t.Mapping) else None
-    if tree is not None and not isinstance(items, t.Sequence):
-        found.error("A202", tree.span, "no list of regions", "checkpoint: [layer1.0, [layer2.0.bn1, layer2.0.conv2]]")
-    if not isinstance(items, t.Sequence) or not isinstance(tree, t.Mapping):
+    if read is None or not isinstance(items, t.Sequence):
         return None
-    for key, _ in tree.items:
-        if key.value != "checkpoint":
-            found.error("A201", key.span, f"a plan has no {key.value}", "it has `checkpoint` alone")
-    read = [(item, _region(item, found)) for item in items.items]
-    plan = CheckpointPlan(tuple(region for _, region in read if region is not None))
-    if not found.failed:
-        for wrong in mistakes(graph, plan):
-            code = "A301" if wrong.message.startswith("no layer") else "A404"
-            found.error(code, read[wrong.at][0].span, wrong.message, wrong.hint)
+    plan = CheckpointPlan(read.checkpoint)
+    for wrong in mistakes(graph, plan):
+        code = "A301" if wrong.message.startswith("no layer") else "A404"
+        found.error(code, items.items[wrong.at].span, wrong.message, wrong.hint)
     return None if found.failed else plan
-
-
-def _region(item: t.Tree, found: Diagnostics) -> Region | None:
-    parts = item.items if isinstance(item, t.Sequence) else [item]
-    if len(parts) > 2 or not parts or not all(isinstance(part, t.Scalar) and part.end > part.start for part in parts):
-        found.error("A202", item.span, "not a region", _PAIR)
-        return None
-    names = [_name(part) for part in parts if isinstance(part, t.Scalar)]
-    return Region(names[0], names[1] if len(names) > 1 else "")
-
-
-def _name(scalar: t.Scalar) -> str:
-    """A name as it is written: `1.0` is no number here."""
-    return str(scalar.value) if scalar.quoted else scalar.span.text.strip()

@@ -24,7 +24,7 @@ def shipped() -> dict[str, Device]:
     """The devices that ship, in the order of their files."""
     found: dict[str, Device] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        found |= parsed(Source(f"archc/catalog/devices/{path.name}", path.read_text(encoding="utf-8")))
+        found |= parsed(Source(f"archc/catalog/devices/{path.name}", path.read_text(encoding="utf-8")), ours=True)
     return found
 
 
@@ -37,11 +37,11 @@ def load_file(path: str | PathLike[str]) -> dict[str, Device]:
     return parsed(source)
 
 
-def parsed(source: Source) -> dict[str, Device]:
-    """The devices of a text. Raises SpecError."""
+def parsed(source: Source, *, ours: bool = False) -> dict[str, Device]:
+    """The devices of a text; one that ships with archc is `ours`. Raises SpecError."""
     diagnostics = Diagnostics()
     tree = t.parse(source, diagnostics)
-    found = read_devices(tree, diagnostics) if tree is not None else {}
+    found = read_devices(tree, diagnostics, ours=ours) if tree is not None else {}
     if diagnostics.failed:
         raise SpecError(diagnostics)
     return found

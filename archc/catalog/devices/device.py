@@ -1,8 +1,23 @@
-"""A device: what it can do at most, and what was measured on it."""
+"""A device: what it can do at most, and what was measured on it; with what a file may say of each."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from typing import Annotated
+
+from archc.catalog.dtypes import ARITHMETIC
+from archc.text.quantity import BANDWIDTH, BYTES, FLOPS
+from archc.validation.description import Amount, Match, OneOf, Range
+
+CLASSES = ("convolution", "pointwise", "depthwise", "matrix", "normalization", "elementwise", "pooling", "averaging")
+
+_MOST = 1e24
+_ABOVE_ZERO = Range(0, _MOST, excluded=True)
+_Share = Annotated[float, _ABOVE_ZERO]
+_Dtype = Annotated[str, OneOf(tuple(ARITHMETIC))]
+_Key = Annotated[str, Match(re.compile(r"[a-z0-9][a-z0-9._-]{0,63}"), "lower-case letters, digits, `-`, `.` and `_`")]
+_Bytes = Annotated[int, _ABOVE_ZERO, Amount(BYTES, whole=True)]
 
 
 class DeviceError(ValueError):
@@ -19,10 +34,10 @@ class Rates:
     compute, memory, weights: None where that term is not there
     """
 
-    overhead: float = 0.0
-    compute: float | None = None
-    memory: float | None = None
-    weights: float | None = None
+    overhead: Annotated[float, Range(0, _MOST)] = 0.0
+    compute: _Share | None = None
+    memory: _Share | None = None
+    weights: _Share | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +45,10 @@ class Trial:
     """A network that was measured and forecast, and had no part in the fit. Seconds a step."""
 
     network: str
-    batch: int
+    batch: Annotated[int, Range(1, 10**9)]
     training: bool
-    measured: float
-    forecast: float
+    measured: Annotated[float, _ABOVE_ZERO]
+    forecast: Annotated[float, _ABOVE_ZERO]
 
     @property
     def error(self) -> float:
@@ -45,10 +60,10 @@ class Trial:
 class Calibration:
     """Rates of classes of layers, forward and backward, measured in one dtype."""
 
-    dtype: str
-    threads: int | None
-    forward: dict[str, Rates]
-    backward: dict[str, Rates]
+    dtype: _Dtype
+    threads: Annotated[int, Range(1, 4096)] | None = None
+    forward: dict[Annotated[str, OneOf(CLASSES)], Rates] = field(default_factory=dict)
+    backward: dict[Annotated[str, OneOf(CLASSES)], Rates] = field(default_factory=dict)
     trials: tuple[Trial, ...] = ()
 
 
@@ -63,17 +78,17 @@ class Device:
     cuda: whether PyTorch's allocator for CUDA runs on it
     """
 
-    key: str
+    key: _Key
     name: str
-    bandwidth: float
-    flops: dict[str, float]
-    memory: int | None = None
-    year: int | None = None
+    bandwidth: Annotated[float, _ABOVE_ZERO, Amount(BANDWIDTH)]
+    flops: dict[_Dtype, Annotated[float, _ABOVE_ZERO, Amount(FLOPS)]] = field(default_factory=dict)
+    memory: _Bytes | None = None
+    year: Annotated[int, Range(1940, 2100)] | None = None
     source: str = ""
     note: str = ""
     aliases: tuple[str, ...] = ()
     calibration: Calibration | None = field(default=None, compare=False)
-    visible: int | None = None
+    visible: _Bytes | None = None
     cuda: bool = False
 
     def peak(self, dtype: str) -> float:

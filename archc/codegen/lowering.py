@@ -8,7 +8,7 @@ from os import PathLike
 from archc.analysis.cost.report import analyze
 from archc.analysis.recompute import CheckpointPlan, plan_of, spans
 from archc.codegen.emit.source import Source, source_of
-from archc.codegen.passes.pipeline import optimized
+from archc.codegen.passes.pipeline import optimize as run_passes
 from archc.codegen.passes.result import Result
 from archc.graph import Graph
 
@@ -33,13 +33,13 @@ def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None) -> Lo
     Raises ValueError where an operator says no PyTorch form, for an unknown optimization and for a plan that cannot be
     carried out; SpecError for a file with such a plan.
     """
-    result = optimized(graph, optimize) if optimize else Result(graph)
+    result = run_passes(graph, optimize) if optimize else Result(graph)
     if checkpoint is None:
         return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
     if result.inference:
         raise ValueError("a checkpoint plan is for training; leave it out, or optimize for train")
-    again = spans(result.graph, plan_of(result.graph, checkpoint))
-    return Lowered(source_of(result.graph, _notes(graph, optimize), again), result)
+    recomputed = spans(result.graph, plan_of(result.graph, checkpoint))
+    return Lowered(source_of(result.graph, _notes(graph, optimize), recomputed), result)
 
 
 def _notes(graph: Graph, optimize: str) -> list[str]:

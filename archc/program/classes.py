@@ -13,9 +13,9 @@ from archc.ops.syntax import Index, Literal, Name, Tree
 from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
-from archc.program.reruns import gathered
+from archc.program.recompute import gather_regions
 from archc.program.steps import Step, steps_of, structure
-from archc.program.variants import Form, may_vary, merged, missing
+from archc.program.variants import Form, may_vary, merge_forms, missing
 
 SELF = Name("self")
 _CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
@@ -65,15 +65,15 @@ class Class:
 class Program:
     """The classes of a network, each after those that it uses; the last is the network."""
 
-    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
-        """`again` are the places of layers that run again in backward, those around others first.
+    def __init__(self, graph: Graph, recomputed: Sequence[range] = ()) -> None:
+        """`recomputed` are the places of layers that run again in backward, those around others first.
 
         Raises ValueError where an operator says no PyTorch form."""
         for node in graph.nodes:
             if node.facts.torch is None:
                 raise ValueError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
         self.graph = graph
-        self.parts = Parts(graph, again)
+        self.parts = Parts(graph, recomputed)
         self.steps: dict[Scope, list[Step]] = {}
         self._keys: dict[Hashable, int] = {}
         self._stands: dict[int, int] = {}  # from the structure of a form to that of the whole
@@ -84,8 +84,8 @@ class Program:
         found: dict[Class, None] = {}
         self._order(graph.root, found)
         self.classes = list(found)
-        for one in self.classes:
-            self._fill(one)
+        for definition in self.classes:
+            self._fill(definition)
         _name(self.classes, graph)
 
     def _collect(self) -> bool:
@@ -94,12 +94,12 @@ class Program:
         by_key: dict[int, Class] = {}
         self._gather(self.graph.root, by_key)
         blocks: dict[str, list[Class]] = {}
-        for one in self.classes:
-            if may_vary(self.parts, one.first):
-                blocks.setdefault(one.first.block, []).append(one)
+        for definition in self.classes:
+            if may_vary(self.parts, definition.first):
+                blocks.setdefault(definition.first.block, []).append(definition)
         found: dict[int, int] = {}
         for kin in blocks.values():
-            found |= merged([self._form(one.first) for one in kin], [one.key for one in kin])
+            found |= merge_forms([self._form(definition.first) for definition in kin], [definition.key for definition in kin])
         self._stands |= found
         return bool(found)
 
@@ -108,23 +108,23 @@ class Program:
         own = self._of.get(scope)
         if own in found:
             return
-        for child in self.parts.bearing(own.first if own is not None else scope):
+        for child in self.parts.attributes(own.first if own is not None else scope):
             if isinstance(child, Scope):
                 self._order(child, found)
         if own is not None:
             found[own] = None
 
     def _form(self, scope: Scope) -> Form:
-        labels = {child.label: self._child_key(child) for child in self.parts.bearing(scope)}
-        wires = self.parts.wires
-        return Form(scope, labels, self.steps[scope], wires.takes(scope), wires.gives(scope))
+        labels = {child.label: self._child_key(child) for child in self.parts.attributes(scope)}
+        dataflow = self.parts.dataflow
+        return Form(scope, labels, self.steps[scope], dataflow.inputs(scope), dataflow.outputs(scope))
 
     def of(self, scope: Scope) -> Class:
         return self._of[scope]
 
     def _gather(self, scope: Scope, by_key: dict[int, Class]) -> None:
         """Finds the classes of a part and of what is in it, innermost first."""
-        for child in self.parts.bearing(scope):
+        for child in self.parts.attributes(scope):
             if isinstance(child, Scope):
                 self._gather(child, by_key)
         if self.parts.kind(scope) != CLASS:
@@ -151,17 +151,17 @@ class Program:
         if scope in self._of:
             return self._interned(("use", self._of[scope].key))
         kind = self.parts.kind(scope)
-        items = tuple((child.label, self._child_key(child)) for child in self.parts.bearing(scope))
+        items = tuple((child.label, self._child_key(child)) for child in self.parts.attributes(scope))
         if kind != CLASS:
             return self._interned((kind, items))
-        steps = self.steps[scope] = gathered(self.parts, scope, steps_of(self.parts, scope))
+        steps = self.steps[scope] = gather_regions(self.parts, scope, steps_of(self.parts, scope))
         numbers: dict[Value, int] = {}
-        for value in self.parts.wires.takes(scope):
+        for value in self.parts.dataflow.inputs(scope):
             numbers[value] = len(numbers)
-        told = structure(steps, numbers)
-        gives = tuple(numbers[value] for value in self.parts.wires.gives(scope))
+        does = structure(steps, numbers)
+        outputs = tuple(numbers[value] for value in self.parts.dataflow.outputs(scope))
         root = scope.parent is None
-        return self._interned((kind, root, scope.block, items, told, len(self.parts.wires.takes(scope)), gives))
+        return self._interned((kind, root, scope.block, items, does, len(self.parts.dataflow.inputs(scope)), outputs))
 
     def _child_key(self, child: Node | Scope) -> int:
         if isinstance(child, Scope):
@@ -170,38 +170,38 @@ class Program:
         assert construct is not None
         return self._interned(construct.key)
 
-    def _fill(self, one: Class) -> None:
+    def _fill(self, definition: Class) -> None:
         """The attributes of a class, from its first part, and its parameters, from all."""
-        one.attributes = self._attributes(one.first)
-        self._find_flags(one)
-        one.slots = [self._row(one, part) for part in one.parts]
-        one.parameters, one.values = parameters_of(one.parts, one.slots, set(one.flags.values()))
-        for label, flag in one.flags.items():
-            if flag not in [parameter.name for parameter in one.parameters]:
-                one.parameters.append(Parameter(flag, tuple(self._has(one, part, label) for part in one.parts), False))
+        definition.attributes = self._attributes(definition.first)
+        self._find_flags(definition)
+        definition.slots = [self._row(definition, part) for part in definition.parts]
+        definition.parameters, definition.values = parameters_of(definition.parts, definition.slots, set(definition.flags.values()))
+        for label, flag in definition.flags.items():
+            if flag not in [parameter.name for parameter in definition.parameters]:
+                definition.parameters.append(Parameter(flag, tuple(self._has(definition, part, label) for part in definition.parts), False))
 
-    def _find_flags(self, one: Class) -> None:
+    def _find_flags(self, definition: Class) -> None:
         """What some parts lack, each with a parameter; what is lacked together has one."""
-        whole = self._form(one.first)
-        for part in one.parts:
-            found = missing(whole, self._form(part)) if one.lacking[part] else frozenset[int]()
+        whole = self._form(definition.first)
+        for part in definition.parts:
+            found = missing(whole, self._form(part)) if definition.lacking[part] else frozenset[int]()
             assert found is not None
-            one.lacking[part] = found
+            definition.lacking[part] = found
         patterns: dict[tuple[bool, ...], str] = {}
         for at, step in enumerate(whole.steps):
-            pattern = tuple(at in one.lacking[part] for part in one.parts)
+            pattern = tuple(at in definition.lacking[part] for part in definition.parts)
             if any(pattern):
-                one.flags[step.label] = patterns.setdefault(pattern, _flag(step.label, set(patterns.values())))
+                definition.flags[step.label] = patterns.setdefault(pattern, _flag(step.label, set(patterns.values())))
 
-    def _has(self, one: Class, part: Scope, label: str) -> bool:
-        at = [step.label for step in one.steps[one.first]].index(label)
-        return at not in one.lacking[part]
+    def _has(self, definition: Class, part: Scope, label: str) -> bool:
+        at = [step.label for step in definition.steps[definition.first]].index(label)
+        return at not in definition.lacking[part]
 
-    def _row(self, one: Class, part: Scope) -> list[Slot]:
+    def _row(self, definition: Class, part: Scope) -> list[Slot]:
         """The constants of a part, in the order of the first's; those of what it lacks are absent."""
         mine = {(made.path, made.label): made.construct for made in self._attributes(part)}
         row: list[Slot] = []
-        for made in one.attributes:
+        for made in definition.attributes:
             there = mine.get((made.path, made.label))
             if there is not None:
                 row += there.slots
@@ -212,7 +212,7 @@ class Program:
     def _attributes(self, scope: Scope, path: Tree = SELF) -> list[Attribute]:
         found: list[Attribute] = []
         style = self.parts.style(scope)
-        for child in self.parts.bearing(scope):
+        for child in self.parts.attributes(scope):
             if isinstance(child, Scope) and self.parts.kind(child) == HOLDER:
                 inner = syntax.Attribute(path, child.label) if style == ATTRIBUTE else Index(path, (Literal(f'"{child.label}"'),))
                 found.append(Attribute(path, child.label, style, None, self.parts.base(child)))
@@ -227,27 +227,27 @@ class Program:
             assert made is not None
             return made
         if self.parts.kind(child) == CHAIN:
-            items = [(inner.label, self._construct(inner)) for inner in self.parts.bearing(child)]
+            items = [(inner.label, self._construct(inner)) for inner in self.parts.attributes(child)]
             return Chain(items, self.parts.is_numbered(child), None)
         known = self._of[child]
         index = known.parts.index(child)
-        slots = [Slot(one.values[index], child.label, ((one.name, one.values[index]),), one.default) for one in known.parameters]
+        slots = [Slot(made.values[index], child.label, ((made.name, made.values[index]),), made.default) for made in known.parameters]
         return Use(known, known.key, slots)
 
 
 def _name(classes: list[Class], graph: Graph) -> None:
     """Names for the classes: those of their blocks; of several forms of a block, the one that is used most has it."""
     taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False", "Rerun", "Checkpointed"} | {
-        name for one in graph.nodes for name in _brought(one)
+        name for node in graph.nodes for name in _brought(node)
     }
-    taken |= {parameter.name for one in classes for parameter in one.parameters}
+    taken |= {parameter.name for definition in classes for parameter in definition.parameters}
     root = classes[-1]
     root.name = _free(camel(graph.name), taken, "Network")
-    for one in sorted(classes[:-1], key=lambda one: -len(one.parts)):
-        scope = one.first
+    for definition in sorted(classes[:-1], key=lambda definition: -len(definition.parts)):
+        scope = definition.first
         word = camel(scope.block) if scope.block else _spoken(scope)
         kin = [other for other in classes if other.name and scope.block and other.first.block == scope.block]
-        one.name = _free(word + (_extra(one, kin[0]) if kin else ""), taken, "Part")
+        definition.name = _free(word + (_extra(definition, kin[0]) if kin else ""), taken, "Part")
 
 
 def _flag(label: str, taken: set[str]) -> str:
@@ -263,9 +263,9 @@ def _brought(node: Node) -> list[str]:
     return _CLASS.findall(node.facts.torch.source) if isinstance(node.facts.torch, Module) else []
 
 
-def _extra(one: Class, kin: Class) -> str:
+def _extra(definition: Class, kin: Class) -> str:
     """What a form of a block has that the main one has not."""
-    more = [a.label for a in one.attributes if a.label not in {b.label for b in kin.attributes}]
+    more = [a.label for a in definition.attributes if a.label not in {b.label for b in kin.attributes}]
     return camel(more[0]) if len(more) == 1 and not more[0][0].isdigit() else ""
 
 

@@ -10,9 +10,9 @@ from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.ops.syntax import Attribute, Call, Index, Input, Literal, Name, Own, Tree, call
 from archc.program.constructs import has_own
+from archc.program.dataflow import Dataflow
 from archc.program.regions import Regions
-from archc.program.shares import Shares
-from archc.program.wires import Wires
+from archc.program.sharing import Sharing
 
 CLASS, CHAIN, HOLDER, CALL = "class", "chain", "holder", "call"
 ATTRIBUTE, KEY, INDEX, GETTER = "attribute", "key", "index", "getter"
@@ -24,14 +24,14 @@ _PLAIN_CALL = Call(Own(), (Input(0),))
 class Parts:
     """The kind of each part, and how its children are reached."""
 
-    def __init__(self, graph: Graph, again: Sequence[range] = ()) -> None:
+    def __init__(self, graph: Graph, recomputed: Sequence[range] = ()) -> None:
         self.graph = graph
-        self.wires = Wires(graph)
-        self.shares = Shares(self.wires)
+        self.dataflow = Dataflow(graph)
+        self.sharing = Sharing(self.dataflow)
         self._kinds: dict[Scope, str] = {}
-        self._bearing: dict[Scope, list[Node | Scope]] = {}
+        self._attributes: dict[Scope, list[Node | Scope]] = {}
         self._styles: dict[Scope, str] = {}
-        self.regions = Regions(self.wires, lambda scope: self.kind(scope) == CLASS, again)
+        self.regions = Regions(self.dataflow, lambda scope: self.kind(scope) == CLASS, recomputed)
 
     def kind(self, scope: Scope) -> str:
         found = self._kinds.get(scope)
@@ -40,61 +40,61 @@ class Parts:
         return found
 
     def _kind(self, scope: Scope) -> str:
-        if scope in self.shares.whole:
+        if scope in self.sharing.original:
             return CALL
-        if scope in self.shares.opened:
+        if scope in self.sharing.inlined:
             return HOLDER
         return CHAIN if scope.parent is not None and not scope.block and self.is_chain(scope) else CLASS
 
     def is_chain(self, scope: Scope) -> bool:
         """Whether it is modules one after the other, each taking what the one before it gives and nothing else."""
-        takes, gives = self.wires.takes(scope), self.wires.gives(scope)
-        if len(takes) != 1 or len(gives) != 1:
+        inputs, outputs = self.dataflow.inputs(scope), self.dataflow.outputs(scope)
+        if len(inputs) != 1 or len(outputs) != 1:
             return False
-        children = self.wires.children(scope)
+        children = self.dataflow.children(scope)
         if any(child.label in _OF_CHAINS for child in children) or len({self.for_training(child) for child in children}) > 1:
             return False
-        current = takes[0]
+        current = inputs[0]
         for child in children:
             made = self._in_chain(child, current)
             if made is None:
                 return False
             current = made
-        return current is gives[0]
+        return current is outputs[0]
 
     def _in_chain(self, child: Node | Scope, current: Value) -> Value | None:
         """What a child of a chain gives; None where it cannot stand in one."""
         if isinstance(child, Node):
             form = child.facts.torch
-            fits = isinstance(form, Module) and form.tree == _PLAIN_CALL and child not in self.shares.lender
+            fits = isinstance(form, Module) and form.tree == _PLAIN_CALL and child not in self.sharing.owner
             fits = fits and child.inputs == (current,) and len(child.outputs) == 1
             return child.output if fits else None
-        if self.kind(child) in (HOLDER, CALL) or self.wires.takes(child) != [current]:
+        if self.kind(child) in (HOLDER, CALL) or self.dataflow.inputs(child) != [current]:
             return None
-        gives = self.wires.gives(child)
-        return gives[0] if len(gives) == 1 else None
+        outputs = self.dataflow.outputs(child)
+        return outputs[0] if len(outputs) == 1 else None
 
     def for_training(self, child: Node | Scope) -> bool:
         """Whether it is there in training alone."""
-        nodes = [child] if isinstance(child, Node) else [node for node in child.walk() if node in self.wires.place]
+        nodes = [child] if isinstance(child, Node) else [node for node in child.walk() if node in self.dataflow.position]
         return all(node.train_only for node in nodes)
 
     def is_numbered(self, scope: Scope) -> bool:
         """Whether its children are 0, 1, 2 …, so that it needs no names."""
-        return [child.label for child in self.bearing(scope)] == [str(i) for i in range(len(self.bearing(scope)))]
+        return [child.label for child in self.attributes(scope)] == [str(i) for i in range(len(self.attributes(scope)))]
 
-    def bearing(self, scope: Scope) -> list[Node | Scope]:
+    def attributes(self, scope: Scope) -> list[Node | Scope]:
         """The children that are an attribute: those that have a module, a tensor, or something below that has."""
-        found = self._bearing.get(scope)
+        found = self._attributes.get(scope)
         if found is None:
-            found = self._bearing[scope] = [child for child in self.wires.children(scope) if self._bears(child)]
+            found = self._attributes[scope] = [child for child in self.dataflow.children(scope) if self._is_attribute(child)]
         return found
 
-    def _bears(self, child: Node | Scope) -> bool:
+    def _is_attribute(self, child: Node | Scope) -> bool:
         if isinstance(child, Node):
-            return child not in self.shares.lender and has_own(child)
+            return child not in self.sharing.owner and has_own(child)
         kind = self.kind(child)
-        return kind != CALL and (kind != HOLDER or bool(self.bearing(child)))
+        return kind != CALL and (kind != HOLDER or bool(self.attributes(child)))
 
     def style(self, scope: Scope) -> str:
         """How its children are written: `self.conv`, `self["0"]`, `self.features[0]`, or by a method where no other way is open."""
@@ -104,7 +104,7 @@ class Parts:
         return found
 
     def _style(self, scope: Scope) -> str:
-        labels = [child.label for child in self.bearing(scope)]
+        labels = [child.label for child in self.attributes(scope)]
         named = all(is_identifier(label) for label in labels)
         if self.kind(scope) == CHAIN or self.base(scope) == "nn.Sequential":
             return INDEX if self.is_numbered(scope) else ATTRIBUTE if named else GETTER
@@ -116,7 +116,7 @@ class Parts:
         """The class that its own class extends."""
         if self.kind(scope) == CLASS and self.is_chain(scope) and self.is_numbered(scope):
             return "nn.Sequential"
-        labels = [child.label for child in self.bearing(scope)]
+        labels = [child.label for child in self.attributes(scope)]
         quoted = not all(map(is_identifier, labels)) or self.kind(scope) == HOLDER
         return "nn.ModuleDict" if quoted and not _OF_DICTS.intersection(labels) else "nn.Module"
 

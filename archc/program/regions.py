@@ -6,52 +6,52 @@ from collections.abc import Callable, Iterator, Sequence
 
 from archc.graph import Node, Scope
 from archc.graph.structure import common_scope
-from archc.program.wires import Wires
+from archc.program.dataflow import Dataflow
 
 
 class Regions:
-    """`opened`: parts whose layers are called from the part around them, since a region begins or ends in their middle, or since
+    """`inlined`: parts whose layers are called from the part around them, since a region begins or ends in their middle, or since
     they have no forward that could be written. They are made as ever. `of`: the regions of a part's forward, the outer first."""
 
-    def __init__(self, wires: Wires, has_forward: Callable[[Scope], bool], spans: Sequence[range]) -> None:
-        self.wires = wires
+    def __init__(self, dataflow: Dataflow, has_forward: Callable[[Scope], bool], spans: Sequence[range]) -> None:
+        self.dataflow = dataflow
         self.spans: dict[Scope, range] = {}
-        self.opened: set[Scope] = set()
+        self.inlined: set[Scope] = set()
         self.of: dict[Scope, list[range]] = {}
         if not spans:
             return
-        for node in wires.graph.nodes:
-            for scope in wires.above(node.scope):
+        for node in dataflow.graph.nodes:
+            for scope in dataflow.around(node.scope):
                 self._measure(scope)
-        self.opened.update(scope for span in spans for scope in self._cut(span))
+        self.inlined.update(scope for span in spans for scope in self._cut(span))
         levels = [self._level(span, has_forward) for span in spans]
         for level, span in zip(levels, spans, strict=True):
             self.of.setdefault(level, []).append(span)
         self._join_siblings()
 
     def _join_siblings(self) -> None:
-        """An opened block whose own forward nobody calls gets that of another use of its block, so that both are one class."""
+        """An inlined block whose own forward nobody calls gets that of another use of its block, so that both are one class."""
         models: dict[str, list[Scope]] = {}
         for level in self.of:
-            if level.block and level not in self.opened:
+            if level.block and level not in self.inlined:
                 models.setdefault(level.block, []).append(level)
-        for scope in list(self.opened):
+        for scope in list(self.inlined):
             for model in models.get(scope.block, []) if scope.block else []:
                 if self._alike(scope, model):
                     break
 
     def _alike(self, scope: Scope, model: Scope) -> bool:
         """Gives a part the regions of another, by the names within; whether it could."""
-        nodes = self.wires.graph.nodes
-        own = {node.name[len(scope.name) :]: self.wires.place[node] for node in scope.walk() if node in self.wires.place}
+        nodes = self.dataflow.graph.nodes
+        own = {node.name[len(scope.name) :]: self.dataflow.position[node] for node in scope.walk() if node in self.dataflow.position}
         ends = [[own.get(nodes[at].name[len(model.name) :]) for at in (span.start, span.stop - 1)] for span in self.of[model]]
-        below = {one.name[len(scope.name) :]: one for one in self._below(scope)}
-        parts = [below.get(one.name[len(model.name) :]) for one in self._below(model) if one in self.opened]
-        opened = {one for one in parts if one is not None}
+        below = {inner.name[len(scope.name) :]: inner for inner in self._below(scope)}
+        parts = [below.get(inner.name[len(model.name) :]) for inner in self._below(model) if inner in self.inlined]
+        inlined = {part for part in parts if part is not None}
         found = [range(first, last + 1) for first, last in ends if first is not None and last is not None]
-        if len(found) < len(ends) or len(opened) < len(parts) or opened & self.of.keys():
+        if len(found) < len(ends) or len(inlined) < len(parts) or inlined & self.of.keys():
             return False
-        self.opened |= opened
+        self.inlined |= inlined
         self.of[scope] = found
         return True
 
@@ -63,28 +63,28 @@ class Regions:
 
     def _measure(self, scope: Scope) -> None:
         if scope not in self.spans:
-            places = [self.wires.place[node] for node in scope.walk() if node in self.wires.place]
+            places = [self.dataflow.position[node] for node in scope.walk() if node in self.dataflow.position]
             self.spans[scope] = range(min(places), max(places) + 1)
 
     def _cut(self, span: range) -> Iterator[Scope]:
-        nodes = self.wires.graph.nodes
+        nodes = self.dataflow.graph.nodes
         for node in (nodes[span.start], nodes[span.stop - 1]):
-            for scope in self.wires.above(node.scope):
+            for scope in self.dataflow.around(node.scope):
                 own = self.spans[scope]
                 if own.start < span.start < own.stop < span.stop or span.start < own.start < span.stop < own.stop:
                     yield scope
 
     def _level(self, span: range, has_forward: Callable[[Scope], bool]) -> Scope:
-        """The part whose forward calls the region; chains up to it are opened."""
-        nodes = self.wires.graph.nodes
+        """The part whose forward calls the region; chains up to it are inlined."""
+        nodes = self.dataflow.graph.nodes
         scope = common_scope((nodes[span.start].scope, nodes[span.stop - 1].scope))
         while scope.parent is not None and self.spans[scope] == span:
             scope = scope.parent
-        while scope.parent is not None and (scope in self.opened or not has_forward(scope)):
-            self.opened.add(scope)
+        while scope.parent is not None and (scope in self.inlined or not has_forward(scope)):
+            self.inlined.add(scope)
             scope = scope.parent
         return scope
 
     def place(self, of: Node | Scope) -> int:
         """Where a layer, or the first of a part, stands."""
-        return self.wires.place[of] if isinstance(of, Node) else self.spans[of].start
+        return self.dataflow.position[of] if isinstance(of, Node) else self.spans[of].start

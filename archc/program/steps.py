@@ -26,22 +26,22 @@ class Step:
     training: bool  # there in training alone, in a part that is there always
     of: Node | Scope
     test: Tree | None = None  # a condition: without it, the value is the first input
-    again: bool = False
+    recomputed: bool = False
     body: list[Step] = field(default_factory=list)
     method: str = ""
 
 
 def structure(steps: list[Step], numbers: dict[Value, int]) -> tuple[Hashable, ...]:
     """Equal for steps that do the same. `numbers` stand for the values that are there, and get those that are made."""
-    told: list[Hashable] = []
+    found: list[Hashable] = []
     for step in steps:
         inputs = tuple(numbers[value] for value in step.inputs)
         body = structure(step.body, dict(numbers)) if step.body else ()
         made = [value for value in step.outputs if value is not None]
         numbers.update((value, len(numbers) + i) for i, value in enumerate(made))
         outputs = tuple(-1 if value is None else numbers[value] for value in step.outputs)
-        told.append((flat(step.value), inputs, outputs, step.training, body))
-    return tuple(told)
+        found.append((flat(step.value), inputs, outputs, step.training, body))
+    return tuple(found)
 
 
 def steps_of(parts: Parts, level: Scope) -> list[Step]:
@@ -54,40 +54,42 @@ def steps_of(parts: Parts, level: Scope) -> list[Step]:
 
 
 def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
-    for child in parts.wires.children(scope):
+    for child in parts.dataflow.children(scope):
         if isinstance(child, Node):
             yield _of_node(parts, level, child)
-        elif parts.kind(child) == HOLDER or child in parts.regions.opened:
+        elif parts.kind(child) == HOLDER or child in parts.regions.inlined:
             yield from _steps(parts, level, child)
         elif parts.kind(child) == CALL:
             yield _of_copy(parts, level, child)
         else:
             assert child.parent is not None
-            yield _call(parts, child, parts.access(level, child.parent, child), parts.wires.takes(child), list(parts.wires.gives(child)))
+            yield _call(
+                parts, child, parts.access(level, child.parent, child), parts.dataflow.inputs(child), list(parts.dataflow.outputs(child))
+            )
 
 
 def _of_node(parts: Parts, level: Scope, node: Node) -> Step:
     form = node.facts.torch
-    owner = parts.shares.lender.get(node, node)
+    owner = parts.sharing.owner.get(node, node)
     value = bound(form.tree, (), parts.access(level, owner.scope, owner)) if form is not None else NOTHING
-    outputs: list[Value | None] = [value if value in parts.wires.used else None for value in node.outputs]
+    outputs: list[Value | None] = [value if value in parts.dataflow.used else None for value in node.outputs]
     return Step(value, list(node.inputs), outputs, node.label, node.train_only, node)
 
 
 def _of_copy(parts: Parts, level: Scope, copy: Scope) -> Step:
     """A part that is applied again: a call of the first, on what comes into this one."""
-    original = parts.shares.whole[copy]
+    original = parts.sharing.original[copy]
     assert original.parent is not None
-    theirs = parts.shares.twin(copy)
-    takes = [theirs.get(value, value) for value in parts.wires.takes(original)]
-    mine = set(parts.wires.gives(copy))
-    gives: list[Value | None] = []
-    for value in parts.wires.gives(original):
+    theirs = parts.sharing.mapping(copy)
+    inputs = [theirs.get(value, value) for value in parts.dataflow.inputs(original)]
+    mine = set(parts.dataflow.outputs(copy))
+    outputs: list[Value | None] = []
+    for value in parts.dataflow.outputs(original):
         here = theirs.get(value, value)
-        gives.append(here if here in mine else None)
+        outputs.append(here if here in mine else None)
     path = parts.access(level, original.parent, original)
-    return _call(parts, copy, path, takes, gives)
+    return _call(parts, copy, path, inputs, outputs)
 
 
-def _call(parts: Parts, scope: Scope, path: Tree, takes: list[Value], gives: list[Value | None]) -> Step:
-    return Step(call(path, *map(Input, range(len(takes)))), takes, gives, scope.label, parts.for_training(scope), scope)
+def _call(parts: Parts, scope: Scope, path: Tree, inputs: list[Value], outputs: list[Value | None]) -> Step:
+    return Step(call(path, *map(Input, range(len(inputs)))), inputs, outputs, scope.label, parts.for_training(scope), scope)

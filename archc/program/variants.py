@@ -21,25 +21,25 @@ class Form:
     scope: Scope
     labels: Mapping[str, int]
     steps: list[Step]
-    takes: list[Value]
-    gives: list[Value]
+    inputs: list[Value]
+    outputs: list[Value]
 
 
 def may_vary(parts: Parts, scope: Scope) -> bool:
     """Whether a part can be a form of a class: it is a block with plain attributes, and does nothing in training alone."""
-    bearing = parts.bearing(scope)
-    held = any(isinstance(child, Scope) and parts.kind(child) == HOLDER for child in bearing)
+    attributes = parts.attributes(scope)
+    held = any(isinstance(child, Scope) and parts.kind(child) == HOLDER for child in attributes)
     plain = parts.style(scope) == ATTRIBUTE and parts.base(scope) == "nn.Module"
     return bool(scope.block) and scope.parent is not None and plain and not held
 
 
 def missing(whole: Form, form: Form) -> frozenset[int] | None:
     """The steps of `whole` that `form` lacks; None where it is no form of it."""
-    if _signature(whole.scope) != _signature(form.scope) or len(whole.takes) != len(form.takes):
+    if _signature(whole.scope) != _signature(form.scope) or len(whole.inputs) != len(form.inputs):
         return None
     if any(whole.labels.get(label) != key for label, key in form.labels.items()):
         return None
-    stands: dict[Value, Value] = dict(zip(whole.takes, form.takes, strict=True))
+    stands: dict[Value, Value] = dict(zip(whole.inputs, form.inputs, strict=True))
     lacking: set[int] = set()
     at = 0
     for index, step in enumerate(whole.steps):
@@ -54,7 +54,7 @@ def missing(whole: Form, form: Form) -> frozenset[int] | None:
             lacking.add(index)
         else:
             return None
-    same_end = at == len(form.steps) and [stands.get(value) for value in whole.gives] == form.gives
+    same_end = at == len(form.steps) and [stands.get(value) for value in whole.outputs] == form.outputs
     return frozenset(lacking) if same_end and _own(whole, form, lacking) else None
 
 
@@ -74,13 +74,13 @@ def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
 def _can_lack(whole: Form, index: int) -> bool:
     """Whether a step may be left out: it has one value, and nothing reads its first input after it."""
     step = whole.steps[index]
-    plain = len(step.outputs) == 1 and step.outputs[0] is not None and step.inputs and not step.training and not step.again
+    plain = len(step.outputs) == 1 and step.outputs[0] is not None and step.inputs and not step.training and not step.recomputed
     around = step.of.scope if isinstance(step.of, Node) else step.of.parent
     if not plain or not is_identifier(step.label) or around is not whole.scope:
         return False
     first = step.inputs[0]
     later = [value for other in whole.steps[index + 1 :] for value in other.inputs]
-    return first not in later and first not in whole.gives
+    return first not in later and first not in whole.outputs
 
 
 def _own(whole: Form, form: Form, lacking: set[int]) -> bool:
@@ -89,8 +89,8 @@ def _own(whole: Form, form: Form, lacking: set[int]) -> bool:
     return set(whole.labels) - set(form.labels) <= gone and not gone & set(form.labels)
 
 
-def merged(forms: list[Form], keys: list[int]) -> dict[int, int]:
-    """From the structure of each form to that of the largest one that it is a form of."""
+def merge_forms(forms: list[Form], keys: list[int]) -> dict[int, int]:
+    """From the structure of each form to that of the largest that it is a form of."""
     order = sorted(range(len(forms)), key=lambda i: -len(forms[i].steps))
     leaders: list[int] = []
     found: dict[int, int] = {}

@@ -54,9 +54,9 @@ Statement = Assign | Delete | Return | Plain
 class Body:
     """The lines of a forward, made step by step."""
 
-    def __init__(self, arguments: list[tuple[Value, str]], steps: list[Step], gives: list[Value], awaited: list[Value]) -> None:
+    def __init__(self, arguments: list[tuple[Value, str]], steps: list[Step], outputs: list[Value], awaited: list[Value]) -> None:
         self.steps = steps
-        self.gives = gives
+        self.outputs = outputs
         self.awaited = awaited  # those of training alone that the return names in any mode
         self.names = dict(arguments)
         self.arguments = {name for _, name in arguments}
@@ -67,12 +67,12 @@ class Body:
         for at, step in enumerate(steps):
             for value in dict.fromkeys(step.inputs):
                 self.users.setdefault(value, []).append(at)
-        for value in gives:
+        for value in outputs:
             self.users.setdefault(value, []).append(len(steps))
 
     def _last_uses(self) -> dict[Value, int]:
         last = {value: at for at, step in enumerate(self.steps) for value in step.inputs}
-        return last | dict.fromkeys(self.gives, len(self.steps))
+        return last | dict.fromkeys(self.outputs, len(self.steps))
 
     def statements(self) -> Iterator[Statement]:
         """The statements, without the return."""

@@ -23,20 +23,20 @@ Values = Iterator[Tree | None]  # of the slots of constructs, in order
 _POSITIONAL = ("in_channels", "in_features", "channels", "features")
 
 
-def constructor(one: Class) -> list[str]:
+def constructor(definition: Class) -> list[str]:
     """The lines of `__init__`."""
-    values = iter(one.values)
+    values = iter(definition.values)
     parameters = [
-        Name(made.name) if made.default is MISSING else Keyword(made.name, Literal(literal(made.default))) for made in one.parameters
+        Name(made.name) if made.default is MISSING else Keyword(made.name, Literal(literal(made.default))) for made in definition.parameters
     ]
     lines = ["    def " + lay_out(call("__init__", Name("self"), *parameters), 4, 8, 1) + ":"]
-    if one.base == "nn.Sequential":
-        items = [_construction(made.construct, values) for made in one.attributes if made.construct is not None]
+    if definition.base == "nn.Sequential":
+        items = [_construction(made.construct, values) for made in definition.attributes if made.construct is not None]
         return [*lines, statement("", call("super().__init__", *_repeats(items)), 8)]
     lines.append("        super().__init__()")
-    lines += [_assignment(made, values, one.flags.get(made.label, "")) for made in one.attributes]
-    labels = [made.label for made in one.attributes]
-    return lines + [f"        self.{label} = {flag}" for label, flag in one.flags.items() if label not in labels]
+    lines += [_assignment(made, values, definition.flags.get(made.label, "")) for made in definition.attributes]
+    labels = [made.label for made in definition.attributes]
+    return lines + [f"        self.{label} = {flag}" for label, flag in definition.flags.items() if label not in labels]
 
 
 def _assignment(made: Attribute, values: Values, flag: str) -> str:

@@ -10,9 +10,9 @@ from archc.graph import Graph, Scope
 from archc.ops.shape import Shape
 from archc.ops.syntax import flat
 from archc.program.classes import Class
+from archc.program.dataflow import Dataflow
 from archc.program.parameters import follows
 from archc.program.steps import Step
-from archc.program.wires import Wires
 from archc.text.diagnostics import printable
 
 _LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W")}
@@ -21,32 +21,32 @@ _LETTERS = {1: ("C",), 2: ("C", "L"), 3: ("C", "H", "W"), 4: ("C", "D", "H", "W"
 Row = tuple[int, Shape, Shape]  # which part, the shape of a value in it, the shape of what the part is given
 
 
-def spoken(one: Class, rows: Sequence[Row]) -> str:
+def spoken(definition: Class, rows: Sequence[Row]) -> str:
     """The shape of a value over the parts of a class, beside what they are given: `[channels, H/2, W/2]`."""
     rank = len(rows[0][1])
     if any(len(shape) != rank for _, shape, _ in rows):
         return ""
     letters = _LETTERS.get(rank, ())
-    sizes = [_size(one, rows, axis, letters[axis] if letters else "N") for axis in range(rank)]
+    sizes = [_size(definition, rows, axis, letters[axis] if letters else "N") for axis in range(rank)]
     return "[" + ", ".join(sizes) + "]"
 
 
-def _size(one: Class, rows: Sequence[Row], axis: int, letter: str) -> str:
+def _size(definition: Class, rows: Sequence[Row], axis: int, letter: str) -> str:
     column = tuple(int(shape[axis]) for _, shape, _ in rows)
     if len(set(column)) == 1:
         return str(column[0])
     parts = [part for part, _, _ in rows]
     if axis == 0:
-        known = {parameter.name: tuple(parameter.values[part] for part in parts) for parameter in one.parameters}
+        known = {parameter.name: tuple(parameter.values[part] for part in parts) for parameter in definition.parameters}
         whole = {name: values for name, values in known.items() if all(isinstance(value, int) and value > 1 for value in values)}
         equal = [name for name, values in known.items() if values == column]
         derived = (follows(name, values, column) for name, values in whole.items())
         return equal[0] if equal else next((flat(tree) for tree in derived if tree is not None), f"{letter}'")
     before = tuple(int(given[axis]) for _, shape, given in rows if len(given) == len(shape))
-    return _beside(one, parts, column, before, letter) if len(before) == len(column) else f"{letter}'"
+    return _beside(definition, parts, column, before, letter) if len(before) == len(column) else f"{letter}'"
 
 
-def _beside(one: Class, parts: list[int], column: tuple[int, ...], before: tuple[int, ...], letter: str) -> str:
+def _beside(definition: Class, parts: list[int], column: tuple[int, ...], before: tuple[int, ...], letter: str) -> str:
     """A spatial axis beside that of what came in: `H`, `H/2`, `2*H`, `H/stride`."""
     if before == column:
         return letter
@@ -55,7 +55,7 @@ def _beside(one: Class, parts: list[int], column: tuple[int, ...], before: tuple
             return f"{letter}/{k}"
         if all(a == b * k for a, b in zip(column, before, strict=True)):
             return f"{k}*{letter}"
-    for parameter in one.parameters:
+    for parameter in definition.parameters:
         steps = [parameter.values[part] for part in parts]
         if parameter.name.endswith("stride") and all(
             isinstance(k, int) and k > 0 and a == -(-b // k) for a, b, k in zip(column, before, steps, strict=True)
@@ -64,34 +64,37 @@ def _beside(one: Class, parts: list[int], column: tuple[int, ...], before: tuple
     return f"{letter}'"
 
 
-def of_steps(one: Class, given: dict[Scope, Shape]) -> dict[int, str]:
+def of_steps(definition: Class, given: dict[Scope, Shape]) -> dict[int, str]:
     """The shape after each step, where it is another than before it, by the identity of the step's outputs."""
-    return _of_steps(one, given, [one.aligned(part) for part in one.parts])
+    return _of_steps(definition, given, [definition.aligned(part) for part in definition.parts])
 
 
-def _of_steps(one: Class, given: dict[Scope, Shape], aligned: Sequence[Sequence[Step | None]]) -> dict[int, str]:
-    told: dict[int, str] = {}
+def _of_steps(definition: Class, given: dict[Scope, Shape], aligned: Sequence[Sequence[Step | None]]) -> dict[int, str]:
+    shapes: dict[int, str] = {}
     for steps in zip(*aligned, strict=True):
         there = [(index, step) for index, step in enumerate(steps) if step is not None]
-        rows = [(index, value.shape, given[one.parts[index]]) for index, step in there for value in step.outputs[:1] if value is not None]
+        rows = [
+            (index, value.shape, given[definition.parts[index]]) for index, step in there for value in step.outputs[:1] if value is not None
+        ]
         before = [step.inputs[0].shape for _, step in there]
         changed = len(rows) == len(there) and [shape for _, shape, _ in rows] != before
         first = there[0][1]
-        told[id(first.outputs)] = spoken(one, rows) if changed else ""
+        shapes[id(first.outputs)] = spoken(definition, rows) if changed else ""
         if first.body:
-            told |= _of_steps(one, given, [step.body for _, step in there])
-    return told
+            shapes |= _of_steps(definition, given, [step.body for _, step in there])
+    return shapes
 
 
-def about(graph: Graph, wires: Wires, one: Class) -> list[str]:
+def about(graph: Graph, dataflow: Dataflow, definition: Class) -> list[str]:
     """What a class is, and its shapes: the paragraphs of its docstring."""
-    scope = one.first
+    scope = definition.first
     sides = []
-    for flow in (wires.takes, wires.gives):
+    for flow in (dataflow.inputs, dataflow.outputs):
         values = [
-            [(at, flow(part)[i].shape, given_shape(wires, part)) for at, part in enumerate(one.parts)] for i in range(len(flow(scope)))
+            [(at, flow(part)[i].shape, given_shape(dataflow, part)) for at, part in enumerate(definition.parts)]
+            for i in range(len(flow(scope)))
         ]
-        sides.append(", ".join(filter(None, (spoken(one, rows) for rows in values))))
+        sides.append(", ".join(filter(None, (spoken(definition, rows) for rows in values))))
     arrow = " -> ".join(sides)
     if scope.parent is None:
         return [f"{graph.name}: {arrow}"]
@@ -99,9 +102,9 @@ def about(graph: Graph, wires: Wires, one: Class) -> list[str]:
     return [f"{what}: {scope.doc}" if scope.doc else what, arrow]
 
 
-def given_shape(wires: Wires, part: Scope) -> Shape:
+def given_shape(dataflow: Dataflow, part: Scope) -> Shape:
     """The shape of what a part is given first."""
-    return (wires.takes(part) or wires.gives(part))[0].shape
+    return (dataflow.inputs(part) or dataflow.outputs(part))[0].shape
 
 
 def docstring(paragraphs: list[str], indent: int) -> list[str]:

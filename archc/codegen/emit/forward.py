@@ -14,9 +14,9 @@ from archc.graph import Graph, Scope, Value
 from archc.ops.shape import Shape
 from archc.ops.syntax import Attribute, Items, Literal, Name, Op, Tree, call, flat
 from archc.program.classes import Class
+from archc.program.dataflow import Dataflow
 from archc.program.parts import is_identifier
 from archc.program.steps import Step
-from archc.program.wires import Wires
 
 _TAKEN = ("self", "torch", "nn", "F", "_", "input", "checkpoint")
 Returns = Callable[[Class, dict[Value, str]], Iterable[Statement]]
@@ -25,30 +25,30 @@ Returns = Callable[[Class, dict[Value, str]], Iterable[Statement]]
 class Forward:
     """The text of a class's forward; `given` is the shape of what each part of the class is given first."""
 
-    def __init__(self, one: Class, wires: Wires, graph: Graph, given: dict[Scope, Shape]) -> None:
-        self.one = one
-        self.wires = wires
+    def __init__(self, definition: Class, dataflow: Dataflow, graph: Graph, given: dict[Scope, Shape]) -> None:
+        self.definition = definition
+        self.dataflow = dataflow
         self.graph = graph
-        self.steps = [_conditioned(one, step) for step in one.steps[one.first]]
-        self.shapes = of_steps(one, given)
+        self.steps = [_conditioned(definition, step) for step in definition.steps[definition.first]]
+        self.shapes = of_steps(definition, given)
 
     def text(self, returns: Returns) -> list[str]:
         """The lines of `forward`, and of a method for each region of several layers."""
-        one, scope = self.one, self.one.first
-        takes, gives = self.wires.takes(scope), self.wires.gives(scope)
+        definition, scope = self.definition, self.definition.first
+        inputs, outputs = self.dataflow.inputs(scope), self.dataflow.outputs(scope)
         root = scope.parent is None
-        arguments = _arguments(scope, takes)
-        body = Body(arguments, self.steps, [*gives, *self.graph.heads.values()] if root else gives, [] if root else gives)
-        lines = self._method("forward", arguments, body, lambda: returns(one, body.names))
+        arguments = _arguments(scope, inputs)
+        body = Body(arguments, self.steps, [*outputs, *self.graph.heads.values()] if root else outputs, [] if root else outputs)
+        lines = self._method("forward", arguments, body, lambda: returns(definition, body.names))
         for step in _regions(self.steps):
             lines += ["", *self._region(step)]
         return lines
 
     def _region(self, step: Step) -> list[str]:
-        gives = [value for value in step.outputs if value is not None]
+        outputs = [value for value in step.outputs if value is not None]
         arguments = _named({}, step.inputs)
-        body = Body(arguments, step.body, gives, gives)
-        returned = lambda: [Return(several([body.names[value] for value in gives]) if gives else Literal("None"))]  # noqa: E731
+        body = Body(arguments, step.body, outputs, outputs)
+        returned = lambda: [Return(several([body.names[value] for value in outputs]) if outputs else Literal("None"))]  # noqa: E731
         return self._method(step.method, arguments, body, returned)
 
     def _method(self, name: str, arguments: list[tuple[Value, str]], body: Body, returns: Callable[[], Iterable[Statement]]) -> list[str]:
@@ -91,12 +91,12 @@ def _regions(steps: list[Step]) -> Iterator[Step]:
             yield from _regions(step.body)
 
 
-def _conditioned(one: Class, step: Step) -> Step:
+def _conditioned(definition: Class, step: Step) -> Step:
     """A step that not all parts have stands under a condition."""
-    if step.label not in one.flags:
+    if step.label not in definition.flags:
         return step
     own: Tree = Attribute(Name("self"), step.label)
-    made = step.label in [attribute.label for attribute in one.attributes]
+    made = step.label in [attribute.label for attribute in definition.attributes]
     return replace(step, test=Op((own, Literal("None")), ("is not",)) if made else own)
 
 
@@ -117,22 +117,22 @@ def _lines(statement: Statement, shape: str) -> list[str]:
     return lines
 
 
-def _arguments(scope: Scope, takes: list[Value]) -> list[tuple[Value, str]]:
+def _arguments(scope: Scope, inputs: list[Value]) -> list[tuple[Value, str]]:
     """Names for what comes in: those of the spec or block, `x` for what has none."""
     named: dict[Value, str] = {}
-    spoken = zip(scope.inputs, scope.names, strict=False) if scope.parent is not None else ((value, value.name) for value in takes)
+    spoken = zip(scope.inputs, scope.names, strict=False) if scope.parent is not None else ((value, value.name) for value in inputs)
     for value, name in spoken:
         named.setdefault(value, "" if name == "input" else name)
-    return _named(named, takes)
+    return _named(named, inputs)
 
 
-def _named(named: dict[Value, str], takes: list[Value]) -> list[tuple[Value, str]]:
+def _named(named: dict[Value, str], inputs: list[Value]) -> list[tuple[Value, str]]:
     taken: set[str] = set()
     found = []
-    for value in takes:
+    for value in inputs:
         own = named.get(value) or (value.node.label if value.node is not None else value.name)
         fits = is_identifier(own) and own not in _TAKEN and not own.startswith("__")
-        name = "x" if not named.get(value) and "x" not in taken and (value is takes[0] or not fits) else own if fits else "y"
+        name = "x" if not named.get(value) and "x" not in taken and (value is inputs[0] or not fits) else own if fits else "y"
         while name in taken or keyword.iskeyword(name):
             name += "_"
         taken.add(name)

@@ -67,10 +67,10 @@ def checkpoint(function, *inputs, noise=False):
 def used_names(program: Program) -> set[str]:
     """The names from elsewhere that the classes use, with their attributes: `torch.cat`, `nn.BatchNorm2d`."""
     found: set[str] = set()
-    for one in program.classes:
-        for step in _steps(one.steps[one.first]):
+    for definition in program.classes:
+        for step in _steps(definition.steps[definition.first]):
             found |= names(step.value)
-        for made in one.attributes:
+        for made in definition.attributes:
             if made.construct is not None:
                 found.update(_names_of(made.construct))
     return found

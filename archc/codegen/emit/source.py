@@ -27,9 +27,9 @@ class Source:
     name: str
 
 
-def source_of(graph: Graph, notes: list[str] | None = None, again: Sequence[range] = ()) -> Source:
-    """The source of a network; `notes` are paragraphs of its docstring, `again` the places of layers that run again in backward."""
-    writer = Writer(Program(graph, again), notes or [])
+def source_of(graph: Graph, notes: list[str] | None = None, recomputed: Sequence[range] = ()) -> Source:
+    """The source of a network; `notes` are paragraphs of its docstring, `recomputed` the places of layers that run again in backward."""
+    writer = Writer(Program(graph, recomputed), notes or [])
     return Source(writer.text(), writer.name)
 
 
@@ -49,36 +49,41 @@ class Writer:
         used = used_names(self.program) | self.init.names
         added = helpers(used)
         used = used.union(*(names_in(ast.parse(text)) for text in added))
-        body = "\n\n\n".join([*added, *self._sources(), *(self._class(one) for one in self.program.classes)])
+        body = "\n\n\n".join([*added, *self._sources(), *(self._class(definition) for definition in self.program.classes)])
         return "\n".join([*docstring(self._title(), 0), "", *imports(used), "", "", body, ""])
 
     def _title(self) -> list[str]:
         return [f"{self.graph.name}: {self.graph.doc}" if self.graph.doc else self.graph.name, *self.notes]
 
-    def _class(self, one: Class) -> str:
-        wires = self.program.parts.wires
-        lines = [f"class {one.name}({one.base}):", *docstring(about(self.graph, wires, one), 4), "", *constructor(one)]
-        if one.first.parent is None:
+    def _class(self, definition: Class) -> str:
+        dataflow = self.program.parts.dataflow
+        lines = [
+            f"class {definition.name}({definition.base}):",
+            *docstring(about(self.graph, dataflow, definition), 4),
+            "",
+            *constructor(definition),
+        ]
+        if definition.first.parent is None:
             lines += self.init.lines
-        if one.base != "nn.Sequential" or any(step.again for step in one.steps[one.first]):
-            given = {part: given_shape(wires, part) for part in one.parts}
-            lines += ["", *Forward(one, wires, self.graph, given).text(self.returns)]
+        if definition.base != "nn.Sequential" or any(step.recomputed for step in definition.steps[definition.first]):
+            given = {part: given_shape(dataflow, part) for part in definition.parts}
+            lines += ["", *Forward(definition, dataflow, self.graph, given).text(self.returns)]
         return "\n".join(lines)
 
     def _sources(self) -> list[str]:
         """Classes that layers bring with them, each once."""
         found: dict[str, None] = {}
-        for one in self.program.classes:
-            for made in one.attributes:
+        for definition in self.program.classes:
+            for made in definition.attributes:
                 if made.construct is not None:
                     found.update(dict.fromkeys(_sources(made.construct)))
         return [text.strip("\n") for text in found]
 
-    def returns(self, one: Class, names: dict[Value, str]) -> Iterator[Statement]:
+    def returns(self, definition: Class, names: dict[Value, str]) -> Iterator[Statement]:
         """The return of a forward. A network gives a value, or several by name; in training those of its heads too."""
-        scope = one.first
+        scope = definition.first
         if scope.parent is not None:
-            yield Return(several([names[value] for value in self.program.parts.wires.gives(scope)]))
+            yield Return(several([names[value] for value in self.program.parts.dataflow.outputs(scope)]))
             return
         heads = {name: value for name, value in self.graph.outputs.items() if value.node is not None and value.node.train_only}
         outputs = {name: value for name, value in self.graph.outputs.items() if name not in heads}

@@ -12,14 +12,14 @@ _INTO = ("conv", "linear", "conv_transpose")
 
 def fold_batchnorm(graph: Graph) -> Result:
     """W' = W * gamma/sqrt(var + eps), b' = (b - mean) * gamma/sqrt(var + eps) + beta. Outputs agree up to rounding."""
-    lenders = {node.shared for node in graph.nodes if node.shared is not None}
+    owners = {node.shared for node in graph.nodes if node.shared is not None}
     folds: dict[Node, Fold] = {}
     norms: set[Node] = set()
     for norm in graph.nodes:
-        if norm.kind != "batchnorm" or not norm.args["track"] or norm in lenders or norm.shared is not None:
+        if norm.kind != "batchnorm" or not norm.args["track"] or norm in owners or norm.shared is not None:
             continue
         before = norm.inputs[0].node
-        if before is None or before.kind not in _INTO or before in lenders or before.shared is not None:
+        if before is None or before.kind not in _INTO or before in owners or before.shared is not None:
             continue
         tokens = before.kind == "linear" and len(before.output.shape) > 1  # there the norm's channels are not the features
         if only_user(graph, before.output) is not norm or before.args.get("standardize") or tokens:

@@ -13,7 +13,7 @@ from archc.graph.structure import storage_roots
 
 def in_place(graph: Graph) -> Result:
     """For inference, where autograd keeps nothing. Outputs are equal to the last bit."""
-    return _written(graph, set())
+    return _write_over(graph, set())
 
 
 def in_place_training(graph: Graph) -> Result:
@@ -23,7 +23,7 @@ def in_place_training(graph: Graph) -> Result:
     """
     spared = {node.name for node in graph.nodes if not _saves(node)} | _beside_unknown(graph)
     while True:
-        result = _written(graph, spared)
+        result = _write_over(graph, spared)
         refused = {clash.layer.name for clash in clashes(result.graph)} - {clash.layer.name for clash in clashes(graph)}
         if not refused - spared:
             return result
@@ -49,7 +49,7 @@ def _fits(node: Node) -> bool:
     return node.inputs[0].shape == node.output.shape
 
 
-def _written(graph: Graph, spared: set[str]) -> Result:
+def _write_over(graph: Graph, spared: set[str]) -> Result:
     roots = storage_roots(graph)
     last = _last_reads(graph, roots)
     copy = Copy(graph)

@@ -19,15 +19,15 @@ OPTIMIZATIONS: dict[str, tuple[Pass, ...]] = {
 }
 
 
-def optimized(graph: Graph, kind: str) -> Result:
+def optimize(graph: Graph, kind: str) -> Result:
     """The graph after all passes of an optimization, one after the other. Raises ValueError for an unknown one."""
     if kind not in OPTIMIZATIONS:
         hint = did_you_mean(kind, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
         raise ValueError(f"no optimization is called {kind}; {hint}")
     folds: list[Fold] = []
     said: list[str] = []
-    for one in OPTIMIZATIONS[kind]:
-        result = one(graph)
+    for run in OPTIMIZATIONS[kind]:
+        result = run(graph)
         graph = result.graph
         folds += result.folds
         said += result.said

@@ -13,7 +13,7 @@ from typing import TypeAlias
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.program.parts import CALL, CHAIN, Parts
-from archc.program.reruns import draws, gathered
+from archc.program.recompute import draws, gather_regions
 from archc.program.steps import NOTHING, Step, steps_of
 
 RUN, HOLD, DROP, AGAIN = "run", "hold", "drop", "again"
@@ -51,7 +51,7 @@ def owners_of(graph: Graph) -> tuple[Node, ...]:
     parts = Parts(graph)
 
     def below(scope: Scope) -> Iterator[Node]:
-        children = parts.bearing(scope)
+        children = parts.attributes(scope)
         yield from (child for child in children if isinstance(child, Node) and not isinstance(child.facts.torch, Module))
         for child in children:
             if isinstance(child, Scope):
@@ -71,7 +71,7 @@ class _Walk:
 
     def frame(self, scope: Scope, values: _Values, nodes: _Nodes) -> Iterator[Instruction]:
         """The call of a part. In a copy of a part, values and nodes are those of the copy."""
-        takes = [values.get(value, value) for value in self.parts.wires.takes(scope)]
+        takes = [values.get(value, value) for value in self.parts.dataflow.inputs(scope)]
         gives = [values.get(value, value) for value in self._gives(scope)]
         return self._body(takes, gives, self._steps(scope), values, nodes, scope.parent is None)
 
@@ -116,25 +116,25 @@ class _Walk:
 
     def _gives(self, scope: Scope) -> list[Value]:
         if scope.parent is not None:
-            return self.parts.wires.gives(scope)
+            return self.parts.dataflow.outputs(scope)
         outputs = [v for v in self.graph.outputs.values() if self.training or v.node is None or not v.node.train_only]
         return [*outputs, *(self.graph.heads.values() if self.training else ())]
 
     def _steps(self, scope: Scope) -> list[Step]:
         if self.parts.kind(scope) != CHAIN:
-            return gathered(self.parts, scope, steps_of(self.parts, scope))
+            return gather_regions(self.parts, scope, steps_of(self.parts, scope))
         found = []
-        for child in self.parts.wires.children(scope):
+        for child in self.parts.dataflow.children(scope):
             if isinstance(child, Node):
                 found.append(Step(NOTHING, list(child.inputs), list(child.outputs), child.label, False, child))
             else:
-                gives: list[Value | None] = [*self.parts.wires.gives(child)]
-                found.append(Step(NOTHING, self.parts.wires.takes(child), gives, child.label, False, child))
+                gives: list[Value | None] = [*self.parts.dataflow.outputs(child)]
+                found.append(Step(NOTHING, self.parts.dataflow.inputs(child), gives, child.label, False, child))
         return found
 
     def _run(self, step: Step, values: _Values, nodes: _Nodes, made: list[Value]) -> Generator[Instruction, None, list[Value]]:
         """Runs a step; its outputs that nobody uses are still held."""
-        if step.again:
+        if step.recomputed:
             call = self._call(step, values, nodes)
             yield AGAIN, call
             return [value for value in call.outputs if value not in made]
@@ -144,13 +144,13 @@ class _Walk:
             return [value for value in node.outputs if value not in made]
         child = step.of
         if self.parts.kind(child) == CALL:
-            original = self.parts.shares.whole[child]
-            twin = self.parts.shares.twin(child)
-            values = {mine: values.get(theirs, theirs) for mine, theirs in twin.items()}
+            original = self.parts.sharing.original[child]
+            mapping = self.parts.sharing.mapping(child)
+            values = {mine: values.get(theirs, theirs) for mine, theirs in mapping.items()}
             pairs = zip(original.walk(), child.walk(), strict=True)
             nodes = {mine: nodes.get(theirs, theirs) for mine, theirs in pairs}
             child = original
-        given = dict.fromkeys(values.get(value, value) for value in self.parts.wires.gives(child))
+        given = dict.fromkeys(values.get(value, value) for value in self.parts.dataflow.outputs(child))
         yield from _returned(self.frame(child, values, nodes), given)
         return [value for value in given if value not in made]
 
@@ -161,7 +161,7 @@ class _Walk:
         if step.body:
             body = list(_returned(self._body(inputs, made, step.body, values, nodes), dict.fromkeys(made)))
             return Call(inputs, tuple(made), body, _noisy(body))
-        walk = self._run(replace(step, again=False), values, nodes, made)
+        walk = self._run(replace(step, recomputed=False), values, nodes, made)
         body = []
         while True:
             try:

@@ -12,22 +12,22 @@ from archc.program.parts import Parts
 from archc.program.steps import Step
 
 
-def gathered(parts: Parts, level: Scope, steps: list[Step]) -> list[Step]:
+def gather_regions(parts: Parts, level: Scope, steps: list[Step]) -> list[Step]:
     """The steps of a part, those of each region as one."""
     spans = parts.regions.of.get(level, [])
     if not spans:
         return steps
-    taken = {child.label for child in parts.bearing(level)}
-    return _gathered(parts, level, steps, steps, spans, taken)
+    taken = {child.label for child in parts.attributes(level)}
+    return _gather(parts, level, steps, steps, spans, taken)
 
 
-def _gathered(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step], spans: list[range], taken: set[str]) -> list[Step]:
+def _gather(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step], spans: list[range], taken: set[str]) -> list[Step]:
     found: list[Step] = []
     at = 0
     while spans:
         span = spans[0]
         start, stop = (sum(parts.regions.place(step.of) < edge for step in steps) for edge in (span.start, span.stop))
-        inner = [one for one in spans[1:] if one.stop <= span.stop]
+        inner = [other for other in spans[1:] if other.stop <= span.stop]
         spans = spans[1 + len(inner) :]
         found += steps[at:start]
         at = stop
@@ -36,7 +36,7 @@ def _gathered(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Ste
             found.append(_of_one(body[0]))
             continue
         step = _of_several(parts, level, body, all_steps, taken)
-        step.body = _gathered(parts, level, step.body, all_steps, inner, taken)
+        step.body = _gather(parts, level, step.body, all_steps, inner, taken)
         found.append(step)
     return found + steps[at:]
 
@@ -62,26 +62,26 @@ def _of_one(step: Step) -> Step:
     """`checkpoint(self.layer1, x)`."""
     assert isinstance(step.value, Call)
     step.value = call("checkpoint", step.value.value, *step.value.arguments, *_noise([step]))
-    step.again = True
+    step.recomputed = True
     return step
 
 
 def _of_several(parts: Parts, level: Scope, body: list[Step], steps: list[Step], taken: set[str]) -> Step:
     """`checkpoint(self.bn1_to_conv2, x, norms=[self.bn1])`: a call of a method that has the steps."""
     made = dict.fromkeys(value for step in body for value in step.outputs if value is not None)
-    takes = list(dict.fromkeys(value for step in body for value in step.inputs if value not in made))
+    inputs = list(dict.fromkeys(value for step in body for value in step.inputs if value not in made))
     inside = set(map(id, body))
     used = {value for step in steps if id(step) not in inside for value in step.inputs}
-    used |= {*parts.wires.gives(level), *(parts.graph.heads.values() if level.parent is None else ())}
-    gives: list[Value | None] = [value for value in made if value in used]
+    used |= {*parts.dataflow.outputs(level), *(parts.graph.heads.values() if level.parent is None else ())}
+    outputs: list[Value | None] = [value for value in made if value in used]
     training = all(step.training for step in body)
     for step in body:
         step.training = step.training and not training
     name = _method(level, body, taken)
     norms = [path for step in body for path in _norms(parts, level, step)]
     options = [*([Keyword("norms", Items("[", tuple(dict.fromkeys(norms))))] if norms else []), *_noise(body)]
-    value = call("checkpoint", Attribute(Name("self"), name), *map(Input, range(len(takes))), *options)
-    return Step(value, takes, gives, body[-1].label, training, body[-1].of, again=True, body=body, method=name)
+    value = call("checkpoint", Attribute(Name("self"), name), *map(Input, range(len(inputs))), *options)
+    return Step(value, inputs, outputs, body[-1].label, training, body[-1].of, recomputed=True, body=body, method=name)
 
 
 def _method(level: Scope, body: list[Step], taken: set[str]) -> str:
@@ -102,7 +102,7 @@ def _method(level: Scope, body: list[Step], taken: set[str]) -> str:
 def _norms(parts: Parts, level: Scope, step: Step) -> Iterable[Tree]:
     """The expressions that reach the batch normalizations of a step, or the part that holds them."""
     if isinstance(step.of, Node):
-        owner = parts.shares.lender.get(step.of, step.of)
+        owner = parts.sharing.owner.get(step.of, step.of)
         return [parts.access(level, owner.scope, owner)] if step.of.kind == "batchnorm" else []
     called = _called(step)
     return [called] if called is not None and any(node.kind == "batchnorm" for node in step.of.walk()) else []

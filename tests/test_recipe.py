@@ -22,7 +22,7 @@ from archc.catalog.initializers import INITIALIZERS
 from archc.cli.recipe_options import overrides, recipe_of, recipe_options
 from archc.codegen.passes.pipeline import optimize
 from archc.elaborate.compiler import compile_spec, compile_text
-from archc.elaborate.overrides import Override, recipe_with
+from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.graph.write_spec import resolved_text
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES

@@ -26,7 +26,7 @@ from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
 from archc.cli.training import plugin_option, refused
 from archc.elaborate.compiler import compile_text
-from archc.elaborate.overrides import Override, recipe_with
+from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe import Data, Recipe
 from archc.text.atomic import streamed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from archc.cli.common import show
-from archc.elaborate.overrides import Override, recipe_with
+from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe.recipe import Recipe
 from archc.text.diagnostics import SpecError

@@ -9,7 +9,6 @@ from archc.elaborate.binding import argument, arguments_of, bound, preset_of
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.state import LAYER_WORK, UNKNOWN, Context, Place, Ref, Run, Values
-from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import Entry
 from archc.language.functions import Axes, Unknown
@@ -18,16 +17,6 @@ from archc.signature import BROKEN, MISSING, Param
 from archc.text import tree as t
 from archc.text.diagnostics import Use
 from archc.text.source import Span
-
-
-def find_block(run: Run, name: str, own: bool) -> Block | None:
-    """A block of the spec (it goes before an operator of its name), or one that ships."""
-    return run.spec.blocks.get(name) if own else library.find(name)
-
-
-def ships(block: Block | None) -> bool:
-    """Whether a block is one of those that ship: no block of a spec takes the place of what it uses."""
-    return block is not None and not block.in_spec and library.find(block.name) is block
 
 
 def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from archc.elaborate.blocks import apply_block, find_block, ships
+from archc.elaborate.blocks import apply_block
 from archc.elaborate.copies import run_copies
 from archc.elaborate.hints import explained, meant
+from archc.elaborate.kinds import find_kind, ships
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
-from archc.elaborate.naming import check_depth, check_name, enter, find_offered, leave, next_number
+from archc.elaborate.naming import check_depth, check_name, enter, leave, next_number
 from archc.elaborate.references import resolve_from
 from archc.elaborate.sharing import apply_share
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
 from archc.elaborate.unknown import complete, suggest_kind
 from archc.graph import Promise
+from archc.language.blocks import Block
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
 from archc.language.spec import METRICS
 from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, weighed
-from archc.ops import OPERATORS
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.suggest import did_you_mean
@@ -174,28 +175,24 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
         return group(run, entry, name, context, inputs)
     if kind.startswith("$"):
         return _apply_closure(run, entry, name, context, inputs, branch)
-    block = find_block(run, kind, own=True) if not ships(context.place.block) else None
-    op = OPERATORS.get(kind) if block is None else None
-    block = block if block is not None or op is not None else find_block(run, kind, own=False)
-    if block is None and op is None:
-        op = find_offered(kind, entry.kind_span)
-    if block is not None:
-        return apply_block(run, block, entry, name, context, inputs)
-    if op is None:
+    found = find_kind({} if ships(context.place.block) else run.spec.blocks, kind, entry.kind_span)
+    if isinstance(found, Block):
+        return apply_block(run, found, entry, name, context, inputs)
+    if found is None:
         if not run.spec.no_blocks:
             hint = suggest_kind(run, entry, context)
             run.error("A301", entry.kind_span, f'no layer or block is called "{kind}"', hint, context.place)
         if name is not None:
             register(run, context, name, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
-    if op.transparent:
+    if found.transparent:
         if name is not None:
             register(run, context, name, Ref(inputs, entry.kind_span, weak=True))
         return inputs
     taken = name if name is not None else next_number(context)
-    if op.merges and has_branches(op, entry.argument):
-        return apply_merge(run, op, entry, taken, context, inputs)
-    values, node = apply(run, op, entry, context.space.prefix + taken, context, inputs, None)
+    if found.merges and has_branches(found, entry.argument):
+        return apply_merge(run, found, entry, taken, context, inputs)
+    values, node = apply(run, found, entry, context.space.prefix + taken, context, inputs, None)
     register(run, context, taken, Ref(values, entry.kind_span, made=node))
     return values
 

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from archc.catalog.initializers import INITIALIZERS, InitRule
 from archc.elaborate.binding import arguments_of, bound
-from archc.elaborate.blocks import find_block
+from archc.elaborate.kinds import find_kind
 from archc.elaborate.layers import facts_of
-from archc.elaborate.naming import find_offered
 from archc.elaborate.state import Run
 from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
+from archc.language.blocks import Block
 from archc.language.entries import Entry
 from archc.language.functions import Unknown, budget
 from archc.language.values import Mistake, evaluate
@@ -239,18 +239,19 @@ def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
         run.error("A303", span, f'no tensor has a name like "{text}"', near or such_as(names))
         return
     head = text.partition(".")[0]
-    if find_block(run, head, own=True) or find_block(run, head, own=False):
-        hint = 'name its layers\' operators, or its tensors by a pattern, as in "*.conv1.weight"'
-        run.error("A301", span, f"{head} is a block; `init` is of operators and tensors", hint)
-        return
     try:
-        if head and find_offered(head, span) is not None:
-            return
+        found = find_kind(run.spec.blocks, head, span)
     except Mistake as mistake:
         run.mistake(mistake)
         return
+    if isinstance(found, Block):
+        hint = 'name its layers\' operators, or its tensors by a pattern, as in "*.conv1.weight"'
+        run.error("A301", span, f"{head} is a block; `init` is of operators and tensors", hint)
+        return
+    if found is not None and head not in OPERATORS:  # a package's, of which there is no layer
+        return
     if "." in text:
-        operators = [f"{op}.{name}" for (op, name), found in tensors.of_op.items() if name and is_learned(tensors.all[found[0]])]
+        operators = [f"{op}.{name}" for (op, name), there in tensors.of_op.items() if name and is_learned(tensors.all[there[0]])]
         run.error("A303", span, f'no tensor is called "{text}"', did_you_mean(text, [*operators, *names]) or such_as(names))
     else:
         hint = did_you_mean(text, names) or suggest_layer(run, text) or such_as(names)

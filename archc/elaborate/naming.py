@@ -6,10 +6,8 @@ import re
 
 from archc.elaborate.state import DEEPEST, Context, Run, Space, Stop, Values
 from archc.graph import Scope
-from archc.language import library
-from archc.language.entries import CHAIN_INPUT, GROUPS
+from archc.language.entries import CHAIN_INPUT
 from archc.language.values import Mistake
-from archc.ops import OPERATORS, Op
 from archc.text.source import Span
 
 _NAME = re.compile(r"[A-Za-z0-9_]{1,100}\Z")
@@ -79,20 +77,3 @@ def check_depth(run: Run, span: Span, context: Context) -> None:
     if run.depth > DEEPEST:
         run.error("A602", span, f"nested deeper than {DEEPEST} levels", "does a block use itself without end?", context.place)
         raise Stop
-
-
-def is_kind(run: Run, kind: str) -> bool:
-    """Whether a layer or block has this name."""
-    return kind in GROUPS or kind in run.spec.blocks or OPERATORS.get(kind) is not None or kind in library.index()
-
-
-def find_offered(kind: str, span: Span) -> Op | None:
-    """An operator that an installed package offers under the name. Looked for last, since looking takes time."""
-    if not kind.isidentifier():
-        return None
-    from archc.ops.plugins import PluginError, find_installed
-
-    try:
-        return find_installed(kind)
-    except PluginError as error:
-        raise Mistake("A705", span, str(error)) from None

@@ -9,7 +9,7 @@ from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
 from archc.elaborate.initial import initialize
 from archc.elaborate.inputs import read_inputs
-from archc.elaborate.naming import is_kind
+from archc.elaborate.kinds import find_kind, is_kind
 from archc.elaborate.references import family, is_pattern, resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
 from archc.elaborate.suspicion import explain, warn
@@ -84,7 +84,7 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
     run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}
     run.graph.root.stop = len(run.graph.nodes)
     if run.spec.train:
-        from archc.elaborate.recipe import read_section
+        from archc.elaborate.recipe.reading import read_section
 
         read_section(run, lenient=bool(changes or inputs))
 
@@ -107,7 +107,7 @@ def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
 def _is_layer(run: Run, tree: t.Tree) -> bool:
     """Whether a parameter is a layer, as in `act: {leaky_relu: 0.1}`, and not a mapping of values."""
     kinds = [str(key.value) for key, _ in tree.items if key.value not in MODIFIERS] if isinstance(tree, t.Mapping) else []
-    return len(kinds) == 1 and is_kind(run, kinds[0])
+    return len(kinds) == 1 and is_kind(run.spec.blocks, kinds[0])
 
 
 def _param(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
@@ -229,16 +229,17 @@ def _budget(run: Run, env: dict[str, Any]) -> None:
 def _check_defaults(run: Run) -> None:
     """`defaults` of what does not exist, and of what nothing used (its arguments have not been looked at yet)."""
     from archc.elaborate.binding import preset_of
-    from archc.elaborate.blocks import find_block
-    from archc.elaborate.naming import find_offered
     from archc.elaborate.unknown import suggest_layer
-    from archc.ops import OPERATORS
 
     for kind, (key, _) in run.spec.defaults.items():
         if kind in GROUPS:
             run.error("A301", key.span, f'"{kind}" takes no arguments', "defaults are of layers and blocks")
             continue
-        found = find_block(run, kind, own=True) or OPERATORS.get(kind) or find_block(run, kind, own=False) or find_offered(kind, key.span)
+        try:
+            found = find_kind(run.spec.blocks, kind, key.span)
+        except Mistake as mistake:
+            run.mistake(mistake)
+            continue
         if found is None and run.spec.no_blocks:
             continue
         if found is None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from archc.elaborate.hints import is_visible
-from archc.elaborate.naming import is_kind
+from archc.elaborate.kinds import find_kind, is_kind
 from archc.elaborate.state import Context, Run
 from archc.language import library
 from archc.language.blocks import Block
@@ -126,7 +126,7 @@ def find_argument_hint(
     if (hint := _beside(name, kind, taken)) is not None:
         return hint
     where = _where(entry, _chains(context, None)) if entry is not None else hints.Where()
-    told = hints.argument_hint(kind, name, value, given, _known(run, kind, signature), where) if is_kind(run, kind) else None
+    told = hints.argument_hint(kind, name, value, given, _known(run, kind, signature), where) if is_kind(run.spec.blocks, kind) else None
     return told or hints.near_argument(name, _params(signature))
 
 
@@ -161,9 +161,9 @@ def _named_chain(run: Run, entry: Entry, where: Where) -> str | None:
     argument = entry.argument
     word = argument.value if isinstance(argument, t.Scalar) else None
     first = argument.items[0][0].value if isinstance(argument, t.Mapping) and argument.items else word
-    if where.listed and argument is not None and not where.modifiers and is_kind(run, str(first)):
+    if where.listed and argument is not None and not where.modifiers and is_kind(run.spec.blocks, str(first)):
         return f"a list has no names: - {_inline(argument)}; a mapping has no dashes: {entry.kind}: {_inline(argument)}"
-    if isinstance(argument, t.Mapping) and argument.items and is_kind(run, str(argument.items[0][0].value)):
+    if isinstance(argument, t.Mapping) and argument.items and is_kind(run.spec.blocks, str(argument.items[0][0].value)):
         return f"a chain of named layers is {{layers: {{{entry.kind}: …}}}}"
     return None
 
@@ -190,10 +190,7 @@ def known_layers(blocks: Mapping[str, Block], kind: str = "", signature: Signatu
     def params(name: str) -> dict[str, str]:
         if name == kind and signature is not None:
             return _params(signature)
-        block = blocks.get(name)
-        op = OPERATORS.get(name) if block is None else None
-        block = library.find(name) if block is None and op is None else block
-        found = op or block
+        found = find_kind(blocks, name)
         return _params(found.signature) if found is not None else {}
 
     return Known((*OPERATORS, *blocks, *library.index()), params)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from archc.elaborate.blocks import find_block
+from archc.elaborate.kinds import find_kind
 from archc.elaborate.state import Run
 from archc.elaborate.unknown import complete, suggest_argument, suggest_kind
+from archc.language.blocks import Block
 from archc.language.entries import GROUPS, Chain, Entry, read_entry
-from archc.ops import OPERATORS
+from archc.language.values import Mistake
 from archc.signature import Signature
 from archc.text import tree as t
 
@@ -34,16 +35,17 @@ def _check_chain(run: Run, chain: Chain) -> None:
 
 def _check_entry(run: Run, entry: Entry, chain: Chain) -> list[t.Tree]:
     """The branches of an entry, to be checked in their turn."""
-    block = find_block(run, entry.kind, own=True)
-    op = OPERATORS.get(entry.kind) if block is None else None
-    block = block or (find_block(run, entry.kind, own=False) if op is None else None)
-    found = op or block
+    try:
+        found = find_kind(run.spec.blocks, entry.kind, entry.kind_span)
+    except Mistake as mistake:
+        run.mistake(mistake)
+        return []
     if found is None and not run.spec.no_blocks:
         run.error("A301", entry.kind_span, f'no layer or block is called "{entry.kind}"', suggest_kind(run, entry, None, chain))
-    if found is None or (block is not None and block.broken):
+    if found is None or (isinstance(found, Block) and found.broken):
         return []
-    if op is not None and op.merges:
-        return _branches(op.signature, entry.argument)
+    if not isinstance(found, Block) and found.merges:
+        return _branches(found.signature, entry.argument)
     if isinstance(entry.argument, t.Mapping):
         _check_arguments(run, entry, entry.argument, found.signature)
     return []

@@ -71,25 +71,6 @@ class Spread(NamedTuple):
         return range(last - (self.kernel - 1 - tap) // step * hole, last + 1, hole)
 
 
-class Nearest(NamedTuple):
-    """The input before a position: output `i` reads floor(i*size/out)."""
-
-    size: int
-    out: int
-
-    @property
-    def period(self) -> int:
-        return self.out // gcd(self.size, self.out)
-
-    @property
-    def shift(self) -> int:
-        return self.size // gcd(self.size, self.out)
-
-    def at(self, i: int) -> range:
-        j = i * self.size // self.out
-        return range(j, j + 1)
-
-
 class Linear(NamedTuple):
     """The inputs around a position. Output `i` lies at (2*i + 1)*size/(2*out) - 1/2; with `corners` at i*(size - 1)/(out - 1)."""
 
@@ -120,10 +101,11 @@ class Linear(NamedTuple):
 
 
 class Bins(NamedTuple):
-    """A bin: output `i` reads from floor(i*size/out) to ceil((i + 1)*size/out) - 1."""
+    """A bin: output `i` reads from floor(i*size/out) to ceil((i + 1)*size/out) - 1; with `nearest` the first of these alone."""
 
     size: int
     out: int
+    nearest: bool = False
 
     @property
     def period(self) -> int:
@@ -134,10 +116,11 @@ class Bins(NamedTuple):
         return self.size // gcd(self.size, self.out)
 
     def at(self, i: int) -> range:
-        return range(i * self.size // self.out, -(-(i + 1) * self.size // self.out))
+        first = i * self.size // self.out
+        return range(first, first + 1 if self.nearest else -(-(i + 1) * self.size // self.out))
 
 
-Rule = Reach | Spread | Nearest | Linear | Bins
+Rule = Reach | Spread | Linear | Bins
 
 
 class Along(NamedTuple):

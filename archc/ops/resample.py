@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from archc.ops.bare import whole_numbers
 from archc.ops.facts import Facts, Module, Work, given, weightless
 from archc.ops.layout import SUGGESTED
-from archc.ops.reach import POINT, Linear, Nearest
+from archc.ops.reach import POINT, Bins, Linear
 from archc.ops.registry import op
 from archc.ops.shape import Shape
 from archc.ops.tracked import label
@@ -73,7 +73,7 @@ def upsample(
     pairs = [(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
     if scale is not None and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
         pairs = [_exact(factor).as_integer_ratio()[::-1] for factor in factors]
-    reach = [Linear(n, m, align_corners) if linear else Nearest(n, m) for n, m in pairs]
+    reach = [Linear(n, m, align_corners) if linear else Bins(n, m, nearest=True) for n, m in pairs]
     form = Module("nn.Upsample", (), options)
     return weightless(out, work=work, keeps=(), reach=(POINT, *reach), torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
 

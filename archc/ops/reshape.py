@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from archc.ops.bare import COUNTED, axis_alone, whole_numbers
 from archc.ops.facts import INPUT, NEW, VIEW, Doubt, Expression, Facts, Module, Work, weightless
 from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
-from archc.ops.reach import MOVED, POINT, Along, Nearest, Reach
+from archc.ops.reach import MOVED, POINT, Along, Bins, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
 from archc.ops.window import axes, spatial
@@ -249,6 +249,6 @@ def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
         raise Fault("factor", f"pixel_shuffle by {factor} needs a map with a multiple of {factor**2} channels; this has shape {list(x)}")
     channels, height, width = x
     out = Shape((channels // (factor * factor), height * factor, width * factor))
-    reach = (Nearest(1, int(factor)),) * 2
+    reach = (Bins(1, int(factor), nearest=True),) * 2
     return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE",
                  layout=SUGGESTED)  # fmt: skip

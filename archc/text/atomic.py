@@ -10,7 +10,7 @@ import shutil
 import stat
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -73,6 +73,23 @@ def beside(place: Path) -> Iterator[Path]:
         folder = _private(place.parent, held)
         held.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder
+
+
+def write_folder(path: Path, files: Mapping[str, Content]) -> None:
+    """Writes a folder of files in their order, each from a text, bytes, or what puts it into the place that it is given.
+
+    The folder is there with all of them or not at all, and takes the place of one of its name. Raises OSError.
+    """
+    with beside(path) as folder:
+        made = folder / path.name
+        made.mkdir()
+        for name, content in files.items():
+            make(made / name, content)
+        sync(made)
+        if path.exists():
+            path.rename(folder / "older")
+        made.rename(path)
+        sync(path.parent)
 
 
 def _private(parent: Path, held: contextlib.ExitStack) -> Path:

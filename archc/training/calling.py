@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.elaborate.compiler import compile_spec
-from archc.elaborate.overrides import recipe_with
+from archc.elaborate.recipe.overrides import recipe_with
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.keys import PLANS

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from archc.text import atomic
-from archc.text.atomic import Content, beside, make, sync
+from archc.text.atomic import Content
 from archc.text.diagnostics import printable
 from archc.text.regular import open_regular, read_regular
 from archc.training.record import Record
@@ -54,23 +54,26 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
     path = folder / f"step-{checkpoint.step:06d}"
     try:
         folder.mkdir(exist_ok=True)
-        with beside(path) as workplace:
-            made = workplace / path.name
-            made.mkdir()
-            for name in _GROUPS:
-                if tensors := getattr(checkpoint, name):
-                    make(made / f"{name}.safetensors", partial(safetensors.torch.save_file, tensors))
-            make(made / STATE, json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1))
-            make(made / SUMS, json.dumps({one.name: _sum(one) for one in sorted(made.iterdir())}, indent=1))
-            if path.exists():  # of a run that was resumed from before it
-                path.rename(workplace / "older")
-            made.rename(path)
-            sync(folder)
+        atomic.write_folder(path, _files(checkpoint))  # an older one of the name is of a run that was resumed from before it
     except (OSError, safetensors.SafetensorError) as error:
         raise SaveError(_unsaved(path, error, latest(folder))) from None
     for old in found(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return path
+
+
+def _files(checkpoint: Checkpoint) -> dict[str, Content]:
+    groups = {name: getattr(checkpoint, name) for name in _GROUPS}
+    return {
+        **{f"{name}.safetensors": partial(safetensors.torch.save_file, tensors) for name, tensors in groups.items() if tensors},
+        STATE: json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1),
+        SUMS: _write_sums,
+    }
+
+
+def _write_sums(path: Path) -> None:
+    """The checksums of the files that were written beside `path` before."""
+    path.write_text(json.dumps({one.name: _sum(one) for one in sorted(path.parent.iterdir()) if one != path}, indent=1))
 
 
 def _sum(path: Path) -> str:

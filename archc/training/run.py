@@ -18,7 +18,7 @@ from typing import Any
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization
 from archc.elaborate.compiler import compile_text
-from archc.elaborate.overrides import recipe_with
+from archc.elaborate.recipe.overrides import recipe_with
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
 from archc.text.extras import DISTRIBUTION

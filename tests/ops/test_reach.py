@@ -9,7 +9,7 @@ import pytest
 from archc.analysis.field.carried import Carried, composed
 from archc.analysis.field.positions import Always, Places
 from archc.ops import OPERATORS, Shape
-from archc.ops.reach import Along, Bins, Linear, Nearest, Reach, Rule, Spread, rules_of
+from archc.ops.reach import Along, Bins, Linear, Reach, Rule, Spread, rules_of
 
 torch = pytest.importorskip("torch")
 
@@ -86,7 +86,7 @@ def assert_said(said: Carried, column: list[tuple[int, int]], mixed: bool) -> No
 RULES = [
     *(Reach(s, low, low + d * (k - 1), d) for s, low, k, d in product((1, 2, 3), (-2, 0, 1), (1, 2, 3), (1, 2))),
     *(Spread(s, p, k, d) for s, p, k, d in product((1, 2, 3, 4), (0, 1), (1, 2, 3), (1, 2, 3))),
-    *(rule(n, m) for n, m in product((1, 2, 3, 4, 6, 9), repeat=2) for rule in (Nearest, Bins)),
+    *(Bins(n, m, nearest) for n, m in product((1, 2, 3, 4, 6, 9), repeat=2) for nearest in (True, False)),
     *(Linear(n, m, corners) for n, m in product((1, 2, 3, 4, 6, 9), repeat=2) for corners in (False, True)),
 ]  # fmt: skip
 

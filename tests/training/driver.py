@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 import archc
-from archc.elaborate.overrides import recipe_with
+from archc.elaborate.recipe.overrides import recipe_with
 from archc.training.engine import fit, go_on
 from archc.training.run import RunFolder, is_run
 from tests.training.common import PLAIN

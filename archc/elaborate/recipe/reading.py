@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from archc.elaborate.binding import arguments_of, bound
-from archc.elaborate.recipe_checks import check_names, check_together
+from archc.elaborate.recipe.checks import check_names, check_together
 from archc.elaborate.state import Context, Run
 from archc.language.entries import Entry
 from archc.language.functions import Unknown

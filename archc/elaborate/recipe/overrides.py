@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archc.elaborate.blocks import axes_of
-from archc.elaborate.recipe import Rows, read_rows
-from archc.elaborate.recipe_checks import check_names, check_together
+from archc.elaborate.recipe.checks import check_names, check_together
+from archc.elaborate.recipe.reading import Rows, read_rows
 from archc.elaborate.state import Closure, Context, Place, Run, Space, Stop
 from archc.graph import Graph
 from archc.language.functions import budget

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from archc.catalog.dtypes import dtype_name
 from archc.cli.common import compiled, show, spec_options, usable
-from archc.cli.console import DEFAULT_WIDTH, complain
+from archc.cli.console import DEFAULT_WIDTH, complain, prose
 from archc.cli.files import refused_places, shown, write_whole
 from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
@@ -36,7 +36,6 @@ SUFFIXES = {
     ".onnx": "export",
     ".pt2": "export",
 }
-_WIDTH = 80
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         return _refused(str(error))
     if args.explain_passes:
-        print("\n".join(lowered.result.said) or "no pass did anything", file=sys.stderr)
+        print(prose("\n".join(lowered.result.said) or "no pass did anything", stream=sys.stderr), file=sys.stderr)
     module = _wants_module(args)
     if module and (told := _with_torch(args, graph)):
         return _refused(told)

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 
 from archc.cli.common import compiled, spec_options, usable
-from archc.cli.console import complain, table_text, track
+from archc.cli.console import complain, prose, table_text, track
 from archc.cli.files import write_whole
 from archc.language.loading import shipped
 from archc.reference.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
@@ -80,5 +80,5 @@ def _plot(entries: list[Entry], name: str, args: argparse.Namespace) -> int:
         return 2
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
-        print(f"left out, since no accuracy is quoted: {left_out}", file=sys.stderr)
+        print(prose(f"left out, since no accuracy is quoted: {left_out}", stream=sys.stderr), file=sys.stderr)
     return write_whole(name, picture, args)

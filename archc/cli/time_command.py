@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from textwrap import fill
 
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.common import compiled, spec_options, usable
-from archc.cli.console import complain, table_text
+from archc.cli.console import DEFAULT_WIDTH, complain, prose, table_text
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text, rate_text, short, time_text
@@ -43,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     more = device_file(args.devices)
     if args.device is None:
         complain("which device? --device NAME, of `archc devices`:")
-        print(fill(", ".join(map(printable, {**shipped(), **more})), 78, initial_indent="  ", subsequent_indent="  "), file=sys.stderr)
+        print(prose(f"  {', '.join({**shipped(), **more})}", DEFAULT_WIDTH, sys.stderr), file=sys.stderr)
         return 2
     device = found(args.device, more)
     graph = usable(compiled(args, args.spec))

@@ -14,7 +14,6 @@ from archc.cli.console import DEFAULT_WIDTH, complain
 from archc.cli.streams import silence, unwritten
 from archc.text.extras import needs
 
-WIDTH = 80
 LATER = 3.0  # seconds
 _LOST: list[OSError] = []  # why lines of this process's training were not read by anyone
 _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")

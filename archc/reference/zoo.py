@@ -212,7 +212,7 @@ def listing(entries: list[Entry]) -> Table:
     return table
 
 
-_TOP1 = Column("top-1", "number", 3), Column("printed by", "text", 2)
+_TOP1 = Column("top-1", "number", 3), Column("printed by", "text", 1)
 
 
 def _top1(entry: Entry) -> list[str]:

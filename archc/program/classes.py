@@ -13,8 +13,7 @@ from archc.ops.syntax import Index, Literal, Name, Tree
 from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
-from archc.program.recompute import gather_regions
-from archc.program.steps import Step, steps_of, structure
+from archc.program.steps import Step, gather_regions, steps_of, structure
 from archc.program.variants import Form, may_vary, merge_forms, missing
 
 SELF = Name("self")

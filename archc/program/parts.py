@@ -10,9 +10,7 @@ from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.ops.syntax import Attribute, Call, Index, Input, Literal, Name, Own, Tree, call
 from archc.program.constructs import has_own
-from archc.program.dataflow import Dataflow
-from archc.program.regions import Regions
-from archc.program.sharing import Sharing
+from archc.program.scopes import Dataflow, Regions, Sharing
 
 CLASS, CHAIN, HOLDER, CALL = "class", "chain", "holder", "call"
 ATTRIBUTE, KEY, INDEX, GETTER = "attribute", "key", "index", "getter"

@@ -10,8 +10,8 @@ from archc.graph import Graph, Scope
 from archc.ops.shape import Shape
 from archc.ops.syntax import flat
 from archc.program.classes import Class
-from archc.program.dataflow import Dataflow
 from archc.program.parameters import follows
+from archc.program.scopes import Dataflow
 from archc.program.steps import Step
 from archc.text.diagnostics import printable
 

@@ -14,8 +14,8 @@ from archc.graph import Graph, Scope, Value
 from archc.ops.shape import Shape
 from archc.ops.syntax import Attribute, Items, Literal, Name, Op, Tree, call, flat
 from archc.program.classes import Class
-from archc.program.dataflow import Dataflow
 from archc.program.parts import is_identifier
+from archc.program.scopes import Dataflow
 from archc.program.steps import Step
 
 _TAKEN = ("self", "torch", "nn", "F", "_", "input", "checkpoint")

@@ -13,8 +13,7 @@ from typing import TypeAlias
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.facts import Module
 from archc.program.parts import CALL, CHAIN, Parts
-from archc.program.recompute import draws, gather_regions
-from archc.program.steps import NOTHING, Step, steps_of
+from archc.program.steps import NOTHING, Step, draws, gather_regions, steps_of
 
 RUN, HOLD, DROP, AGAIN = "run", "hold", "drop", "again"
 KEPT = 4  # answers, since one network is simulated many times: for other batches, dtypes and optimizers

@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="the form of the output")
     parser.add_argument("--definitions", action="store_true", help="what each figure means, with every layer's formulas, as Markdown")
     parser.add_argument("--recipe", action="store_true", help="the settings of `train` and what they choose from, as Markdown")
+    parser.add_argument("--json", action="store_true", help="what each command prints as JSON, as Markdown")
     parser.add_argument("--zoo", action="store_true", help="the specs that ship, with their papers and published figures, as Markdown")
     parser.add_argument("--pictures", metavar="DIR", help="with --zoo: write zoo.svg and ilsvrc.svg there, in place of the page")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
@@ -42,6 +43,11 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if args.zoo:
         return _pictures(Path(args.pictures), args) if args.pictures else _zoo()
+    if args.json:
+        from archc.reference.outputs.page import json_markdown
+
+        print(json_markdown())
+        return 0
     if args.definitions:
         print(definitions_markdown())
         return 0

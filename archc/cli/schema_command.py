@@ -4,28 +4,37 @@
   archc schema my.yaml -o archc.schema.json     (knows the blocks of my.yaml, too)
 
 Then begin a spec with the line: # yaml-language-server: $schema=archc.schema.json
+
+  archc schema --of analyze     (the schema of what `archc analyze --format json` prints)
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from typing import Any
 
 from archc.cli.common import load_plugins, show
+from archc.cli.console import complain
 from archc.cli.files import write_whole
 from archc.elaborate.compiler import compile_spec
 from archc.language.blocks import Block
 from archc.ops.plugins import load_installed
 from archc.reference.schema import schema
+from archc.text.diagnostics import printable
+from archc.text.suggest import did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="specs whose own blocks the schema should know")
+    parser.add_argument("--of", metavar="COMMAND", help="the schema of a command's --format json, in place of that of specs")
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.of is not None:
+        return _output(args)
     load_plugins(args.plugin)
     load_installed()
     blocks: list[Block] = []
@@ -36,7 +45,30 @@ def run(args: argparse.Namespace) -> int:
             show(model.diagnostics)
             return 2
         blocks += model.spec.blocks.values()
-    text = json.dumps(schema(blocks), indent=1)
+    return _written(schema(blocks), args)
+
+
+def _output(args: argparse.Namespace) -> int:
+    """The schema of what a command prints."""
+    from archc.reference.outputs.schema import OUTPUTS, output_schema
+
+    if args.specs:
+        complain("--of is about a command's output; leave the specs out")
+        return 2
+    if args.of not in OUTPUTS:
+        hint = did_you_mean(args.of, OUTPUTS) or f"those that have are {', '.join(OUTPUTS)}"
+        complain(f"no command with --format json is called {printable(args.of)!r}; {hint}")
+        return 2
+    try:
+        made = output_schema(args.of)
+    except ImportError:
+        complain("the schema of an output is made by pydantic, which cannot be loaded here: pip install pydantic")
+        return 2
+    return _written(made, args)
+
+
+def _written(made: dict[str, Any], args: argparse.Namespace) -> int:
+    text = json.dumps(made, indent=1)
     if args.output is None:
         print(text)
         return 0

@@ -186,7 +186,7 @@ class Doubt(NamedTuple):
 
 
 # Dtypes of outputs, with the bytes of a value; `same` is the network's own.
-DTYPES: dict[str, int | None] = {"same": None, **BYTES}
+DTYPES: dict[str, int | None] = {"same": None} | {name: size for name, size in BYTES.items() if name != "tf32"}
 
 
 NEW = "new"

@@ -38,7 +38,17 @@ def options_of(recipe: Recipe, world: World, images: int) -> Options:
     device = "cuda" if world.device.type == "cuda" else "cpu"
     loss = "mse" if recipe.loss.name == "mse" else "auto"
     part, batch = recipe.optimizer, images * recipe.accumulate
-    return Options(batch, dtype, part.name, how, loss, device, amp, recipe.accumulate, part.options)
+    return Options(
+        batch=batch,
+        dtype=dtype,
+        optimizer=part.name,
+        arguments=part.options,
+        how=how,
+        loss=loss,
+        device=device,
+        amp=amp,
+        accumulate=recipe.accumulate,
+    )
 
 
 def each(recipe: Recipe, world: World) -> int:

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
-from torch.optim import Optimizer
+from torch.optim import ASGD, Optimizer
 
 Tensors = dict[str, Tensor]
+_COUNTERS = ("step", "mu_product")  # the latter is NAdam's
 
 
 def whole(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
@@ -72,10 +73,10 @@ def load_optimizer(optimizer: Optimizer, module: nn.Module, tensors: Mapping[str
 
 
 def _like(parameter: Tensor, key: str, value: Tensor, optimizer: Optimizer) -> Any:
-    """As the optimizer had it: steps of fused ones lie beside their parameter."""
-    if key == "step":
-        fused = any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
-        return value.to(parameter.device if fused else "cpu", copy=True)
+    """As the optimizer had it: counters lie on the CPU, but beside their parameter for fused optimizers and for ASGD."""
+    if key in _COUNTERS:
+        beside = isinstance(optimizer, ASGD) or any(group.get("fused") or group.get("capturable") for group in optimizer.param_groups)
+        return value.to(parameter.device if beside else "cpu", copy=True)
     if value.shape != parameter.shape:
         return value.to(parameter.device, copy=True)
     made = torch.empty_like(parameter, dtype=value.dtype).detach()

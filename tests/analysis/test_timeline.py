@@ -59,7 +59,7 @@ class Run:
         torch.manual_seed(0)
         self.passes, batch = options.accumulate, options.images
         self.module = archc.build(graph, checkpoint=plan)
-        settings = OPTIMIZERS[options.optimizer].fixed
+        settings = {**OPTIMIZERS[options.optimizer].fixed, **options.arguments}
         self.optimizer = class_of(options.optimizer)(self.module.parameters(), **settings, **HOW[options.how or "loop"])
         self.ready = sum(value.nbytes for state in self.optimizer.state.values() for value in state.values())  # Adagrad's
         self.inputs = [images(graph, value, batch) for value in graph.inputs.values()]
@@ -161,6 +161,15 @@ def test_optimizers(optimizer: str, how: str) -> None:
         assert "adafactor is an estimate" in training(graph, options).bound.text
     else:
         agrees(graph, options)
+
+
+@pytest.mark.parametrize("how", ["loop", "foreach"])
+@pytest.mark.parametrize(
+    ("optimizer", "arguments"),
+    [("rmsprop", {"momentum": 0.9, "centered": True}), ("adam", {"amsgrad": True, "weight_decay": 0.1}), ("nadam", {"weight_decay": 0.1})],
+)
+def test_what_an_optimizers_arguments_take(optimizer: str, arguments: dict[str, Any], how: str) -> None:
+    agrees(archc.loads(WIDE), Options(2, optimizer=optimizer, how=how, arguments=arguments))
 
 
 @pytest.mark.parametrize("how", HOW)

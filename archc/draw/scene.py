@@ -83,12 +83,13 @@ def mixed(color: str, other: str, part: float) -> str:
 
 
 class Scene:
-    """A picture in the making. `title` names it for those who cannot see it."""
+    """A picture in the making. `title` names it for those who cannot see it; `unit` is what a coordinate is, pixels unless told."""
 
-    def __init__(self, theme: Theme, title: str, margin: float = 16) -> None:
+    def __init__(self, theme: Theme, title: str, margin: float = 16, unit: str = "") -> None:
         self.theme = theme
         self.title = title
         self.margin = margin
+        self.unit = unit
         self.texts: list[tuple[str, Box]] = []
         self._parts: list[str] = []
         self._box: Box | None = None
@@ -104,9 +105,10 @@ class Scene:
         self._box = Box(min(old.left, box.left), min(old.top, box.top), max(old.right, box.right), max(old.bottom, box.bottom))
 
     @contextmanager
-    def group(self, kind: str, title: str = "") -> Iterator[None]:
-        """What is painted within belongs together; `kind` is a class, `title` shows under the pointer."""
-        self._parts.append(f'<g class="{escaped(kind)}">{_tooltip(title)}')
+    def group(self, kind: str, title: str = "", own: str = "") -> Iterator[None]:
+        """What is painted within belongs together; `kind` is a class, `title` shows under the pointer, `own` is an id."""
+        known = f' id="{escaped(own)}"' if own else ""
+        self._parts.append(f'<g class="{escaped(kind)}"{known}>{_tooltip(title)}')
         yield
         self._parts.append("</g>")
 
@@ -115,14 +117,24 @@ class Scene:
         places = " ".join(f"{number(x)},{number(y)}" for x, y in points)
         self._shape("polygon", f'points="{places}" fill="{fill}"{_stroke(stroke, width, "")}', title)
 
-    def rect(self, box: Box, fill: str, stroke: str = "", width: float = 1, radius: float = 0, title: str = "", opacity: float = 1) -> None:
+    def rect(
+        self,
+        box: Box,
+        fill: str,
+        stroke: str = "",
+        width: float = 1,
+        radius: float = 0,
+        title: str = "",
+        opacity: float = 1,
+        dash: str = "",
+    ) -> None:
         self.reserve(box)
         place = (
             f'x="{number(box.left)}" y="{number(box.top)}" width="{number(box.right - box.left)}" height="{number(box.bottom - box.top)}"'
         )
         place += f' rx="{number(radius)}"' if radius else ""
         place += f' fill-opacity="{number(opacity)}"' if opacity < 1 else ""
-        self._shape("rect", f'{place} fill="{fill}"{_stroke(stroke, width, "")}', title)
+        self._shape("rect", f'{place} fill="{fill}"{_stroke(stroke, width, dash)}', title)
 
     def line(self, points: Sequence[Point], stroke: str, width: float = 1, dash: str = "", title: str = "") -> None:
         """An open line through the points."""
@@ -130,10 +142,24 @@ class Scene:
         places = " ".join(f"{number(x)},{number(y)}" for x, y in points)
         self._shape("polyline", f'points="{places}" fill="none"{_stroke(stroke, width, dash)}', title)
 
-    def circle(self, centre: Point, radius: float, fill: str, stroke: str = "", title: str = "") -> None:
+    def curve(self, points: Sequence[Point], stroke: str, width: float = 1) -> None:
+        """Bézier curves one after the other: a beginning, then two control points and an end for each."""
+        self._cover(points)
+        first, *others = (f"{number(x)},{number(y)}" for x, y in points)
+        self._shape("path", f'd="M{first}C{" ".join(others)}" fill="none"{_stroke(stroke, width, "")}', "")
+
+    def bent(self, points: Sequence[Point], stroke: str, radius: float, width: float = 1) -> None:
+        """An open line along the axes, with round corners."""
+        self._cover(points)
+        d = f"M{_pair(points[0])}"
+        for before, corner, after in zip(points, points[1:], points[2:], strict=False):
+            d += f" L{_pair(_towards(corner, before, radius))} Q{_pair(corner)} {_pair(_towards(corner, after, radius))}"
+        self._shape("path", f'd="{d} L{_pair(points[-1])}" fill="none"{_stroke(stroke, width, "")}', "")
+
+    def circle(self, centre: Point, radius: float, fill: str, stroke: str = "", title: str = "", width: float = 1) -> None:
         x, y = centre
         self.reserve(Box(x - radius, y - radius, x + radius, y + radius))
-        self._shape("circle", f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}" fill="{fill}"{_stroke(stroke, 1, "")}', title)
+        self._shape("circle", f'cx="{number(x)}" cy="{number(y)}" r="{number(radius)}" fill="{fill}"{_stroke(stroke, width, "")}', title)
 
     def arrow(self, points: Sequence[Point], stroke: str, width: float = 1.2, dash: str = "", head: float = 6) -> None:
         """A line with a head at its last point; the last stretch is along an axis or at any angle."""
@@ -174,9 +200,10 @@ class Scene:
         box, gap = self.box, self.margin
         width, height = box.right - box.left + 2 * gap, box.bottom - box.top + 2 * gap
         left, top = number(box.left - gap), number(box.top - gap)
-        size = f'width="{number(width)}" height="{number(height)}"'
+        size, unit = f'width="{number(width)}" height="{number(height)}"', self.unit
+        outer = f'width="{number(width)}{unit}" height="{number(height)}{unit}"'
         return (
-            f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="{left} {top} {number(width)} {number(height)}" '
+            f'<svg xmlns="http://www.w3.org/2000/svg" {outer} viewBox="{left} {top} {number(width)} {number(height)}" '
             f'role="img" font-family="{escaped_font(FONT)}">\n<title>{escaped(self.title)}</title>\n'
             f'<rect x="{left}" y="{top}" {size} fill="{self.theme.background}"/>\n' + "\n".join(self._parts) + "\n</svg>\n"
         )
@@ -198,6 +225,18 @@ def text_box(at: Point, text: str, size: float, anchor: str = "start", bold: boo
     c, s = cos(radians(turned)), sin(radians(turned))
     xs, ys = [x + dx * c - dy * s for dx, dy in corners], [y + dx * s + dy * c for dx, dy in corners]
     return Box(min(xs), min(ys), max(xs), max(ys))
+
+
+def _pair(point: Point) -> str:
+    return f"{number(point[0])},{number(point[1])}"
+
+
+def _towards(corner: Point, other: Point, radius: float) -> Point:
+    """The point on the way from a corner at which its rounding ends."""
+    dx, dy = other[0] - corner[0], other[1] - corner[1]
+    far = abs(dx) + abs(dy) or 1.0  # along an axis
+    part = min(radius, far / 2) / far
+    return corner[0] + dx * part, corner[1] + dy * part
 
 
 def escaped_font(names: str) -> str:

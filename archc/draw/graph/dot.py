@@ -9,12 +9,11 @@ from math import ceil
 
 from archc.draw.graph.edges import edge_lines
 from archc.draw.graph.fold import View
-from archc.draw.graph.fold_fuse import SMALL
-from archc.draw.graph.fold_marks import PORT, Box, Group, Item
-from archc.draw.graph.labels import SIZE, SMALL_SIZE, Telling, clean, is_bar, lines, sign, size, telling, title
+from archc.draw.graph.fold_marks import Box, Group, Item
+from archc.draw.graph.labels import SIZE, SMALL_SIZE, Telling, clean, lines, size, telling, title
+from archc.draw.graph.look import BAR, CIRCLE, POINT, frame_of, look_of
 from archc.draw.graph.options import GraphOptions
-from archc.draw.scene import escaped, mixed, text_width
-from archc.draw.theme import Theme, family
+from archc.draw.scene import escaped, text_width
 from archc.text.diagnostics import printable
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -33,7 +32,7 @@ class _Writer:
 def write_dot(name: str, views: list[View], options: GraphOptions, bare: bool = False) -> str:
     """Views beside each other as one DOT text. Numbers the boxes; the same views, the same bytes.
 
-    `bare`: boxes of their sizes without texts, which are put in after the layout, so that no font has a part in it.
+    `bare`: boxes of their sizes alone, which are painted after the layout, so that no font has a part in it.
     """
     return _text(name, views, _Writer(options, _numbered(views), count(), bare))
 
@@ -63,26 +62,34 @@ def _text(name: str, views: list[View], writer: _Writer) -> str:
 
 
 def _defaults(writer: _Writer) -> list[str]:
-    theme, font = writer.options.theme, _EVEN if writer.bare else FONT
-    node = 'fixedsize=true label=""' if writer.bare else 'height="0.3" width="0.6" margin="0.13,0.06"'
-    small = SMALL_SIZE + 1 if writer.bare else SMALL_SIZE
+    theme = writer.options.theme
+    graph = f'rankdir={writer.options.rankdir} nodesep="0.28" ranksep="0.36" fontsize={SIZE} labeljust=l newrank=true'
+    if writer.bare:
+        return [
+            f'  graph [{graph} fontname="{_EVEN}"];',
+            '  node [shape=box fixedsize=true label="" penwidth="1.1"];',
+            f'  edge [fontname="{_EVEN}" fontsize={SMALL_SIZE + 1} arrowsize="0.6"];',
+        ]
     return [
-        f'  graph [rankdir={writer.options.rankdir} bgcolor="{theme.background}" pad="0.2" nodesep="0.28" ranksep="0.36"'
-        f' fontname="{font}" fontsize={SIZE} fontcolor="{theme.ink}" labeljust=l newrank=true];',
-        f'  node [shape=box style="rounded,filled" fontname="{font}" fontsize={SIZE} fontcolor="{theme.ink}" penwidth="1.1" {node}];',
-        f'  edge [color="{theme.line}" fontname="{font}" fontsize={small} fontcolor="{theme.faint}" arrowsize="0.6"];',
+        f'  graph [{graph} bgcolor="{theme.background}" pad="0.2" fontname="{FONT}" fontcolor="{theme.ink}"];',
+        f'  node [shape=box style="rounded,filled" fontname="{FONT}" fontsize={SIZE} fontcolor="{theme.ink}" penwidth="1.1" height="0.3"'
+        ' width="0.6" margin="0.13,0.06"];',
+        f'  edge [color="{theme.line}" fontname="{FONT}" fontsize={SMALL_SIZE} fontcolor="{theme.faint}" arrowsize="0.6"];',
     ]
 
 
 def _item(item: Item, writer: _Writer, level: int) -> Iterator[str]:
     pad = "  " * level
     if isinstance(item, Box):
-        yield f"{pad}n{item.index} [{_box(item, writer)}];"
+        yield f"{pad}n{item.index} [{_size(item, writer) if writer.bare else _box(item, writer)}];"
         return
-    number, theme = next(writer.clusters), writer.options.theme
+    number, look = next(writer.clusters), frame_of(item, level, writer.options.theme)
     yield f"{pad}subgraph cluster_{number} {{"
-    yield f'{pad}  id="c-{number}"; class="{"block" if item.scope.block else "part"}"; style="rounded,filled"; penwidth="0.9"; margin=10;'
-    yield f'{pad}  fillcolor="{shade(theme, level)}"; color="{theme.faint if item.times > 1 else _rim(theme)}";'
+    if writer.bare:
+        yield f'{pad}  penwidth="{look.width}"; margin=10;'
+    else:
+        yield f'{pad}  id="c-{number}"; class="{look.kind}"; style="rounded,filled"; penwidth="{look.width}"; margin=10;'
+        yield f'{pad}  fillcolor="{look.fill}"; color="{look.edge}";'
     yield f"{pad}  label={_heading(item, writer)};"
     for child in item.items:
         yield from _item(child, writer, level + 1)
@@ -98,34 +105,33 @@ def _heading(group: Group, writer: _Writer) -> str:
     return f"<<B>{escaped(heading)}</B>{beside}>"
 
 
-def shade(theme: Theme, level: int) -> str:
-    """The background of a cluster: the deeper, the further from the page's."""
-    return mixed(theme.background, theme.ink, 0.035 * min(level, 4))
-
-
-def _rim(theme: Theme) -> str:
-    return mixed(theme.background, theme.ink, 0.25)
+def _size(box: Box, writer: _Writer) -> str:
+    """The attributes of a node whose texts are painted later."""
+    look = look_of(box, writer.options.theme)
+    if look.shape == POINT:
+        return 'shape=point width="0.02"'
+    width, height = size(box, writer.telling)
+    shape = "shape=circle " if look.shape == CIRCLE else ""
+    line = f' penwidth="{look.width}"' if box.closed else ""
+    return f'{shape}width="{width / 72:.3f}" height="{height / 72:.3f}"{line}'
 
 
 def _box(box: Box, writer: _Writer) -> str:
     """The attributes of a node."""
-    theme, kind = writer.options.theme, main_kind(box)
-    if box.end == PORT:
-        return f'id="n-{box.index}" shape=point width="0.02" color="{theme.line}"'
-    look = f'id="n-{box.index}" class="{kind}" fillcolor="{theme.fill(kind)}" color="{theme.edge(kind)}"'
+    found = look_of(box, writer.options.theme)
+    look = f'id="n-{box.index}" class="{found.kind}" fillcolor="{found.fill}" color="{found.edge}"'
     if box.closed:
-        look = f'id="n-{box.index}" class="block" fillcolor="{shade(theme, 3)}" color="{theme.line}" penwidth="1.4"'
-    if sign(box):
+        look += f' penwidth="{found.width}"'
+    if found.shape == CIRCLE:
         look += " shape=circle style=filled"
-    elif is_bar(box):
+    elif found.shape == BAR:
         look += " style=filled"
-    elif box.end:
+    elif found.dashed:
         look += ' style="rounded,filled,dashed"'
-    width, height = size(box, writer.telling)
-    if writer.bare:
-        return f'{look} width="{width / 72:.3f}" height="{height / 72:.3f}"'
-    if sign(box) or is_bar(box):
-        look += f' width="{width / 72:.3f}" height="{height / 72:.3f}" margin="0.04,0.01" fixedsize={"true" if sign(box) else "false"}'
+    if found.shape in (CIRCLE, BAR):
+        width, height = size(box, writer.telling)
+        fixed = "true" if found.shape == CIRCLE else "false"
+        look += f' width="{width / 72:.3f}" height="{height / 72:.3f}" margin="0.04,0.01" fixedsize={fixed}'
     return f"{look} label=<{_label(box, writer.telling)}>"
 
 
@@ -135,13 +141,6 @@ def _label(box: Box, telling: Telling) -> str:
         text = escaped(line.text)
         rows.append(f"<B>{text}</B>" if line.strong else f'{_STRUT}<FONT POINT-SIZE="{SMALL_SIZE}">{text}</FONT>{_STRUT}')
     return rows[0].replace(_STRUT, "") if len(rows) == 1 else "<BR/>".join(rows)
-
-
-def main_kind(box: Box) -> str:
-    """The kind of a box's main layer: input or output at the ends, block where it is closed."""
-    if box.end or box.closed:
-        return box.end or "block"
-    return next((node.kind for node in box.layers if family(node.kind) not in SMALL), box.layers[0].kind)
 
 
 def _quoted(text: str) -> str:

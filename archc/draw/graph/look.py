@@ -1,0 +1,52 @@
+"""How boxes and groups look: colours by the kind of layer, lines by what they stand for. For the text of .dot and for the picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from archc.draw.graph.fold_fuse import SMALL
+from archc.draw.graph.fold_marks import PORT, Box, Group
+from archc.draw.graph.labels import is_bar, sign
+from archc.draw.scene import mixed
+from archc.draw.theme import Theme, family
+
+BOX, BAR, CIRCLE, POINT = "box", "bar", "circle", "point"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """shape: a box has round corners, a bar none; width: of the line around it, in points; kind: a class in the SVG"""
+
+    kind: str
+    fill: str
+    edge: str
+    width: float = 1.1
+    shape: str = BOX
+    dashed: bool = False
+
+
+def look_of(box: Box, theme: Theme) -> Look:
+    """A box: its main layer's colours; a closed block, an end and the end of a column have looks of their own."""
+    if box.end == PORT:
+        return Look(PORT, theme.line, theme.line, shape=POINT)
+    if box.closed:
+        return Look("block", shade(theme, 3), theme.line, 1.4)
+    kind = main_kind(box)
+    shape = CIRCLE if sign(box) else BAR if is_bar(box) else BOX
+    return Look(kind, theme.fill(kind), theme.edge(kind), shape=shape, dashed=bool(box.end))
+
+
+def frame_of(group: Group, level: int, theme: Theme) -> Look:
+    """A group, `level` deep: a line that is seen where it stands for several copies."""
+    kind = "block" if group.scope.block else "part"
+    return Look(kind, shade(theme, level), theme.faint if group.times > 1 else mixed(theme.background, theme.ink, 0.25), 0.9)
+
+
+def shade(theme: Theme, level: int) -> str:
+    """The background of a group: the deeper, the further from the page's."""
+    return mixed(theme.background, theme.ink, 0.035 * min(level, 4))
+
+
+def main_kind(box: Box) -> str:
+    """The kind of a box's main layer; that of the end, where it is one."""
+    return box.end or next((node.kind for node in box.layers if family(node.kind) not in SMALL), box.layers[0].kind)

@@ -101,7 +101,7 @@ def test_what_is_not_stated_is_unknown(tmp_path: Path, forget: None, capsys: pyt
     path.write_text("input: [3, 8, 8]\nexpect: {macs: 768}\nlayers: [{conv: 4}, {secret: 2}]\n")
     assert main(["analyze", str(path)]) == 0
     table = capsys.readouterr().out
-    assert "1 secret 4x8x8 ? ? ? ? 1.00 KiB ≤all" in " ".join(table.split()) and "≥768" in table and "incomplete" in table
+    assert "1 secret 4x8x8 ? ? ? ? ? 1.00 KiB ≤all" in " ".join(table.split()) and "≥768" in table and "incomplete" in table
     assert main(["analyze", str(path), "--format", "json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["networks"]
     assert found["completeness"]["macs"] == "bounded" and found["bounds"]["macs"] == [768, None]

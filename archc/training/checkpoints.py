@@ -8,11 +8,10 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from hashlib import file_digest, sha256
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
@@ -23,7 +22,7 @@ from archc.text import atomic
 from archc.text.atomic import Content
 from archc.text.diagnostics import printable
 from archc.text.regular import open_regular, read_regular
-from archc.training.record import Record
+from archc.training.record import State, read_record
 from archc.training.wishes import TrainError
 
 KEPT = 2
@@ -38,11 +37,14 @@ _GROUPS = ("model", "optimizer", "average")
 class Checkpoint:
     """A moment of a training: tensors of the model, the optimizer and the average, and what is no tensor."""
 
-    step: int
+    state: State
     model: dict[str, Tensor]
     optimizer: dict[str, Tensor]
     average: dict[str, Tensor] = field(default_factory=dict)
-    state: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def step(self) -> int:
+        return self.state.step
 
 
 class SaveError(TrainError):
@@ -66,7 +68,7 @@ def _files(checkpoint: Checkpoint) -> dict[str, Content]:
     groups = {name: getattr(checkpoint, name) for name in _GROUPS}
     return {
         **{f"{name}.safetensors": partial(safetensors.torch.save_file, tensors) for name, tensors in groups.items() if tensors},
-        STATE: json.dumps({"step": checkpoint.step} | checkpoint.state, indent=1),
+        STATE: json.dumps(asdict(checkpoint.state), indent=1),
         SUMS: _write_sums,
     }
 
@@ -127,37 +129,10 @@ def load(path: Path) -> Checkpoint:
         groups = {name: safetensors.torch.load(content[f"{name}.safetensors"] or _NOTHING) for name in _GROUPS}
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise TrainError(f"{path}\nis damaged ({str(error).partition(chr(10))[0][:120]})") from None
-    state = checked_state(Record.read(path / STATE))
-    step = int(state.pop("step"))
-    if step != int(path.name.rpartition("-")[2]):
-        raise TrainError(f"{path}\nis damaged: its files are of step {step:,}")
-    return Checkpoint(step, **groups, state=state)
-
-
-def checked_state(record: Record) -> dict[str, Any]:
-    """What a checkpoint has besides tensors, each field what it can be. Raises TrainError."""
-    record.whole("step")
-    record.whole("steps", 1)
-    record.number("loss")
-    record.number("seconds", 0)
-    record.flag("stopped")
-    best = record.inner("best")
-    for name in best.fields:
-        best.whole(name) if name in ("epoch", "step") else best.number(name, finite=False)
-    if "plateau" in record:
-        plateau = record.inner("plateau")
-        plateau.number("factor", 0)
-        plateau.number("best", finite=False)
-        plateau.whole("bad")
-    if "stopping" in record:
-        stopping = record.inner("stopping")
-        stopping.whole("counter")
-        if "best_score" in stopping:
-            stopping.number("best_score", finite=False)
-    scaler = record.inner("scaler")
-    for name in scaler.fields:
-        scaler.number(name, 0)
-    return dict(record.fields)
+    state = read_record(path / STATE, State)
+    if state.step != int(path.name.rpartition("-")[2]):
+        raise TrainError(f"{path}\nis damaged: its files are of step {state.step:,}")
+    return Checkpoint(state, **groups)
 
 
 def _content(path: Path, sums: Mapping[str, str]) -> bytes | None:
@@ -177,8 +152,8 @@ def _sums(path: Path) -> dict[str, str]:
     """The SHA-256 of each file of a checkpoint; none of one that was written before there were any. Raises TrainError."""
     if not (path / SUMS).exists() and not (path / SUMS).is_symlink():
         return {}
-    files = Record.read(path / SUMS).fields
-    if STATE not in files or not all(isinstance(one, str) for one in files.values()):
+    files = read_record(path / SUMS, dict[str, str])
+    if STATE not in files:
         raise TrainError(f"{path / SUMS}\nis damaged: it has not the checksums of a checkpoint")
     return files
 

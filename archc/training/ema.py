@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from archc.training.state import put
+from archc.training.state import Mismatch, put
 
 
 class Average:
@@ -50,6 +50,8 @@ class Average:
 
     @torch.no_grad()
     def load(self, weights: Mapping[str, Tensor]) -> None:
-        """Takes averaged weights by the names of parameters."""
+        """Takes averaged weights by the names of parameters. Raises Mismatch where they are of another network."""
         for name, mine in self.weights.items():
+            if name not in weights or weights[name].shape != mine.shape:
+                raise Mismatch(f"it has no average of {name} in its shape")
             put(mine, weights[name])

@@ -23,6 +23,7 @@ from archc.training.run import START, RunFolder, environment, fresh, opened
 from archc.training.same import noted
 from archc.training.setup import Setup, opened_data, plan_for, setup
 from archc.training.spec import spec_text
+from archc.training.state import Mismatch
 from archc.training.step import NotFinite
 from archc.training.threads import threads
 from archc.training.watching import Watcher
@@ -141,7 +142,7 @@ def _resumed(loop: Loop, folder: RunFolder, wishes: Wishes) -> None:
         return
     try:
         loop.load(found)
-    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+    except Mismatch as error:
         raise TrainError(f"{folder.path}\nits checkpoint of step {found.step} is not of this network and recipe: {error}") from None
     _require_best(folder, found)
     folder.cut(found.step // loop.setup.order.steps)
@@ -149,7 +150,7 @@ def _resumed(loop: Loop, folder: RunFolder, wishes: Wishes) -> None:
 
 def _require_best(folder: RunFolder, checkpoint: Checkpoint) -> None:
     """Raises TrainError where the best weights are not those of which the checkpoint tells, nor of a later epoch, which comes again."""
-    known = checkpoint.state["best"].get("step")
+    known = checkpoint.state.best.get("step")
     if known is None or not folder.best.exists():
         return
     said = check_tensors(folder.best).get("step", "")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import asdict, dataclass, field
+from typing import cast
 
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
@@ -14,10 +14,11 @@ from archc.training.checkpoints import Checkpoint, save, save_tensors
 from archc.training.distributed import same_buffers
 from archc.training.evaluation import Report
 from archc.training.reading import batches
+from archc.training.record import State, StoppingState
 from archc.training.run import Row, RunFolder
 from archc.training.schedule import Plateau, factor_of
 from archc.training.setup import Setup, joined
-from archc.training.state import load_module, load_optimizer, optimizer_tensors, whole
+from archc.training.state import Mismatch, load_module, load_optimizer, optimizer_tensors, whole
 from archc.training.watching import Watcher
 from archc.training.wishes import TrainError
 
@@ -175,42 +176,44 @@ class Loop:
         self._since = now
         same_buffers(stepper.bare, world)
         checkpoint = Checkpoint(
-            progress.step,
+            self._state(),
             whole(stepper.bare.state_dict(), world.first),
             whole(optimizer_tensors(stepper.optimizer, stepper.bare), world.first),
             whole(stepper.average.weights, world.first) if stepper.average else {},
-            self._state(),
         )
         if world.first:
             save(self.folder.checkpoints, checkpoint)
 
-    def _state(self) -> dict[str, Any]:
-        progress = self.progress
-        return {
-            "loss": progress.loss,
-            "seconds": progress.seconds,
-            "best": progress.best,
-            "stopped": progress.stopped,
-            "steps": self.setup.order.steps,
-            "plateau": self.plateau.state() if self.plateau else None,
-            "stopping": dict(self.stopping.state_dict()) if self.stopping else None,
-            "scaler": self.setup.stepper.scaler.state_dict(),
-        }
+    def _state(self) -> State:
+        progress, stopping = self.progress, self.stopping
+        return State(
+            step=progress.step,
+            loss=progress.loss,
+            seconds=progress.seconds,
+            best=progress.best,
+            stopped=progress.stopped,
+            steps=self.setup.order.steps,
+            scaler=self.setup.stepper.scaler.state_dict(),
+            plateau=self.plateau.state() if self.plateau else None,
+            stopping=StoppingState(stopping.counter, stopping.best_score) if stopping else None,
+        )
 
     def load(self, checkpoint: Checkpoint) -> None:
-        """Goes back to a checkpoint. Raises KeyError, TypeError or ValueError where it is of another training."""
+        """Goes back to a checkpoint. Raises Mismatch where it is of another training."""
         stepper, state = self.setup.stepper, checkpoint.state
         if checkpoint.step > self.total:
-            raise ValueError(f"it is beyond the {self.total:,} steps that the recipe has")
-        if state["steps"] != self.setup.order.steps:
-            raise ValueError(f"an epoch had {state['steps']} steps, and has {self.setup.order.steps} now")
+            raise Mismatch(f"it is beyond the {self.total:,} steps that the recipe has")
+        if state.steps != self.setup.order.steps:
+            raise Mismatch(f"an epoch had {state.steps} steps, and has {self.setup.order.steps} now")
         load_module(stepper.bare, checkpoint.model)
         load_optimizer(stepper.optimizer, stepper.bare, checkpoint.optimizer)
         if stepper.average is not None:
             stepper.average.load(checkpoint.average)
-        self.progress = Progress(checkpoint.step, state["loss"], state["seconds"], dict(state["best"]), bool(state["stopped"]))
-        if self.plateau and state["plateau"]:
-            self.plateau.load(state["plateau"])
-        if self.stopping is not None and state["stopping"]:
-            self.stopping.load_state_dict(state["stopping"])
-        stepper.scaler.load_state_dict(state["scaler"])
+        self.progress = Progress(checkpoint.step, state.loss, state.seconds, dict(state.best), state.stopped)
+        if self.plateau and state.plateau:
+            self.plateau.load(state.plateau)
+        if self.stopping is not None and state.stopping:
+            self.stopping.load_state_dict({**self.stopping.state_dict(), **asdict(state.stopping)})  # the rest is the recipe's
+        if state.scaler.keys() != stepper.scaler.state_dict().keys():
+            raise Mismatch("it was trained with another precision")
+        stepper.scaler.load_state_dict(state.scaler)

@@ -25,7 +25,7 @@ from archc.text.extras import DISTRIBUTION
 from archc.text.locks import Held, locked
 from archc.text.regular import read_regular
 from archc.training.checkpoints import write
-from archc.training.record import MOST_BYTES, Record
+from archc.training.record import MOST_BYTES, Noted, read_record
 from archc.training.same import difference, shown
 from archc.training.wishes import TrainError
 
@@ -140,20 +140,16 @@ class RunFolder:
         except SpecError as error:
             raise TrainError(f"{self.path}\nis damaged: its {PLAN} cannot be read\n\n{error}") from None
 
-    def data(self) -> Record:
-        """What was noted of the data: classes, shape, normalization, and what tells its images from others. Raises TrainError."""
-        found = Record.read(self.path / DATA)
-        found.texts("classes")
-        found.inner("normalization")
-        return found
+    def data(self) -> Noted:
+        """What was noted of the data: classes, normalization, and what tells its images from others. Raises TrainError."""
+        return read_record(self.path / DATA, Noted)
 
     def normalization(self) -> Normalization:
         """That of the training images. Raises TrainError."""
-        written = self.data().inner("normalization")
-        found = Normalization(written.numbers("mean"), written.numbers("std"))
-        if not 0 < len(found.mean) == len(found.std) or min(found.std) <= 0:
+        written = self.data().normalization
+        if not 0 < len(written.mean) == len(written.std) or min(written.std) <= 0:
             raise TrainError(f"{self.path / DATA}\nis damaged: the normalization has a mean and a std above 0 for each channel")
-        return found
+        return Normalization(written.mean, written.std)
 
     def same_data(self, data: DataSet) -> None:
         """Raises TrainError where a set is not the one that the run was begun with."""
@@ -244,13 +240,26 @@ def read_rows(path: Path) -> list[Row]:
     """The rows of metrics.csv; none where there is none. Raises TrainError."""
     if not path.exists():
         return []
+    reader = csv.DictReader(_text(path).splitlines())
+    rows: list[Row] = []
     try:
-        rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(_text(path).splitlines())]
-        if all("epoch" in row for row in rows):
-            return rows
-    except (ValueError, TypeError, AttributeError, csv.Error):
-        pass
-    raise TrainError(f"{path}\nis damaged: each row should be numbers under their names")
+        for row in reader:
+            rows.append({name: _figure(path, reader.line_num, name, value) for name, value in row.items() if value})
+            if "epoch" not in rows[-1]:
+                raise TrainError(f"{path}:{reader.line_num}\nis damaged: it has no epoch")
+    except csv.Error as error:
+        raise TrainError(f"{path}:{reader.line_num}\nis damaged: {error}") from None
+    return rows
+
+
+def _figure(path: Path, line: int, name: str | None, value: str | list[str]) -> float:
+    """A number of metrics.csv. What stands beyond the last column has no name, and is a list."""
+    if name is None or isinstance(value, list):
+        raise TrainError(f"{path}:{line}\nis damaged: it has more values than there are names")
+    try:
+        return float(value)
+    except ValueError:
+        raise TrainError(f"{path}:{line}\nis damaged: {shown(name)} is {shown(value)}, where a number was expected") from None
 
 
 def _csv(rows: Sequence[Row]) -> str:

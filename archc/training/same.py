@@ -7,7 +7,7 @@ from typing import Any
 
 from archc.data import DataSet
 from archc.data.tree import shown as shortened
-from archc.training.record import Record
+from archc.training.record import Noted
 
 
 def noted(data: DataSet) -> dict[str, Any]:
@@ -15,19 +15,18 @@ def noted(data: DataSet) -> dict[str, Any]:
     return data.to_dict() | {"digests": data.digests()}
 
 
-def difference(before: Record, data: DataSet) -> str:
-    """What tells a set from the one that was noted, in words; nothing where they are the same. Raises TrainError."""
-    classes = before.texts("classes")
-    if classes != data.classes:
-        return _of_classes(classes, data.classes)
-    splits, images = data.splits(), before.inner("images")
-    for name in dict.fromkeys((*images.fields, *splits)):
-        if name not in splits or name not in images.fields:
+def difference(before: Noted, data: DataSet) -> str:
+    """What tells a set from the one that was noted, in words; nothing where they are the same."""
+    if before.classes != data.classes:
+        return _of_classes(before.classes, data.classes)
+    splits = data.splits()
+    for name in dict.fromkeys((*before.images, *splits)):
+        if name not in splits or name not in before.images:
             return f"it has no {shown(name)} images" if name not in splits else f"it has {name} images, and had none"
-        length = splits[name].length
-        if length is not None and name in images and length != images.whole(name):
-            return f"it has {length:,} {name} images, and had {images.whole(name):,}"
-    digests = before.inner("digests").fields if "digests" in before else {}
+        length, had = splits[name].length, before.images[name]
+        if length is not None and had is not None and length != had:
+            return f"it has {length:,} {name} images, and had {had:,}"
+    digests = before.digests or {}
     for name, split in splits.items():
         if digests.get(name) and digests[name] != split.digest():
             return f"there are as many {name} images, but others, or with other labels"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from math import ceil, cos, inf, pi
 from typing import Any
 
 from archc.recipe import Part, Recipe
 from archc.recipe.tables import SCHEDULES
+from archc.training.record import PlateauState
 
 Options = Mapping[str, Any]
 Factor = Callable[[int], float]
@@ -120,9 +121,8 @@ class Plateau:
         if self.bad > self.patience:
             self.factor, self.bad = max(self.factor * self.drop, self.end), 0
 
-    def state(self) -> dict[str, Any]:
-        found = asdict(self)
-        return {name: found[name] for name in ("factor", "best", "bad")}
+    def state(self) -> PlateauState:
+        return PlateauState(self.factor, self.best, self.bad)
 
-    def load(self, state: Mapping[str, Any]) -> None:
-        self.factor, self.best, self.bad = float(state["factor"]), float(state["best"]), int(state["bad"])
+    def load(self, state: PlateauState) -> None:
+        self.factor, self.best, self.bad = state.factor, state.best, state.bad

@@ -14,6 +14,10 @@ Tensors = dict[str, Tensor]
 _COUNTERS = ("step", "mu_product")  # the latter is NAdam's
 
 
+class Mismatch(ValueError):
+    """A checkpoint that is of another network or recipe, and what tells it."""
+
+
 def whole(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
     """Copies on the CPU. All processes call this together; those that do not `keep` help to gather, and have nothing of it.
 
@@ -38,13 +42,13 @@ def put(into: Tensor, value: Tensor) -> None:
 
 
 def load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Weights and buffers by name. Raises KeyError, ValueError where the tensors are of another network."""
+    """Weights and buffers by name. Raises Mismatch where the tensors are of another network."""
     slots = module.state_dict()
     if slots.keys() != tensors.keys():
-        raise ValueError(f"tensors of another network: {next(iter(slots.keys() ^ tensors.keys()))}")
+        raise Mismatch(f"tensors of another network: {next(iter(slots.keys() ^ tensors.keys()))}")
     for name, slot in slots.items():
         if slot.shape != tensors[name].shape:
-            raise ValueError(f"{name} is {list(tensors[name].shape)}, and {list(slot.shape)} in the network")
+            raise Mismatch(f"{name} is {list(tensors[name].shape)}, and {list(slot.shape)} in the network")
         put(slot, tensors[name])
 
 
@@ -62,11 +66,16 @@ def optimizer_tensors(optimizer: Optimizer, module: nn.Module) -> Tensors:
 
 
 def load_optimizer(optimizer: Optimizer, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """The state of each parameter by name, made as `load_state_dict` makes it: on its device, in its dtype, in its pieces."""
+    """The state of each parameter by name, made as `load_state_dict` makes it: on its device, in its dtype, in its pieces.
+
+    Raises Mismatch where it is that of another network.
+    """
     parameters = dict(module.named_parameters())
     learns = {id(one) for group in optimizer.param_groups for one in group["params"]}
     for full, value in tensors.items():
         name, _, key = full.rpartition("/")
+        if name not in parameters:
+            raise Mismatch(f"a state of {name}, which is no parameter of the network")
         parameter = parameters[name]
         if id(parameter) in learns:
             optimizer.state[parameter][key] = _like(parameter, key, value, optimizer)

@@ -24,8 +24,8 @@ class Trained:
         self.world = World(0, 1, real_device(device))
         self.graph = folder.graph()
         noted = folder.data()
-        self.classes = noted.texts("classes")
-        self.white = noted.whole("white", 1, 65535) if "white" in noted else None
+        self.classes = noted.classes
+        self.white = noted.white
         self.normalization = folder.normalization()
         if not folder.best.exists():
             raise TrainError(f"{folder.path}: no epoch is through, so there are no best weights; go on by `archc resume {folder.path}`")

@@ -327,4 +327,6 @@ def test_shards_outside_the_folder(file: str, tmp_path: Path) -> None:
 def test_no_index(text: str, tmp_path: Path) -> None:
     index = tmp_path / "model.safetensors.index.json"
     index.write_text(text)
-    assert refused(Net(), index) == 'is not an index of safetensors: {"weight_map": {name: file}} was expected'
+    assert " ".join(refused(Net(), index).split()).startswith(
+        'is not an index of safetensors: {"weight_map": {name: file}} was expected; on'
+    )

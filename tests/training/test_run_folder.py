@@ -230,7 +230,7 @@ def test_a_checkpoint_beyond_the_end(run: Path) -> None:
         ({"mean": [0.5], "std": [0]}, "a std above 0"),
         ({"mean": [], "std": []}, "for each channel"),
         ({"mean": [0.5], "std": [1, 1]}, "for each channel"),
-        ({"mean": [float("nan")], "std": [1]}, "a list of finite numbers"),
+        ({"mean": [float("nan")], "std": [1]}, "normalization.mean[0] is NaN, where a finite number was expected"),
         ({"mean": 0.5, "std": [1]}, "normalization.mean is 0.5"),
     ],
 )

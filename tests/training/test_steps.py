@@ -135,7 +135,7 @@ def test_early_stopping(tmp_path: Path) -> None:
     """A network that cannot get better stops after `patience` epochs more, and says so in its checkpoint."""
     trained(MLP, tmp_path / "run", epochs=20, optimizer={"sgd": {"lr": 1e-12}}, stop={"patience": 3})
     assert len(figures(tmp_path / "run")) == 4
-    assert load(found(tmp_path / "run" / "checkpoints")[-1]).state["stopped"]
+    assert load(found(tmp_path / "run" / "checkpoints")[-1]).state.stopped
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16", "float64"])

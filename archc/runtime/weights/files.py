@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pickle
 import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import Any, NamedTuple, cast
@@ -20,6 +20,7 @@ from torch import Tensor
 from archc.runtime.weights.renaming import WeightsError, shown
 from archc.text.extras import how_to_install
 from archc.text.suggest import did_you_mean
+from archc.validation.documents import Damaged, read_json
 
 MOST_TENSORS = 200_000
 _MOST_INDEX = 100 << 20  # bytes of the index of shards; safetensors' own limit for a header
@@ -128,15 +129,22 @@ def _safetensors(path: Path, only: set[str] | None = None) -> Stored:
         raise _unread(path, f"is cut short, damaged, or not safetensors ({shown(reason)})") from None
 
 
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Which file holds each tensor, as Hugging Face writes it."""
+
+    weight_map: dict[str, str]
+
+
 def _shards(path: Path) -> Stored:
     """The files that an index names, which lie beside it."""
     if path.stat().st_size > _MOST_INDEX:
         raise _unread(path, "is too large for an index")
     try:
-        index = json.loads(path.read_bytes())
-        places = {str(name): str(file) for name, file in index["weight_map"].items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise _unread(path, 'is not an index of safetensors: {"weight_map": {name: file}} was expected') from None
+        places = read_json(_Index, path.read_bytes()).weight_map
+    except Damaged as error:
+        wanted = '{"weight_map": {name: file}} was expected'
+        raise _unread(path, f"is not an index of safetensors: {wanted}; on line {error.line}, {shown(str(error))}") from None
     tensors: dict[str, Tensor] = {}
     files = sorted(set(places.values()))
     for file in files:

@@ -32,13 +32,13 @@ WIDE = "name: 网络\ninput: [3, 8, 8]\nlayers: {a: {conv: 4}, b: relu}\n"
 MARKUP = 'name: "[bold red]net[/] :boom:"\ndoc: "[link=http://x]y[/link]"\ninput: [3, 8, 8]\nlayers: {"[red]a": {conv: 4}}\n'
 
 
-def in_terminal(*words: str, columns: int = 80, rows: int = 500, **environment: str) -> str:
+def in_terminal(*words: str, columns: int = 80, rows: int = 500, command: list[str] | None = None, **environment: str) -> str:
     """What a command writes to a terminal, with both its streams."""
     ours, theirs = pty.openpty()
     ioctl(theirs, TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     kept = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "CI", "COLUMNS", "LINES", "PAGER")}
     told = {**kept, "TERM": "xterm-256color", "PYTHONPATH": str(ROOT), **environment}
-    command = [sys.executable, "-m", "archc", *words]
+    command = command or [sys.executable, "-m", "archc", *words]
     process = subprocess.Popen(command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env=told)
     os.close(theirs)
     written = b""
@@ -160,6 +160,15 @@ def test_progress_is_shown_to_a_person_alone(monkeypatch: pytest.MonkeyPatch, ca
     assert list(console.track(range(3), "reading")) == [0, 1, 2] and capsys.readouterr().err == ""
     ran = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ran.stdout == "done\n" and ran.stderr == ""
+
+
+def test_progress_on_a_terminal_comes_late_and_goes() -> None:
+    script = "import time; from archc.cli.console import progress\nwith progress('[red]x[/]', 3, {}) as step:\n"
+    script += "    for one in range(3): step(''); time.sleep(0.3)\nprint('done')"
+    shown = in_terminal(command=[sys.executable, "-c", script.format("patience=0")])
+    assert "[red]x[/]" in shown and "/3" in shown and shown.endswith("\x1b[2Kdone\n")
+    assert in_terminal(command=[sys.executable, "-c", script.format("patience=60")]) == "done\n"
+    assert in_terminal(command=[sys.executable, "-c", script.format("patience=0")], CI="1") == "done\n"
 
 
 def test_rich_absent_is_plain(tmp_path: Path) -> None:

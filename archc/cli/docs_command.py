@@ -14,7 +14,7 @@ import argparse
 from pathlib import Path
 
 from archc.cli.common import load_plugins
-from archc.cli.console import complain, width
+from archc.cli.console import complain, prose, table_text, width
 from archc.language import library
 from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
@@ -62,9 +62,9 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "markdown":
         print(markdown([name for name, _ in known] or None))
     elif not known:
-        print(listing(width()))
+        print("\n\n".join([*(table_text(table) for table in listing()), "archc docs NAME tells more of one."]))
     else:
-        print("\n\n".join("\n\n".join(filter(None, (printable(sentence), _text(name)))) for name, sentence in known))
+        print("\n\n".join(prose("\n\n".join(filter(None, (sentence, _text(name))))) for name, sentence in known))
     return 0
 
 
@@ -80,7 +80,9 @@ def _find(name: str) -> tuple[str, str] | None:
 
 def _text(name: str) -> str:
     op, block = OPERATORS.get(name), library.find(name)
-    return operator_text(op) if op is not None else block_text(block) if block is not None else choice_text(name) or ""
+    if op is not None:
+        return operator_text(op, width())
+    return block_text(block, width()) if block is not None else choice_text(name, width()) or ""
 
 
 def _hint(name: str) -> str:

@@ -13,27 +13,29 @@ from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.tables import TABLES
 from archc.reference.formulas import formulas
 from archc.signature import MISSING, Param, Signature, shown
-from archc.text.table import Column, Table, to_markdown, to_terminal
+from archc.text.table import Column, Table, to_markdown, to_terminal, wrapped
 
 
-def listing(width: int | None = None) -> str:
+def listing() -> list[Table]:
     """All operators and blocks, a line each."""
     blocks = [block for name in library.index() if (block := library.find(name)) is not None]
     operators = Table([Column("layer"), Column("what", "text")], [[name, OPERATORS[name].summary] for name in sorted(OPERATORS)])
     ready = Table([Column("block"), Column("what", "text")], [[block.name, _first_sentence(block.doc)] for block in blocks])
-    return "\n\n".join([to_terminal(operators, width), to_terminal(ready, width), "archc docs NAME tells more of one."])
+    return [operators, ready]
 
 
-def operator_text(op: Op) -> str:
-    """One operator: what it does, its arguments."""
+def operator_text(op: Op, width: int | None = None) -> str:
+    """One operator: what it does, its arguments in a table of no more than `width` columns."""
     told = [f"  {what} = {text}" for what, text in formulas(op)]
-    return "\n".join([f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature), *([""] if told else []), *told])
+    return "\n".join(
+        [f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature, width), *([""] if told else []), *told]
+    )
 
 
-def block_text(block: Block) -> str:
+def block_text(block: Block, width: int | None = None) -> str:
     """One block that ships: what it is, its arguments."""
     inputs = [f"inputs: {', '.join(block.inputs)}"] if block.inputs else []
-    return "\n".join([f"{block.name} (block): {' '.join(block.doc.split())}", *inputs, *_table(block.signature)])
+    return "\n".join([f"{block.name} (block): {' '.join(block.doc.split())}", *inputs, *_table(block.signature, width)])
 
 
 def markdown(names: Iterable[str] | None = None) -> str:
@@ -52,10 +54,10 @@ def markdown(names: Iterable[str] | None = None) -> str:
     return "\n".join(parts)
 
 
-def choice_text(name: str) -> str | None:
+def choice_text(name: str, width: int | None = None) -> str | None:
     """One of the tables of a recipe by its name: an optimizer, a schedule, a loss, an augmentation. None where there is none."""
     found = next(((what, table[name]) for what, table in TABLES.items() if name in table), None)
-    return "\n".join([f"{name} ({found[0]}): {found[1].doc}", *_table(found[1].signature)]) if found else None
+    return "\n".join([f"{name} ({found[0]}): {found[1].doc}", *_table(found[1].signature, width)]) if found else None
 
 
 def recipe_markdown() -> str:
@@ -111,10 +113,11 @@ def _code_shapes(summary: str) -> str:
     return f"`{shapes}]`. {rest}" if dot else summary
 
 
-def _table(signature: Signature) -> list[str]:
+def _table(signature: Signature, width: int | None) -> list[str]:
     if not signature.params:
         return ["", "  no arguments"]
-    return ["", *("  " + line for line in to_terminal(_arguments(signature), None).splitlines())]
+    room = width and max(width - 2, 40)
+    return ["", *("  " + line for line in to_terminal(wrapped(_arguments(signature), room), room).splitlines())]
 
 
 def _markdown_table(signature: Signature) -> list[str]:

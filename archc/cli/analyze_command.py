@@ -17,9 +17,9 @@ from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
 from archc.analysis.cost.rows import FIGURES, SORT_KEYS, Row, amount, folded_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
-from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, prose, table_text
+from archc.cli.optimizer_option import optimizer_option
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once, for the memory (default: 1)")
     parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(NETWORK)} (default: float32)")
-    parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), help="add its memory, and that of the gradients")
+    optimizer_option(parser, "add its memory, and that of the gradients")
     parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names; what is deeper is summed")
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block, whose row has the figures of one copy")
     parser.add_argument("--tree", action="store_true", help="the network as a tree of its blocks, each with its sums")

@@ -179,7 +179,7 @@ def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
 def _printed(text: str) -> Parts | None:
     """The parts of a figure that was printed: an amount of things, or of bytes where the unit has a B of its own, as in 552MB."""
     found = parts(text)
-    if found is None or found.sign or found.slack:
+    if found is None or found.sign or found.slack or (_of_bytes(found) and not found.unit.endswith("B")):  # 1Kb may be bits
         return None
     return found if (BYTES if _of_bytes(found) else COUNT).scale(found.unit) is not None else None
 

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 COMPARISONS = ("<=", ">=", "<", ">", "==")
 LARGEST_SIZE = 2**60  # bytes
 _NUMBER = r"[0-9][0-9_,]*(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,2})?"
-_QUANTITY = re.compile(
+_QUANTITY = (
     rf"\s*(?P<sign>[<>=!~]*)\s*(?P<number>{_NUMBER})\s*(?P<unit>[^\W\d_][^\W\d_/]*(?:/s)?)?\s*"
     rf"(?:(?:\+-|±|\+/-)\s*(?P<slack>{_NUMBER})\s*(?P<slack_unit>%|[^\W\d_]*)\s*)?\Z"
 )
@@ -26,13 +25,12 @@ _DECIMAL = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15}
 _BINARY = {"Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30, "Ti": 2.0**40}
 
 
-@dataclass(frozen=True, slots=True)
-class Units:
+class Units(NamedTuple):
     """Units of one kind, with how much each is. `other` may be written as well; `cased`: their case matters."""
 
     example: str
     names: Mapping[str, float]
-    other: Mapping[str, float] = field(default_factory=dict)
+    other: Mapping[str, float] = {}
     cased: bool = False
 
     def scale(self, unit: str) -> float | None:
@@ -73,7 +71,7 @@ class Parts(NamedTuple):
 
 def parts(text: str) -> Parts | None:
     """The parts of a text that may be a quantity; None where it is none in any unit."""
-    match = _QUANTITY.match(text)
+    match = re.match(_QUANTITY, text)
     return Parts(*(match[name] or "" for name in ("sign", "number", "unit", "slack", "slack_unit"))) if match else None
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.catalog.dtypes import NETWORK
-from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph, Node
 from archc.ops.facts import NEW
 
@@ -36,6 +35,16 @@ def output_bytes(node: Node, size: int) -> int:
     return sum(node.facts.item(value.index, size) * value.shape.values for value in node.outputs)
 
 
+def _kept(optimizer: str, shapes: list[tuple[int, ...]]) -> int:
+    """Values of an optimizer's state, counters apart. Raises ValueError for one that is not known."""
+    from archc.catalog.optimizers import OPTIMIZERS  # a table that most analyses need nothing of
+
+    if optimizer not in OPTIMIZERS:
+        raise ValueError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
+    one = OPTIMIZERS[optimizer]
+    return sum(sum(one.kept(shape, one.choice.defaults())) for shape in shapes)
+
+
 def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> Memory:
     """The bytes of a network; gradients and optimizer state are 0 without an optimizer."""
     size = NETWORK[dtype]
@@ -43,9 +52,7 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
     owned = [w for node in graph.nodes if node.shared is None for w in node.facts.owned]
     learned = [w for w in owned if w.role != "buffer"]
     parameters = size * sum(w.values for w in learned)
-    if optimizer is not None and optimizer not in OPTIMIZERS:
-        raise ValueError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
-    kept = sum(sum(OPTIMIZERS[optimizer].kept(w.shape, OPTIMIZERS[optimizer].choice.defaults())) for w in learned) if optimizer else 0
+    kept = _kept(optimizer, [w.shape for w in learned]) if optimizer is not None else 0
     return Memory(
         batch=batch,
         dtype=dtype,

@@ -103,7 +103,7 @@ def test_options(run: Run) -> None:
     ("words", "said"),
     [
         (("analize", "vgg16"), 'did you mean "analyze"?'),
-        (("analyze", "vgg61"), 'or "vgg16"'),
+        (("analyze", "vgg61"), 'did you mean "vgg16"'),
         (("analyze", "vgg16", "--optimiser", "adam"), 'did you mean "--optimizer"?'),
         (("analyze", "vgg16", "--optimizer", "adamm"), "invalid choice"),
         (("analyze", "vgg16", "--set", "clases=10"), 'did you mean "classes"?'),

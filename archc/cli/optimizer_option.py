@@ -19,4 +19,4 @@ class Names:
 
 
 def optimizer_option(parser: argparse.ArgumentParser, purpose: str) -> None:
-    parser.add_argument("--optimizer", choices=Names(), metavar="NAME", help=f"{purpose}: %(choices)s")  # type: ignore[arg-type]
+    parser.add_argument("--optimizer", choices=Names(), metavar="NAME", help=f"{purpose}: %(choices)s")

@@ -100,6 +100,11 @@ def test_the_operator_of_the_page_works(tmp_path: Path, capsys: pytest.CaptureFi
     assert '"parameters": 4' in capsys.readouterr().out
 
 
+def test_the_index_names_every_page() -> None:
+    index = PAGES["docs/README.md"]
+    assert not [page for page in PAGES if page.startswith("docs/") and page != "docs/README.md" and f"({page[5:]})" not in index]
+
+
 def test_the_pass_of_the_page_works() -> None:
     """docs/develop/writing-a-pass.md: it drops what it says, leaves what it must, and the graph it was given alone."""
     code = re.findall(r"```python\n(.*?)```", PAGES["docs/develop/writing-a-pass.md"], re.DOTALL)[0]

@@ -8,25 +8,92 @@ report.parameters, report.macs, report["features.0"].output_shape
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from archc.api import analyze, build, check, checkpoint, load, loads, memory, optimizer, report, roofline, source
+    from archc.analysis.compare.diff import Difference
+    from archc.analysis.cost.report import Report
+    from archc.analysis.memory.timeline import Timeline
+    from archc.analysis.recompute import CheckpointPlan
+    from archc.analysis.recompute.planner import Planned
+    from archc.analysis.time.roofline import Roofline
+    from archc.api import analyze, build, check, checkpoint, diff, load, loads, memory, optimizer, render, report, roofline, source
+    from archc.catalog.devices.device import Device, DeviceError
+    from archc.data.dataset import DataError
+    from archc.draw.graphviz import DrawError
+    from archc.draw.picture import Picture
+    from archc.errors import ArchcError, ArgumentError
+    from archc.graph import Graph
+    from archc.ops.shape import Shape
+    from archc.runtime.build.place import PlaceError
+    from archc.runtime.weights.renaming import WeightsError
     from archc.text.diagnostics import SpecError, SpecWarning
     from archc.training.calling import train
+    from archc.training.wishes import Outcome, TrainError
 
-__version__ = "0.1.0"
+__version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` read it here
+_API = ["analyze", "build", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report", "roofline", "source"]
+_ROOMS = {
+    **dict.fromkeys(_API, "api"),
+    "train": "training.calling",
+    # what these give
+    "CheckpointPlan": "analysis.recompute",
+    "Device": "catalog.devices.device",
+    "Difference": "analysis.compare.diff",
+    "Graph": "graph",
+    "Outcome": "training.wishes",
+    "Picture": "draw.picture",
+    "Planned": "analysis.recompute.planner",
+    "Report": "analysis.cost.report",
+    "Roofline": "analysis.time.roofline",
+    "Shape": "ops.shape",
+    "Timeline": "analysis.memory.timeline",
+    # what goes wrong
+    "ArchcError": "errors",
+    "ArgumentError": "errors",
+    "DataError": "data.dataset",
+    "DeviceError": "catalog.devices.device",
+    "DrawError": "draw.graphviz",
+    "PlaceError": "runtime.build.place",
+    "SpecError": "text.diagnostics",
+    "SpecWarning": "text.diagnostics",
+    "TrainError": "training.wishes",
+    "WeightsError": "runtime.weights.renaming",
+}
 __all__ = [
+    "ArchcError",
+    "ArgumentError",
+    "CheckpointPlan",
+    "DataError",
+    "Device",
+    "DeviceError",
+    "Difference",
+    "DrawError",
+    "Graph",
+    "Outcome",
+    "Picture",
+    "PlaceError",
+    "Planned",
+    "Report",
+    "Roofline",
+    "Shape",
     "SpecError",
     "SpecWarning",
+    "Timeline",
+    "TrainError",
+    "WeightsError",
+    "__version__",
     "analyze",
     "build",
     "check",
     "checkpoint",
+    "diff",
     "load",
     "loads",
     "memory",
     "optimizer",
+    "render",
     "report",
     "roofline",
     "source",
@@ -34,18 +101,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Names are imported when they are first used, so that the command line starts fast."""
-    if name in ("SpecError", "SpecWarning"):
-        from archc.text import diagnostics
+    if name not in _ROOMS:
+        raise AttributeError(f"module 'archc' has no attribute {name!r}")
+    return getattr(import_module(f"archc.{_ROOMS[name]}"), name)
 
-        return getattr(diagnostics, name)
-    if name == "train":
-        from archc.training.calling import train
 
-        return train
-    if name in __all__:
-        from archc import api
-
-        return getattr(api, name)
-    raise AttributeError(f"module 'archc' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted(__all__)

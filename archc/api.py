@@ -12,6 +12,7 @@ from archc.analysis.checks import check as checks
 from archc.analysis.cost import report as cost
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.elaborate.compiler import Given, Model, compile_spec, compile_text, value_as_text
+from archc.errors import ArgumentError, UsageError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
 
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from torch import nn
     from torch.optim import Optimizer
 
+    from archc.analysis.compare.diff import Difference
     from archc.analysis.memory.timeline import Timeline
     from archc.analysis.recompute.planner import Planned
     from archc.analysis.time.roofline import Roofline
     from archc.catalog.devices.device import Device
+    from archc.draw.picture import Picture
 
 Size = int | str | Sequence[int]  # (3, 224, 224), "3x224x224", or 784 for a vector
 Input = Size | dict[str, Size] | None
@@ -83,7 +86,7 @@ def memory(
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
     if checkpoint is not None:
-        raise ValueError("a checkpoint plan is for training; leave it or `inference` out")
+        raise ArgumentError("a checkpoint plan is for training; leave it or `inference` out")
     return simulated.inference(graph, options)
 
 
@@ -114,7 +117,7 @@ def checkpoint(
     if isinstance(memory, str) and not memory.strip().isdigit():  # a number is bytes here, so digits in a text would mean two things
         room = read_size(memory)
     if room is None or room < 1:
-        raise ValueError(f"{memory!r} is no size; write 24GiB")
+        raise ArgumentError(f"{memory!r} is no size; write 24GiB")
     options = Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
     return planner.plan(net if isinstance(net, Graph) else load(net), options, int(room))
 
@@ -145,6 +148,13 @@ def roofline(
     return bound(net if isinstance(net, Graph) else load(net), found, batch, dtype, training)
 
 
+def diff(old: Graph | str | PathLike[str], new: Graph | str | PathLike[str]) -> Difference:
+    """What leads from one network to another, and what it costs: `.changes`, `.same`, `.structural`. Raises SpecError."""
+    from archc.analysis.compare.diff import compare
+
+    return compare(*(net if isinstance(net, Graph) else load(net) for net in (old, new)))
+
+
 def report(
     net: Graph | str | PathLike[str],
     other: Graph | str | PathLike[str] | None = None,
@@ -168,6 +178,27 @@ def report(
     graphs = [one if isinstance(one, Graph) else load(one) for one in (net, other) if one is not None]
     found = device if isinstance(device, Device) else find(fspath(device))
     return page(graphs, found, Choice(batch, dtype, optimizer, inference))
+
+
+def render(
+    net: Graph | str | PathLike[str],
+    *,
+    style: str | None = None,
+    theme: str = "light",
+    depth: int | None = None,
+    block: str | None = None,
+    layers: Sequence[str] = (),
+) -> Picture:
+    """A network as a picture, which a notebook shows: `.svg`, `.save("net.pdf")`. docs/render.md has the styles.
+
+    style: graph (the default), volumes, block, cost or field; theme: light or dark
+    depth: levels of blocks that are opened; block: the one that is drawn in detail; layers: those whose field is drawn
+
+    Where Graphviz is not installed, the default is volumes or cost, and `.note` says so. Raises SpecError, DrawError, ArgumentError.
+    """
+    from archc.draw.picture import draw as drawn
+
+    return drawn(net if isinstance(net, Graph) else load(net), style, theme, depth, block, layers)
 
 
 def source(
@@ -235,7 +266,7 @@ def _loaded(net: Graph | str | PathLike[str], input: Input, params: dict[str, An
     if not isinstance(net, Graph):
         return load(net, input=input, **params)
     if input is not None or params:
-        raise TypeError("a network that is loaded has its input and parameters; give them to archc.load")
+        raise UsageError("a network that is loaded has its input and parameters; give them to archc.load")
     return net
 
 

@@ -9,6 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "archc"
 FLOORS = {
+    "errors": -1,
     "text": 0,
     "validation": 1,
     **dict.fromkeys(("signature", "aliases"), 1),

@@ -17,14 +17,13 @@ import sys
 from pathlib import Path
 
 from archc.catalog.dtypes import dtype_name
-from archc.cli.common import compiled, show, spec_options, usable
+from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose
 from archc.cli.files import refused_places, shown, write_whole
 from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
 from archc.text.atomic import streamed
-from archc.text.diagnostics import SpecError
 from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
@@ -76,14 +75,8 @@ def run(args: argparse.Namespace) -> int:
         return 2
     if told := refused_places(args.output, args):  # also for what the spec extends and uses
         return _refused(told)
-    try:
-        _verify_plugins(graph)
-        lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
-    except SpecError as error:
-        show(error.diagnostics)
-        return 2
-    except ValueError as error:
-        return _refused(str(error))
+    _verify_plugins(graph)
+    lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
     if args.explain_passes:
         print(prose("\n".join(lowered.result.said) or "no pass did anything", stream=sys.stderr), file=sys.stderr)
     module = _wants_module(args)

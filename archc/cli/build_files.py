@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.analysis.cost.report import analyze
+from archc.cli.console import DEFAULT_WIDTH, prose
 from archc.cli.files import announce
 from archc.codegen.lowering import lower
 from archc.graph import Graph
 from archc.runtime.build.build import Wishes, after_passes, finished
-from archc.runtime.build.place import PlaceError
-from archc.runtime.export.check import ExportError
 from archc.runtime.export.export import export
 from archc.runtime.weights.load import save_weights
-from archc.runtime.weights.renaming import WeightsError
 from archc.text.quantity import bytes_text
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     try:
         module, loaded = finished(graph, _wishes(args, deployed=not whole))
         if loaded is not None:
-            print(loaded.text())
+            print(prose(loaded.text(), DEFAULT_WIDTH))
         if exported:
             _export(args, graph, _without_heads(module, graph, args.optimize) if whole else module, exported)
         for name in saved:
@@ -38,8 +36,6 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
             announce(name, f"  {bytes_text(save_weights(module, name, told))}")
         if not names and (args.device or args.dtype or args.memory_format):
             print(_built_text(module, graph.name))
-    except (WeightsError, PlaceError, ExportError) as error:
-        return str(error)
     except RuntimeError as error:
         if not any(text in str(error) for text in ("allocate memory", "overflow")):
             raise

@@ -15,7 +15,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.catalog.devices.device import DeviceError
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
@@ -43,19 +42,14 @@ def run(args: argparse.Namespace) -> int:
         complain(told)
         return 2
     try:
-        from archc.runtime.build.place import PlaceError
         from archc.runtime.calibrate.calibrate import calibrate, steps
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "numpy", "safetensors"):
             raise
         complain(f"{needs(error.name, 'torch')}")
         return 2
-    try:
-        with progress("starting", steps(args.quick), patience=0) as step:
-            result = calibrate(args.device, args.dtype, args.quick, args.threads, step)
-    except (DeviceError, PlaceError) as error:
-        complain(error)
-        return 2
+    with progress("starting", steps(args.quick), patience=0) as step:
+        result = calibrate(args.device, args.dtype, args.quick, args.threads, step)
     text = to_yaml(result.device)
     print(report(result), file=sys.stdout if args.output else sys.stderr)
     if args.output:

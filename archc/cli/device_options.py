@@ -5,10 +5,7 @@ from __future__ import annotations
 import argparse
 
 from archc.catalog.devices.catalogue import find, load_file
-from archc.catalog.devices.device import Device, DeviceError
-from archc.cli.common import show
-from archc.cli.console import complain
-from archc.text.diagnostics import SpecError
+from archc.catalog.devices.device import Device
 
 
 def files_option(parser: argparse.ArgumentParser) -> None:
@@ -16,23 +13,10 @@ def files_option(parser: argparse.ArgumentParser) -> None:
 
 
 def device_file(paths: list[str]) -> dict[str, Device]:
-    """The devices of files; one that cannot be read ends the command."""
-    more: dict[str, Device] = {}
-    try:
-        for path in paths:
-            more |= load_file(path)
-    except SpecError as error:
-        show(error.diagnostics)
-        raise SystemExit(2) from None
-    return more
+    """The devices of files. Raises SpecError."""
+    return {name: device for path in paths for name, device in load_file(path).items()}
 
 
 def found(name: str, more: dict[str, Device]) -> Device:
-    """The device of a name or file; where there is none, the command ends."""
-    try:
-        return find(name, more)
-    except SpecError as error:
-        show(error.diagnostics)
-    except DeviceError as error:
-        complain(error)
-    raise SystemExit(2)
+    """The device of a name or file. Raises SpecError, DeviceError."""
+    return find(name, more)

@@ -35,6 +35,7 @@ from archc.cli.memory_command import (
     positive,
     training_options,
 )
+from archc.errors import ArgumentError
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text
 from archc.text.table import Column, Table
@@ -55,30 +56,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        capacity = budget_of(args)
-        budget = capacity.usable if capacity is not None else None
-        options = options_of(args, args.batch or args.accumulate)
-        _usable(args, budget)
-    except ValueError as error:
-        complain(error)
-        return 2
+    capacity = budget_of(args)
+    budget = capacity.usable if capacity is not None else None
+    options = options_of(args, args.batch or args.accumulate)
+    _usable(args, budget)
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
     fitting = Fitting(graph, args.inference)
-    try:
-        with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
-            step("what runs again in backward")
-            planned = _planned(fitting, options, budget, args)
-            found = []
-            step("as asked")
-            for one in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
-                found.append(one)
-                step(f"after: {one.name}")
-    except ValueError as error:
-        complain(error)
-        return 2
+    with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
+        step("what runs again in backward")
+        planned = _planned(fitting, options, budget, args)
+        found = []
+        step("as asked")
+        for one in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
+            found.append(one)
+            step(f"after: {one.name}")
     if args.format == "json":
         told = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
         print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned) | told, indent=2))
@@ -90,13 +83,13 @@ def run(args: argparse.Namespace) -> int:
 def _usable(args: argparse.Namespace, budget: int | None) -> None:
     """Raises ValueError where options leave nothing to do, or exclude each other."""
     if budget is None and args.batch is None:
-        raise ValueError("fit needs a memory or a batch;\nwrite --memory 24GiB, --device NAME or --batch 64")
+        raise ArgumentError("fit needs a memory or a batch;\nwrite --memory 24GiB, --device NAME or --batch 64")
     if args.output and (budget is None or args.batch is None):
-        raise ValueError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
+        raise ArgumentError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
-        raise ValueError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
+        raise ArgumentError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
     if args.output and (told := refused_place(args.output, args)) is not None:
-        raise ValueError(told)
+        raise ArgumentError(told)
 
 
 def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:

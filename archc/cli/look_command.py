@@ -53,7 +53,6 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _look(args: argparse.Namespace) -> int:
-    from archc.inspect.layers import LookError
     from archc.inspect.looking import attribution, examples, feature, filters
     from archc.training.run import opened
     from archc.training.using import Trained
@@ -62,17 +61,14 @@ def _look(args: argparse.Namespace) -> int:
     if not output.endswith(".png") and not streamed(Path(output)):
         return refused(f"{output}: pictures are .png")
     trained = Trained(opened(Path(args.run)), args.device)
-    try:
-        if args.filters:
-            found = filters(trained, args.layer)
-        elif args.attribution:
-            found = attribution(trained, Path(args.attribution), args.method or "", args.target, args.layer)
-        elif args.feature:
-            found = feature(trained, args.feature, args.steps, args.seed)
-        else:
-            found = examples(trained, args.examples, args.data, args.split, args.top)
-    except LookError as error:
-        return refused(str(error))
+    if args.filters:
+        found = filters(trained, args.layer)
+    elif args.attribution:
+        found = attribution(trained, Path(args.attribution), args.method or "", args.target, args.layer)
+    elif args.feature:
+        found = feature(trained, args.feature, args.steps, args.seed)
+    else:
+        found = examples(trained, args.examples, args.data, args.split, args.top)
     for line in found.notes:
         print(line)
     return write_whole(output, found.png, args)

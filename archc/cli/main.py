@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, paged, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
+from archc.errors import ArchcError
 from archc.text.lines import Line, wrap
 from archc.text.suggest import did_you_mean
 
@@ -190,6 +191,10 @@ def _guarded(run: Callable[[], int]) -> int:
             return run()
         finally:
             sys.stdout.flush()
+    except ArchcError as error:  # the one place where what the user got wrong is told
+        from archc.cli.mistakes import tell
+
+        return tell(error)
     except BrokenPipeError:
         silence()
         return 0

@@ -20,9 +20,10 @@ from archc.analysis.memory.timeline.tape import Mark
 from archc.analysis.recompute import plan_of
 from archc.catalog.dtypes import FLOATS, NETWORK, dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
-from archc.cli.common import compiled, headed, show, spec_options, usable
+from archc.cli.common import compiled, headed, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
-from archc.text.diagnostics import SpecError, printable
+from archc.errors import ArgumentError
+from archc.text.diagnostics import printable
 from archc.text.lines import wrap
 from archc.text.quantity import bytes_text, read_size
 from archc.text.table import Column, Table, to_csv
@@ -63,26 +64,15 @@ def training_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    try:
-        budget = budget_of(args)
-        options = options_of(args, args.batch)
-        if args.inference and args.checkpoint is not None:
-            raise ValueError("--checkpoint is about training; leave it or --inference out")
-    except ValueError as error:
-        complain(error)
-        return 2
+    budget = budget_of(args)
+    options = options_of(args, args.batch)
+    if args.inference and args.checkpoint is not None:
+        raise ArgumentError("--checkpoint is about training; leave it or --inference out")
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
-    try:
-        plan = None if args.checkpoint is None else plan_of(graph, args.checkpoint)
-        found = inference(graph, options) if args.inference else training(graph, options, plan)
-    except SpecError as error:
-        show(error.diagnostics)
-        return 2
-    except ValueError as error:
-        complain(error)
-        return 2
+    plan = None if args.checkpoint is None else plan_of(graph, args.checkpoint)
+    found = inference(graph, options) if args.inference else training(graph, options, plan)
     if not args.inference and (alone := next((node for node in graph.nodes if node.facts.min_batch > args.batch), None)) is not None:
         least = alone.facts.min_batch
         complain(f"PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {least}")
@@ -102,9 +92,9 @@ def run(args: argparse.Namespace) -> int:
 def options_of(args: argparse.Namespace, batch: int) -> Options:
     """Raises ValueError where options exclude each other."""
     if args.amp and args.dtype != "float32":
-        raise ValueError(f"--amp needs parameters in float32, not {args.dtype}; leave one of --amp and --dtype out")
+        raise ArgumentError(f"--amp needs parameters in float32, not {args.dtype}; leave one of --amp and --dtype out")
     if args.inference and args.accumulate > 1:
-        raise ValueError("--accumulate is about training; leave it or --inference out")
+        raise ArgumentError("--accumulate is about training; leave it or --inference out")
     device = "cpu" if args.device == "cpu" else "cuda"
     return Options(batch, args.dtype, args.optimizer, args.how, args.loss, device, args.amp or "", args.accumulate)
 
@@ -113,7 +103,7 @@ def budget_of(args: argparse.Namespace) -> Capacity | None:
     """What there is, if a device or a size was named. Raises ValueError for a device that is not known."""
     if args.memory is None and args.device in ("", "cpu", "cuda"):
         if args.reserve is not None:
-            raise ValueError("--reserve is taken off a memory; write --memory 24GiB or --device NAME")
+            raise ArgumentError("--reserve is taken off a memory; write --memory 24GiB or --device NAME")
         return None
     from archc.catalog.devices.capacity import of_device, of_size
 
@@ -124,10 +114,10 @@ def budget_of(args: argparse.Namespace) -> Capacity | None:
 
         device = find(args.device)
         if device.memory is None:
-            raise ValueError(f"{device.name} does not say how much memory it has; write --memory 24GiB")
+            raise ArgumentError(f"{device.name} does not say how much memory it has; write --memory 24GiB")
         found = of_device(device, args.reserve)
     if not found.usable:
-        raise ValueError(f"--reserve leaves nothing of {bytes_text(found.total)}")
+        raise ArgumentError(f"--reserve leaves nothing of {bytes_text(found.total)}")
     return found
 
 

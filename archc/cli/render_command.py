@@ -14,6 +14,9 @@ volumes  feature maps as boxes in perspective
 cost     where parameters, MACs and memory are
 field    how receptive fields grow
 
+Without --style a network is drawn as its graph; where Graphviz is missing, as
+volumes, or by what it costs, and that is said.
+
 graph and block are laid out by Graphviz: by `dot`, or by what the extra
 archc-nn[render] brings. The ending of -o says the format: .svg,
 .pdf, .png, .html, and .dot for these two. Without -o, the file is called as
@@ -148,8 +151,22 @@ def run(args: argparse.Namespace) -> int:
     if wrong:
         return _refused(wrong)
     graphs = [usable(compiled(args, named)) for named in args.specs]
+    if style == "graph" and args.style is None and form != "dot" and graphs[0] is not None:
+        style = _usual(args, graphs[0])
     found = [_shown(args, style, graph) for graph in graphs if graph is not None]
     return _write(args, name, style, form, found) if len(found) == len(graphs) else 2
+
+
+def _usual(args: argparse.Namespace, graph: Graph) -> str:
+    """The style where none is named: another than the graph where there is no Graphviz, unless an option is about the graph."""
+    from archc.draw.picture import usual_style
+
+    if any(getattr(args, option) for option in STYLES["graph"].takes):
+        return "graph"
+    style, note = usual_style(graph)
+    if note:
+        complain(note)
+    return style
 
 
 def _shown(args: argparse.Namespace, style: str, graph: Graph) -> Graph:

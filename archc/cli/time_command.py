@@ -16,7 +16,7 @@ import sys
 
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
 from archc.catalog.devices.catalogue import shipped
-from archc.catalog.devices.device import Device, DeviceError
+from archc.catalog.devices.device import Device
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose, table_text
@@ -48,11 +48,7 @@ def run(args: argparse.Namespace) -> int:
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
-    try:
-        result = roofline(graph, device, args.batch, args.dtype, args.training)
-    except DeviceError as error:
-        complain(error)
-        return 2
+    result = roofline(graph, device, args.batch, args.dtype, args.training)
     if args.format == "json":
         print(json.dumps(result.to_dict(), indent=2))
     elif args.format == "csv":

@@ -17,15 +17,14 @@ import argparse
 import sys
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
-from archc.cli.common import compiled, show, spec_options, usable
+from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options
-from archc.cli.training import guarded, processes_option, refused, relaunched, say
+from archc.cli.training import guarded, processes_option, relaunched, say
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.keys import PLANS
-from archc.text.diagnostics import SpecError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +55,7 @@ def run(args: argparse.Namespace) -> int:
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]
     graph = usable(compiled(args, args.spec)) if before is not None or not args.replace_head else None
-    try:
-        plan = _plan(args, graph) if graph is not None else None
-    except SpecError as error:
-        show(error.diagnostics)
-        return 2
-    except ValueError as error:
-        return refused(f"--checkpoint {args.checkpoint}: {error}")
+    plan = _plan(args, graph) if graph is not None else None
     recipe = recipe_of(args, graph) if graph is not None else None
     if graph is None or recipe is None:
         return 2

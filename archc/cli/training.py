@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 from archc.cli.console import DEFAULT_WIDTH, complain
+from archc.cli.mistakes import tell
 from archc.cli.streams import silence, unwritten
+from archc.errors import ArchcError
 from archc.text.extras import needs
 
 LATER = 3.0  # seconds
@@ -52,24 +54,10 @@ def _guarded(work: Callable[[], int]) -> int:
             raise
         missing = error.name.partition(".")[0]
         return refused(needs(missing, "look" if missing == "captum" else "train"))
-    except Exception as error:
-        told = _told(error)
-        if told is None:
-            raise
+    except ArchcError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(LATER)  # where all processes meet the same mistake, the first one tells it, and the others are ended meanwhile
-        return refused(told)
-
-
-def _told(error: Exception) -> str | None:
-    """The text of an error that is made for users; None for any other."""
-    from archc.data import DataError
-    from archc.runtime.build.place import PlaceError
-    from archc.runtime.weights.renaming import WeightsError
-    from archc.text.diagnostics import SpecError
-    from archc.training.wishes import TrainError
-
-    return str(error) if isinstance(error, TrainError | DataError | PlaceError | WeightsError | SpecError) else None
+        return tell(error)
 
 
 def refused(told: str) -> int:

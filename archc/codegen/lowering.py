@@ -10,6 +10,7 @@ from archc.analysis.recompute import CheckpointPlan, plan_of, spans
 from archc.codegen.emit.source import Source, source_of
 from archc.codegen.passes.pipeline import optimize as run_passes
 from archc.codegen.passes.result import Result
+from archc.errors import ArgumentError
 from archc.graph import Graph
 
 Checkpoint = CheckpointPlan | str | PathLike[str] | None
@@ -37,7 +38,7 @@ def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None) -> Lo
     if checkpoint is None:
         return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
     if result.inference:
-        raise ValueError("a checkpoint plan is for training; leave it out, or optimize for train")
+        raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for train")
     recomputed = spans(result.graph, plan_of(result.graph, checkpoint))
     return Lowered(source_of(result.graph, _notes(graph, optimize), recomputed), result)
 

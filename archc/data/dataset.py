@@ -10,12 +10,14 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from archc.errors import ArgumentError
+
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Shape = tuple[int, int, int]
 
 
-class DataError(ValueError):
+class DataError(ArgumentError):
     """What is wrong with images, and what to do about it."""
 
     def __init__(self, message: str, hint: str = "") -> None:

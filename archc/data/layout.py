@@ -269,7 +269,7 @@ def _not_divided(classes: Sequence[Folder]) -> None:
             why = f"{shown(most[0])}/ and {shown(one.name)}/ have folders of the same names: which are the classes?"
             inner = one.filled[0]
             remedy = (
-                f"if {shown(inner.name)} is a class, name the outer folders train, val and test;\n"
+                f"if {shown(inner.name)} is a class, name the outer folders train, val and test; "
                 f"if {shown(one.name)} is one, put its images into {shown(one.name)}/ itself"
             )
             raise Unclear(why, remedy)

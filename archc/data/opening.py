@@ -204,8 +204,6 @@ def check_classes(dataset: DataSet, outputs: int) -> None:
     told = f"{dataset.name} has {count} classes, and the network has {outputs} outputs"
     if dataset.doubtful:
         named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
-        raise DataError(
-            "\n".join([f"{told};", f"the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"])
-        )
-    hint = f"write --set classes={count}, --replace-head classes={count} with --weights, or change the spec's last layer"
+        raise DataError("\n".join([f"{told}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"]))
+    hint = f"change the spec's last layer or the parameter that it takes, as classes: {count}"
     raise DataError(told, hint)

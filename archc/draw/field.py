@@ -8,6 +8,7 @@ from archc.analysis.field.field import Field, fields
 from archc.draw.charts.axes import plain_ticks
 from archc.draw.scene import Box, Point, Scene, mixed, shortened, text_box, text_width
 from archc.draw.theme import FAMILIES, Theme, family
+from archc.errors import ArgumentError
 from archc.graph import Graph, Node
 from archc.ops.shape import Shape
 from archc.text.suggest import did_you_mean
@@ -44,15 +45,15 @@ def draw(graph: Graph, options: FieldOptions, theme: Theme) -> str:
 def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
     graph = graph.deployed()
     if not graph.nodes:
-        raise ValueError(f"{graph.name} has no layers to draw")
+        raise ArgumentError(f"{graph.name} has no layers to draw")
     shape = next(iter(graph.inputs.values())).shape
     if len(shape) < 2:
-        raise ValueError(f"{graph.name} has no receptive fields: its input {shape} is a vector")
+        raise ArgumentError(f"{graph.name} has no receptive fields: its input {shape} is a vector")
     found = growths(graph)
     if len(graph.inputs) > 1:
-        raise ValueError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
+        raise ArgumentError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
     if all(one.field.whole for one in found):
-        raise ValueError(f"{graph.name} has no receptive field smaller than its input to draw")
+        raise ArgumentError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")
     picture.text((0, -34), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
     picture.text((0, -18), "What one position of a layer sees of the input", 10.5, theme.faint)
@@ -111,7 +112,7 @@ def _named(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
             return Growth(node, known[node], i)
     names = [node.name for node in graph.nodes]
     hint = did_you_mean(name, names) or f"a layer is named as {names[len(names) // 2]}; `archc analyze` shows them all"
-    raise ValueError(f"{graph.name} has no layer called {name};\n{hint}")
+    raise ArgumentError(f"{graph.name} has no layer called {name}; {hint}")
 
 
 def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) -> None:

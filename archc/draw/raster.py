@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from archc.errors import ArchcError
 from archc.text.extras import how_to_install
 
 MOST_PIXELS = 100_000_000
@@ -22,7 +23,7 @@ _TOOLTIP = re.compile(r"<title>[^<]*</title>")  # which svglib would print where
 _LOCK = threading.Lock()  # ReportLab's fonts are global
 
 
-class RasterError(Exception):
+class RasterError(ArchcError):
     """Why there is no PNG or PDF, for the user."""
 
 

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.catalog.initializers import InitRule
+from archc.errors import NameNotFound
 from archc.language.budget import Limit
 from archc.language.citation import Paper
 from archc.ops.facts import Facts, Weight
 from archc.ops.shape import Shape
-from archc.text.diagnostics import Use
+from archc.text.diagnostics import Use, printable
 from archc.text.source import Span
 
 if TYPE_CHECKING:
@@ -281,7 +282,22 @@ class Graph:
         for node in self.nodes:
             if node.name == name:
                 return node
-        raise KeyError(f"no layer is called {name}")
+        raise NameNotFound(f"no layer is called {name}")
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(str(value.shape) for value in self.inputs.values())
+        return f"<Graph {printable(self.name)}: {len(self.nodes):,} layers, input {inputs}>"
+
+    def _repr_html_(self) -> str:
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        table = Table([Column("layer"), Column("kind"), Column("output"), Column("parameters", "count")])
+        for node in self.nodes:
+            learned = 0 if node.shared is not None else sum(one.values for one in node.facts.owned if one.role != "buffer")
+            table.rows.append([node.name, node.kind, str(node.output.shape), learned])
+        inputs = ", ".join(f"{name} {value.shape}" for name, value in self.inputs.items())
+        return to_html(f"{self.name}: {inputs}", table, [self.doc])
 
     def to_networkx(self) -> networkx.DiGraph:
         """A networkx.DiGraph of the layers and the inputs, by name. Raises ModuleNotFoundError where networkx is not installed.

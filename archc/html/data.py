@@ -14,6 +14,7 @@ from archc.catalog.devices.device import Device
 from archc.catalog.dtypes import ARITHMETIC
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.draw.theme import family
+from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.html.bounds import devices
 from archc.html.difference import difference
@@ -40,10 +41,10 @@ class Choice:
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MOST_BATCH:
-            raise ValueError(f"a batch has 1 to {MOST_BATCH:,} images, not {self.batch}")
+            raise ArgumentError(f"a batch has 1 to {MOST_BATCH:,} images, not {self.batch}")
         for what, word, there in (("dtype", self.dtype, NUMBERS), ("optimizer", self.optimizer, tuple(OPTIMIZERS))):
             if word not in there:
-                raise ValueError(f"no {what} is called {word}; there are {', '.join(there)}")
+                raise ArgumentError(f"no {what} is called {word}; there are {', '.join(there)}")
 
 
 def report(graphs: list[Graph], device: Device, choice: Choice) -> str:

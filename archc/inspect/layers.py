@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from archc.analysis.cost.paper_names import paper_names
+from archc.errors import ArchcError
 from archc.graph import Graph, Node
 from archc.ops.facts import Module
 from archc.text.suggest import did_you_mean
 
 
-class LookError(Exception):
+class LookError(ArchcError):
     """What cannot be looked at, for the user."""
 
 

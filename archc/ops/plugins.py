@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from archc.errors import ArchcError
 from archc.ops.contract import breach
 from archc.ops.facts import Facts
 from archc.ops.registry import OPERATORS, Function, Op
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 
-class PluginError(Exception):
+class PluginError(ArchcError):
     """A plugin that cannot be loaded, in words for who named it; `found` tells the place in it, where there is one."""
 
     def __init__(self, message: str, found: Diagnostic | None = None) -> None:

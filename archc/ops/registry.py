@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, overload
 
+from archc.errors import ArgumentError
 from archc.ops.facts import Facts
 from archc.ops.shape import Shape
 from archc.signature import MISSING, NAMED, Param, Signature, Type
@@ -50,9 +51,9 @@ class Registry:
 
     def add(self, function: Function, name: str, merges: bool = False, transparent: bool = False, bare: str | Bare = "") -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            raise ValueError(f"{name!r} cannot name an operator: use lower-case letters, digits and _")
+            raise ArgumentError(f"{name!r} cannot name an operator: use lower-case letters, digits and _")
         if name in self._waiting:
-            raise ValueError(f"an operator called {name} exists")
+            raise ArgumentError(f"an operator called {name} exists")
         self._waiting[name] = function, merges, transparent, bare
 
     def get(self, name: str) -> Op | None:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 
+from archc.errors import ArgumentError
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops import syntax
 from archc.ops.facts import Module
@@ -70,7 +71,7 @@ class Program:
         Raises ValueError where an operator says no PyTorch form."""
         for node in graph.nodes:
             if node.facts.torch is None:
-                raise ValueError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
+                raise ArgumentError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
         self.graph = graph
         self.parts = Parts(graph, recomputed)
         self.steps: dict[Scope, list[Step]] = {}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import groupby
 
+from archc.errors import ArchcError
 from archc.text.lines import Line, Measure, head, plain, wrap
 from archc.text.source import Span
 
@@ -128,7 +129,7 @@ class Diagnostics:
         return len(self._found)
 
 
-class SpecError(Exception):
+class SpecError(ArchcError):
     """A spec that cannot be used; its text is the drawn diagnostics. Raised by the Python interface alone."""
 
     def __init__(self, diagnostics: Iterable[Diagnostic]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.elaborate.compiler import compile_spec
 from archc.elaborate.recipe.overrides import recipe_with
+from archc.errors import UsageError
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.keys import PLANS
@@ -52,7 +53,7 @@ def train(
     wishes = Wishes(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
     if resume:
         if folder is None or recipe is not None or overrides or checkpoint is not None:
-            raise TypeError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
+            raise UsageError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
         return go_on(fspath(folder), wishes)
     graph = copy(net if isinstance(net, Graph) else _loaded(fspath(net)))
     if recipe is not None:

@@ -103,7 +103,7 @@ def _unsaved(path: Path, error: Exception, last: Path | None) -> str:
     why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
     on = "free some space, then go on with archc resume" if full else "go on with archc resume"
     whole = f"{last.name} is whole: {on}" if last else "there is no checkpoint before it"
-    return f"{path}\ncannot be written: {why}.\n{whole}"
+    return f"{path} cannot be written: {why}. {whole}"
 
 
 def found(folder: Path) -> list[Path]:
@@ -124,14 +124,14 @@ def load(path: Path) -> Checkpoint:
     content = {name: _content(path / name, sums) for name in (STATE, *(f"{name}.safetensors" for name in _GROUPS))}
     missing = next((name for name in sums if content.get(name) is None), None)
     if missing is not None:
-        raise TrainError(f"{path}\nis damaged: {printable(missing)[:80]} is missing")
+        raise TrainError(f"{path} is damaged: {printable(missing)[:80]} is missing")
     try:
         groups = {name: safetensors.torch.load(content[f"{name}.safetensors"] or _NOTHING) for name in _GROUPS}
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise TrainError(f"{path}\nis damaged ({str(error).partition(chr(10))[0][:120]})") from None
+        raise TrainError(f"{path} is damaged ({str(error).partition(chr(10))[0][:120]})") from None
     state = read_record(path / STATE, State)
     if state.step != int(path.name.rpartition("-")[2]):
-        raise TrainError(f"{path}\nis damaged: its files are of step {state.step:,}")
+        raise TrainError(f"{path} is damaged: its files are of step {state.step:,}")
     return Checkpoint(state, **groups)
 
 
@@ -142,9 +142,9 @@ def _content(path: Path, sums: Mapping[str, str]) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise TrainError(f"{path}\nis damaged: {error.strerror}") from None
+        raise TrainError(f"{path} is damaged: {error.strerror}") from None
     if sums and sums.get(path.name) != sha256(content).hexdigest():
-        raise TrainError(f"{path.parent}\nis damaged: {path.name} is not the file that was written with this checkpoint")
+        raise TrainError(f"{path.parent} is damaged: {path.name} is not the file that was written with this checkpoint")
     return content
 
 
@@ -154,7 +154,7 @@ def _sums(path: Path) -> dict[str, str]:
         return {}
     files = read_record(path / SUMS, dict[str, str])
     if STATE not in files:
-        raise TrainError(f"{path / SUMS}\nis damaged: it has not the checksums of a checkpoint")
+        raise TrainError(f"{path / SUMS} is damaged: it has not the checksums of a checkpoint")
     return files
 
 
@@ -175,11 +175,11 @@ def check_tensors(path: Path) -> dict[str, str]:
             said = dict(file.metadata() or {})
             whole = DIGEST not in said or said[DIGEST] == digest({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except OSError as error:
-        raise TrainError(f"{path}\ncannot be read: {error.strerror or error}") from None
+        raise TrainError(f"{path} cannot be read: {error.strerror or error}") from None
     except safetensors.SafetensorError as error:
-        raise TrainError(f"{path}\nis damaged ({str(error)[:120]})") from None
+        raise TrainError(f"{path} is damaged ({str(error)[:120]})") from None
     if not whole:
-        raise TrainError(f"{path}\nis damaged: its weights are not those that were written")
+        raise TrainError(f"{path} is damaged: its weights are not those that were written")
     return said
 
 

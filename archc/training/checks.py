@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from archc.data import DataSet
+from archc.errors import Argument
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.training.order import Order
@@ -19,8 +20,9 @@ def check_outputs(graph: Graph, recipe: Recipe, classes: int) -> None:
     for name, value in (graph.outputs | graph.heads).items():
         if name != main and value.shape != (classes,) and recipe.heads.get(name) != 0:
             raise TrainError(
-                f"{graph.name} has an output without a loss: {name} is {_size(value.shape)}, and the labels are {classes} classes;\n"
-                f"leave it out of `outputs`, or let it learn nothing: heads: {{{name}: 0}} in `train`, --train heads.{name}=0"
+                f"{graph.name} has an output without a loss: {name} is {_size(value.shape)}, and the labels are {classes} classes; "
+                "leave it out of `outputs`, or let it learn nothing: ",
+                Argument(f"heads.{name}", 0),
             )
 
 
@@ -33,12 +35,13 @@ def check_figures(recipe: Recipe, data: DataSet) -> None:
     if data.validation is not None:
         return
     reason = "no class has an image that could be held out" if recipe.data.validation else "data.validation is 0"
-    found = {"schedule plateau": ("figures", "--schedule cosine")} if recipe.schedule.name == "plateau" else {}
-    found |= {"stop": (recipe.stop.monitor, "--train stop=")} if recipe.stop is not None else {}
+    found = {"schedule plateau": ("figures", "take another schedule, as cosine")} if recipe.schedule.name == "plateau" else {}
+    found |= {"stop": (recipe.stop.monitor, "leave `stop` out")} if recipe.stop is not None else {}
     for name, (watched, without) in found.items():
         raise TrainError(
-            f"{name} watches the {watched} of validation images, and {data.name} has none: {reason};\n"
-            f"write --train data.validation=0.1 to hold some out, or {without}"
+            f"{name} watches the {watched} of validation images, and {data.name} has none: {reason}; to hold some out write ",
+            Argument("data.validation", 0.1),
+            f", or {without}",
         )
 
 
@@ -54,7 +57,7 @@ def check_passes(graph: Graph, recipe: Recipe, module: nn.Module, order: Order) 
     for node in graph.nodes:
         if node.facts.min_batch > least and (module.get_submodule(node.name).training or recipe.unfreeze):
             why = f"a pass of {least} image gives it one value a channel, which has no variance"
-            raise TrainError(f"{node.name} ({node.kind} of {node.output.shape}) cannot be trained so:\n{why};\n{_larger(order)}")
+            raise TrainError(f"{node.name} ({node.kind} of {node.output.shape}) cannot be trained so: {why}; ", *_larger(order))
 
 
 def smallest_pass(order: Order) -> int:
@@ -63,8 +66,8 @@ def smallest_pass(order: Order) -> int:
     return min(min(pass_sizes(one), default=0) for one in ranks)
 
 
-def _larger(order: Order) -> str:
+def _larger(order: Order) -> list[str | Argument]:
     many = order.size * order.accumulate
     if order.images < 2 * many:
-        return f"there are {order.images} images for {many} passes: more images, or fewer passes"
-    return f"write --batch {2 * many}" if many > 1 else "write --batch 2 or more"
+        return [f"there are {order.images} images for {many} passes: more images, or fewer passes"]
+    return ["write ", Argument("batch", 2 * many), *([] if many > 1 else [" or more"])]

@@ -16,6 +16,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.fsdp import FSDPModule, fully_shard
 
+from archc.errors import Argument
 from archc.runtime.build.place import PlaceError, device_of
 from archc.training.wishes import TrainError
 
@@ -79,7 +80,7 @@ def real_device(device: str) -> torch.device:
     """A device on which tensors have values. Raises PlaceError."""
     where = device_of(device)
     if where.type == "meta":
-        raise PlaceError(f"--device {device}: a network has no values there;\nwrite cpu, cuda or auto")
+        raise PlaceError(Argument("device", str(device)), ": a network has no values there; write cpu, cuda or auto")
     return where
 
 

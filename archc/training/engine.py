@@ -143,7 +143,7 @@ def _resumed(loop: Loop, folder: RunFolder, wishes: Wishes) -> None:
     try:
         loop.load(found)
     except Mismatch as error:
-        raise TrainError(f"{folder.path}\nits checkpoint of step {found.step} is not of this network and recipe: {error}") from None
+        raise TrainError(f"{folder.path}: its checkpoint of step {found.step} is not of this network and recipe: {error}") from None
     _require_best(folder, found)
     folder.cut(found.step // loop.setup.order.steps)
 
@@ -156,17 +156,17 @@ def _require_best(folder: RunFolder, checkpoint: Checkpoint) -> None:
     said = check_tensors(folder.best).get("step", "")
     if said.isdecimal() and int(said) != known and int(said) <= checkpoint.step:
         raise TrainError(
-            f"{folder.best}\nis of step {int(said):,}, and the best weights were those of step {known:,}:\nthey do not belong together"
+            f"{folder.best} is of step {int(said):,}, and the best weights were those of step {known:,}: they do not belong together"
         )
 
 
 def _kept(folder: RunFolder) -> str:
     last = latest(folder.checkpoints)
-    return f"\nThe last checkpoint is {last}." if last else ""
+    return f" The last checkpoint is {last}." if last else ""
 
 
 def _not_finite_text(error: NotFinite, loop: Loop, folder: RunFolder) -> str:
     epoch = (error.step - 1) // loop.setup.order.steps + 1
     advice = "A smaller lr, a warm-up or clip: 1.0 may help."
-    kept = _kept(folder) or "\nThere is no checkpoint before it."
-    return f"the loss is {error.loss} at step {error.step}, in epoch {epoch}:\n{error.where}.{kept}\n{advice}"
+    kept = _kept(folder) or " There is no checkpoint before it."
+    return f"the loss is {error.loss} at step {error.step}, in epoch {epoch}: {error.where}.{kept} {advice}"

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from archc.data import DataSet
+from archc.errors import Argument
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.writing import recipe_text
@@ -40,7 +41,7 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> 
     classifier(graph)
     with world_of(wishes.device) as world:
         if world.size > 1:
-            raise TrainError("features are computed and learned from in one process; leave --processes out")
+            raise TrainError("features are computed and learned from in one process; leave ", Argument("processes"), " out")
         check_tracker(wishes)
         data = opened_data(graph, recipe)
         if wishes.resume:

@@ -18,7 +18,7 @@ def culprit(module: nn.Module, again: Callable[[], Any], first: bool = False) ->
     if (bad := bad_weights(module)) and first:
         return f"the weights of {bad} were not finite before that step: look at `init`, or at the file"
     if bad:
-        told = f"the weights of {bad} are not finite, since the gradient of the\n"
+        told = f"the weights of {bad} are not finite, since the gradient of the "
         return f"{told}step before was not; of the layers with such weights it is the last"
     found: list[str] = []
     with _watched(module, found):

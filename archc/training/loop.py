@@ -10,6 +10,7 @@ from typing import cast
 from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
 
+from archc.errors import Argument
 from archc.training.checkpoints import Checkpoint, save, save_tensors
 from archc.training.distributed import same_buffers
 from archc.training.evaluation import Report
@@ -129,7 +130,8 @@ class Loop:
                 report = self.setup.evaluator(bare, split)
         if not report.images:
             raise TrainError(
-                f"{self.setup.data.name} has no validation image that can be read;\nhold more out: --train data.validation=0.3"
+                f"{self.setup.data.name} has no validation image that can be read; hold more out: ",
+                Argument("data.validation", 0.3),
             )
         return report
 

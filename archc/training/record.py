@@ -79,6 +79,6 @@ def read_record(path: Path, described: type[T]) -> T:
     try:
         return read_json(described, read_regular(path, MOST_BYTES, follow=False))
     except OSError as error:
-        raise TrainError(f"{path}\ncannot be read: {error.strerror}") from None
+        raise TrainError(f"{path} cannot be read: {error.strerror}") from None
     except Damaged as error:
-        raise TrainError(f"{path}:{error.line}:{error.column}\nis damaged: {error}") from None
+        raise TrainError(f"{path}:{error.line}:{error.column} is damaged: {error}") from None

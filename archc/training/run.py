@@ -19,6 +19,7 @@ from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization
 from archc.elaborate.compiler import compile_text
 from archc.elaborate.recipe.overrides import recipe_with
+from archc.errors import Argument
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
 from archc.text.extras import DISTRIBUTION
@@ -69,9 +70,9 @@ class RunFolder:
             try:
                 held.enter_context(locked(self.path))
             except Held:
-                raise TrainError(f"{self.path}\nis being trained in by another process; wait for it, or name another folder") from None
+                raise TrainError(f"{self.path} is being trained in by another process; wait for it, or name another folder") from None
             except OSError as error:
-                raise TrainError(f"{self.path}\ncannot be used: {error.strerror}") from None
+                raise TrainError(f"{self.path} cannot be used: {error.strerror}") from None
             if not resume and any(self.path.iterdir()):  # another one was faster, and is through
                 raise TrainError(_used(self.path))
             try:
@@ -94,7 +95,7 @@ class RunFolder:
                         return
                 self.path = self.path.parent / f"{self.stem}-{_number(self.path, self.stem) + 1}"
         except OSError as error:
-            raise TrainError(f"{shown(str(self.path))}\ncannot be made: {error.strerror}") from None
+            raise TrainError(f"{shown(str(self.path))} cannot be made: {error.strerror}") from None
 
     def begin(
         self, spec: str, recipe: str, environment: Mapping[str, Any], data: Mapping[str, Any], plan: CheckpointPlan | None = None
@@ -128,7 +129,7 @@ class RunFolder:
                 raise SpecError(model.diagnostics)
             model.graph.recipe = recipe_with(model.graph, file=self.path / RECIPE, known=True)
         except SpecError as error:
-            raise TrainError(f"{self.path}\nis damaged: its {SPEC} or {RECIPE} cannot be read\n\n{error}") from None
+            raise TrainError(f"{self.path} is damaged: its {SPEC} or {RECIPE} cannot be read\n\n{error}") from None
         return model.graph
 
     def plan(self, graph: Graph) -> CheckpointPlan | None:
@@ -138,7 +139,7 @@ class RunFolder:
         try:
             return plan_of(graph, self.path / PLAN)
         except SpecError as error:
-            raise TrainError(f"{self.path}\nis damaged: its {PLAN} cannot be read\n\n{error}") from None
+            raise TrainError(f"{self.path} is damaged: its {PLAN} cannot be read\n\n{error}") from None
 
     def data(self) -> Noted:
         """What was noted of the data: classes, normalization, and what tells its images from others. Raises TrainError."""
@@ -148,7 +149,7 @@ class RunFolder:
         """That of the training images. Raises TrainError."""
         written = self.data().normalization
         if not 0 < len(written.mean) == len(written.std) or min(written.std) <= 0:
-            raise TrainError(f"{self.path / DATA}\nis damaged: the normalization has a mean and a std above 0 for each channel")
+            raise TrainError(f"{self.path / DATA} is damaged: the normalization has a mean and a std above 0 for each channel")
         return Normalization(written.mean, written.std)
 
     def same_data(self, data: DataSet) -> None:
@@ -156,8 +157,9 @@ class RunFolder:
         different = difference(self.data(), data)
         if different:
             raise TrainError(
-                f"{shown(data.name)} is not what {shown(str(self.whole))} was trained on:\n{different}.\n"
-                "Name the same images with --data PATH, or begin another run with archc train"
+                f"{shown(data.name)} is not what {shown(str(self.whole))} was trained on: {different}. Name the same images as ",
+                Argument("data", "PATH"),
+                ", or begin another run with archc train",
             )
 
 
@@ -182,16 +184,16 @@ def _own(path: Path) -> None:
         there = one.is_dir() if one in folders else one.is_file()
         if one.is_symlink() or (one.exists() and not there):
             what = "a link" if one.is_symlink() else "a folder" if one.is_dir() else "no folder" if one in folders else "no regular file"
-            raise TrainError(f"{one}\nis {what}: a run has its files in its own folder; put the real one there")
+            raise TrainError(f"{one} is {what}: a run has its files in its own folder; put the real one there")
 
 
 def opened(path: str | Path) -> RunFolder:
     """A run that is there. Raises TrainError."""
     path = Path(path)
     if not is_folder(path):
-        raise TrainError(f"{shown(str(path))}\nthere is no such folder; name one that archc train made")
+        raise TrainError(f"{shown(str(path))}: there is no such folder; name one that archc train made")
     if not (path / SPEC).is_file():
-        raise TrainError(f"{path}\nis no run of archc train: it has no {SPEC}")
+        raise TrainError(f"{path} is no run of archc train: it has no {SPEC}")
     _own(path)
     return RunFolder(path, read_rows(path / METRICS))
 
@@ -204,7 +206,7 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
                 raise TrainError(_used(path))
         except (OSError, ValueError) as error:
-            raise TrainError(f"{shown(wanted)}\ncannot be a folder: {getattr(error, 'strerror', None) or error}") from None
+            raise TrainError(f"{shown(wanted)} cannot be a folder: {getattr(error, 'strerror', None) or error}") from None
         return RunFolder(path)
     plain = re.sub(r"[^\w.-]+", "-", name).strip(".-").encode()[:_LONGEST].decode("utf-8", "ignore") or "network"
     numbers = [_number(one, plain) for one in parent.iterdir()] if parent.is_dir() else []
@@ -214,8 +216,8 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
 def _used(path: Path) -> str:
     """Why a folder is not for a new run."""
     if is_run(path):
-        return f"{path}\nhas a run; name another folder, or go on with it:\narchc resume {path}"
-    return f"{path}\nhas something else in it; name a folder that is empty or new"
+        return f"{path} has a run; name another folder, or go on with it: archc resume {path}"
+    return f"{path} has something else in it; name a folder that is empty or new"
 
 
 def _number(path: Path, stem: str) -> int:
@@ -246,20 +248,20 @@ def read_rows(path: Path) -> list[Row]:
         for row in reader:
             rows.append({name: _figure(path, reader.line_num, name, value) for name, value in row.items() if value})
             if "epoch" not in rows[-1]:
-                raise TrainError(f"{path}:{reader.line_num}\nis damaged: it has no epoch")
+                raise TrainError(f"{path}:{reader.line_num} is damaged: it has no epoch")
     except csv.Error as error:
-        raise TrainError(f"{path}:{reader.line_num}\nis damaged: {error}") from None
+        raise TrainError(f"{path}:{reader.line_num} is damaged: {error}") from None
     return rows
 
 
 def _figure(path: Path, line: int, name: str | None, value: str | list[str]) -> float:
     """A number of metrics.csv. What stands beyond the last column has no name, and is a list."""
     if name is None or isinstance(value, list):
-        raise TrainError(f"{path}:{line}\nis damaged: it has more values than there are names")
+        raise TrainError(f"{path}:{line} is damaged: it has more values than there are names")
     try:
         return float(value)
     except ValueError:
-        raise TrainError(f"{path}:{line}\nis damaged: {shown(name)} is {shown(value)}, where a number was expected") from None
+        raise TrainError(f"{path}:{line} is damaged: {shown(name)} is {shown(value)}, where a number was expected") from None
 
 
 def _csv(rows: Sequence[Row]) -> str:
@@ -279,4 +281,4 @@ def _text(path: Path) -> str:
     try:
         return read_regular(path, MOST_BYTES, follow=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise TrainError(f"{path}\ncannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+        raise TrainError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None

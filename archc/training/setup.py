@@ -57,7 +57,7 @@ def input_shape(graph: Graph) -> tuple[int, ...]:
     shapes = {name: tuple(map(int, value.shape)) for name, value in graph.inputs.items()}
     if len(shapes) != 1 or len(next(iter(shapes.values()))) != 3:
         told = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
-        raise TrainError(f"{graph.name} takes {told};\nonly networks that take one image, as 3x32x32, are trained here")
+        raise TrainError(f"{graph.name} takes {told}; only networks that take one image, as 3x32x32, are trained here")
     return next(iter(shapes.values()))
 
 
@@ -76,7 +76,7 @@ def checked(graph: Graph, data: DataSet) -> None:
     other = next((one for one, value in graph.deployed().outputs.items() if value.shape == (count,)), name)
     if shape[0] != count and other != name:
         raise TrainError(
-            f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]};\n"
+            f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]}; "
             f"where {other} gives the classes, let it be the first in `outputs`"
         )
     check_classes(data, shape[0])
@@ -107,7 +107,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wis
         wishes.say(loaded.text())
     strategy = strategy_of(recipe.strategy, module, world)
     if strategy == "fsdp" and recipe.unfreeze:
-        raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later;\nwrite strategy: ddp")
+        raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later; write strategy: ddp")
     freezer = Freezer(module, recipe)
     freezer.begin(0)
     freezer.train()

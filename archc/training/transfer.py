@@ -31,9 +31,9 @@ def new_tensors(before: Graph, after: Graph) -> list[str]:
     new = {one.name: one.weight.shape for one in Tensors(after).all}
     fresh = [name for name, shape in new.items() if old.get(name) != shape]
     if not fresh:
-        raise TrainError(f"nothing of {after.name} was replaced:\nno tensor has another shape than before")
+        raise TrainError(f"nothing of {after.name} was replaced: no tensor has another shape than before")
     if len(fresh) == len(new):
-        raise TrainError(f"all tensors of {after.name} have other shapes than before:\nnothing of the weights would be left")
+        raise TrainError(f"all tensors of {after.name} have other shapes than before: nothing of the weights would be left")
     return fresh
 
 
@@ -43,9 +43,9 @@ def classifier(graph: Graph) -> Node:
     node = output.node
     if node is None or node.kind != "linear" or len(node.inputs[0].shape) != 1:
         told = "the input itself" if node is None else f"{node.name} ({node.kind})"
-        raise TrainError(f"features are for a linear layer at the end;\nthe output of {graph.name} comes from {told}")
+        raise TrainError(f"features are for a linear layer at the end; the output of {graph.name} comes from {told}")
     if node.shared is not None or any(other.shared is node for other in graph.nodes):
-        raise TrainError(f"{node.name} is applied more than once:\nfeatures are for a linear layer at the end alone")
+        raise TrainError(f"{node.name} is applied more than once: features are for a linear layer at the end alone")
     return node
 
 

@@ -42,7 +42,7 @@ class Trained:
         checked(self.graph, data)
         if data.classes != self.classes:
             other = next((pair for pair in zip(data.classes, self.classes, strict=False) if pair[0] != pair[1]), ("?", "?"))
-            raise TrainError(f"{data.name} has other classes than {self.folder.path} was trained on:\n{other[0]} where {other[1]} was")
+            raise TrainError(f"{data.name} has other classes than {self.folder.path} was trained on: {other[0]} where {other[1]} was")
         return data
 
     def evaluate(self, split: Split, batch: int = 256) -> Report:

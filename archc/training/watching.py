@@ -7,6 +7,7 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from archc.errors import Argument
 from archc.training.report import loss_text
 from archc.training.run import TENSORBOARD, Row
 from archc.training.wishes import TrainError, Wishes
@@ -60,7 +61,7 @@ def summary_writer() -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise TrainError("--tensorboard needs tensorboard, which is not installed: pip install tensorboard") from None
+        raise TrainError(Argument("tensorboard", True), " needs tensorboard, which is not installed: pip install tensorboard") from None
     return SummaryWriter
 
 

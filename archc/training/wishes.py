@@ -8,13 +8,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from archc.errors import ArchcError
+
 if TYPE_CHECKING:
     from torch import nn
 
     from archc.analysis.recompute import CheckpointPlan
 
 
-class TrainError(Exception):
+class TrainError(ArchcError):
     """What stops a training, for the user. Its text is complete, in lines of 80 columns as far as names allow."""
 
 

@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
+from archc.cli.mistakes import option
 from archc.runtime.build.place import PlaceError, best_device, device_of, place
 
 
@@ -20,14 +21,14 @@ def net() -> Any:
 
 
 def refused(*given: Any, module: Any = None) -> str:
-    """The text of the error; its lines fit, and the module is as it was."""
+    """The text of the error on the command line; the module is as it was, and the error itself is in the words of the library."""
     module = module or net()
     before = {name: (one.dtype, one.device, one.stride()) for name, one in module.state_dict().items()}
     with pytest.raises(PlaceError) as caught:
         place(module, *given)
     assert before == {name: (one.dtype, one.device, one.stride()) for name, one in module.state_dict().items()}
-    assert all(len(line) <= 80 and line.isprintable() for line in str(caught.value).split("\n")), caught.value
-    return str(caught.value)
+    assert str(caught.value).isprintable() and "--" not in str(caught.value), caught.value
+    return caught.value.spelled(option)
 
 
 def cuda(monkeypatch: pytest.MonkeyPatch, count: int, version: str | None = "12.8") -> None:
@@ -56,7 +57,7 @@ def test_cpu_and_meta() -> None:
     module = place(net(), "meta")
     assert {one.device.type for one in module.state_dict().values()} == {"meta"}
     assert refused("cpu", module=module) == (
-        "the network is on the meta device and has no values to move to cpu:\nload weights first, or build it there"
+        "the network is on the meta device and has no values to move to cpu: load weights first, or build it there"
     )
     assert place(module, None, "bf16")[0].weight.dtype == torch.bfloat16
 
@@ -64,13 +65,13 @@ def test_cpu_and_meta() -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("gpu", 'no such device;\ndid you mean "cuda"?'),
-        ("CPU", 'no such device;\ndid you mean "cpu"?'),
-        ("cude", 'no such device;\ndid you mean "cuda"?'),
-        ("", "no such device;\none of auto, cpu, cuda, cuda:1, mps, meta"),
-        ("cuda:", 'no such device;\ndid you mean "cuda"?'),
-        ("cuda:-1", 'no such device;\ndid you mean "cuda"?'),
-        ("xla:0", "no such device;\none of auto, cpu, cuda, cuda:1, mps, meta"),
+        ("gpu", 'no such device; did you mean "cuda"?'),
+        ("CPU", 'no such device; did you mean "cpu"?'),
+        ("cude", 'no such device; did you mean "cuda"?'),
+        ("", "no such device; one of auto, cpu, cuda, cuda:1, mps, meta"),
+        ("cuda:", 'no such device; did you mean "cuda"?'),
+        ("cuda:-1", 'no such device; did you mean "cuda"?'),
+        ("xla:0", "no such device; one of auto, cpu, cuda, cuda:1, mps, meta"),
         ("cpu:1", "only cuda has numbers; write --device cpu"),
         ("auto:0", "only cuda has numbers; write --device auto"),
     ],
@@ -86,9 +87,9 @@ def test_names_are_a_strangers() -> None:
 def test_a_pytorch_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda(monkeypatch, 0, None)
     assert refused("cuda") == (
-        "--device cuda: PyTorch sees no GPU.\n"
-        "This PyTorch (9.9.9) is built for the CPU alone: install\n"
-        "a CUDA build of PyTorch, see pytorch.org.\n"
+        "--device cuda: PyTorch sees no GPU. "
+        "This PyTorch (9.9.9) is built for the CPU alone: install "
+        "a CUDA build of PyTorch, see pytorch.org. "
         "To run without a GPU write --device cpu."
     )
 
@@ -96,9 +97,9 @@ def test_a_pytorch_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_pytorch_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda(monkeypatch, 0)
     assert refused("cuda:1") == (
-        "--device cuda:1: PyTorch sees no GPU.\n"
-        "It is built for CUDA 12.8, but the driver is missing, or is too old for\n"
-        "it, or the machine has no GPU: `nvidia-smi` shows what the driver sees.\n"
+        "--device cuda:1: PyTorch sees no GPU. "
+        "It is built for CUDA 12.8, but the driver is missing, or is too old for "
+        "it, or the machine has no GPU: `nvidia-smi` shows what the driver sees. "
         "To run without a GPU write --device cpu."
     )
 
@@ -107,9 +108,9 @@ def test_gpus_that_are_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda(monkeypatch, 0)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     assert refused("cuda") == (
-        "--device cuda: PyTorch sees no GPU.\n"
-        'It is built for CUDA 12.8, and CUDA_VISIBLE_DEVICES=""\n'
-        "limits what it may see: unset that, or name a GPU that exists (nvidia-smi).\n"
+        "--device cuda: PyTorch sees no GPU. "
+        'It is built for CUDA 12.8, and CUDA_VISIBLE_DEVICES="" '
+        "limits what it may see: unset that, or name a GPU that exists (nvidia-smi). "
         "To run without a GPU write --device cpu."
     )
 
@@ -130,14 +131,14 @@ def test_this_machine() -> None:
     else:
         with pytest.raises((RuntimeError, AssertionError)):
             net().to("cuda")
-        assert refused("cuda").startswith("--device cuda: PyTorch sees no GPU.\n")
+        assert refused("cuda").startswith("--device cuda: PyTorch sees no GPU. ")
 
 
 def test_mps(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: False)
     monkeypatch.setattr(torch, "__version__", "9.9.9")
-    end = "\nTo run without it write --device cpu."
+    end = " To run without it write --device cpu."
     assert refused("mps") == f"--device mps: Apple's GPU is not in this PyTorch (9.9.9).{end}"
     monkeypatch.setattr(torch.backends.mps, "is_built", lambda: True)
     assert refused("mps") == f"--device mps: Apple's GPU needs macOS 12.3 and a Mac with a GPU.{end}"
@@ -173,10 +174,10 @@ def test_dtypes(name: str) -> None:
 
 
 def test_dtypes_that_do_not_exist() -> None:
-    assert refused(None, "floot16") == '--dtype floot16: no such dtype;\ndid you mean "float16" or "bfloat16" or "float64"?'
-    assert refused(None, "x") == "--dtype x: no such dtype;\none of float32, float64, float16, bfloat16"
+    assert refused(None, "floot16") == '--dtype floot16: no such dtype; did you mean "float16" or "bfloat16" or "float64"?'
+    assert refused(None, "x") == "--dtype x: no such dtype; one of float32, float64, float16, bfloat16"
     assert refused(None, "int8") == (
-        "--dtype int8: weights become integers by quantization, not by a cast:\nwrite float32, float64, float16, bfloat16"
+        "--dtype int8: weights become integers by quantization, not by a cast: write float32, float64, float16, bfloat16"
     )
 
 
@@ -221,6 +222,6 @@ def test_formats_change_no_output_and_no_names() -> None:
 
 def test_formats_that_do_not_exist() -> None:
     assert refused(None, None, "channel_last") == (
-        '--memory-format channel_last: no such format;\ndid you mean "channels_last" or "channels_last_3d"?'
+        '--memory-format channel_last: no such format; did you mean "channels_last" or "channels_last_3d"?'
     )
-    assert refused(None, None, "x") == "--memory-format x: no such format;\none of auto, contiguous, channels_last, channels_last_3d"
+    assert refused(None, None, "x") == "--memory-format x: no such format; one of auto, contiguous, channels_last, channels_last_3d"

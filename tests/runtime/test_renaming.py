@@ -149,12 +149,12 @@ def test_in_order_and_idle() -> None:
 def test_two_names_that_become_one() -> None:
     with pytest.raises(RenameError) as caught:
         renamed(["a.0.w", "b", "a.1.w"], [parse_rule("s/[01]/x/")])
-    assert str(caught.value) == 'two names become one:\n  "a.0.w" and\n  "a.1.w"\nwould both be "a.x.w"'
+    assert str(caught.value) == 'two names become one: "a.0.w" and "a.1.w" would both be "a.x.w"'
     assert renamed(["a", "b"], [parse_rule(f"s/^{x}$/{y}/") for x, y in ("at", "ba", "tb")])[0] == {"a": "b", "b": "a"}
 
 
 def test_bounds() -> None:
-    with pytest.raises(RenameError, match=r'^nothing is left of "a"\nafter s/a//$'):
+    with pytest.raises(RenameError, match=r'^nothing is left of "a" after s/a//$'):
         renamed(["a"], [parse_rule("s/a//")])
     with pytest.raises(RenameError, match=f"has 501 characters: rules are applied to at most {MOST}"):
         renamed(["a" * 501], [parse_rule("s/b/c/")])

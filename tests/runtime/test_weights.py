@@ -140,7 +140,7 @@ def test_a_file_may_hold_one_name_of_two(meta: bool, tmp_path: Path) -> None:
 def test_two_values_of_one_tensor(tmp_path: Path) -> None:
     torch.save({"embed.weight": torch.ones(7, 3), "head.weight": torch.zeros(7, 3)}, tmp_path / "a.pth")
     assert refused(Tied(), tmp_path / "a.pth") == (
-        '"embed.weight" and\n"head.weight"\nare one tensor in the network, and have different values in the file'
+        '"embed.weight" and "head.weight" are one tensor in the network, and have different values in the file'
     )
 
 
@@ -157,7 +157,7 @@ def test_a_module_without_values_gets_its_own(tmp_path: Path) -> None:
     c(torch.randn(1, 3, 8, 8)).sum().backward()
     torch.save({"0.weight": torch.ones(4, 3, 3, 3)}, tmp_path / "part.pth")
     assert refused(b, tmp_path / "part.pth", partial=True) == (
-        'the network is on the meta device, and "1.weight"\nwould have no values: build the network on the CPU, then load'
+        'the network is on the meta device, and "1.weight" would have no values: build the network on the CPU, then load'
     )
     state = {name: torch.ones(slot.shape) for name, slot in b.state_dict().items() if "tracked" not in name}
     torch.save(state, tmp_path / "old.pth")
@@ -170,7 +170,7 @@ def test_a_buffer_that_no_file_holds(tmp_path: Path) -> None:
         net = nn.Linear(2, 2)
         net.register_buffer("index", torch.ones(3), persistent=False)
     torch.save(nn.Linear(2, 2).state_dict(), tmp_path / "a.pth")
-    assert '"index"\nwould have no values' in refused(net, tmp_path / "a.pth")
+    assert '"index" would have no values' in refused(net, tmp_path / "a.pth")
     assert net.weight.is_meta
 
 

@@ -75,11 +75,11 @@ def test_whole_modules_and_other_classes(tmp_path: Path) -> None:
     assert refused(Net(), tmp_path / "args.pth").startswith("holds more than tensors: argparse.Namespace\n")
 
 
-CUT = "is cut short or damaged: it begins as an archive of torch.save, and its end is\nmissing"
+CUT = "is cut short or damaged: it begins as an archive of torch.save, and its end is missing"
 FOREIGN = {
     "is empty": b"",
     "is neither safetensors nor a file of torch.save": b"hello",
-    "is a pickle, but not one that torch.save wrote; it was not opened, as a pickle\ncan run code": b"\x80\x04K\x01.",
+    "is a pickle, but not one that torch.save wrote; it was not opened, as a pickle can run code": b"\x80\x04K\x01.",
     "is a web page or XML, so a download may have failed": b"<!DOCTYPE html><html>",
     "is a pointer of Git LFS, not the weights: run `git lfs pull` in its repository": b"version https://git-lfs.github.com/spec/v1",
     CUT: b"PK\x03\x04 and no more",
@@ -149,7 +149,7 @@ def test_archives_that_are_others(tmp_path: Path) -> None:
         ({"a": torch.eye(2).to_sparse()}, '"a" is quantized, sparse or nested: only plain tensors are read'),
         (
             {"a": {"x": torch.ones(1)}, "b": {"x": torch.ones(1)}},
-            'holds several sets of weights: "a", "b"\nSave one of them: torch.save(torch.load(FILE)[KEY], \'weights.pth\')',
+            'holds several sets of weights: "a", "b"; save one of them: torch.save(torch.load(FILE)[KEY], \'weights.pth\')',
         ),
     ],
 )

@@ -15,6 +15,7 @@ from archc.analysis.compare.align import common
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Layer, Report, analyze, totals
 from archc.graph import Graph, Node, Scope, Value
+from archc.text.diagnostics import printable
 
 Part = Scope | Node
 ADDED, REMOVED, CHANGED, RENAMED, MOVED = "added", "removed", "changed", "renamed", "moved"
@@ -42,7 +43,7 @@ class Change:
         return len(list(nodes_of(self.part)))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Difference:
     """Two networks compared. `same` layers are as they were, `reshaped` of these with other shapes, which makes them cost `more`."""
 
@@ -52,6 +53,23 @@ class Difference:
     same: int
     reshaped: int
     more: dict[str, int]
+
+    def __repr__(self) -> str:
+        names = f"{printable(self.old.name)} → {printable(self.new.name)}"
+        return f"<Difference {names}: {len(self.changes):,} changes, {self.same:,} layers as they were>"
+
+    def _repr_html_(self) -> str:
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        table = Table([Column("change"), Column("layer"), Column("details"), Column("parameters", "number"), Column("MACs", "number")])
+        for one in self.changes:
+            was = one.old.name if one.old is not None and one.new is not None and one.old.name != one.new.name else ""
+            details = ", ".join([*([f"was {was}"] if was else []), *one.details])
+            table.rows.append([one.what, one.part.name, details, *(f"{one.costs[key]:+,}" for key in ("parameters", "macs"))])
+        more = (self.new.counts[key].low - self.old.counts[key].low for key in ("parameters", "macs"))
+        table.totals.append(["in all", "", f"{self.same:,} layers are as they were", *(f"{one:+,}" for one in more)])
+        return to_html(f"{self.old.name} → {self.new.name}", table)
 
     @property
     def structural(self) -> bool:

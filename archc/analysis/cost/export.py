@@ -9,6 +9,8 @@ from archc.analysis.field.field import Field, text
 from archc.catalog.dtypes import NETWORK
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from archc.analysis.cost.report import Layer, Report
 
 
@@ -86,7 +88,7 @@ def _field(field: Field) -> dict[str, Any] | None:
     return {"size": list(field.size), "jump": list(field.jump), "offset": list(field.offset), "exact": field.exact}
 
 
-def to_dataframe(report: Report) -> Any:
+def to_dataframe(report: Report) -> DataFrame:
     """One row a layer."""
     import pandas
 

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count, count, flops, total
 from archc.analysis.field.field import NO_FIELD, Field, Fields, fields
 from archc.analysis.memory.static import Memory, memory, output_bytes
 from archc.catalog.dtypes import NETWORK
+from archc.errors import ArgumentError, NameNotFound
 from archc.graph import Graph, Node, Value
 from archc.graph.growing import growing
 from archc.ops.facts import NEW
 from archc.ops.shape import Shape
+from archc.text.diagnostics import printable
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Layer:
     """The figures of one layer, for one image.
 
@@ -38,6 +43,9 @@ class Layer:
     storage: str
     fields: Fields
     dense: int | None
+
+    def __repr__(self) -> str:
+        return f"<Layer {printable(self.name)}: {self.kind} {self.output_shape}>"
 
     @property
     def name(self) -> str:
@@ -70,7 +78,7 @@ class Layer:
         return output_bytes(self.node, size) if self.storage == NEW else 0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Report:
     """The analysis of a network: layers in order, totals for one image, and the receptive fields of all values."""
 
@@ -113,11 +121,28 @@ class Report:
         """Whether every total is exact."""
         return all(one.exact for one in self.counts.values())
 
+    def __repr__(self) -> str:
+        return f"<Report {printable(self.name)}: {self.parameters:,} parameters, {self.macs:,} MACs, {len(self.layers):,} layers>"
+
+    def _repr_html_(self) -> str:
+        from archc.analysis.cost.rows import folded_rows
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        keys = ("parameters", "macs", "flops")
+        columns = [Column("layer"), Column("×", "count"), Column("kind"), Column("output")]
+        table = Table([*columns, Column("parameters", "count"), Column("MACs", "count"), Column("FLOPs", "count")])
+        for row in folded_rows(self):
+            times = row.times if row.times > 1 else ""
+            table.rows.append([row.name, times, row.kind, str(row.shape), *(row.counts[key] for key in keys)])
+        table.totals.append(["total", "", f"{len(self.layers)} layers", "", *(self.counts[key] for key in keys)])
+        return to_html(f"{self.name}, for one image", table)
+
     def __getitem__(self, name: str) -> Layer:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(f"no layer is called {name}")
+        raise NameNotFound(f"no layer is called {name}")
 
     def to_dict(self) -> dict[str, Any]:
         """The report as JSON has it; docs/json.md says what each key means."""
@@ -125,7 +150,7 @@ class Report:
 
         return to_dict(self)
 
-    def to_dataframe(self) -> Any:
+    def to_dataframe(self) -> DataFrame:
         """One row a layer, as a pandas.DataFrame (needs pandas)."""
         from archc.analysis.cost.export import to_dataframe
 
@@ -139,7 +164,7 @@ UNKNOWN = Count(0, None)
 def analyze(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> Report:
     """The cost of a network. Raises ValueError for a dtype or optimizer that it does not know."""
     if dtype not in NETWORK:
-        raise ValueError(f"no dtype is called {dtype}; there are {', '.join(NETWORK)}")
+        raise ArgumentError(f"no dtype is called {dtype}; there are {', '.join(NETWORK)}")
     with growing():
         seen = fields(graph)
         layers = [_layer(node, seen.get(node.output, {})) for node in graph.nodes]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.catalog.dtypes import NETWORK
+from archc.errors import ArgumentError
 from archc.graph import Graph, Node
 from archc.ops.facts import NEW
 
@@ -40,7 +41,7 @@ def _kept(optimizer: str, shapes: list[tuple[int, ...]]) -> int:
     from archc.catalog.optimizers import OPTIMIZERS  # a table that most analyses need nothing of
 
     if optimizer not in OPTIMIZERS:
-        raise ValueError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
+        raise ArgumentError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
     one = OPTIMIZERS[optimizer]
     return sum(sum(one.kept(shape, one.choice.defaults())) for shape in shapes)
 

@@ -10,6 +10,7 @@ from typing import Annotated
 from archc.analysis.recompute.candidates import READY
 from archc.analysis.recompute.mistakes import mistakes
 from archc.analysis.recompute.plan import CheckpointPlan, Region
+from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError
@@ -39,13 +40,13 @@ def plan_of(graph: Graph, wish: CheckpointPlan | str | PathLike[str]) -> Checkpo
     """
     if isinstance(wish, CheckpointPlan):
         for wrong in mistakes(graph, wish):
-            raise ValueError(f"{wish.regions[wrong.at]}: {wrong.message}; {wrong.hint}")
+            raise ArgumentError(f"{wish.regions[wrong.at]}: {wrong.message}; {wrong.hint}")
         return wish
     if wish in READY:
         return READY[str(wish)](graph)
     name = fspath(wish)
     if not Path(name).suffix and not Path(name).exists():
-        raise ValueError(
+        raise ArgumentError(
             f"no checkpoint plan is called {name}; {did_you_mean(name, READY) or 'there are blocks and norms, or write a file'}"
         )
     found = Diagnostics()

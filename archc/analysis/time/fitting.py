@@ -8,6 +8,7 @@ from itertools import combinations
 from archc.analysis.time.forecast import seconds
 from archc.analysis.time.traffic import Amount
 from archc.catalog.devices.device import Rates
+from archc.errors import ArgumentError
 
 Sample = tuple[Amount, float]  # what was done, and the seconds that it took
 
@@ -19,7 +20,7 @@ def fit(samples: Sequence[Sample], peak: float, bandwidth: float) -> Rates:
     fits with some of the four terms whose parts are all positive. Raises ValueError without samples.
     """
     if not samples:
-        raise ValueError("nothing was measured")
+        raise ArgumentError("nothing was measured")
     rows = [[part / time for part in _parts(amount, peak, bandwidth)] for amount, time in samples]
     best: tuple[float, list[float]] | None = None
     for count in (1, 2, 3, 4):

@@ -14,6 +14,7 @@ from archc.analysis.time.forecast import forecast
 from archc.analysis.time.traffic import NOTHING, Amount, backward, forward, wanted_gradients
 from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.dtypes import ARITHMETIC, dtype_name
+from archc.errors import ArgumentError, NameNotFound
 from archc.graph import Graph, Node
 from archc.text.suggest import did_you_mean
 
@@ -130,7 +131,7 @@ class Roofline:
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(f"no layer is called {name}")
+        raise NameNotFound(f"no layer is called {name}")
 
     def to_dict(self) -> dict[str, Any]:
         """The stable keys of `archc time --format json`. Times in seconds."""
@@ -178,7 +179,7 @@ def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32
     Inference is that of the deployed network; training is the whole network, forward and backward, without the optimizer.
     """
     if batch < 1:
-        raise ValueError(f"a batch of {batch}: it holds one image or more")
+        raise ArgumentError(f"a batch of {batch}: it holds one image or more")
     dtype = peak_dtype(dtype)
     peak, size = device.peak(dtype), ARITHMETIC[dtype]
     graph = graph if training else graph.deployed()

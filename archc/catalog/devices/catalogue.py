@@ -10,6 +10,7 @@ from pathlib import Path
 
 from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.devices.reading import read_devices
+from archc.errors import Argument
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError, printable
 from archc.text.files import read_file
@@ -68,7 +69,8 @@ def _only(path: str) -> Device:
     devices = load_file(path)
     if len(devices) != 1:
         raise DeviceError(
-            f"{printable(path)} holds {len(devices)} devices ({', '.join(list(devices)[:6])}): name one, with the file in --devices"
+            f"{printable(path)} holds {len(devices)} devices ({', '.join(list(devices)[:6])}): name one, with the file as ",
+            Argument("devices"),
         )
     return next(iter(devices.values()))
 

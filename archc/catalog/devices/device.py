@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from archc.catalog.dtypes import ARITHMETIC
+from archc.errors import Argument, ArgumentError
 from archc.text.quantity import BANDWIDTH, BYTES, FLOPS
 from archc.validation.description import Amount, Match, OneOf, Range
 
@@ -20,7 +21,7 @@ _Key = Annotated[str, Match(re.compile(r"[a-z0-9][a-z0-9._-]{0,63}"), "lower-cas
 _Bytes = Annotated[int, _ABOVE_ZERO, Amount(BYTES, whole=True)]
 
 
-class DeviceError(ValueError):
+class DeviceError(ArgumentError):
     """A device that is not known, or does not say what was asked of it. Its text is complete."""
 
 
@@ -94,6 +95,8 @@ class Device:
     def peak(self, dtype: str) -> float:
         """FLOPs a second in a dtype. Raises DeviceError where it states none."""
         if dtype not in self.flops:
-            known = ", ".join(self.flops) or "no peak at all; a file of your own may (--devices FILE.yaml)"
-            raise DeviceError(f"{self.key} states no peak for {dtype}; it states {known}")
+            if not self.flops:
+                more = Argument("devices", "FILE.yaml")
+                raise DeviceError(f"{self.key} states no peak for {dtype}, nor any other; a file of your own may: ", more)
+            raise DeviceError(f"{self.key} states no peak for {dtype}; it states {', '.join(self.flops)}")
         return self.flops[dtype]

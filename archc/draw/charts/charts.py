@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archc.errors import ArchcError
 from archc.text.extras import how_to_install
 
 FORMATS = ("svg", "png", "pdf")
 BLUE, GREY = "#3b6ea8", "#8a8a8a"
 
 
-class ChartError(Exception):
+class ChartError(ArchcError):
     """What stands in the way of a chart, for the user."""
 
 

@@ -12,6 +12,7 @@ from archc.draw.cost import timeline as cost_timeline
 from archc.draw.cost import treemap_picture as cost_treemap
 from archc.draw.scene import Box, Scene, shortened
 from archc.draw.theme import FAMILIES, Theme, family
+from archc.errors import ArgumentError
 from archc.graph import Graph
 
 OF = ("all", "bars", "treemap", "timeline")
@@ -36,7 +37,7 @@ class CostOptions:
     def __post_init__(self) -> None:
         for name, value, known in (("of", self.of, OF), ("by", self.by, BY)):
             if value not in known:
-                raise ValueError(f"{name} is {', '.join(known[:-1])} or {known[-1]}, not {value}")
+                raise ArgumentError(f"{name} is {', '.join(known[:-1])} or {known[-1]}, not {value}")
 
 
 def draw(graph: Graph, options: CostOptions, theme: Theme) -> str:
@@ -46,7 +47,7 @@ def draw(graph: Graph, options: CostOptions, theme: Theme) -> str:
 
 def scene(graph: Graph, options: CostOptions, theme: Theme) -> Scene:
     if not graph.deployed().nodes:
-        raise ValueError(f"{graph.name} has no layers to draw")
+        raise ArgumentError(f"{graph.name} has no layers to draw")
     report = analyze(graph)
     settings = Options(options.batch, options.dtype, options.optimizer, options.how, options.loss, options.device, options.amp)
     timeline = training(graph, settings)

@@ -13,6 +13,7 @@ from archc.draw.graph.paint import ids, painted
 from archc.draw.graphviz import TIMEOUT, DrawError, layouts
 from archc.draw.layout import Layout
 from archc.draw.scene import Box as Place
+from archc.errors import Argument
 from archc.graph import Graph
 
 MOST_EDGES = 1500  # above which no layout is legible, nor found in a reasonable time
@@ -54,7 +55,12 @@ def drawn(name: str, views: list[View], options: GraphOptions, timeout: float) -
 def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> Layout:
     edges = sum(len(one.edges) for one in views)
     if edges > MOST_EDGES:
-        raise DrawError(f"{edges:,} edges are more than a picture can show ({MOST_EDGES:,}): give a smaller --depth, or leave out --full")
+        raise DrawError(
+            f"{edges:,} edges are more than a picture can show ({MOST_EDGES:,}): give a smaller ",
+            Argument("depth"),
+            ", or leave out ",
+            Argument("full", True),
+        )
     (found,) = layouts([write_dot(name, views, options, bare=True)], timeout)
     return found
 

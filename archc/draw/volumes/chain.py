@@ -8,6 +8,7 @@ from operator import or_
 
 from archc.draw.theme import family
 from archc.draw.volumes.pieces import QUIET, common
+from archc.errors import Argument, ArgumentError
 from archc.graph import Graph, Node, Value
 
 LONG = 4  # layers; a box outside all blocks stands for shorter branches, as those of an inception module
@@ -17,7 +18,7 @@ def check(graph: Graph, parts: Sequence[list[Node]]) -> None:
     """Raises ValueError where the parts, in their order, are not one chain from the input to the output."""
     why = _of_inputs(graph, parts) or _broken(graph, parts) or _folded(parts) or _of_outputs(graph, parts)
     if why:
-        raise ValueError(f"{graph.name} is not one chain: {why}; use --style graph")
+        raise ArgumentError(f"{graph.name} is not one chain: {why}; use ", Argument("style", "graph"))
 
 
 def _of_inputs(graph: Graph, parts: Sequence[list[Node]]) -> str:

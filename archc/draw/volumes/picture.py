@@ -13,6 +13,7 @@ from archc.draw.volumes.boxes import SCALES, Solid, largest_extent, paint, solid
 from archc.draw.volumes.labels import Label, least_centre, place_below
 from archc.draw.volumes.labels import paint as paint_label
 from archc.draw.volumes.units import Run, Unit, input_units, parts, runs, units_of
+from archc.errors import ArgumentError
 from archc.graph import Graph
 
 
@@ -27,7 +28,7 @@ class VolumesOptions:
 
     def __post_init__(self) -> None:
         if self.scale not in SCALES:
-            raise ValueError(f"a scale is {', '.join(SCALES[:-1])} or {SCALES[-1]}, not {self.scale}")
+            raise ArgumentError(f"a scale is {', '.join(SCALES[:-1])} or {SCALES[-1]}, not {self.scale}")
 
 
 def draw(graph: Graph, options: VolumesOptions, theme: Theme) -> str:
@@ -38,7 +39,7 @@ def draw(graph: Graph, options: VolumesOptions, theme: Theme) -> str:
 def scene(graph: Graph, options: VolumesOptions, theme: Theme) -> Scene:
     graph = graph.deployed()
     if not graph.nodes:
-        raise ValueError(f"{graph.name} has no layers to draw")
+        raise ArgumentError(f"{graph.name} has no layers to draw")
     picture = Scene(theme, f"{graph.name}: feature maps")
     path = volumes_u.path(graph)
     shown = volumes_u.paint_u(picture, graph, path, options.scale, theme) if path else _paint_row(picture, graph, options, theme)

@@ -14,6 +14,8 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from archc.errors import ArgumentError
+
 Reduced = tuple[Any, tuple[Any, ...], Any]
 
 _LOCK = threading.RLock()
@@ -63,7 +65,7 @@ def source_of(module: nn.Module) -> str:
     """The source that a module was built from. Raises ValueError for another one."""
     text = getattr(sys.modules.get(type(module).__module__), "__source__", None)
     if text is None:
-        raise ValueError(f"{type(module).__name__} was not built by archc")
+        raise ArgumentError(f"{type(module).__name__} was not built by archc")
     return str(text)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from archc.catalog.optimizers import OPTIMIZERS
+from archc.errors import ArgumentError
 from archc.text.suggest import did_you_mean
 
 
@@ -22,7 +23,7 @@ def optimizer(module: nn.Module | Iterable[nn.Parameter], name: str, **options: 
     """
     if name not in OPTIMIZERS:
         hint = did_you_mean(name, OPTIMIZERS) or f"there are {', '.join(OPTIMIZERS)}"
-        raise ValueError(f"no optimizer is called {name}; {hint}")
+        raise ArgumentError(f"no optimizer is called {name}; {hint}")
     values = list(module.parameters() if isinstance(module, nn.Module) else module)
     settings = dict(OPTIMIZERS[name].fixed)
     if "fused" not in options and OPTIMIZERS[name].fused and values and all(map(_can_fuse, values)):

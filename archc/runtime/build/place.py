@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from archc.catalog.dtypes import NETWORK, dtype_name
+from archc.errors import Argument, ArgumentError
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
 
@@ -21,7 +22,7 @@ _FORMATS = {
 }
 
 
-class PlaceError(Exception):
+class PlaceError(ArgumentError):
     """A device, dtype or memory format that does not exist or is not here. Its text is complete."""
 
 
@@ -55,22 +56,27 @@ def place(module: nn.Module, device: str | None = None, dtype: str | None = None
     return module
 
 
+def _given(argument: str, name: str) -> Argument:
+    return Argument(argument, printable(name[:40]))
+
+
 def device_of(name: str) -> torch.device:
     """The device of a name; PlaceError where there is none."""
     found = re.fullmatch(r"([a-z]+)(?::([0-9]{1,6}))?", name)
     if not found or found[1] not in DEVICES:
         near = 'did you mean "cuda"?' if name.lower() == "gpu" else did_you_mean(name, DEVICES)
-        raise PlaceError(f"--device {printable(name[:40])}: no such device;\n{near or 'one of auto, cpu, cuda, cuda:1, mps, meta'}")
+        raise PlaceError(_given("device", name), f": no such device; {near or 'one of auto, cpu, cuda, cuda:1, mps, meta'}")
     kind, index = found[1], found[2]
     if index is not None and kind != "cuda":
-        raise PlaceError(f"--device {name}: only cuda has numbers; write --device {kind}")
+        raise PlaceError(_given("device", name), ": only cuda has numbers; write ", Argument("device", kind))
     if kind == "auto":
         return best_device()
     if kind == "cuda":
         _require_cuda(name, index)
         return torch.device(kind) if index is None else torch.device(kind, int(index))
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise PlaceError(_no_mps())
+        why = "needs macOS 12.3 and a Mac with a GPU" if torch.backends.mps.is_built() else f"is not in this PyTorch ({torch.__version__})"
+        raise PlaceError(_given("device", kind), f": Apple's GPU {why}. To run without it write ", Argument("device", "cpu"), ".")
     return torch.device(kind)
 
 
@@ -84,37 +90,33 @@ def _cuda_devices() -> int:
 def _require_cuda(name: str, index: str | None) -> None:
     count = _cuda_devices()
     if count == 0:
-        raise PlaceError(f"--device {name}: PyTorch sees no GPU.\n{_why_no_cuda()}\nTo run without a GPU write --device cpu.")
+        raise PlaceError(
+            _given("device", name), f": PyTorch sees no GPU. {_why_no_cuda()} To run without a GPU write ", Argument("device", "cpu"), "."
+        )
     if index is not None and int(index) >= count:
         here = "there is 1 GPU, cuda:0" if count == 1 else f"there are {count} GPUs, cuda:0 to cuda:{count - 1}"
-        raise PlaceError(f"--device {name}: {here}")
+        raise PlaceError(_given("device", name), f": {here}")
 
 
 def _why_no_cuda() -> str:
     version = torch.version.cuda or torch.version.hip
     if version is None:
-        return f"This PyTorch ({torch.__version__}) is built for the CPU alone: install\na CUDA build of PyTorch, see pytorch.org."
+        return f"This PyTorch ({torch.__version__}) is built for the CPU alone: install a CUDA build of PyTorch, see pytorch.org."
     built = f"It is built for {'CUDA' if torch.version.cuda else 'ROCm'} {version}"
     hidden = next((one for one in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if one in os.environ), None)
     if hidden:
         value = printable(os.environ[hidden][:30])
-        return f'{built}, and {hidden}="{value}"\nlimits what it may see: unset that, or name a GPU that exists (nvidia-smi).'
-    lines = "but the driver is missing, or is too old for\nit, or the machine has no GPU: `nvidia-smi` shows what the driver sees."
-    return f"{built}, {lines}"
-
-
-def _no_mps() -> str:
-    why = "needs macOS 12.3 and a Mac with a GPU" if torch.backends.mps.is_built() else f"is not in this PyTorch ({torch.__version__})"
-    return f"--device mps: Apple's GPU {why}.\nTo run without it write --device cpu."
+        return f'{built}, and {hidden}="{value}" limits what it may see: unset that, or name a GPU that exists (nvidia-smi).'
+    return f"{built}, but the driver is missing, or is too old for it, or the machine has no GPU: `nvidia-smi` shows what the driver sees."
 
 
 def dtype_of(name: str) -> torch.dtype:
     floats = [one for one in NETWORK if one != "int8"]
     full = dtype_name(name)
     if full == "int8":
-        raise PlaceError("--dtype int8: weights become integers by quantization, not by a cast:\nwrite " + ", ".join(floats))
+        raise PlaceError(_given("dtype", name), ": weights become integers by quantization, not by a cast: write " + ", ".join(floats))
     if full is None:
-        raise PlaceError(f"--dtype {printable(name[:40])}: no such dtype;\n{did_you_mean(name, floats) or 'one of ' + ', '.join(floats)}")
+        raise PlaceError(_given("dtype", name), f": no such dtype; {did_you_mean(name, floats) or 'one of ' + ', '.join(floats)}")
     found = getattr(torch, full)
     assert isinstance(found, torch.dtype)
     return found
@@ -127,18 +129,18 @@ def _layout_of(name: str, module: nn.Module) -> str | None:
     if name not in _FORMATS:
         known = ("auto", *_FORMATS)
         near = did_you_mean(name, known) or "one of " + ", ".join(known)
-        raise PlaceError(f"--memory-format {printable(name[:40])}: no such format;\n{near}")
+        raise PlaceError(_given("memory_format", name), f": no such format; {near}")
     return name
 
 
 def _require_possible(module: nn.Module, where: torch.device | None, number: torch.dtype | None) -> None:
     tensors = [*module.parameters(), *module.buffers()]
     if where is not None and where.type != "meta" and any(one.is_meta for one in tensors):
-        raise PlaceError(f"the network is on the meta device and has no values to move to {where}:\nload weights first, or build it there")
+        raise PlaceError(f"the network is on the meta device and has no values to move to {where}: load weights first, or build it there")
     if where is not None and where.type == "mps":
         dtypes = {number if number is not None and one.is_floating_point() else one.dtype for one in tensors}
         if torch.float64 in dtypes:
-            raise PlaceError("--device mps: Apple's GPU has no float64; write --dtype float32")
+            raise PlaceError(Argument("device", "mps"), ": Apple's GPU has no float64; write ", Argument("dtype", "float32"))
 
 
 def _lay_out(module: nn.Module, layout: torch.memory_format, ranks: tuple[int, ...]) -> None:

@@ -14,13 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from archc.errors import ArchcError
 from archc.text.diagnostics import printable
 
 LIMIT = 1e-4  # of the outputs' spread
 Tensors = dict[str, Tensor]
 
 
-class ExportError(Exception):
+class ExportError(ArchcError):
     """A module that cannot be exported, or a file that does not do what the module does."""
 
 

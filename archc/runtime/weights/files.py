@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from textwrap import wrap
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -92,9 +91,7 @@ def _require_file(path: Path) -> None:
 
 
 def _unread(path: Path, what: str) -> WeightsError:
-    return WeightsError(
-        "\n".join([shown(str(path), 80), *(part for line in what.split("\n") for part in wrap(line, 80, break_on_hyphens=False))])
-    )
+    return WeightsError(f"{shown(str(path), 80)} {what}")
 
 
 @contextmanager
@@ -250,7 +247,7 @@ def _inner(path: Path, held: Mapping[Any, object]) -> str | None:
     keys = [key for key, one in held.items() if _weights(one) and isinstance(key, str)]
     if len(keys) > 1:
         listed = ", ".join(f'"{shown(key, 30)}"' for key in keys[:6])
-        raise _unread(path, f"holds several sets of weights: {listed}\nSave one of them: torch.save(torch.load(FILE)[KEY], 'weights.pth')")
+        raise _unread(path, f"holds several sets of weights: {listed}; save one of them: torch.save(torch.load(FILE)[KEY], 'weights.pth')")
     return keys[0] if keys else None
 
 

@@ -11,8 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from archc.errors import Argument
 from archc.runtime.weights.files import read
-from archc.runtime.weights.mismatch import Skipped, hints, listed, paragraph, sections, shape_text
+from archc.runtime.weights.mismatch import Skipped, hints, listed, sections, shape_text
 from archc.runtime.weights.renaming import WeightsError, parse_rule, renamed, shown
 from archc.runtime.weights.write import write
 
@@ -50,9 +51,9 @@ class Loaded:
     def text(self) -> str:
         """A summary in lines of 80 columns."""
         what = f"all {self.total:,}" if len(self.loaded) == self.total else f"{len(self.loaded):,} of {self.total:,}"
-        lines = paragraph(f"loaded {what} tensors from {shown(self.path.name)}")
+        lines = [f"loaded {what} tensors from {shown(self.path.name)}"]
         notes = [*self.notes, *(f"{len(names):,} tensors cast from {what}" for what, names in self.cast.items())]
-        return "\n".join([*lines, *(line for note in notes for line in paragraph(note, "  ")), *sections(self.skipped)])
+        return "\n".join([*lines, *(f"  {note}" for note in notes), *sections(self.skipped)])
 
 
 class _Fit(NamedTuple):
@@ -93,9 +94,9 @@ def load_weights(
     unused = [f"the rule {shown(rule.text)} changed no name" for rule in idle]
     notes = [*stored.notes, *prefix, *unused, *fit.notes]
     if fit.skipped and not partial:
-        raise WeightsError(_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"))
+        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"))
     if all(name.endswith(_COUNTER) for name in fit.names):
-        raise WeightsError(_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"))
+        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"))
     _require_ties(path, fit.names, theirs, ours)
     if bad := _not_finite(fit.names, theirs, ours):
         if finite:
@@ -248,8 +249,8 @@ def _require_ties(path: Path, names: Iterable[str], theirs: Mapping[str, Tensor]
         other = first.setdefault(id(ours[name]), name)
         a, b = theirs[other], theirs[name]
         if other != name and not bool(((a == b) | (a.isnan() & b.isnan())).all()):
-            told = f'"{shown(other)}" and\n"{shown(name)}"\nare one tensor in the network, and have different values in the file'
-            raise WeightsError(f"{shown(str(path))}\n{told}")
+            told = f'"{shown(other)}" and "{shown(name)}" are one tensor in the network, and have different values in the file'
+            raise WeightsError(f"{shown(str(path))}: {told}")
 
 
 def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[tuple[str, str]]:
@@ -269,8 +270,8 @@ def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mappin
 
 
 def _not_finite_text(path: Path, bad: list[tuple[str, str]]) -> str:
-    lines = [shown(str(path), 80), *listed("holds values that are not finite, in tensors", bad)]
-    return "\n".join([*lines, *paragraph("nothing was loaded: a training that went wrong may have written it; take an earlier file")])
+    lines = listed(f"{shown(str(path), 80)} holds values that are not finite, in tensors", bad)
+    return "\n".join([*lines, "nothing was loaded: a training that went wrong may have written it; take an earlier file"])
 
 
 def _copy(module: nn.Module, state: dict[str, Tensor], ours: Mapping[str, Tensor]) -> None:
@@ -284,7 +285,7 @@ def _copy(module: nn.Module, state: dict[str, Tensor], ours: Mapping[str, Tensor
     counters = {name: torch.zeros((), dtype=slot.dtype) for name, slot in unheld.items() if name.endswith(_COUNTER)}
     if lost := next((name for name in unheld if name not in counters), None):
         raise WeightsError(
-            f'the network is on the meta device, and "{shown(lost)}"\nwould have no values: build the network on the CPU, then load'
+            f'the network is on the meta device, and "{shown(lost)}" would have no values: build the network on the CPU, then load'
         )
     _put(module, _fresh({**shaped, **counters}, ours), assign=True)
 
@@ -294,7 +295,7 @@ def _put(module: nn.Module, state: dict[str, Tensor], assign: bool) -> None:
     try:
         module.load_state_dict(state, strict=False, assign=assign)
     except RuntimeError as error:
-        told = [part for line in str(error).split("\n")[1:5] for part in paragraph(shown(line.strip(), 400), "  ")]
+        told = ["  " + shown(line.strip(), 400) for line in str(error).split("\n")[1:5]]
         raise WeightsError("\n".join(["PyTorch refused, and part of the weights may be loaded:", *told])) from None
 
 
@@ -314,16 +315,17 @@ def _fresh(state: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> dict[str,
     return {name: made[id(slot)] for name, slot in ours.items() if id(slot) in made}
 
 
-def _unfit_text(path: Path, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], fit: _Fit, notes: list[str], what: str) -> str:
+def _unfit_text(
+    path: Path, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], fit: _Fit, notes: list[str], what: str
+) -> list[str | Argument]:
     """The whole of an error: counts, notes, lists, and what may have been meant."""
     counts = f"{len(fit.names):,} tensors fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
-    lines = [shown(str(path), 80), *paragraph(f"{what}: {counts}")]
-    lines += [line for note in notes for line in paragraph(note, "  ")]
+    lines = [f"{shown(str(path), 80)} {what}: {counts}", *(f"  {note}" for note in notes)]
     lines += sections(fit.skipped)
-    lines += hints(_shapes(theirs), _shapes(ours), fit.skipped)
+    told = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]
     if any(not name.endswith(_COUNTER) for name in fit.names):
-        lines.append(f"--partial would load the {len(fit.names):,} that fit, and leave the rest")
-    return "\n".join(lines)
+        return [*told, Argument("partial", True), f" would load the {len(fit.names):,} that fit, and leave the rest"]
+    return told
 
 
 def _shapes(side: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

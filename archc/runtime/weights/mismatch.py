@@ -6,13 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from textwrap import wrap
 
+from archc.errors import Argument
 from archc.runtime.weights.renaming import Rule, parse_rule, shown
 from archc.text.names import folded
 from archc.text.suggest import nearest
 
-WIDTH = 80
+LONGEST_NAME = 76  # characters of a tensor's name
 _MOST_LINES = 12  # of one list
 _MOST_FOLDED = 5000  # names of one list: folding takes time
 _MOST_TRIED = 400  # names that hints are drawn from
@@ -36,11 +36,6 @@ def shape_text(shape: Iterable[int]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
-def paragraph(text: str, indent: str = "") -> list[str]:
-    """One sentence as lines."""
-    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_on_hyphens=False)
-
-
 def sections(skipped: Iterable[Skipped]) -> list[str]:
     """Three lists: what only one side has, and what differs."""
     kept = list(skipped)
@@ -59,38 +54,29 @@ def listed(title: str, entries: list[tuple[str, str]]) -> list[str]:
         groups.setdefault(told, []).append(shown(name, 200))
     rows = [(name, told) for told, names in groups.items() for name in folded(names)]
     width = max((len(name) for name, _ in rows[:_MOST_LINES] if len(name) <= 44), default=0)
-    lines = [line for name, told in rows[:_MOST_LINES] for line in _row(name, told, width)]
+    lines = [_row(name, told, width) for name, told in rows[:_MOST_LINES]]
     more = len(rows) - _MOST_LINES
     if more > 0 or len(entries) > _MOST_FOLDED:
         lines.append(f"  … and {max(more, 1):,} more {'lines' if more > 1 else 'line'}")
     return [f"{title}: {len(entries):,}", *lines]
 
 
-def _row(name: str, told: str, width: int) -> list[str]:
-    """Name and shape on a line, on two where that is too long."""
-    if len(name) <= width and 2 + width + 2 + len(told) <= WIDTH:
-        return [f"  {name:{width}}  {told}"]
-    if len(name) + len(told) + 4 <= WIDTH:
-        return [f"  {name}  {told}"]
-    return ["  " + shown(name, WIDTH - 2), *wrap(told, WIDTH, initial_indent="      ", subsequent_indent="      ")]
+def _row(name: str, told: str, width: int) -> str:
+    return f"  {shown(name, LONGEST_NAME).ljust(width)}  {told}"
 
 
-def hints(theirs: Shapes, ours: Shapes, skipped: Iterable[Skipped]) -> list[str]:
-    """What the person may have meant: rules that make names fit, else the nearest names."""
+def hints(theirs: Shapes, ours: Shapes, skipped: Iterable[Skipped]) -> list[str | Argument]:
+    """What the person may have meant, each line ended: rules that make names fit, else the nearest names."""
     rules, fitting = find_rules(theirs, ours)
     if rules:
         told = f"would make all {len(ours):,} tensors fit" if fitting == len(ours) == len(theirs) else f"would make {fitting:,} tensors fit"
-        return [*(f"--rename '{rule.text}'" for rule in rules[:-1]), *_joined(f"--rename '{rules[-1].text}'", told)]
+        return [part for rule in rules for part in (Argument("rename", rule.text), f" {told}" if rule is rules[-1] else "", "\n")]
     kept = list(skipped)
     missing = [one for one in kept if not one.file]
     lines: list[str] = []
     if missing and list(theirs.values()) == list(ours.values()):
         lines = ["both hold the same shapes in the same order; only names differ"]
-    return lines + _near(missing, [one for one in kept if not one.network])
-
-
-def _joined(rule: str, told: str) -> list[str]:
-    return [f"{rule} {told}"] if len(rule) + len(told) < WIDTH else [rule, "  " + told]
+    return [f"{line}\n" for line in (*lines, *_near(missing, [one for one in kept if not one.network]))]
 
 
 def _near(missing: list[Skipped], unexpected: list[Skipped]) -> list[str]:

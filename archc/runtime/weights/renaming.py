@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from archc.errors import ArchcError
 from archc.runtime.weights.bounded import TooLong, within
 from archc.text.diagnostics import printable
 
@@ -16,7 +17,7 @@ _WINDOW = 70  # characters of a rule that an error shows
 _FORM = "write s/pattern/replacement/"
 
 
-class WeightsError(Exception):
+class WeightsError(ArchcError):
     """Weights that cannot be read, do not fit, or cannot be written. Its text is complete."""
 
 
@@ -70,7 +71,7 @@ def renamed(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str]
         except TooLong:
             hint = "a pattern such as (a+)+ tries too many ways: repeat what is simple, as in [^.]+ or \\d+"
             raise RenameError(
-                f"the rule {shown(rule.text)}\ntakes longer than {LONGEST:g} s of work on {len(new):,} names; {hint}"
+                f"the rule {shown(rule.text)} takes longer than {LONGEST:g} s of work on {len(new):,} names; {hint}"
             ) from None
         idle += [rule] if after == new else []
         new = after
@@ -88,10 +89,10 @@ def shown(name: str, most: int = 60) -> str:
 
 def _changed(name: str, rule: Rule) -> str:
     if len(name) > MOST:
-        raise RenameError(f'"{shown(name)}"\nhas {len(name):,} characters: rules are applied to at most {MOST}')
+        raise RenameError(f'"{shown(name)}" has {len(name):,} characters: rules are applied to at most {MOST}')
     new = rule(name)
     if not new:
-        raise RenameError(f'nothing is left of "{shown(name)}"\nafter {shown(rule.text)}')
+        raise RenameError(f'nothing is left of "{shown(name)}" after {shown(rule.text)}')
     return new
 
 
@@ -99,7 +100,7 @@ def _require_distinct(new: dict[str, str]) -> None:
     origin: dict[str, str] = {}
     for name, after in new.items():
         if after in origin:
-            raise RenameError(f'two names become one:\n  "{shown(origin[after])}" and\n  "{shown(name)}"\nwould both be "{shown(after)}"')
+            raise RenameError(f'two names become one: "{shown(origin[after])}" and "{shown(name)}" would both be "{shown(after)}"')
         origin[after] = name
 
 

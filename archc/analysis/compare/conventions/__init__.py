@@ -9,6 +9,7 @@ from archc.analysis.compare.conventions.form import Form, forms
 from archc.analysis.compare.conventions.rules import Parts
 from archc.analysis.compare.conventions.tools import LIBRARY, Rule
 from archc.analysis.cost.count import count
+from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text.suggest import did_you_mean
 
@@ -62,7 +63,7 @@ class Convention:
 def as_tool(graph: Graph, tool: str) -> Convention:
     """What a tool of TOOLS prints for a network as it is deployed. Raises ValueError for another name."""
     if tool not in LIBRARY:
-        raise ValueError(f"no tool is called {tool}; {did_you_mean(tool, TOOLS) or 'there are ' + ', '.join(TOOLS)}")
+        raise ArgumentError(f"no tool is called {tool}; {did_you_mean(tool, TOOLS) or 'there are ' + ', '.join(TOOLS)}")
     rules = LIBRARY[tool]
     layers = forms(graph)
     macs = sum(form.macs for form in layers)

@@ -8,6 +8,7 @@ from math import prod
 from typing import Any
 
 from archc.catalog.optimizers import OPTIMIZERS, Arguments
+from archc.errors import ArgumentError
 
 FOREACH, LOOP, FUSED = "foreach", "loop", "fused"
 IMPLEMENTATIONS = (FOREACH, LOOP, FUSED)
@@ -34,11 +35,13 @@ def step_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, argu
     one = OPTIMIZERS[name]
     if how == FUSED:
         if not one.fused:
-            raise ValueError(f"{f'torch.optim has no fused {name}' if one.torch else f'there is no fused {name}'}; write foreach or loop")
+            raise ArgumentError(
+                f"{f'torch.optim has no fused {name}' if one.torch else f'there is no fused {name}'}; write foreach or loop"
+            )
         return 0
     text = one.foreach if how == FOREACH else one.loop
     if text is None:
-        raise ValueError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
+        raise ArgumentError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
     words = one.made(text, one.with_defaults(arguments))
     sizes = [item * prod(shape) for shape in shapes]
     if how == FOREACH:

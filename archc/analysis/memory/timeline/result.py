@@ -11,6 +11,7 @@ from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
 from archc.analysis.memory.timeline.tape import KEPT, KINDS, Block, Mark, Tape
 from archc.analysis.recompute import CheckpointPlan
 from archc.graph import Graph, Node
+from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text
 
 if TYPE_CHECKING:
@@ -42,7 +43,19 @@ class Timeline:
     def __repr__(self) -> str:
         step = f"a training step with {self.options.optimizer}" if self.how else "inference"
         told = f", because {self.bound.text}" if self.bound.reasons else ""
-        return f"<{self.graph.name}: {step}, batch {self.options.batch}, peak {self.bound.sign}{self.peak_bytes:,} bytes{told}>"
+        peak = f"peak {self.bound.sign}{self.peak_bytes:,} bytes"
+        return f"<Timeline {printable(self.graph.name)}: {step}, batch {self.options.batch}, {peak}{told}>"
+
+    def _repr_html_(self) -> str:
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        table = Table([Column("at the peak"), Column("memory", "bytes"), Column("part", "number")])
+        for kind, size in self.by_kind().items():
+            table.rows.append([kind, size, f"{size / self.peak_bytes:.1%}"])
+        table.totals.append(["peak", self.told(self.peak_bytes), ""])
+        step = f"a training step with {self.options.optimizer}" if self.how else "inference"
+        return to_html(f"{self.graph.name}: {step}, batch {self.options.batch}", table, [f"peak at {self.peak_at}", self.bound.text])
 
     @property
     def peak_bytes(self) -> int:

@@ -26,6 +26,7 @@ from archc.analysis.memory.timeline.tape import BACKWARD, BATCH, BUFFERS, KEPT, 
 from archc.analysis.recompute import CheckpointPlan, spans
 from archc.catalog.dtypes import FLOATS, NETWORK
 from archc.catalog.optimizers import OPTIMIZERS
+from archc.errors import ArgumentError
 from archc.graph import Graph, Node, Value
 from archc.graph.growing import growing
 from archc.graph.structure import ancestors
@@ -76,7 +77,7 @@ def inference(graph: Graph, options: Options) -> Timeline:
     """One forward pass in eval mode without gradients. The result of the pass before is gone."""
     _known(options)
     if options.accumulate > 1:
-        raise ValueError("gradients are accumulated in training alone; leave accumulate or inference out")
+        raise ArgumentError("gradients are accumulated in training alone; leave accumulate or inference out")
     with growing():
         return _inference(graph, options)
 
@@ -113,11 +114,12 @@ def _known(options: Options) -> None:
         ("implementation", options.how, ("", *IMPLEMENTATIONS)),
     ):
         if word not in there:
-            raise ValueError(f"no {what} is called {word}; there are {', '.join(filter(None, there))}")
+            raise ArgumentError(f"no {what} is called {word}; there are {', '.join(filter(None, there))}")
     if options.batch < 1:
-        raise ValueError(f"a batch has 1 image or more, not {options.batch}")
+        raise ArgumentError(f"a batch has 1 image or more, not {options.batch}")
     if not 1 <= options.accumulate <= options.batch:
-        raise ValueError(f"a batch of {options.batch} cannot be divided into {options.accumulate} passes; write from 1 to {options.batch}")
+        told = f"a batch of {options.batch} cannot be divided into {options.accumulate} passes"
+        raise ArgumentError(f"{told}; write from 1 to {options.batch}")
 
 
 def _own(tape: Tape, node: Node, item: int) -> None:

@@ -29,7 +29,9 @@ from archc.analysis.recompute.planner.macs import Again, Tree, step_macs
 from archc.analysis.recompute.planner.pieces import Pieces
 from archc.analysis.recompute.planner.profile import Profile
 from archc.analysis.recompute.planner.search import Found, Search
+from archc.errors import ArgumentError
 from archc.graph import Graph
+from archc.text.diagnostics import printable
 
 TRIES = 3  # searches with other budgets
 TRIALS = 6  # regions that are left out, to see whether it still fits
@@ -53,7 +55,7 @@ class Row:
     saved: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Planned:
     """A plan, the step without it and with it, and what runs again.
 
@@ -72,6 +74,21 @@ class Planned:
     rows: tuple[Row, ...]
     exact: bool
     least: CheckpointPlan
+
+    def __repr__(self) -> str:
+        fits = "fits" if self.fits else "does not fit"
+        regions = f"{len(self.plan.regions):,} regions"
+        return f"<Planned {printable(self.after.graph.name)}: {regions}, peak {self.after.peak_bytes:,} bytes, {fits}>"
+
+    def _repr_html_(self) -> str:
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        table = Table([Column("runs again"), Column("layers", "count"), Column("kept", "bytes"), Column("saved", "bytes")])
+        table.rows = [[str(row.region), row.layers, row.kept, row.saved] for row in self.rows]
+        peaks = f"peak {self.after.told(self.after.peak_bytes)}, and {self.before.told(self.before.peak_bytes)} without"
+        return to_html(f"{self.after.graph.name}: {peaks}", table, ["" if self.fits else "it does not fit"])
+
     coarse: bool = False
 
     @property
@@ -115,9 +132,9 @@ def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = train
     Raises ValueError where a layer does not say what it keeps: nothing is known of what a plan would save; and for networks too long.
     """
     if kinds := unstated(graph):
-        raise ValueError(f"no plan of checkpointing: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
+        raise ArgumentError(f"no plan of checkpointing: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
     if len(graph.nodes) > MOST_PLANNED:
-        raise ValueError(f"no plan of checkpointing: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
+        raise ArgumentError(f"no plan of checkpointing: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
         return Planned(memory, CheckpointPlan(()), before, before, True, Again(0, 0), (), True, CheckpointPlan(()))

@@ -1,0 +1,82 @@
+"""What a notebook shows of each result: one line as text, and a table or a picture in which nothing of a name is markup."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+import archc
+from archc.draw import picture
+
+HOSTILE = """
+name: "<script>alert(1)</script>\\e[31m"
+doc: "<img src=x onerror=alert(1)> & more"
+input: {"a": [3, 16, 16]}
+layers: [{conv: {channels: 8, kernel: 3}}, relu, global_avgpool, flatten, {linear: 10}]
+"""
+
+
+class Tags(HTMLParser):
+    """The elements of a text, with the names of their attributes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, list[str]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, [name for name, _ in attrs]))
+
+
+def tags_of(text: str) -> list[tuple[str, list[str]]]:
+    parser = Tags()
+    parser.feed(text)
+    return parser.found
+
+
+def results(net: archc.Graph) -> list[object]:
+    planned = archc.checkpoint(net, memory="1MiB", batch=64)
+    report = archc.analyze(net)
+    return [net, report, report.layers[0], archc.memory(net), planned, planned.plan, archc.diff(net, "lenet5"), net.nodes[0]]
+
+
+@pytest.mark.parametrize("load", [lambda: archc.loads(HOSTILE), lambda: archc.load("resnet18")], ids=["hostile", "resnet18"])
+def test_one_line_as_text_and_a_table_without_foreign_markup(load: Callable[[], archc.Graph]) -> None:
+    for one in results(load()):
+        assert repr(one).isprintable() and len(repr(one)) < 300, type(one)
+        if (shown := getattr(one, "_repr_html_", None)) is None:
+            continue
+        tags = tags_of(shown())
+        assert {tag for tag, _ in tags} <= {"div", "b", "table", "thead", "tbody", "tr", "th", "td"}, type(one)
+        assert {name for _, names in tags for name in names} <= {"style"} and "\x1b" not in shown()
+
+
+def test_the_table_has_the_figures() -> None:
+    assert "<td" in (shown := archc.analyze("lenet5")._repr_html_()) and "44,426" in shown and "281,640" in shown
+    assert "backward" in archc.memory("lenet5")._repr_html_()
+
+
+@pytest.mark.parametrize(("name", "style"), [("lenet5", "volumes"), ("unet", "volumes"), ("resnet18", "volumes")])
+def test_without_graphviz_there_is_a_picture(name: str, style: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "program", lambda: None)
+    drawn = archc.render(name)
+    assert drawn.style == style and "Graphviz" in drawn.note and drawn._repr_svg_().startswith("<svg")
+    assert (tmp_path / "a.svg") == drawn.save(tmp_path / "a.svg") and (tmp_path / "a.svg").read_text() == drawn.svg
+    with pytest.raises(archc.ArgumentError, match="not gif"):
+        drawn.save(tmp_path / "a.gif")
+
+
+def test_without_graphviz_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    from archc.cli.main import main
+
+    monkeypatch.setattr(picture, "program", lambda: None)
+    assert main(["render", "lenet5", "-o", str(tmp_path / "a.svg")]) == 0
+    assert "drawn in the style volumes" in capsys.readouterr().err and (tmp_path / "a.svg").read_text().startswith("<svg")
+
+
+def test_styles_and_themes_that_there_are_not() -> None:
+    for options, told in (({"style": "graf"}, 'did you mean "graph"'), ({"theme": "blue"}, "one of light, dark")):
+        with pytest.raises(archc.ArgumentError, match=told):
+            archc.render("lenet5", **options)  # type: ignore[arg-type]

@@ -35,7 +35,10 @@ def read(described: Any, text: str | bytes, closed: bool, faults: list[Fault]) -
     if found[0]["type"] == "json_invalid":
         raise NotJson(found[0]["ctx"]["error"])
     top = taken_apart(described)
-    faults += {one.where: one for one in (_fault(top, error) for error in found)}.values()
+    made = [_fault(top, error) for error in found]
+    unknown = {one.where for one in made if one.kind == "unknown"}
+    told = [one for one in made if not any(one.where[:length] in unknown for length in range(len(one.where)))]
+    faults += {one.where: one for one in told if one.kind == "unknown" or one.where not in unknown}.values()
     return None
 
 

@@ -66,4 +66,5 @@ def _entries(shape: Shape, data: dict[str, Any], closed: bool, faults: list[Faul
     names = shape.key().mark(OneOf)
     if names is not None:
         faults += [Fault((*where, name), "unknown", shape, one) for name, one in data.items() if not names.holds(name)]
+        data = {name: one for name, one in data.items() if names.holds(name)}
     return {name: read(shape.inner(name), one, closed, faults, (*where, name)) for name, one in data.items()}

@@ -30,11 +30,11 @@ from archc.codegen.lowering import lower
 from archc.elaborate.compiler import compile_text
 from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw_all
+from tests.helpers.paths import ROOT
 
 SECONDS = 2.0  # of processor time, for a stage
 MEBIBYTES = 300  # of the whole process, beyond what it begins with
 STEPS = 2_000  # layers of a network that is simulated and emitted
-ROOT = Path(__file__).parent.parent
 
 EXTREME = [
     *("0", "-1", "1e-320", "1e308", "9007199254740992", "2147483647", "-2147483648", "1e999", ".nan", "0x1F", "null", "true", "''", "[]"),

@@ -2,7 +2,7 @@
 
 A comment on the guilty line tells the code, the column, and words of the message or hint: `# ! A301 5: did you mean "conv"?`. Where no
 comment can stand, one at the top tells the line too: `# ! line 7 A101 3: …`. A spec with a `name.txt` beside it is held to the whole text.
-A change of wording is made by hand: `python tests/test_bad_specs.py NAME…` writes the texts anew, to be read before they are kept.
+A change of wording is made by hand: `python -m tests.test_bad_specs NAME…` writes the texts anew, to be read before they are kept.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pytest
 
 from archc.elaborate.compiler import compile_spec
 from archc.text.diagnostics import CODES, draw
+from tests.helpers.paths import TESTS
 
-HERE = Path(__file__).parent
-SPECS = sorted((HERE / "bad_specs").glob("*.yaml"))
+SPECS = sorted((TESTS / "bad_specs").glob("*.yaml"))
 # What no spec by itself can cause: promises are compared by `check`, plugins come from the command line.
 BEYOND_SPECS = {"A705", "A706", "A801", "A802", "A803", "A804"}
 MARK = re.compile(r"# ! (?:(?:in (\S+) )?line (\d+) )?(A\d+) (\d+)(?:: (.*?))?(?=\s*# ! |\s*$)", re.MULTILINE)
@@ -43,7 +43,7 @@ def marks(path: Path) -> list[tuple[Mark, str]]:
 
 @pytest.mark.parametrize("name", [path.stem for path in SPECS if not path.with_suffix(".txt").exists()])
 def test_marked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(HERE)
+    monkeypatch.chdir(TESTS)
     path = Path("bad_specs", f"{name}.yaml")
     model = compile_spec(str(path))
     found = sorted(((one.span.source.name, one.span.line, one.span.column, one.code), one) for one in model.diagnostics)
@@ -54,13 +54,13 @@ def test_marked(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("name", [path.stem for path in SPECS if path.with_suffix(".txt").exists()])
 def test_diagnostics(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(HERE)
-    assert said(name) == (HERE / "bad_specs" / f"{name}.txt").read_text()
+    monkeypatch.chdir(TESTS)
+    assert said(name) == (TESTS / "bad_specs" / f"{name}.txt").read_text()
 
 
 def test_every_code_is_met() -> None:
     met = {code for path in SPECS for (_, _, _, code), _ in marks(path)}
-    for path in HERE.glob("bad_specs/*.txt"):
+    for path in TESTS.glob("bad_specs/*.txt"):
         met |= set(re.findall(r"^(?:error|warning)\[(A\d+)\]", path.read_text(), re.MULTILINE))
     assert set(CODES) - met == BEYOND_SPECS
 
@@ -70,6 +70,6 @@ def test_there_are_many() -> None:
 
 
 if __name__ == "__main__":
-    os.chdir(HERE)
+    os.chdir(TESTS)
     for one in sys.argv[1:] or [path.stem for path in SPECS if path.with_suffix(".txt").exists()]:
-        (HERE / "bad_specs" / f"{one}.txt").write_text(said(one))
+        (TESTS / "bad_specs" / f"{one}.txt").write_text(said(one))

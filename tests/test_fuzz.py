@@ -12,8 +12,8 @@ from archc.analysis.cost.report import analyze
 from archc.elaborate.compiler import compile_text
 from archc.text.diagnostics import draw
 from tests.fuzz import Figures, Report, fuzz
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent
 SPECS = [path.read_text() for path in sorted((ROOT / "specs").glob("*.yaml"))]
 BLOCKS = [path.read_text().replace("\n", "\n  ").replace("\n  \n", "\n\n") for path in sorted((ROOT / "archc" / "blocks").glob("*.yaml"))]
 NETWORK = "layers: [{conv: 8}, {basic_block: 8}, {mbconv: 8}, {conv_bn_act: 8}, {dense_layer: 4}, {squeeze_excite: 2}]\n"

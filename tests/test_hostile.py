@@ -12,6 +12,7 @@ import pytest
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw_all
+from tests.helpers.paths import ROOT
 
 HEAD = "archc: 1\ninput: [3, 32, 32]\n"
 BOMB = "\n".join(
@@ -121,7 +122,7 @@ json.dump(answers, sys.stdout)
 def test_hostile_specs_are_answered() -> None:
     """In a process that may use 1 GiB, and processor time, not a clock's, which others' work would use up: only a hang takes so long."""
     sent = json.dumps({name: text for name, (text, _) in HOSTILE.items()})
-    ran = subprocess.run([sys.executable, "-c", ALONE], input=sent, cwd=Path(__file__).parent.parent, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", ALONE], input=sent, cwd=ROOT, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
     answers = json.loads(ran.stdout)
     assert list(answers) == list(HOSTILE)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.helpers.paths import ROOT
+
 SPECS = ("alexnet.yaml", "resnet18.yaml", "resnet34.yaml", "resnet50.yaml", "resnext50_32x4d.yaml")
 COMMANDS = (
     "resolve resnext50_32x4d",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
@@ -14,8 +13,8 @@ from archc.analysis.cost.report import Report, analyze
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.state import MOST_LAYERS
 from archc.language.loading import shipped
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parent.parent.parent
 BODY = "{conv: {channels: 8, kernel: 3, padding: 1}}, relu"
 
 

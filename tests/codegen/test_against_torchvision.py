@@ -1,19 +1,20 @@
-"""Every spec that is a torchvision model, with that model's weights: the same outputs. tests/reference/names.csv says which is which."""
+"""Every spec that is a torchvision model, with that model's weights: the same outputs. tests/figures/names.csv says which is which."""
 
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.helpers.paths import FIGURES
 
 torch = pytest.importorskip("torch")
 torchvision = pytest.importorskip("torchvision", reason="compares with torchvision's own models: pip install torchvision")
 
 import archc
 
-NAMES = Path(__file__).parent.parent / "reference" / "names.csv"
+NAMES = FIGURES / "names.csv"
 CLASSES = 20
 SIDE = 64
 AS_PUBLISHED = ("inception_v3", "vit")  # they accept no smaller image: an extra head, and position embeddings

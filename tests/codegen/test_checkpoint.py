@@ -22,8 +22,8 @@ torch = pytest.importorskip("torch")
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archc.runtime.build.build import made
+from tests.helpers.random_networks import networks
 
-from .networks import networks
 from .seen import inputs_of, randomize
 
 RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -18,8 +18,8 @@ torch = pytest.importorskip("torch")
 
 from archc.codegen.lowering import lower
 from archc.runtime.build.build import build
+from tests.helpers.interpreter import interpret
 
-from .interpreter import interpret
 from .seen import inputs_of
 
 RELAXED = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))

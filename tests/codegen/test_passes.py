@@ -19,8 +19,8 @@ from torch import nn
 
 from archc.runtime.build.build import after_passes, build, made
 from archc.runtime.build.folding import folded
+from tests.helpers.random_networks import networks
 
-from .networks import networks
 from .seen import inputs_of, randomize
 
 RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

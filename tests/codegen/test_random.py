@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.runtime.build.build import build
+from tests.helpers.interpreter import interpret
+from tests.helpers.random_networks import networks
 
-from .interpreter import interpret
-from .networks import networks
 from .seen import inputs_of, randomize, tensors_of
 from .test_zoo import layers_agree
 

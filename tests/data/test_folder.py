@@ -12,12 +12,12 @@ from PIL import Image
 
 from archc.data import DataError, read_image
 from archc.data.pixels import luma
-from tests.data import made
 from tests.data.test_sources import everything, opened, told
+from tests.helpers import image_sets
 
 
 def test_folder(tmp_path: Path) -> None:
-    made.folder(tmp_path)
+    image_sets.folder(tmp_path)
     found = opened(tmp_path, (3, 24, 24), validation=0.0)
     images, labels = everything(found.train)
     assert found.classes == ("blue", "green", "red") and labels.tolist() == [0] * 5 + [1] * 5 + [2] * 5
@@ -28,7 +28,7 @@ def test_folder(tmp_path: Path) -> None:
 
 def test_folder_of_splits(tmp_path: Path) -> None:
     for part, each in (("train", 4), ("val", 2), ("test", 3)):
-        made.folder(tmp_path / part, each)
+        image_sets.folder(tmp_path / part, each)
     found = opened(tmp_path, (3, 8, 8))
     assert {name: len(split) for name, split in found.splits().items()} == {"train": 12, "validation": 6, "test": 9}
     (tmp_path / "val/purple").mkdir()
@@ -36,12 +36,12 @@ def test_folder_of_splits(tmp_path: Path) -> None:
 
 
 def test_folders_that_are_wrong(tmp_path: Path) -> None:
-    made.picture((0, 0, 0)).save(tmp_path / "a.png")
+    image_sets.picture((0, 0, 0)).save(tmp_path / "a.png")
     assert "1 image lies in" in told(tmp_path) and "one folder a class" in told(tmp_path)
     (tmp_path / "red").mkdir()
     (tmp_path / "a.png").rename(tmp_path / "red/a.png")
     assert "one class alone, red" in told(tmp_path)
-    made.folder(tmp_path)
+    image_sets.folder(tmp_path)
     (tmp_path / "white").mkdir()
     (tmp_path / "white/notes.txt").write_text("none yet")
     (tmp_path / "white/.hidden.png").write_bytes(b"")
@@ -51,9 +51,9 @@ def test_folders_that_are_wrong(tmp_path: Path) -> None:
 
 
 def test_links_that_leave_are_refused(tmp_path: Path) -> None:
-    root = made.folder(tmp_path / "set")
+    root = image_sets.folder(tmp_path / "set")
     secret = tmp_path / "secret.png"
-    made.picture((1, 2, 3)).save(secret)
+    image_sets.picture((1, 2, 3)).save(secret)
     (root / "red/more.png").symlink_to(root / "red/0.png")
     assert len(opened(root, validation=0.0).train) == 16
     for link, target, says in (
@@ -91,7 +91,7 @@ def spoiled(root: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_corrupt_files_are_skipped_and_named(tmp_path: Path, workers: int) -> None:
-    root = made.folder(tmp_path)
+    root = image_sets.folder(tmp_path)
     wrong = spoiled(root)
     found = opened(root, (3, 24, 24), corrupt="skip", validation=0.0, workers=workers)
     images, labels = everything(found.train)
@@ -102,7 +102,7 @@ def test_corrupt_files_are_skipped_and_named(tmp_path: Path, workers: int) -> No
 
 
 def test_corrupt_files_are_errors(tmp_path: Path) -> None:
-    root = made.folder(tmp_path)
+    root = image_sets.folder(tmp_path)
     spoiled(root)
     found = opened(root, (3, 24, 24), validation=0.0)
     with pytest.raises(DataError, match=r"red/\w+\.\w+ is no readable image: .*; write `corrupt: skip`"):
@@ -110,7 +110,7 @@ def test_corrupt_files_are_errors(tmp_path: Path) -> None:
 
 
 def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    root = made.folder(tmp_path, each=8, size=(40, 30))
+    root = image_sets.folder(tmp_path, each=8, size=(40, 30))
     order = np.random.default_rng(0).permutation(24)
     alone = opened(root, (3, 20, 20), validation=0.0).train.read(order)
     monkeypatch.setattr("archc.data.reading.IN_MEMORY", 0)  # from disk at each reading
@@ -148,7 +148,7 @@ def test_kinds_of_pixels(tmp_path: Path) -> None:
     assert np.array_equal(read_image(tmp_path / "deep.png", (1, 16, 16))[0], ramp // 257)
     Image.new("RGBA", (4, 4), (0, 0, 0, 0)).save(tmp_path / "clear.png")
     assert (read_image(tmp_path / "clear.png", (3, 4, 4)) == 255).all()
-    made.picture((200, 10, 10)).quantize(4).save(tmp_path / "palette.gif")
+    image_sets.picture((200, 10, 10)).quantize(4).save(tmp_path / "palette.gif")
     assert abs(int(read_image(tmp_path / "palette.gif", (3, 24, 24))[0].mean()) - 200) < 12
     lying = Image.new("L", (8, 4))
     lying.paste(255, (0, 0, 8, 2))
@@ -183,7 +183,7 @@ def test_one_value_is_white_in_all_of_a_set(tmp_path: Path) -> None:
     assert everything(told_range.train)[0].max() == 255 and not found.doubtful
     with pytest.raises(DataError, match=r"go up to 3,900, above the 1,000 that is white; write `white: 4095`"):
         everything(opened(tmp_path, (1, 8, 8), validation=0.0, white=1000).train)
-    made.folder(tmp_path / "plain")
+    image_sets.folder(tmp_path / "plain")
     assert opened(tmp_path / "plain").white is None and not opened(tmp_path / "plain").notes
 
 
@@ -214,6 +214,6 @@ def test_names_of_strangers(tmp_path: Path) -> None:
     """A class called `..` cannot be; others are names, whatever they hold."""
     for name in ("$(touch x)", "a\nb", "<b>"):
         (tmp_path / name).mkdir()
-        made.picture((9, 9, 9)).save(tmp_path / name / "$(id).png")
+        image_sets.picture((9, 9, 9)).save(tmp_path / name / "$(id).png")
     found = opened(tmp_path, (3, 8, 8), validation=0.0)
     assert len(everything(found.train)[0]) == 3 and set(found.classes) == {"$(touch x)", "a\nb", "<b>"}

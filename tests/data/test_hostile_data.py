@@ -16,7 +16,7 @@ import pytest
 from archc.data import DataError, open_data
 from archc.data import shards as shards_room
 from archc.recipe import Data
-from tests.data import made
+from tests.helpers import image_sets
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links and pipes of POSIX")
 pytestmark = [posix, pytest.mark.timeout(300)]  # a hang, not a busy machine
@@ -30,11 +30,11 @@ def told(path: Path) -> str:
 
 
 SETS: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
-    "idx": (made.idx, ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte")),
-    "packed idx": (lambda folder: made.idx(folder, packed=True), ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")),
-    "cifar": (made.cifar10, ("data_batch_2.bin", "test_batch.bin", "batches.meta.txt")),
-    "cifar100": (made.cifar100, ("train.bin", "test.bin", "fine_label_names.txt")),
-    "shards": (lambda folder: made.shard(folder / "a.tar", ["x", "y"], [0, 1]), ("a.tar",)),
+    "idx": (image_sets.idx, ("train-images-idx3-ubyte", "t10k-labels-idx1-ubyte")),
+    "packed idx": (lambda folder: image_sets.idx(folder, packed=True), ("train-images-idx3-ubyte.gz", "train-labels-idx1-ubyte.gz")),
+    "cifar": (image_sets.cifar10, ("data_batch_2.bin", "test_batch.bin", "batches.meta.txt")),
+    "cifar100": (image_sets.cifar100, ("train.bin", "test.bin", "fine_label_names.txt")),
+    "shards": (lambda folder: image_sets.shard(folder / "a.tar", ["x", "y"], [0, 1]), ("a.tar",)),
 }
 
 
@@ -58,7 +58,7 @@ def test_pipes_and_links_out_of_the_set(kind: str, name: str, tmp_path: Path) ->
 
 def test_names_of_classes_are_no_pipe_and_no_link(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
-    made.idx(tmp_path / "set")
+    image_sets.idx(tmp_path / "set")
     (tmp_path / "names").write_text("a\nb\n")
     names = tmp_path / "set" / "classes.txt"
     names.symlink_to("../names")
@@ -70,7 +70,7 @@ def test_names_of_classes_are_no_pipe_and_no_link(tmp_path: Path) -> None:
 
 def test_a_small_file_that_unpacks_to_very_much(tmp_path: Path) -> None:
     """300 kB for 300 MB: no image is packed like that. One that is small, or packs as images do, is read."""
-    made.idx(tmp_path, packed=True)
+    image_sets.idx(tmp_path, packed=True)
     count = (300 << 20) // 784
     out = io.BytesIO()
     with gzip.GzipFile(fileobj=out, mode="wb") as file:

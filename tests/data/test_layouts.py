@@ -10,11 +10,11 @@ import pytest
 
 from archc.data import DataError, check_classes
 from archc.data.roles import PARTS, named_role, role_of
-from tests.data import made
 from tests.data.test_sources import opened, told
+from tests.helpers import image_sets
 
 BUFFER = io.BytesIO()
-made.picture((90, 40, 20), (8, 8)).save(BUFFER, "PNG")
+image_sets.picture((90, 40, 20), (8, 8)).save(BUFFER, "PNG")
 IMAGE = BUFFER.getvalue()
 BOTH = ("cat", "dog")
 

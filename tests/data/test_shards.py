@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from archc.data import DataError
-from tests.data import made
 from tests.data.test_sources import opened, told
+from tests.helpers import image_sets
 
 pytest.importorskip("webdataset", reason="pip install '.[shards]'")
 
@@ -21,8 +21,8 @@ pytest.importorskip("webdataset", reason="pip install '.[shards]'")
 def root(tmp_path: Path) -> Path:
     for number in range(4):
         names = [f"{number}/{i:03d}" for i in range(6)]
-        made.shard(tmp_path / f"train-{number}.tar", names, [i % 3 for i in range(6)])
-    made.shard(tmp_path / "val-0.tar", ["v0", "v1", "v2"], [0, 1, 2])
+        image_sets.shard(tmp_path / f"train-{number}.tar", names, [i % 3 for i in range(6)])
+    image_sets.shard(tmp_path / "val-0.tar", ["v0", "v1", "v2"], [0, 1, 2])
     return tmp_path
 
 
@@ -35,7 +35,7 @@ def test_stream(root: Path) -> None:
     assert found.format == "shards" and found.classes == ("0", "1", "2") and found.train.length is None
     assert sorted(labels(found.train, 0, 0)) == sorted([0, 1, 2] * 8) and sorted(labels(found.validation, 0, 0)) == [0, 1, 2]
     assert found.train.counts(3) == [8, 8, 8]
-    colors = np.array(list(made.COLORS.values()))
+    colors = np.array(list(image_sets.COLORS.values()))
     for image, label in found.train.stream(0, 0):
         assert image.shape == (3, 24, 24) and np.abs(image.mean((1, 2)) - colors[label]).max() < 15
     with pytest.raises(TypeError):
@@ -58,14 +58,14 @@ def test_processes_share_all(root: Path, world: int) -> None:
 
 def test_validation_held_out_by_name(tmp_path: Path) -> None:
     names = [f"{i:04d}" for i in range(300)]
-    made.shard(tmp_path / "a.tar", names, [i % 3 for i in range(300)])
+    image_sets.shard(tmp_path / "a.tar", names, [i % 3 for i in range(300)])
     found = opened(tmp_path, (3, 8, 8), validation=0.2)
     train, held = sum(found.train.counts(3)), sum(found.validation.counts(3))
     assert train + held == 300 and 35 <= held <= 85
 
 
 def test_names_as_labels(tmp_path: Path) -> None:
-    made.shard(tmp_path / "a.tar", ["a", "b", "c"], ["red", "blue", "red"], kind="txt")
+    image_sets.shard(tmp_path / "a.tar", ["a", "b", "c"], ["red", "blue", "red"], kind="txt")
     found = opened(tmp_path / "a.tar", (3, 8, 8), validation=0.0)
     assert found.classes == ("blue", "red") and found.train.counts(2) == [1, 2]
     (tmp_path / "classes.txt").write_text("red\nblue\ngreen\n")
@@ -78,14 +78,14 @@ def test_nothing_else_is_opened(tmp_path: Path) -> None:
             return (Path.touch, (tmp_path / "run",))
 
     more = {f"x.{kind}": pickle.dumps(Bomb()) for kind in ("pyd", "pickle", "pth", "npy")}
-    made.shard(tmp_path / "a.tar", ["x", "y", "../../z"], [0, 1, 1], more=more)
+    image_sets.shard(tmp_path / "a.tar", ["x", "y", "../../z"], [0, 1, 1], more=more)
     found = opened(tmp_path, (3, 8, 8), validation=0.0)
     assert sorted(labels(found.train, 0, 0)) == [0, 1, 1] and found.normalization.mean
     assert not (tmp_path / "run").exists() and not (tmp_path.parent.parent / "z.png").exists()
 
 
 def test_shards_that_are_wrong(tmp_path: Path) -> None:
-    made.shard(tmp_path / "a.tar", ["x", "y"], [0, 7])
+    image_sets.shard(tmp_path / "a.tar", ["x", "y"], [0, 7])
     (tmp_path / "classes.txt").write_text("one\ntwo\n")
     train = opened(tmp_path, (3, 8, 8), validation=0.0).train
     with pytest.raises(DataError, match="y has the label '7', and 2 classes are known"):
@@ -96,13 +96,13 @@ def test_shards_that_are_wrong(tmp_path: Path) -> None:
         labels(train, 0, 0)
     (tmp_path / "a.tar").write_bytes(b"no tar")
     assert "cannot be read" in told(tmp_path)
-    made.shard(tmp_path / "a.tar", ["x"], ["red"], kind="caption")
+    image_sets.shard(tmp_path / "a.tar", ["x"], ["red"], kind="caption")
     with pytest.raises(DataError, match="has no label"):
         labels(train, 0, 0)
 
 
 def test_corrupt_images(tmp_path: Path) -> None:
-    made.shard(tmp_path / "a.tar", ["x", "y"], [0, 1], more={"bad.png": b"no", "bad.cls": b"0"})
+    image_sets.shard(tmp_path / "a.tar", ["x", "y"], [0, 1], more={"bad.png": b"no", "bad.cls": b"0"})
     with pytest.raises(DataError, match=r"bad\.png is no readable image"):
         labels(opened(tmp_path, (3, 8, 8), validation=0.0).train, 0, 0)
     found = opened(tmp_path, (3, 8, 8), validation=0.0, corrupt="skip")

@@ -15,7 +15,7 @@ from sklearn.datasets import load_digits
 from archc.data import DataError, Normalization, check_classes, open_data
 from archc.data.idx import FASHION, FASHION_BEGINS
 from archc.recipe import Data
-from tests.data import made
+from tests.helpers import image_sets
 
 
 def opened(source: object, shape: tuple[int, ...] | None = None, **more: object):
@@ -56,7 +56,7 @@ def test_digits_enlarged_by_pillow() -> None:
 
 @pytest.mark.parametrize("packed", [False, True])
 def test_idx(tmp_path: Path, packed: bool) -> None:
-    files = made.idx(tmp_path, packed=packed)
+    files = image_sets.idx(tmp_path, packed=packed)
     found = opened(tmp_path, (1, 28, 28), validation=0.0)
     images, labels = everything(found.train)
     assert np.array_equal(images[:, 0], files["train-images"]) and np.array_equal(labels, files["train-labels"])
@@ -67,8 +67,8 @@ def test_idx(tmp_path: Path, packed: bool) -> None:
 
 def test_idx_by_other_names_and_fashion(tmp_path: Path) -> None:
     labels = np.array([*FASHION_BEGINS, *range(10)], np.uint8)
-    made.write_idx(tmp_path / "train-labels.idx1-ubyte", labels)
-    made.write_idx(tmp_path / "train-images.idx3-ubyte", np.zeros((len(labels), 4, 4), np.uint8))
+    image_sets.write_idx(tmp_path / "train-labels.idx1-ubyte", labels)
+    image_sets.write_idx(tmp_path / "train-images.idx3-ubyte", np.zeros((len(labels), 4, 4), np.uint8))
     assert opened(tmp_path).classes == FASHION
     (tmp_path / "classes.txt").write_text("\n".join(f"kind {i}" for i in range(10)))
     assert opened(tmp_path).classes[3] == "kind 3"
@@ -77,7 +77,7 @@ def test_idx_by_other_names_and_fashion(tmp_path: Path) -> None:
 
 
 def test_idx_that_is_damaged(tmp_path: Path) -> None:
-    made.idx(tmp_path)
+    image_sets.idx(tmp_path)
     images, labels = tmp_path / "train-images-idx3-ubyte", tmp_path / "train-labels-idx1-ubyte"
     whole = images.read_bytes()
     images.write_bytes(whole[:-100])
@@ -98,12 +98,12 @@ def test_idx_that_is_damaged(tmp_path: Path) -> None:
     assert "it is no gzip file" in told(tmp_path)
     images.with_name(images.name + ".gz").unlink()
     images.write_bytes(whole)
-    made.write_idx(labels, np.zeros(39, np.uint8))
+    image_sets.write_idx(labels, np.zeros(39, np.uint8))
     assert "has 40 images" in told(tmp_path) and "39 labels" in told(tmp_path)
 
 
 def test_cifar10(tmp_path: Path) -> None:
-    batches = made.cifar10(tmp_path / "cifar-10-batches-bin")
+    batches = image_sets.cifar10(tmp_path / "cifar-10-batches-bin")
     found = opened(tmp_path, (3, 32, 32), validation=0.0)  # the download's parent will do
     images, labels = everything(found.train)
     records = np.concatenate(batches[:5])
@@ -113,7 +113,7 @@ def test_cifar10(tmp_path: Path) -> None:
 
 
 def test_cifar100_has_its_fine_labels(tmp_path: Path) -> None:
-    records = made.cifar100(tmp_path)
+    records = image_sets.cifar100(tmp_path)
     found = opened(tmp_path, validation=0.0)
     images, labels = everything(found.train)
     assert np.array_equal(labels, records[:, 1]) and np.array_equal(images.reshape(-1, 3072), records[:, 2:])
@@ -121,7 +121,7 @@ def test_cifar100_has_its_fine_labels(tmp_path: Path) -> None:
 
 
 def test_cifar_that_is_wrong(tmp_path: Path) -> None:
-    made.cifar10(tmp_path / "a")
+    image_sets.cifar10(tmp_path / "a")
     batch = tmp_path / "a/data_batch_3.bin"
     whole = batch.read_bytes()
     batch.write_bytes(whole[:-1])
@@ -153,7 +153,7 @@ def test_what_is_not_there(tmp_path: Path) -> None:
     assert "there are no images in" in told(tmp_path)
     (tmp_path / "photos.zip").write_bytes(b"PK")
     assert "unpack photos.zip first" in told(tmp_path) and "unpack it first" in told(tmp_path / "photos.zip")
-    made.folder(tmp_path / "f")
+    image_sets.folder(tmp_path / "f")
     assert "train-images" in told(tmp_path / "f", format="idx") and "binary version" in told(tmp_path / "f", format="cifar")
     assert "no shards" in told(tmp_path / "f", format="shards")
 

@@ -14,8 +14,8 @@ from archc.data import DataError, open_data
 from archc.data.splitting import hold_out
 from archc.data.statistics import measure
 from archc.recipe import Data
-from tests.data import made
 from tests.data.test_sources import everything, opened, told
+from tests.helpers import image_sets
 
 
 @settings(max_examples=60, deadline=None)
@@ -30,7 +30,7 @@ def test_each_class_gives_its_part(labels: list[int], part: float) -> None:
 
 def test_the_split_is_the_same_for_every_seed_and_place(tmp_path: Path) -> None:
     for name in ("a", "b"):
-        made.folder(tmp_path / name, each=10)
+        image_sets.folder(tmp_path / name, each=10)
     names = [
         {Path(split.name(i)).relative_to(root) for i in range(len(split))}
         for root in (tmp_path / "a", tmp_path / "b")
@@ -41,10 +41,10 @@ def test_the_split_is_the_same_for_every_seed_and_place(tmp_path: Path) -> None:
 
 
 def test_a_new_image_leaves_the_others_where_they_are(tmp_path: Path) -> None:
-    root = made.folder(tmp_path, each=20)
+    root = image_sets.folder(tmp_path, each=20)
     before = opened(root).validation
     held = {before.name(i) for i in range(len(before))}
-    made.picture((1, 1, 1)).save(root / "red/new.png")
+    image_sets.picture((1, 1, 1)).save(root / "red/new.png")
     after = opened(root).validation
     assert len(held - {after.name(i) for i in range(len(after))}) <= 1
 
@@ -59,7 +59,7 @@ def test_parts_of_training_images() -> None:
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 14, 20)])
 def test_statistics_are_numpys(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    made.idx(tmp_path, train=300)
+    image_sets.idx(tmp_path, train=300)
     found = opened(tmp_path, shape)
     values = everything(found.train)[0] / 255
     assert np.allclose(found.normalization.mean, values.mean((0, 2, 3)), rtol=1e-12)
@@ -67,8 +67,8 @@ def test_statistics_are_numpys(tmp_path: Path, shape: tuple[int, ...]) -> None:
 
 
 def test_a_channel_of_one_value_can_be_divided_by(tmp_path: Path) -> None:
-    made.write_idx(tmp_path / "train-images-idx3-ubyte", np.full((20, 4, 4), 51, np.uint8))
-    made.write_idx(tmp_path / "train-labels-idx1-ubyte", (np.arange(20) % 2).astype(np.uint8))
+    image_sets.write_idx(tmp_path / "train-images-idx3-ubyte", np.full((20, 4, 4), 51, np.uint8))
+    image_sets.write_idx(tmp_path / "train-labels-idx1-ubyte", (np.arange(20) % 2).astype(np.uint8))
     assert opened(tmp_path).normalization.to_dict() == {"mean": [0.2], "std": [1.0]}
 
 
@@ -81,7 +81,7 @@ def test_a_sample_is_near() -> None:
 
 def test_large_sets_stay_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An array that would be large as the network takes it is fitted as it is read."""
-    made.idx(tmp_path)
+    image_sets.idx(tmp_path)
     small = opened(tmp_path, (3, 56, 56))
     monkeypatch.setattr("archc.data.reading.IN_MEMORY", 1000)
     large = opened(tmp_path, (3, 56, 56))

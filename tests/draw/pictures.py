@@ -13,8 +13,8 @@ from PIL import ImageFont
 from archc import load
 from archc.draw.scene import Box
 from archc.graph import Graph
+from tests.helpers.zoo import SPECS
 
-SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
 LECTURES = ("lenet5", "alexnet", "vgg16", "resnet18", "resnet50", "googlenet", "unet", "densenet121", "mobilenet_v2", "vit_b16",
             "efficientnet_b0")  # fmt: skip
 ALL = [pytest.param(name, marks=[] if name in LECTURES else [pytest.mark.heavy]) for name in SPECS]  # by default, the lectures' own

@@ -15,7 +15,7 @@ import archc
 from archc.analysis.memory.timeline import Options, training
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.graph import Graph
-from tests.analysis import allocations
+from tests.helpers import allocations
 
 STEPS = 3
 

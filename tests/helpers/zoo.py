@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-SPECS = sorted(path.stem for path in (Path(__file__).parents[2] / "specs").glob("*.yaml"))
+from tests.helpers.paths import ROOT
+
+SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
 
 # Together they have every operator and nearly every block of the zoo, heads that are there in training alone, and splits, windows,
-# recalibration and stochastic depth in the sizes in which they were published: `tests/test_specs.py` holds them to it.
+# recalibration and stochastic depth in the sizes in which they were published: `tests/specs/test_specs.py` holds them to it.
 VARIED = """
 amoebanet_b autoencoder bit_resnet50x1 densenet_40_12 efficientnet_b0 fractalnet20 googlenet_caffe inception_v2 inception_v3 inception_v4
 lambda_resnet26t lenet5_1998 mobilenet_v1 mobilenet_v2 nin_cifar10 pyramidnet110_a84 resnet20_cifar resnet50_v1 se_bn_inception unet

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,9 +23,8 @@ from archc.html.data import Choice, record
 from archc.html.difference import difference
 from archc.html.network import network
 from archc.html.tapes import memory
+from tests.helpers.zoo import SPECS
 from tests.html.replay import peak
-
-SPECS = sorted(path.stem for path in (Path(__file__).parent.parent.parent / "specs").glob("*.yaml"))
 
 SAMPLE = ("lenet5", "resnet18", "inception_v3", "vit_b16")  # residuals, branches and a head, attention
 MANY = (*SAMPLE, "densenet121", "unet", "mobilenet_v2", "fractalnet20", "lambda_resnet26t", "googlenet_caffe", "autoencoder")

@@ -13,8 +13,9 @@ import pytest
 
 import archc
 from archc.cli.main import main
+from tests.helpers.paths import ROOT
 
-COMMANDS = re.findall(r"^archc report .*$", (Path(__file__).parent.parent.parent / "docs" / "report.md").read_text(), re.MULTILINE)
+COMMANDS = re.findall(r"^archc report .*$", (ROOT / "docs" / "report.md").read_text(), re.MULTILINE)
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(2)>{{data}} & \" ' \u2028 javascript:alert(3)"
 SPEC = f"""

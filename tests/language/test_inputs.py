@@ -10,6 +10,7 @@ import pytest
 import archc
 from archc.elaborate.compiler import Model, compile_spec, compile_text
 from archc.ops.shape import read_sizes
+from tests.helpers.paths import ROOT
 
 SAME, PLAIN = "{conv: {channels: 8, kernel: 3, padding: 1}}", "{conv: {channels: 8, kernel: 3}}"
 HEAD = "global_avgpool, flatten, {linear: 10}"
@@ -101,7 +102,7 @@ def test_no_other_shape_is_proposed(shape: str, layers: str) -> None:
 
 
 def test_no_spec_that_ships_is_doubted() -> None:
-    for path in sorted((Path(__file__).parents[2] / "specs").glob("*.yaml")):
+    for path in sorted((ROOT / "specs").glob("*.yaml")):
         if path.stem.startswith(("unet", "vgg16", "vit_b16", "mlp", "autoencoder", "lenet", "allcnn", "resnet18")):
             assert not len(compile_spec(str(path)).diagnostics), path
 

@@ -16,8 +16,9 @@ torch = pytest.importorskip("torch")
 
 from torch.utils.flop_counter import FlopCounterMode
 
+from tests.helpers.torch_form import Layer, outputs, tensors
+
 from .cases import CASES, Case
-from .torch_form import Layer, outputs, tensors
 
 BATCH = 2
 BYTES = {"same": 4, "float32": 4, "int64": 8, "mask": 4}  # of a float32 network on the CPU

@@ -13,10 +13,10 @@ from archc.ops.reach import Along, Bins, Linear, Reach, Rule, Spread, rules_of
 
 torch = pytest.importorskip("torch")
 
-from tests.analysis.gradients import prepared, spans
+from tests.helpers.gradients import prepared, spans
+from tests.helpers.torch_form import Layer
 
 from .cases import CASES, Case, case
-from .torch_form import Layer
 
 SPREADS = [(2, 3, 0, 1, 1), (1, 4, 0, 1, 3), (3, 2, 1, 3, 1), (4, 6, 2, 4, 1), (2, 3, 1, 2, 0)]  # kernel, stride, padding, dilation, more
 SIZES = [(12, 7), (7, 12), (9, 5), (5, 1)]

@@ -16,11 +16,12 @@ from archc.ops import Work
 torch = pytest.importorskip("torch")
 np = pytest.importorskip("numpy")
 
+from tests.helpers.torch_form import Layer
+
 from . import loops
 from .activations import ACTIVATIONS, sigmoid
 from .cases import CASES, Case, case
 from .counting import COUNT, Number, array, largest, number, total
-from .torch_form import Layer
 
 
 def chained(function: Callable[[Number, Number], Number]) -> loops.Loop:

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from archc.text.extras import DISTRIBUTION, EXTRAS, how_to_install, needs
+from tests.helpers.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 ENDINGS = (".py", ".md", ".yaml", ".yml", ".toml", ".js", ".html", "")
 FROM_AN_INDEX = re.compile(r"(?:pip3?|uv|pipx)\s+install\s+(?:-\S+\s+)*['\"]?archc\b|(?<![\w.-])archc\[[a-z]")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.paths import ROOT
+
 pytest.importorskip("ignite")
 import safetensors.torch
 import torch
@@ -20,7 +22,6 @@ from archc.training.using import Trained
 from tests.training.common import MLP, NET, PLAIN, figures, trained, went_on
 from tests.training.test_resume import ended, same
 
-ROOT = Path(__file__).parents[2]
 # no batch normalization: its statistics are of each process's images
 PLAIN_NET = NET.replace("  - batchnorm\n", "").replace("  - dropout: 0.3\n", "")
 CHANGES = {"epochs": 2, "batch": 128, "save_every": 3}

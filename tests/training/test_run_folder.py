@@ -22,11 +22,11 @@ from archc.text.locks import locked
 from archc.training.checkpoints import found, load
 from archc.training.run import RunFolder, fresh, opened
 from archc.training.wishes import TrainError
+from tests.helpers.paths import ROOT
 from tests.training.common import MLP, trained, went_on
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="links, pipes and locks of POSIX")
 pytestmark = posix
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from archc.training.order import Order
 from archc.training.run import RunFolder
 from archc.training.streaming import Streamed, pass_sizes
 from archc.training.wishes import Wishes
-from tests.data.made import shard
+from tests.helpers.image_sets import shard
 
 CPU = torch.device("cpu")
 

@@ -1,0 +1,184 @@
+"""The peak of training and of inference against PyTorch, byte for byte: every operator in every case, and random networks."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+
+import archc
+from archc.analysis.memory.saved import clashes
+from archc.analysis.memory.storages import run
+from archc.analysis.memory.timeline import Options, inference, training
+from archc.graph import Graph, Node, Value
+from archc.ops import OPERATORS
+
+torch = pytest.importorskip("torch")
+
+from tests.helpers.random_layers import drawn
+from tests.ops.cases import CASES, Case
+
+from .test_saved import crashes, with_threads
+from .test_timeline import agrees, evaluates, one_thread
+
+__all__ = ["one_thread"]
+
+LONG = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
+OPTIMIZERS = ("sgd", "momentum", "adam")
+
+
+def around(case: Case, shared: bool) -> str:
+    """The operator between layers that want gradients, where it takes values; with `shared`, its weights a second time."""
+    whole = case.op == "embedding"
+    names = [f"x{i}" for i in range(len(case.shapes))]
+    layers: dict[str, Any] = {} if whole else {f"in_{name}": {"from": name, "layer_scale": None} for name in names}
+    source: Any = [name if whole else f"in_{name}" for name in names]
+    source = source[0] if len(source) == 1 else source
+    layers["it"] = {"from": source, case.op: plain(case.args)}
+    parts = len(case.facts().outputs)
+    ends = ["it"] if parts == 1 else [f"it.{i}" for i in range(parts)]
+    if shared:
+        layers["again"] = {"from": source, "share": "it"}
+        ends = [*ends, *(["again"] if parts == 1 else [f"again.{i}" for i in range(parts)])]
+    for i, end in enumerate(ends):
+        layers[f"a{i}"] = {"from": end, "sigmoid": None}
+        layers[f"b{i}"] = {"from": f"a{i}", "relu": None}
+    spec: dict[str, Any] = {"input": {name: list(shape) for name, shape in zip(names, case.shapes, strict=True)}, "layers": layers}
+    if len(ends) > 1:
+        spec["outputs"] = {f"o{i}": f"b{i}" for i in range(len(ends))}
+    return json.dumps(spec)
+
+
+def plain(args: dict[str, Any]) -> Any:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in args.items()} or None
+
+
+def exact(graph: Graph, options: Options) -> None:
+    """Training and inference, wherever they are said to be exact, and something is learned."""
+    if clashes(graph, options.batch):  # one image makes more values contiguous, of which attention keeps no copy
+        return
+    if any(node.kind in ("conv", "conv_transpose") for node in graph.nodes):
+        with_threads(graph)
+    try:
+        if not training(graph, options).bound.reasons:
+            agrees(graph, options)
+        if not inference(graph, Options(options.batch)).bound.reasons:
+            evaluates(graph, options.batch)
+    except ValueError as error:  # a single image is no batch for a normalization of vectors
+        assert re.search(r"Expected more than 1|empty parameter list", str(error)), error
+
+
+def cases_of(op: str, most: int) -> Iterator[tuple[int, Case]]:
+    """Some cases of an operator, far apart: such as lie side by side are alike."""
+    cases = [case for case in CASES if case.op == op]
+    assert cases
+    step = max(-(-len(cases) // most), 1)
+    yield from list(enumerate(cases))[::step]
+
+
+@pytest.mark.parametrize("op", sorted(OPERATORS))
+def test_every_operator(op: str) -> None:
+    """Each alone, and where it has weights, with them a second time."""
+    proves_cases(op, 2, 4)
+
+
+@pytest.mark.heavy
+@pytest.mark.parametrize("batch", [1, 2, 4])
+@pytest.mark.parametrize("op", sorted(OPERATORS))
+def test_every_case_of_every_operator(op: str, batch: int) -> None:
+    proves_cases(op, batch, len(CASES))
+
+
+def proves_cases(op: str, batch: int, most: int) -> None:
+    for number, case in cases_of(op, most):
+        for shared in {False, bool(case.facts().owned)}:
+            graph = archc.loads(around(case, shared))
+            exact(graph, Options(batch, optimizer=OPTIMIZERS[number % 3]))
+
+
+def spec_of(graph: Graph, random: Random) -> str | None:
+    """A drawn network as a spec, most inputs first scaled, so that gradients are wanted; all of it, or what leads to its last layer."""
+    nodes = graph.nodes if random.random() < 0.3 else [node for node in graph.nodes if node in leading_to(graph.nodes[-1])]
+    read = {value for node in nodes for value in node.inputs}
+    inputs = [value for value in graph.inputs.values() if value in read]
+    layers: dict[str, Any] = {}
+    names: dict[Value, str] = {}
+    for value in inputs:
+        names[value] = value.name
+        if value.name != "indices" and random.random() < 0.7:
+            names[value] = f"in_{value.name}"
+            layers[names[value]] = {"from": value.name, random.choice(["layer_scale", "prelu"]): None}
+    for node in nodes:
+        sources = [names[value] for value in node.inputs]
+        body = {"share": node.shared.name} if node.shared is not None else {node.kind: plain(node.args)}
+        layers[node.name] = {"from": sources[0] if len(sources) == 1 else sources, **body}
+        for value in node.outputs:
+            names[value] = node.name if len(node.outputs) == 1 else f"{node.name}.{value.index}"
+    ends = [names[value] for node in nodes for value in node.outputs if value not in read]
+    spec: dict[str, Any] = {"input": {value.name: list(value.shape) for value in inputs}, "layers": layers}
+    if len(ends) > 1:
+        spec["outputs"] = {f"o{i}": end for i, end in enumerate(ends)}
+    return json.dumps(spec) if ends else None
+
+
+def leading_to(last: Node) -> set[Node]:
+    found: set[Node] = set()
+    todo = [last]
+    while todo:
+        node = todo.pop()
+        if node not in found:
+            found.add(node)
+            todo += [value.node for value in node.inputs if value.node is not None]
+            todo += [node.shared] if node.shared is not None else []
+    return found
+
+
+def network(random: Random, most: int) -> Graph | None:
+    graph = drawn(random, most)
+    text = spec_of(graph, random) if graph.nodes else None
+    if text is None:
+        return None
+    found = archc.loads(text)
+    tensors = run(found).tensors
+    whole = any(tensors[value].storage.item == 8 for value in found.outputs.values())  # of whole numbers there is no loss
+    return None if whole or clashes(found) or crashes(found) else found
+
+
+def some(seeds: range, most: int) -> Iterator[Graph]:
+    for seed in seeds:
+        found = network(Random(seed), most)
+        if found is not None:
+            yield found
+
+
+def test_no_operator_is_missing_from_what_is_drawn() -> None:
+    kinds = {node.kind for graph in some(range(600), 12) for node in graph.nodes}
+    assert set(OPERATORS) - kinds <= {"identity"}
+
+
+def proves(random: Random, most: int) -> None:
+    graph = network(random, most)
+    assume(graph is not None)
+    assert graph is not None
+    exact(graph, Options(random.choice([1, 2, 2, 4]), optimizer=random.choice(OPTIMIZERS)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_some_networks(seed: int) -> None:
+    """The same ones each time; at length, they are drawn anew."""
+    for graph in some(range(3 * seed, 3 * seed + 3), 8):
+        exact(graph, Options(2, optimizer=OPTIMIZERS[seed % 3]))
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(6000)
+@LONG
+@given(st.randoms(use_true_random=False))
+def test_random_networks_at_length(random: Random) -> None:
+    proves(random, 14)

@@ -13,8 +13,7 @@ from archc.catalog.optimizers import OPTIMIZERS
 torch = pytest.importorskip("torch")
 
 from archc.runtime.build.optimizers import class_of
-
-from .allocations import recorded
+from tests.helpers.allocations import recorded
 
 SHAPES = ((64, 32, 3, 3), (64,), (10, 64), (1,), (48, 48), (48, 64), (3, 5, 7), ())
 FLAGS = {LOOP: {"foreach": False}, FOREACH: {"foreach": True}, FUSED: {"fused": True}}

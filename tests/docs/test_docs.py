@@ -132,6 +132,6 @@ def test_the_command_of_the_page_works(monkeypatch: pytest.MonkeyPatch, capsys: 
 
 def test_the_architecture_names_every_room() -> None:
     """docs/develop/architecture.md: the table of rooms, with the floors that tests/test_architecture.py holds."""
-    rows = re.findall(r"^\| (\d+) \| (.*?) \|", PAGES["docs/develop/architecture.md"], re.MULTILINE)
+    rows = re.findall(r"^\| (-?\d+) \| (.*?) \|", PAGES["docs/develop/architecture.md"], re.MULTILINE)
     named = {name.rstrip("/").removesuffix(".py"): int(floor) for floor, names in rows for name in re.findall(r"`([\w./]+)`", names)}
     assert named == {room: floor for room, floor in FLOORS.items() if room != "__main__"}

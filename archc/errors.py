@@ -49,6 +49,10 @@ class UsageError(ArchcError, TypeError):
     """A call with arguments that do not belong together."""
 
 
+class MissingPackage(ArchcError, ModuleNotFoundError):
+    """A package of an extra that is not installed; the text says which, and how to get it."""
+
+
 class NameNotFound(ArchcError, KeyError):
     """A layer that is asked for by a name that none has."""
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 import archc
 from archc.catalog.optimizers import OPTIMIZERS
+from archc.errors import ArchcError
 
 NET = "input: [3, 16, 16]\nlayers: [{conv: {channels: 8, kernel: 3}}, batchnorm, relu, global_avgpool, flatten, {linear: 10}]\n"
 
@@ -121,3 +124,16 @@ def test_lion_keeps_one_momentum() -> None:
 def test_a_text_may_extend_what_extends_a_file() -> None:
     """vit_b16 that ships extends vit_h14.yaml beside it."""
     assert archc.loads("extends: vit_b16\n").params == archc.load("vit_b16").params
+
+
+def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = archc.load("lenet5")
+    wanted: dict[str, Callable[[], object]] = {
+        "pandas": archc.analyze(graph).to_dataframe,
+        "networkx": graph.to_networkx,
+        "graphviz": graph.to_graphviz,
+    }
+    for package, call in wanted.items():
+        monkeypatch.setitem(sys.modules, package, None)
+        with pytest.raises(ArchcError, match=f"this needs {package}, which is not installed: pip install .*{package}"):
+            call()

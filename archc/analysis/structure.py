@@ -73,10 +73,10 @@ class Structure:
 
 
 def structure(graph: Graph) -> Structure:
-    """The structure of a network, by networkx. Raises ModuleNotFoundError where that is not installed."""
+    """The structure of a network, by networkx. Raises MissingPackage without it."""
+    whole = graph.to_networkx()
     import networkx
 
-    whole = graph.to_networkx()
     flow = networkx.DiGraph((tail, head) for tail, head, by_value in whole.edges(data="by_value") if by_value)
     flow.add_nodes_from(whole)  # an input that nothing reads is there, too
     flow.add_edges_from((_SOURCE, name) for name in graph.inputs)

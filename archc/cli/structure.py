@@ -8,9 +8,8 @@ from collections.abc import Iterator
 
 from archc.analysis.structure import PAPER, Structure, structure
 from archc.cli.common import headed
-from archc.cli.console import complain, prose, table_text, width
+from archc.cli.console import prose, table_text, width
 from archc.graph import Graph
-from archc.text.extras import needs
 from archc.text.table import Column, Table
 
 MOST_ROWS, MOST_NAMES = 12, 24
@@ -18,14 +17,8 @@ MOST_DIGITS = 21  # of a count that is written out
 
 
 def explain_structure(args: argparse.Namespace, graph: Graph) -> int:
-    """Prints the structure of the deployed network; 2 where networkx is missing."""
-    try:
-        found = structure(graph.deployed())
-    except ModuleNotFoundError as error:
-        if error.name != "networkx":
-            raise
-        complain(needs("networkx", "render"))
-        return 2
+    """Prints the structure of the deployed network. Raises MissingPackage without networkx."""
+    found = structure(graph.deployed())
     print(json.dumps(found.to_dict(), indent=2) if args.format == "json" else "\n".join(_text(found)))
     return 0
 

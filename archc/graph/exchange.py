@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from archc.errors import MissingPackage
 from archc.graph.graph import Graph, Node, Scope, Value
 from archc.text.diagnostics import printable
+from archc.text.extras import needs
 
 if TYPE_CHECKING:
     import graphviz
@@ -14,7 +16,10 @@ if TYPE_CHECKING:
 
 def to_networkx(graph: Graph) -> networkx.DiGraph:
     """The layers and the inputs, by name; as `Graph.to_networkx` says."""
-    import networkx
+    try:
+        import networkx
+    except ModuleNotFoundError:
+        raise MissingPackage(needs("networkx", "render")) from None
 
     found = networkx.DiGraph(name=graph.name)
     for name, value in graph.inputs.items():
@@ -29,7 +34,10 @@ def to_networkx(graph: Graph) -> networkx.DiGraph:
 
 def to_graphviz(graph: Graph, rankdir: str = "TB") -> graphviz.Digraph:
     """The layers as nodes and the parts as clusters; as `Graph.to_graphviz` says."""
-    import graphviz
+    try:
+        import graphviz
+    except ModuleNotFoundError:
+        raise MissingPackage(needs("graphviz", "render")) from None
 
     drawn = graphviz.Digraph(
         graphviz.escape(printable(graph.name)),

@@ -300,7 +300,7 @@ class Graph:
         return to_html(f"{self.name}: {inputs}", table, [self.doc])
 
     def to_networkx(self) -> networkx.DiGraph:
-        """A networkx.DiGraph of the layers and the inputs, by name. Raises ModuleNotFoundError where networkx is not installed.
+        """A networkx.DiGraph of the layers and the inputs, by name. Raises MissingPackage without networkx.
 
         Nodes have `kind` (that of the layer, or `input`) and `shape`; edges the `shape` of what flows, without a batch axis, and
         `by_value`: whether more than the size of it counts. A layer that reads another twice is joined to it by one edge.
@@ -313,7 +313,7 @@ class Graph:
         """A graphviz.Digraph of the layers, with parts as clusters and shapes on the edges: to be changed, rendered, or shown.
 
         A notebook shows it where the program `dot` is installed. `archc render` draws pictures for papers, with repeats as one.
-        Raises ModuleNotFoundError where the package graphviz is not installed.
+        Raises MissingPackage without the package graphviz.
 
         rankdir: TB, BT, LR or RL, where the graph runs to
         """

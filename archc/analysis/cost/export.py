@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from archc.analysis.cost.count import Count
 from archc.analysis.field.field import Field, text
 from archc.catalog.dtypes import NETWORK
+from archc.errors import MissingPackage
+from archc.text.extras import needs
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -89,8 +91,11 @@ def _field(field: Field) -> dict[str, Any] | None:
 
 
 def to_dataframe(report: Report) -> DataFrame:
-    """One row a layer."""
-    import pandas
+    """One row a layer. Raises MissingPackage without pandas."""
+    try:
+        import pandas
+    except ModuleNotFoundError:
+        raise MissingPackage(needs("pandas", "pandas")) from None
 
     size = NETWORK[report.memory.dtype]
     rows = []

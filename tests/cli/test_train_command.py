@@ -156,7 +156,7 @@ def test_a_plan_of_checkpointing_from_a_file(tmp_path: Path, capsys: Capture) ->
     assert "1 part run again in backward" in capsys.readouterr().out
     assert (tmp_path / "run" / "checkpoint.yaml").read_text() == 'checkpoint:\n  - ["1", "2"]\n'
     assert main([*words, "norm"]) == 2
-    assert 'did you mean\n"norms"?' in capsys.readouterr().err
+    assert 'did you mean "norms"?' in capsys.readouterr().err
     (tmp_path / "plan.yaml").write_text("checkpoint: [nothing]\n")
     assert main([*words, str(tmp_path / "plan.yaml")]) == 2
     assert "no layer is called nothing" in capsys.readouterr().err

@@ -97,7 +97,7 @@ def test_claims_of_one_folder(tmp_path: Path) -> None:
 def test_a_run_that_is_trained_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with locked(run):
         assert main(["resume", str(run), "--device", "cpu"]) == 2
-    assert "is being trained in by another process" in capsys.readouterr().err
+    assert "is being trained in by another process" in " ".join(capsys.readouterr().err.split())
     went_on(run)
 
 
@@ -202,7 +202,7 @@ def test_state_that_cannot_be(run: Path, name: str, value: Any, says: str) -> No
         went_on(run)
         return
     text = told(lambda: went_on(run))
-    assert says in text and "is damaged" in text and "\x1b" not in text and max(map(len, text.split("\n")[1:])) < 140
+    assert says in text and "is damaged" in text and "\x1b" not in text and len(text.removeprefix(str(run))) < 280
 
 
 @pytest.mark.parametrize("content", ["", "{", "[]", "null", "9", '"x"', "[" * 100_000, '{"step": 1}', "\x00"])
@@ -286,7 +286,7 @@ def test_a_run_goes_on_with_its_own_images(tmp_path: Path, monkeypatch: pytest.M
             shutil.move(inner, other / "train")
             photos(other / "test", each=2)
         assert text in (found := told(lambda where=other: resumed(where))), (change, found)
-        assert "is not what" in found and "--data PATH" in found
+        assert "is not what" in found and 'data="PATH"' in found
 
 
 def test_arrays_tell_themselves_apart() -> None:

@@ -179,7 +179,7 @@ def test_the_largest_batch_of_a_long_network_fits_and_is_near(device: str, memor
 
 
 def test_no_plan_of_a_network_too_long(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for place in ("fit", "planner.planning"):
+    for place in ("memory.fit", "recompute.planner.planning"):
         monkeypatch.setattr(f"archc.analysis.{place}.MOST_PLANNED", 50)
     monkeypatch.setattr("archc.cli.fit_command.MOST_PLANNED", 50)
     Path("chain.yaml").write_text(CHAIN % 60)

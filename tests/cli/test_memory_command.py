@@ -117,7 +117,7 @@ def test_mistakes_are_told(line: str, said: str, capsys: pytest.CaptureFixture[s
         status = main(shlex.split(line)[1:])
     except SystemExit as stopped:
         status = int(stopped.code or 0)
-    assert status == 2 and said in capsys.readouterr().err
+    assert status == 2 and said in re.sub(r"\n +", " ", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("slope", [1, 7, 1000])

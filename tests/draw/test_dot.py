@@ -50,7 +50,7 @@ def test_without_graphviz_the_message_says_how_to_get_it(monkeypatch: pytest.Mon
 @posix
 def test_a_layout_that_takes_too_long_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/pid; sleep 60 & echo $! > {tmp_path}/child; wait")
-    with pytest.raises(DrawError, match=r"no layout in 0\.5 s: give a smaller --depth"):
+    with pytest.raises(DrawError, match=r"no layout in 0\.5 s: give a smaller depth"):
         layouts([SMALL], 0.5)
     for name in ("pid", "child"):
         assert ended(int((tmp_path / name).read_text()))

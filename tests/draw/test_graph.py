@@ -381,7 +381,7 @@ def measured(root: ElementTree.Element) -> tuple[float, float]:
 def test_too_many_edges_are_refused_with_a_reason() -> None:
     graph = network("preact_resnet1001")
     wires = sum(len(node.inputs) for node in graph.nodes) + len(graph.outputs)
-    with pytest.raises(DrawError, match=rf"{wires:,} edges are more than a picture can show .* smaller --depth"):
+    with pytest.raises(DrawError, match=rf"{wires:,} edges are more than a picture can show .* smaller depth"):
         graph_svg(graph, FULL)
 
 

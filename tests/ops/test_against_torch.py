@@ -100,7 +100,7 @@ def _new_bytes(keeps: Iterable[Kept]) -> int:
 @pytest.mark.parametrize("batch", [1, 2])
 def test_a_normalization_trains_from_so_many_images_on(case: Case, batch: int) -> None:
     layer, inputs = Layer(case.facts()), [torch.randn(batch, *shape) for shape in case.shapes]
-    if batch >= case.facts().least:
+    if batch >= case.facts().min_batch:
         layer(*inputs)
     else:
         with pytest.raises(ValueError, match="more than 1 value per channel"):

@@ -92,7 +92,7 @@ def test_memory_of_what_is_not_stated(tmp_path: Path, forget: None, capsys: pyte
     assert "no plan of checkpointing: silent" in printed("fit", "--batch", "4", "--memory", "1GiB", "-o", str(tmp_path / "p.yaml"), code=2)
     assert "L121" in printed("lint")
     timeline = archc.memory(str(tmp_path / "net.yaml"), batch=4)
-    assert repr(timeline).startswith("<net: a training step with sgd, batch 4, peak ≥") and why in repr(timeline)
+    assert repr(timeline).startswith("<Timeline net: a training step with sgd, batch 4, peak ≥") and why in repr(timeline)
 
 
 def test_what_is_not_stated_is_unknown(tmp_path: Path, forget: None, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,5 +36,5 @@ def test_what_has_no_fused_form(name: str) -> None:
 
 
 def test_unknown() -> None:
-    with pytest.raises(ValueError, match=r'no optimizer is called adamv; did you mean "adam" or "adamw"\?'):
+    with pytest.raises(ValueError, match=r'no optimizer is called adamv; did you mean "adam" or "radam" or "nadam"\?'):
         optimizer(nn.Linear(1, 1), "adamv")

@@ -255,7 +255,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 try:
     save_weights(net, sys.argv[1])
 except WeightsError as error:
-    print("told:", str(error).removeprefix(sys.argv[1] + " "))
+    print("told: " + str(error)[str(error).index("cannot be written"):])
 """
 
 

@@ -68,6 +68,12 @@ def test_without_graphviz_there_is_a_picture(name: str, style: str, tmp_path: Pa
         drawn.save(tmp_path / "a.gif")
 
 
+def test_what_no_row_of_boxes_can_show_is_drawn_by_its_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "program", lambda: None)
+    two = archc.loads("input: [3, 8, 8]\nlayers:\n  a: {conv: 8}\n  b: {conv: 4, from: input}\noutputs: [a, b]\n")
+    assert archc.render(two).style == "cost"
+
+
 def test_without_graphviz_the_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     from archc.cli.main import main
 

@@ -175,15 +175,10 @@ def _shown(args: argparse.Namespace, style: str, graph: Graph) -> Graph:
 
 
 def _write(args: argparse.Namespace, name: str, style: str, form: str, graphs: list[Graph]) -> int:
-    from archc.draw.graphviz import DrawError
-    from archc.draw.raster import RasterError
     from archc.draw.theme import THEMES
 
     theme = THEMES[args.theme]
-    try:
-        content = _content(STYLES[style].picture(args, graphs, theme), theme, form, graphs)
-    except (DrawError, RasterError, ValueError) as error:
-        return _refused(str(error))
+    content = _content(STYLES[style].picture(args, graphs, theme), theme, form, graphs)
     return write_whole(name, content, args)
 
 

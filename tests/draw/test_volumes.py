@@ -196,7 +196,7 @@ TRUNK = "input: [4, 8, 8]\nlayers:\n  x: {conv: {channels: 8}}\n"
 ])  # fmt: skip
 def test_towers_are_no_chain(given: str, first: str, second: str, layers: int) -> None:
     what = "inputs" if given == INPUTS else "branches"
-    with pytest.raises(ValueError, match=f"^n is not one chain: {what} meet at join; use --style graph$"):
+    with pytest.raises(ValueError, match=f'^n is not one chain: {what} meet at join; use style="graph"$'):
         draw(loads(towers(given, first, second, layers)), OPTIONS, LIGHT)
 
 
@@ -215,7 +215,7 @@ def test_short_branches_and_branches_of_a_block_are_one_box() -> None:
      "it leads to 2 outputs"),
 ])  # fmt: skip
 def test_other_networks_that_are_no_chain(layers: str, said: str) -> None:
-    with pytest.raises(ValueError, match=f"^n is not one chain: {said}; use --style graph$"):
+    with pytest.raises(ValueError, match=f'^n is not one chain: {said}; use style="graph"$'):
         draw(loads(f"{HEAD}{INPUTS}  {layers}\n"), OPTIONS, LIGHT)
 
 

@@ -19,6 +19,10 @@ class Argument:
         return f'{self.name}="{self.value}"' if isinstance(self.value, str) else f"{self.name}={self.value}"
 
 
+class Parameter(Argument):
+    """A parameter of a spec: `classes=10` in Python, `--set classes=10` on the command line."""
+
+
 class ArchcError(Exception):
     """The base of all errors whose text is for the person who made a mistake: what is wrong, where, and what to write instead.
 

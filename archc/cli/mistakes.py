@@ -5,7 +5,7 @@ from __future__ import annotations
 from shlex import quote
 
 from archc.cli.console import DEFAULT_WIDTH, complain
-from archc.errors import ArchcError, Argument
+from archc.errors import ArchcError, Argument, Parameter
 from archc.text.diagnostics import SpecError
 
 EXIT_USAGE = 2
@@ -24,6 +24,8 @@ def tell(error: ArchcError) -> int:
 
 def option(argument: Argument) -> str:
     """An argument as an option; a setting of a recipe, as `data.validation`, is one of --train."""
+    if isinstance(argument, Parameter):
+        return f"--set {argument.name}={argument.value}"
     name = "--" + argument.name.replace("_", "-")
     if "." in argument.name:
         return f"--train {argument.name}={argument.value}"

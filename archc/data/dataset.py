@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from archc.errors import ArgumentError
+from archc.errors import Argument, ArgumentError
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -20,10 +20,8 @@ Shape = tuple[int, int, int]
 class DataError(ArgumentError):
     """What is wrong with images, and what to do about it."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message}; {hint}" if hint else message)
-        self.message = message
-        self.hint = hint
+    def __init__(self, message: str, *hint: str | Argument) -> None:
+        super().__init__(f"{message}; " if hint else message, *hint)
 
 
 @dataclass(frozen=True, slots=True)

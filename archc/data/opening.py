@@ -19,6 +19,7 @@ from archc.data.reading import Arrays, Files, small
 from archc.data.splitting import Rows, hold_out
 from archc.data.statistics import SAMPLED, measure
 from archc.data.tree import shown
+from archc.errors import Parameter
 from archc.recipe import Data
 
 DIGITS = "digits"
@@ -205,5 +206,4 @@ def check_classes(dataset: DataSet, outputs: int) -> None:
     if dataset.doubtful:
         named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
         raise DataError("\n".join([f"{told}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"]))
-    hint = f"change the spec's last layer or the parameter that it takes, as classes: {count}"
-    raise DataError(told, hint)
+    raise DataError(told, "write ", Parameter("classes", count), " where the spec takes it, or change its last layer")

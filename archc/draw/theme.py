@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
-MONO = "Menlo, Consolas, 'Liberation Mono', 'DejaVu Sans Mono', monospace"
 
 _FAMILIES = {
     "convolution": "conv",

@@ -34,7 +34,6 @@ KEYS = {
     "outputs": "the values that come out; the last layer unless given",
     "train": "how it is trained: data, batch, epochs, optimizer, schedule, …",
 }
-BY_KEY = ("params", "defaults", "init", "blocks", "expect", "budget", "train")  # inherited key by key; anything else whole
 METRICS = {
     **citation.COUNTED,
     "params": "learned values",

@@ -38,9 +38,6 @@ class Work(NamedTuple):
         return self.multiply + self.add + self.compare + self.special
 
 
-NO_WORK = Work()
-
-
 class Weight(NamedTuple):
     """A tensor that the layer owns. An empty `name` means that the layer itself is the tensor, under the layer's name."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from archc.cli.console import prose
 from archc.data import DataError, check_classes
 from archc.data.roles import PARTS, named_role, role_of
 from tests.data.test_sources import opened, told
@@ -128,7 +129,7 @@ def test_layouts_that_are_not_understood(kind: str, tmp_path: Path) -> None:
     files, says = UNCLEAR[kind]
     text = told(put(tmp_path / "set", files), (3, 8, 8))
     assert says in text and "seen:\n  set/" in text and "expected: a folder for each class" in text and "--set" not in text
-    assert len(text.splitlines()) < 30
+    assert len(text.splitlines()) < 30 and all(len(line) <= 100 for line in prose(text, 100).splitlines())
 
 
 def test_what_has_no_images_that_are_read(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_number_of_classes_is_advised_only_where_they_are_plain(tmp_path: Path
         found = opened(put(tmp_path / name, files), (3, 8, 8))
         with pytest.raises(DataError) as error:
             check_classes(found, 5)
-        assert ("as classes: 2" in str(error.value)) == advised
+        assert ("write classes=2 " in str(error.value)) == advised
         assert advised or "extra/ is read as a class" in str(error.value)
 
 

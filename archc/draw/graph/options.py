@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from archc.draw.graph.fold import FULL, Folding
 from archc.draw.theme import LIGHT, Theme
 
-RANKDIRS = ("TB", "BT", "LR", "RL")
-
 
 @dataclass(frozen=True, slots=True)
 class GraphOptions:

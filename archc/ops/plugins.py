@@ -39,7 +39,14 @@ class PluginError(ArchcError):
 
 def load_file(path: str) -> list[str]:
     """Runs a Python file that registers operators with `@op`; the names that it added. Loaded once a process."""
+    from importlib.machinery import SourceFileLoader
     from importlib.util import module_from_spec, spec_from_file_location
+
+    class Uncached(SourceFileLoader):
+        """Leaves no `__pycache__` in the user's folder."""
+
+        def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
+            pass
 
     file = Path(path)
     if file.suffix != ".py" or not file.is_file():
@@ -47,7 +54,7 @@ def load_file(path: str) -> list[str]:
     name = f"archc_plugin_{file.resolve().as_posix().replace('/', '_').removesuffix('.py')}"
     if name in sys.modules:
         return []
-    spec = spec_from_file_location(name, file)
+    spec = spec_from_file_location(name, file, loader=Uncached(name, str(file)))
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module

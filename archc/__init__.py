@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from archc.runtime.build.place import PlaceError
     from archc.runtime.weights.renaming import WeightsError
     from archc.text.diagnostics import SpecError, SpecWarning
-    from archc.training.calling import train
-    from archc.training.wishes import Outcome, TrainError
+    from archc.training.options import Outcome, TrainError
+    from archc.training.train import train
 
 __version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` read it here
 _API = ["analyze", "build", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report", "roofline", "source"]
@@ -42,7 +42,7 @@ _ROOMS = {
     "Device": "catalog.devices.device",
     "Difference": "analysis.compare.diff",
     "Graph": "graph",
-    "Outcome": "training.wishes",
+    "Outcome": "training.build_options",
     "Picture": "draw.picture",
     "Planned": "analysis.recompute.planner",
     "Report": "analysis.cost.report",
@@ -58,7 +58,7 @@ _ROOMS = {
     "PlaceError": "runtime.build.place",
     "SpecError": "text.diagnostics",
     "SpecWarning": "text.diagnostics",
-    "TrainError": "training.wishes",
+    "TrainError": "training.build_options",
     "WeightsError": "runtime.weights.renaming",
 }
 __all__ = [

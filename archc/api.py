@@ -172,12 +172,12 @@ def report(
     """
     from archc.catalog.devices.catalogue import find
     from archc.catalog.devices.device import Device
-    from archc.html import Choice
+    from archc.html import TrainingChoice
     from archc.html import report as page
 
     graphs = [one if isinstance(one, Graph) else load(one) for one in (net, other) if one is not None]
     found = device if isinstance(device, Device) else find(fspath(device))
-    return page(graphs, found, Choice(batch, dtype, optimizer, inference))
+    return page(graphs, found, TrainingChoice(batch, dtype, optimizer, inference))
 
 
 def render(
@@ -240,11 +240,13 @@ def build(
 
     Raises SpecError, WeightsError, PlaceError, ValueError.
     """
-    from archc.runtime.build.build import Wishes
+    from archc.runtime.build.build import BuildOptions
     from archc.runtime.build.build import build as built
 
-    wishes = Wishes(device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile, checkpoint)
-    return built(_loaded(net, input, params), wishes)
+    build_options = BuildOptions(
+        device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile, checkpoint
+    )
+    return built(_loaded(net, input, params), build_options)
 
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:

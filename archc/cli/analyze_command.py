@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
-from archc.analysis.cost.rows import FIGURES, SORT_KEYS, Row, amount, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.cost.rows import FIGURES, SORT_KEYS, TableRow, amount, folded_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
 from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, prose, table_text
@@ -146,7 +146,7 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
         print("\n".join([*_header(model, report.graph), "", table_text(table), ""]))
 
 
-def rows_of(args: argparse.Namespace, report: Report) -> list[Row]:
+def rows_of(args: argparse.Namespace, report: Report) -> list[TableRow]:
     """The rows that the options ask for, in their order."""
     if args.tree:
         from archc.analysis.cost.tree import tree_rows
@@ -165,7 +165,7 @@ def _sorted_by(args: argparse.Namespace) -> str:
     return "macs" if args.top and args.sort == "order" else str(args.sort)
 
 
-def build_table(rows: list[Row], report: Report, left_out: int = 0, shares: bool = True) -> Table:
+def build_table(rows: list[TableRow], report: Report, left_out: int = 0, shares: bool = True) -> Table:
     """The table of a report: a row a layer or scope, the totals, and what they mean.
 
     `shares`: with the parts of the whole network's parameters and MACs; of copies in one row, those of all of them.
@@ -205,25 +205,25 @@ def build_table(rows: list[Row], report: Report, left_out: int = 0, shares: bool
     return table
 
 
-def _part(row: Row, key: str, report: Report) -> float | None:
+def _part(row: TableRow, key: str, report: Report) -> float | None:
     """What part of the network's figure a row is, with all its copies; None where one of them is not known."""
     own, whole = row.counts[key], report.counts[key]
     return row.times * own.low / whole.low if own.exact and whole.exact and whole.low else None
 
 
-def _share(row: Row, key: str, report: Report) -> str:
+def _share(row: TableRow, key: str, report: Report) -> str:
     part = _part(row, key, report)
     return "" if not part else f"{part:.1%}" if part >= 0.0005 else "<0.1%"
 
 
-def _style(row: Row, report: Report) -> str:
+def _style(row: TableRow, report: Report) -> str:
     """Scopes of a tree stand out, and so do layers with much of the network's parameters or MACs."""
     if row.is_scope:
         return "scope"
     return "costly" if any((_part(row, key, report) or 0) >= COSTLY for key in ("parameters", "macs")) else ""
 
 
-def _top_line(rows: list[Row], top: int, key: str, report: Report) -> str:
+def _top_line(rows: list[TableRow], top: int, key: str, report: Report) -> str:
     """How much of the network the rows of --top are."""
     name = {"macs": "MACs", "flops": "FLOPs"}.get(key, key)
     shown, whole = sum(amount(row, key) for row in rows[:top]), report.counts[key].low

@@ -11,7 +11,7 @@ from archc.cli.console import DEFAULT_WIDTH, prose
 from archc.cli.files import announce
 from archc.codegen.lowering import lower
 from archc.graph import Graph
-from archc.runtime.build.build import Wishes, after_passes, finished
+from archc.runtime.build.build import BuildOptions, after_passes, build_with_report
 from archc.runtime.export.export import export
 from archc.runtime.weights.load import save_weights
 from archc.text.quantity import bytes_text
@@ -26,7 +26,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     saved = [name for name in names if name not in exported]
     whole = not args.deployed and (bool(saved) or not exported)
     try:
-        module, loaded = finished(graph, _wishes(args, deployed=not whole))
+        module, loaded = build_with_report(graph, _wishes(args, deployed=not whole))
         if loaded is not None:
             print(prose(loaded.text(), DEFAULT_WIDTH))
         if exported:
@@ -43,8 +43,8 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     return None
 
 
-def _wishes(args: argparse.Namespace, deployed: bool) -> Wishes:
-    return Wishes(
+def _wishes(args: argparse.Namespace, deployed: bool) -> BuildOptions:
+    return BuildOptions(
         device=args.device,
         dtype=args.dtype,
         memory_format=args.memory_format,

@@ -25,7 +25,7 @@ from archc.text.quantity import rate_text, time_text
 from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
-    from archc.runtime.calibrate.calibrate import Result
+    from archc.runtime.calibrate.calibrate import CalibrationResult
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def report(result: Result) -> str:
+def report(result: CalibrationResult) -> str:
     """What was found, and how far forecasts were off."""
     device = result.device
     known = device.calibration
@@ -81,7 +81,7 @@ def report(result: Result) -> str:
     return "\n".join([head, "", table_text(table), *notes, _trials(result)])
 
 
-def _trials(result: Result) -> str:
+def _trials(result: CalibrationResult) -> str:
     known = result.device.calibration
     assert known is not None
     columns = [

@@ -19,7 +19,7 @@ from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain, prose, table_text, track
 from archc.cli.files import write_whole
 from archc.language.loading import shipped
-from archc.reference.zoo import Entry, analyzed, comparison, history, plotted, sources, summary
+from archc.reference.zoo import ZooEntry, analyzed, comparison, history, plotted, sources, summary
 from archc.text.table import to_csv, to_markdown
 
 
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     return _plot(entries, args.plot, args) if args.plot else 0
 
 
-def _entries(args: argparse.Namespace) -> list[Entry] | None:
+def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
     entries = []
     for named in args.specs:
         model = compiled(args, named)
@@ -65,8 +65,8 @@ def _entries(args: argparse.Namespace) -> list[Entry] | None:
     return entries
 
 
-def _plot(entries: list[Entry], name: str, args: argparse.Namespace) -> int:
-    from archc.draw.charts.charts import ChartError, bubbles
+def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
+    from archc.draw.charts import ChartError, bubbles
 
     points = plotted(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from archc.analysis.compare.conventions import TOOLS, Line, as_tool
+from archc.analysis.compare.conventions import TOOLS, ConventionLine, as_tool
 from archc.cli.console import columns_of, prose, width
 from archc.graph import Graph
 from archc.text.diagnostics import printable
@@ -39,7 +39,7 @@ def convention_text(graph: Graph, tool: str) -> str:
     return "\n".join([*map(printable, lines), *([""] if notes else []), *notes])
 
 
-def _parts(lines: tuple[Line, ...]) -> list[tuple[str, int]]:
+def _parts(lines: tuple[ConventionLine, ...]) -> list[tuple[str, int]]:
     return [(line.what, line.amount) for line in lines]
 
 

@@ -155,7 +155,7 @@ def _size(text: str) -> tuple[int, int]:
 
 def _read_all(dataset: DataSet, large: bool) -> int:
     """Reads every image where all are few or the user wants it; how many were read."""
-    from archc.data.reading import small
+    from archc.data.readers import small
 
     read = 0
     for split in dataset.splits().values():
@@ -204,13 +204,13 @@ def _corrupt(dataset: DataSet, images: int, read: int) -> list[str]:
 
 def _sizes(dataset: DataSet) -> list[tuple[int, int]] | None:
     """The smallest and the largest height and width, as stored: of files, among the first that could be opened."""
-    from archc.data.sizes import bounds
+    from archc.data.survey import size_bounds
 
     if dataset.stored is not None:
         return [dataset.stored, dataset.stored]
     if dataset.format != "folder":
         return None
-    return bounds(Path(dataset.train.name(i)) for i in range(len(dataset.train)))
+    return size_bounds(Path(dataset.train.name(i)) for i in range(len(dataset.train)))
 
 
 def _preview(args: argparse.Namespace) -> int:
@@ -220,8 +220,8 @@ def _preview(args: argparse.Namespace) -> int:
     changes = [part.name for part in recipe.augment] + [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
     rows = of_each_class(dataset, dataset.train, args.rows, 1 if changes else args.columns, args.seed)
     if changes:
-        from archc.training.augment.preview import previewed
+        from archc.training.augment.augmentation import preview
 
-        rows = previewed(dataset, recipe, rows, args.columns - 1, args.seed, size)
+        rows = preview(dataset, recipe, rows, args.columns - 1, args.seed, size)
         print(f"original, then {args.columns - 1} draws of {', '.join(changes)}")
     return write_whole(args.output, grid(rows, ("original", "augmented") if changes else ()), args)

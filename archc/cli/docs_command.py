@@ -104,7 +104,7 @@ def _zoo() -> int:
 
 def _pictures(folder: Path, args: argparse.Namespace) -> int:
     from archc.cli.files import write_whole
-    from archc.draw.charts.charts import Bar, ChartError, bubbles, timeline
+    from archc.draw.charts import Bar, ChartError, bubbles, timeline
     from archc.reference.zoo import challenge, history, plotted
 
     bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]

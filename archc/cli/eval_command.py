@@ -23,7 +23,7 @@ from archc.text.diagnostics import printable
 from archc.text.table import Column, Table, to_csv
 
 if TYPE_CHECKING:
-    from archc.training.evaluation import Report
+    from archc.training.evaluation import EvaluationReport
 
 SPLITS = ("test", "validation", "train")
 
@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _eval(args: argparse.Namespace) -> int:
+    from archc.training.predict import TrainedRun
     from archc.training.run import opened
-    from archc.training.using import Trained
 
-    trained = Trained(opened(Path(args.run)), args.device)
+    trained = TrainedRun(opened(Path(args.run)), args.device)
     data = trained.data(args.data)
     split = args.split or next(name for name in SPLITS if name in data.splits())
     if split not in data.splits():
@@ -65,14 +65,14 @@ def _eval(args: argparse.Namespace) -> int:
         return _draw(args, report, trained.classes) if args.confusion else 0
 
 
-def _lines(network: str, data: str, split: str, report: Report, table: Table) -> list[str]:
+def _lines(network: str, data: str, split: str, report: EvaluationReport, table: Table) -> list[str]:
     figures = [f"accuracy {report.accuracy:.2%}"]
     figures += [f"top-5 {report.top5:.2%}"] if report.top5 is not None else []
     head = [printable(f"{network} on {data}, {split}: {report.images:,} images"), f"{'  '.join(figures)}  loss {report.loss:.4f}", ""]
     return [*head, table_text(table, DEFAULT_WIDTH)] if table.rows else head[:2]
 
 
-def _table(report: Report, classes: tuple[str, ...]) -> Table:
+def _table(report: EvaluationReport, classes: tuple[str, ...]) -> Table:
     """Of each class its images, how many were found, how many that were taken for it are, and what it is taken for most."""
     table = Table([Column("class"), Column("images", "count"), Column("recall"), Column("precision"), Column("taken for")])
     for one in _figures(report, classes):
@@ -85,7 +85,7 @@ def _percent(part: float | None) -> str:
     return "" if part is None else f"{part:.1%}".rjust(6)
 
 
-def _figures(report: Report, classes: tuple[str, ...]) -> list[dict[str, Any]]:
+def _figures(report: EvaluationReport, classes: tuple[str, ...]) -> list[dict[str, Any]]:
     """Of each class: recall and precision are None where there is nothing to count."""
     pairs = [] if report.pairs is None else report.pairs.tolist()
     guessed = [sum(column) for column in zip(*pairs, strict=True)]
@@ -102,20 +102,19 @@ def _part(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _exact(report: Report, classes: tuple[str, ...]) -> Table:
+def _exact(report: EvaluationReport, classes: tuple[str, ...]) -> Table:
     table = Table([Column(name) for name in ("class", "images", "recall", "precision", "taken_for", "times")])
     table.rows = [["" if one is None else one if isinstance(one, str) else repr(one) for one in row.values()]
                   for row in _figures(report, classes)]  # fmt: skip
     return table
 
 
-def _to_dict(data: str, split: str, report: Report, classes: tuple[str, ...]) -> dict[str, Any]:
+def _to_dict(data: str, split: str, report: EvaluationReport, classes: tuple[str, ...]) -> dict[str, Any]:
     return {"data": data, "split": split, "images": report.images} | report.figures() | {"classes": _figures(report, classes)}
 
 
-def _draw(args: argparse.Namespace, report: Report, classes: tuple[str, ...]) -> int:
-    from archc.draw.charts.charts import ChartError
-    from archc.draw.charts.curves import confusion
+def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str, ...]) -> int:
+    from archc.draw.charts import ChartError, confusion
 
     if report.pairs is None:
         return refused("--confusion: there are too many classes for a picture of all pairs")

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from archc.analysis.cost.definitions import DEFINITIONS
-from archc.analysis.cost.derive import Step, derive
+from archc.analysis.cost.derive import DerivationStep, derive
 from archc.analysis.cost.paper_names import paper_names
 from archc.analysis.cost.report import Layer, Report, analyze
 from archc.cli.common import compiled, spec_options, usable
@@ -87,7 +87,7 @@ def _matching(report: Report, pattern: str) -> list[Layer]:
     return exact or below or [layer for layer in report.layers if fnmatchcase(layer.name, pattern)]
 
 
-def _text(graph: Graph, layer: Layer, steps: list[Step], papers: dict[str, str]) -> str:
+def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[str, str]) -> str:
     node = layer.node
     sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
     arguments = ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())

@@ -11,7 +11,7 @@ import json
 
 from archc.cli.console import table_text, track
 from archc.language.loading import shipped
-from archc.reference.zoo import Entry, history, listing, summary
+from archc.reference.zoo import ZooEntry, history, listing, summary
 from archc.text.table import to_csv, to_markdown
 
 
@@ -36,6 +36,6 @@ def run(args: argparse.Namespace) -> int:
     return 0 if entries or not args.words else 1
 
 
-def _text(entry: Entry) -> str:
+def _text(entry: ZooEntry) -> str:
     paper = entry.paper
     return f"{entry.name} {entry.doc} {paper.title} {paper.authors} {paper.venue} {paper.year}".lower()

@@ -53,14 +53,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _look(args: argparse.Namespace) -> int:
-    from archc.inspect.looking import attribution, examples, feature, filters
+    from archc.inspect.look import attribution, examples, feature, filters
+    from archc.training.predict import TrainedRun
     from archc.training.run import opened
-    from archc.training.using import Trained
 
     output = args.output or f"{Path(args.run).name}-{_what(args)}.png"
     if not output.endswith(".png") and not streamed(Path(output)):
         return refused(f"{output}: pictures are .png")
-    trained = Trained(opened(Path(args.run)), args.device)
+    trained = TrainedRun(opened(Path(args.run)), args.device)
     if args.filters:
         found = filters(trained, args.layer)
     elif args.attribution:

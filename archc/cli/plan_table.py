@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from archc.analysis.recompute import Region
-from archc.analysis.recompute.planner import Planned, Row
+from archc.analysis.recompute.planner import Planned, PlanRow
 from archc.cli.console import DEFAULT_WIDTH, table_text
 from archc.text.quantity import bytes_text, short
 from archc.text.table import Column, Table
@@ -59,15 +59,15 @@ def _table(planned: Planned) -> Table:
     return table
 
 
-def _sums(rows: list[Row]) -> list[object]:
+def _sums(rows: list[PlanRow]) -> list[object]:
     macs = sum(row.again.macs for row in rows)
     layers, kept, saved = sum(row.again.layers for row in rows), sum(row.kept for row in rows), sum(row.saved for row in rows)
     return [len(rows), layers, kept, saved, short(macs) if macs else "0"]
 
 
-def grouped(rows: tuple[Row, ...]) -> list[list[Row]]:
+def grouped(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
     """Regions whose names differ in numbers of repeated blocks alone, in the order of the first of each."""
-    found: dict[tuple[str, ...], list[Row]] = {}
+    found: dict[tuple[str, ...], list[PlanRow]] = {}
     for row in rows:
         key = (*(re.sub(r"\d+(?=\.)|\d+\Z", "#", name) for name in (row.region.first, row.region.last)), str(row.again.layers))
         found.setdefault(key, []).append(row)

@@ -36,10 +36,10 @@ def run(args: argparse.Namespace) -> int:
 def _predict(args: argparse.Namespace) -> int:
     """Images that cannot be read are named, the others are told of; then the exit status is 2."""
     from archc.data import DataError
+    from archc.training.predict import TrainedRun
     from archc.training.run import opened
-    from archc.training.using import Trained
 
-    trained = Trained(opened(Path(args.run)), args.device)
+    trained = TrainedRun(opened(Path(args.run)), args.device)
     found: dict[str, Guesses] = {}
     status = 0
     for name in args.images:

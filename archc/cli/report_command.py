@@ -20,7 +20,7 @@ from archc.cli.common import compiled, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.device_options import device_file, files_option, found
 from archc.cli.files import own_name, refused_place, shown, write_whole
-from archc.html import DEVICE, MOST_BATCH, NUMBERS, Choice, report
+from archc.html import DEVICE, MOST_BATCH, NUMBERS, TrainingChoice, report
 from archc.text.atomic import streamed
 from archc.text.suggest import did_you_mean
 
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     graphs = [graph for graph in (usable(compiled(args, named)) for named in args.specs) if graph is not None]
     if len(graphs) < len(args.specs):
         return 2
-    page = report(graphs, device, Choice(args.batch, args.dtype, args.optimizer, args.inference))
+    page = report(graphs, device, TrainingChoice(args.batch, args.dtype, args.optimizer, args.inference))
     return write_whole(args.output or _own_name(args.specs), page, args)
 
 

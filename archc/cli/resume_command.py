@@ -33,8 +33,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _resume(args: argparse.Namespace) -> int:
-    from archc.training.engine import go_on
-    from archc.training.wishes import Wishes
+    from archc.training.fit import resume_run
+    from archc.training.options import TrainOptions
 
-    go_on(args.run, Wishes(device=args.device, tensorboard=args.tensorboard, say=say, bar=sys.stderr.isatty()), args.data)
+    resume_run(args.run, TrainOptions(device=args.device, tensorboard=args.tensorboard, say=say, bar=sys.stderr.isatty()), args.data)
     return 0

@@ -81,13 +81,13 @@ def _otherwise(args: argparse.Namespace) -> Graph | None:
 
 
 def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe, plan: CheckpointPlan | None) -> int:
-    from archc.training.engine import fit, go_on, tried
     from archc.training.extraction import extract
+    from archc.training.fit import dry_run, fit, resume_run
+    from archc.training.options import TrainOptions
     from archc.training.run import fresh, is_run
     from archc.training.transfer import new_tensors
-    from archc.training.wishes import Wishes
 
-    wishes = Wishes(
+    train_options = TrainOptions(
         device=args.device,
         weights=args.weights,
         rename=tuple(args.rename),
@@ -99,10 +99,10 @@ def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe:
         checkpoint=plan,
     )
     if args.dry_run:
-        tried(graph, recipe, wishes, args.output)
+        dry_run(graph, recipe, train_options, args.output)
         return 0
     if args.resume and args.output and is_run(args.output):
-        go_on(args.output, wishes)
+        resume_run(args.output, train_options)
         return 0
-    (extract if args.features else fit)(graph, recipe, fresh(args.output, graph.name), wishes)
+    (extract if args.features else fit)(graph, recipe, fresh(args.output, graph.name), train_options)
     return 0

@@ -85,7 +85,7 @@ def processes_option(parser: Any, positive: Callable[[str], int]) -> None:
 
 def relaunched(processes: int) -> int:
     """This same command in several processes; its exit status."""
-    from archc.training.launching import launch
+    from archc.training.distributed import launch
 
     return launch(_without_processes(sys.argv[1:]), processes)
 

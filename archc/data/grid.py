@@ -20,14 +20,14 @@ INK, PALE, PAPER = (32, 32, 32), (120, 120, 120), (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class GridRow:
     """Images [N, C, H, W] beside a name."""
 
     name: str
     images: Images
 
 
-def of_each_class(dataset: DataSet, split: Split, rows: int, columns: int, seed: int) -> list[Row]:
+def of_each_class(dataset: DataSet, split: Split, rows: int, columns: int, seed: int) -> list[GridRow]:
     """Some training images of the first classes, which the seed picks."""
     if split.length is None:
         return _of_stream(dataset, split, rows, columns, seed)
@@ -37,29 +37,29 @@ def of_each_class(dataset: DataSet, split: Split, rows: int, columns: int, seed:
         own = generator.permutation(np.flatnonzero(split.labels == label))
         images, _ = split.read(own[:columns])
         if len(images):
-            picked.append(Row(name, images))
+            picked.append(GridRow(name, images))
         if len(picked) == rows:
             break
     return _some(dataset, picked)
 
 
-def _of_stream(dataset: DataSet, split: Split, rows: int, columns: int, seed: int) -> list[Row]:
+def _of_stream(dataset: DataSet, split: Split, rows: int, columns: int, seed: int) -> list[GridRow]:
     found: dict[int, list[Images]] = {}
     for looked, (image, label) in enumerate(split.stream(seed, 0)):
         if label < rows and len(own := found.setdefault(label, [])) < columns:
             own.append(image)
         if looked == LOOKED_AT or sum(map(len, found.values())) == columns * min(rows, len(dataset.classes)):
             break
-    return _some(dataset, [Row(dataset.classes[label], np.stack(found[label])) for label in sorted(found)])
+    return _some(dataset, [GridRow(dataset.classes[label], np.stack(found[label])) for label in sorted(found)])
 
 
-def _some(dataset: DataSet, rows: list[Row]) -> list[Row]:
+def _some(dataset: DataSet, rows: list[GridRow]) -> list[GridRow]:
     if not rows:
         raise DataError(f"{dataset.name} has no image that could be shown")
     return rows
 
 
-def grid(rows: Sequence[Row], titles: Sequence[str]) -> bytes:
+def grid(rows: Sequence[GridRow], titles: Sequence[str]) -> bytes:
     """A PNG. `titles` stand over the first columns."""
     try:
         from PIL import Image, ImageDraw, ImageFont

@@ -67,7 +67,7 @@ class Unclear(Exception):
         return DataError("\n".join(line for line in lines if line))
 
 
-def understood(path: Path) -> Layout:
+def read_layout(path: Path) -> Layout:
     """The layout of a folder. Raises DataError."""
     top = Folder(path if path.name else path.resolve())
     try:

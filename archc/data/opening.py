@@ -8,16 +8,15 @@ from pathlib import Path
 
 import numpy as np
 
-from archc.data import cifar, folder, idx, shards, sizes
+from archc.data.class_names import names_beside
 from archc.data.dataset import Corrupt, DataError, DataSet, Images, Labels, Reader, Shape, Split
-from archc.data.depth import white_of
-from archc.data.digits import load_digits, test_rows
-from archc.data.layout import understood
-from archc.data.names import names_beside
+from archc.data.formats import cifar, folder, idx, shards
+from archc.data.formats.digits import load_digits, test_rows
+from archc.data.layout import read_layout
 from archc.data.pixels import image_shape
-from archc.data.reading import Arrays, Files, small
-from archc.data.splitting import Rows, hold_out
-from archc.data.statistics import SAMPLED, measure
+from archc.data.readers import Arrays, Files, small
+from archc.data.splits import SAMPLED, Rows, hold_out, measure
+from archc.data.survey import LOOKED_AT, common_shape, white_of
 from archc.data.tree import shown
 from archc.errors import Parameter
 from archc.recipe import Data
@@ -151,10 +150,10 @@ def _whole(reader: Reader, labels: Labels) -> Split:
 def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     if path.is_file():
         raise DataError(f"{path} is a file", "give the folder that has one folder a class")
-    layout = understood(path)
+    layout = read_layout(path)
     classes = layout.classes
     listings = {part: folder.listing(root, classes) for part, root in layout.parts.items()}
-    shape = shape or image_shape(sizes.of_files(listings["train"].root / path for path in listings["train"].paths), data.size)
+    shape = shape or image_shape(common_shape(listings["train"].root / path for path in listings["train"].paths), data.size)
     white, told = white_of([one.root / name for one in listings.values() for name in one.paths], data.white)
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
@@ -179,8 +178,8 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     classes = names_beside(beside) or shards.class_names(found["train"])
     if len(classes) == 1:
         raise DataError(f"{path} has one class alone, {classes[0]}", "two at least are needed to tell anything apart")
-    shape = shape or image_shape(sizes.of_files(shards.some(found["train"], sizes.LOOKED_AT)), data.size)
-    white, told = white_of(list(shards.some(found["train"], sizes.LOOKED_AT)), data.white)
+    shape = shape or image_shape(common_shape(shards.some(found["train"], LOOKED_AT)), data.size)
+    white, told = white_of(list(shards.some(found["train"], LOOKED_AT)), data.white)
     corrupt: list[Corrupt] = []
     none = np.empty(0, np.int64)
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.analysis.field.field import Field, fields
-from archc.draw.charts.axes import plain_ticks
-from archc.draw.scene import Box, Point, Scene, mixed, shortened, text_box, text_width
+from archc.draw.scene import Box, Point, Scene, mixed, plain_ticks, shortened, text_box, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from archc.elaborate.hints import explained, meant, several, starred
-from archc.elaborate.state import Closure, Context, Run
+from archc.elaborate.state import Closure, Context, Elaboration
 from archc.elaborate.unknown import suggest_argument, suggest_example, suggest_value
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
@@ -22,7 +22,7 @@ THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
 LISTS = ("sizes", "factors", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
 
 
-def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:
+def arguments_of(run: Elaboration, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:
     """The written arguments by name: a mapping names them, anything else is the main one. None after a mistake."""
     tree = entry.argument
     if tree is None or (isinstance(tree, t.Scalar) and tree.value is None and not tree.quoted):
@@ -51,7 +51,7 @@ def arguments_of(run: Run, entry: Entry, signature: Signature, what: str, contex
 
 
 def bound(
-    run: Run,
+    run: Elaboration,
     entry: Entry,
     signature: Signature,
     trees: Trees,
@@ -101,7 +101,7 @@ def bound(
     return args
 
 
-def _is_unclear(run: Run, entry: Entry, given: Mapping[str, Any], what: str, context: Context, instead: Instead) -> bool:
+def _is_unclear(run: Elaboration, entry: Entry, given: Mapping[str, Any], what: str, context: Context, instead: Instead) -> bool:
     """Whether a value stands without a name that would be read otherwise elsewhere. An expression has names that tell."""
     tree = entry.argument
     if tree is None or len(given) != 1 or isinstance(tree, t.Mapping) or names_in(tree):
@@ -128,7 +128,7 @@ def _bare_hint(entry: Entry, signature: Signature, value: Any, instead: Instead 
     return f"name each: {{{entry.kind}: {{{', '.join(named)}}}}}" if 1 < len(value) <= len(signature.params) else None
 
 
-def argument(run: Run, tree: t.Tree, param: Param, context: Context) -> Any:
+def argument(run: Elaboration, tree: t.Tree, param: Param, context: Context) -> Any:
     """The value of one argument; MISSING after a mistake."""
     try:
         if param.type.name == "layer":
@@ -156,7 +156,7 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
     return Closure(tree, context)
 
 
-def origins(run: Run, kind: str, signature: Signature, trees: Trees) -> dict[str, tuple[Span, str]]:
+def origins(run: Elaboration, kind: str, signature: Signature, trees: Trees) -> dict[str, tuple[Span, str]]:
     """Where each argument that was not left to its default was written, and how."""
     found = {name: (tree.span, "") for name, tree in trees.items()}
     if kind in run.spec.defaults:
@@ -165,7 +165,7 @@ def origins(run: Run, kind: str, signature: Signature, trees: Trees) -> dict[str
     return found
 
 
-def preset_of(run: Run, kind: str, signature: Signature) -> dict[str, Any]:
+def preset_of(run: Elaboration, kind: str, signature: Signature) -> dict[str, Any]:
     """What `defaults` says of a layer or block, evaluated in the spec's own names, once."""
     if kind in run.presets:
         return run.presets[kind]

@@ -8,7 +8,7 @@ from archc.elaborate import chains
 from archc.elaborate.binding import argument, arguments_of, bound, preset_of
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave, next_number
-from archc.elaborate.state import LAYER_WORK, UNKNOWN, Context, Place, Ref, Run, Values
+from archc.elaborate.state import LAYER_WORK, UNKNOWN, Context, Elaboration, Place, Ref, Values
 from archc.language.blocks import Block
 from archc.language.entries import Entry
 from archc.language.functions import Axes, Unknown
@@ -19,7 +19,7 @@ from archc.text.diagnostics import Use
 from archc.text.source import Span
 
 
-def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def apply_block(run: Elaboration, block: Block, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """The values at the end of a block's chain."""
     what = f"the block {block.name}"
     if block.broken:
@@ -44,7 +44,7 @@ def apply_block(run: Run, block: Block, entry: Entry, name: str | None, context:
     return values
 
 
-def _place(run: Run, block: Block, entry: Entry, context: Context, inputs: Values) -> Place | None:
+def _place(run: Elaboration, block: Block, entry: Entry, context: Context, inputs: Values) -> Place | None:
     uses = (Use(f'block "{block.name}"', entry.kind_span, _written(block, entry)), *context.place.uses)
     if not block.inputs:
         if len(inputs) != 1:
@@ -67,7 +67,7 @@ def _written(block: Block, entry: Entry) -> dict[str, Span]:
     return {main.name: tree.span} if tree is not None and main is not None and tree.end > tree.start else {}
 
 
-def _environment(run: Run, block: Block, entry: Entry, what: str, context: Context, place: Place | None) -> dict[str, Any] | None:
+def _environment(run: Elaboration, block: Block, entry: Entry, what: str, context: Context, place: Place | None) -> dict[str, Any] | None:
     """The names that a block's body sees: its parameters, its inputs, and the spec's params if it was written there."""
     trees = arguments_of(run, entry, block.signature, what, context)
     if trees is None:
@@ -90,7 +90,7 @@ def _environment(run: Run, block: Block, entry: Entry, what: str, context: Conte
     return env
 
 
-def _default(run: Run, block: Block, tree: t.Tree, param: Param, body: Context) -> Any:
+def _default(run: Elaboration, block: Block, tree: t.Tree, param: Param, body: Context) -> Any:
     """The value of a default, which reads the block's inputs but none of its other parameters."""
     if wrong := [name for name in names_in(tree) if name in block.signature.params and name not in body.env]:
         message = f'the default of {param.name} reads the parameter "{min(wrong)}"'

@@ -13,7 +13,7 @@ from archc.elaborate.merging import apply_merge, has_branches
 from archc.elaborate.naming import check_depth, check_name, enter, leave, next_number
 from archc.elaborate.references import resolve_from
 from archc.elaborate.sharing import apply_share
-from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Ref, Run, Space, Values
+from archc.elaborate.state import UNKNOWN, Closure, Context, Elaboration, Place, Ref, Space, Values
 from archc.elaborate.unknown import complete, suggest_kind
 from archc.graph import Promise
 from archc.language.blocks import Block
@@ -26,7 +26,7 @@ from archc.text import tree as t
 from archc.text.suggest import did_you_mean
 
 
-def run_chain(run: Run, chain: Chain, context: Context, current: Values) -> Values:
+def run_chain(run: Elaboration, chain: Chain, context: Context, current: Values) -> Values:
     """The values at the end of a chain."""
     if chain not in context.space.chains[-1:]:
         context.space.chains.append(chain)
@@ -37,7 +37,7 @@ def run_chain(run: Run, chain: Chain, context: Context, current: Values) -> Valu
     return current
 
 
-def run_entry(run: Run, tree: t.Tree, key: t.Scalar | None, context: Context, current: Values, branch: bool = False) -> Values:
+def run_entry(run: Elaboration, tree: t.Tree, key: t.Scalar | None, context: Context, current: Values, branch: bool = False) -> Values:
     """The values of an entry, with all its copies. Where it cannot be read, unknown. `branch`: it is one of a merge."""
     entry = read_entry(tree, run.diagnostics)
     if entry is None:
@@ -83,7 +83,7 @@ class Made(NamedTuple):
 
 
 def make_copy(
-    run: Run,
+    run: Elaboration,
     entry: Entry,
     name: str | None,
     context: Context,
@@ -128,7 +128,7 @@ def _is_there(when: t.Tree | None, entry: Entry, context: Context) -> bool:
     return there
 
 
-def _heads(run: Run, name: str | None, values: Values, start: int, context: Context) -> None:
+def _heads(run: Elaboration, name: str | None, values: Values, start: int, context: Context) -> None:
     """What a part that is there in training alone gives, under its name."""
     made = set(run.graph.nodes[start:])
     for index, value in enumerate(values):
@@ -147,7 +147,7 @@ def flag(tree: t.Tree | None, what: str, context: Context) -> bool:
     return value
 
 
-def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], context: Context) -> None:
+def _promise(run: Elaboration, tree: t.Tree, values: Values, nodes: tuple[int, int], context: Context) -> None:
     if not isinstance(tree, t.Mapping):
         raise Mistake("A202", tree.span, "expect is a mapping", "expect: {shape: [64, 56, 56]}")
     if tree.source in run.spec.cleared:
@@ -166,7 +166,7 @@ def _promise(run: Run, tree: t.Tree, values: Values, nodes: tuple[int, int], con
         run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1] if values else None, context.place.uses, heir))
 
 
-def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
+def _dispatch(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
     """An entry by its kind: a group, a layer argument, an operator, a block."""
     run.met.add(entry)
     kind = entry.kind
@@ -197,7 +197,7 @@ def _dispatch(run: Run, entry: Entry, name: str | None, context: Context, inputs
     return values
 
 
-def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def _layers(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`layers:`, or a nested list: a chain one level down."""
     assert entry.chain is not None
     taken = name if name is not None else next_number(context)
@@ -208,7 +208,7 @@ def _layers(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
     return values
 
 
-def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def _inline(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """`inline:`: a chain on this level."""
     assert entry.chain is not None
     values = _run_elsewhere(run, entry.chain, context.chained(inputs), inputs)
@@ -217,7 +217,7 @@ def _inline(run: Run, entry: Entry, name: str | None, context: Context, inputs: 
     return values
 
 
-def _run_elsewhere(run: Run, chain: Chain, context: Context, current: Values) -> Values:
+def _run_elsewhere(run: Elaboration, chain: Chain, context: Context, current: Values) -> Values:
     """A chain that may stand in another place than it was written: its entries see each other, and what was seen there."""
     if context.lookup is context.space or chain.broken:
         return run_chain(run, chain, context, current)
@@ -231,7 +231,7 @@ def _run_elsewhere(run: Run, chain: Chain, context: Context, current: Values) ->
     return current
 
 
-def _null(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def _null(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """No layer: the value passes on."""
     if name is not None:
         register(run, context, name, Ref(inputs, entry.kind_span, weak=True))
@@ -241,7 +241,7 @@ def _null(run: Run, entry: Entry, name: str | None, context: Context, inputs: Va
 _GROUPS = {"layers": _layers, "inline": _inline, "share": apply_share, "null": _null}
 
 
-def _apply_closure(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
+def _apply_closure(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
     """`$act`: an entry that was given as an argument, with the names of where it was written."""
     word = t.Scalar(entry.kind_span.source, entry.kind_span.start, entry.kind_span.end, entry.kind)
     if entry.argument is not None and not (isinstance(entry.argument, t.Scalar) and entry.argument.value is None):

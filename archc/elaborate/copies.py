@@ -6,16 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from archc.elaborate import chains
+from archc.elaborate.hints import meant
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave
-from archc.elaborate.rows import COPY_NAMES, count_of, rows_of
-from archc.elaborate.state import MOST_FAILING, UNKNOWN, Context, Ref, Run, Values
+from archc.elaborate.state import MOST_FAILING, UNKNOWN, Context, Elaboration, Ref, Values
+from archc.language.blocks import RULE, is_name
 from archc.language.entries import Entry
-from archc.language.values import names_in
+from archc.language.values import Mistake, evaluate, names_in
+from archc.signature import shown
 from archc.text import tree as t
+from archc.text.source import Span
 
 
-def run_copies(run: Run, entry: Entry, key: t.Scalar | None, context: Context, current: Values, branch: bool) -> Values:
+def run_copies(run: Elaboration, entry: Entry, key: t.Scalar | None, context: Context, current: Values, branch: bool) -> Values:
     """What comes out of all copies of an entry. Of copies in a chain that is the last one's value; of branches, the value of each.
 
     `branch`: the entry is a branch of a merge, in which rows that have their own names or numbers are branches of their own.
@@ -48,7 +51,14 @@ class _Family:
     """
 
     def __init__(
-        self, run: Run, entry: Entry, key: t.Scalar | None, context: Context, rows: list[dict[str, Any]], start: Values, branch: bool
+        self,
+        run: Elaboration,
+        entry: Entry,
+        key: t.Scalar | None,
+        context: Context,
+        rows: list[dict[str, Any]],
+        start: Values,
+        branch: bool,
     ) -> None:
         self.run, self.entry, self.key, self.context, self.start, self.branch = run, entry, key, context, start, branch
         modifiers = entry.modifiers
@@ -171,3 +181,63 @@ class _Family:
         message = f'the copies under the name "{self.key.value}" are one branch, a chain'
         hint = "for a branch each, `parallel: true`; for a chain, `parallel: false`"
         self.run.warn("A904", self.entry.modifiers["for"].span, message, hint, self.context.place)
+
+
+COPY_NAMES = ("index", "first", "last")
+
+
+def rows_of(entry: Entry, context: Context) -> list[dict[str, Any]]:
+    """The rows of `for`: names to values, one for each copy."""
+    tree = entry.modifiers.get("for")
+    if tree is None:
+        return [{}]
+    value = evaluate(tree, context.env)
+    if isinstance(value, dict):
+        lists = {name: list(column) if isinstance(column, list | tuple) else None for name, column in value.items()}
+        if None in lists.values() or not lists:
+            name = next((name for name, column in lists.items() if column is None), None)
+            what = f"{name} is {shown(value[name])}, not a list" if name is not None else "`for` binds no name"
+            raise Mistake("A402", _at(tree, name), what, "`for` with names needs a list for each: {n: [2, 2], c: [64, 128]}")
+        lengths = {name: len(column) for name, column in lists.items() if column is not None}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise Mistake("A404", tree.span, f"lists of different lengths: {told}", "make them equal")
+        rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    elif isinstance(value, list) and all(isinstance(row, dict) for row in value):
+        rows = value
+    else:
+        hint = meant(tree, value, context) or "for: [{c: 16}, {c: 24}], or for: {c: [16, 24]}"
+        raise Mistake("A402", tree.span, f"`for` is {shown(value)}, not rows", hint)
+    for index, row in enumerate(rows):
+        if set(row) != set(rows[0]):
+            odd = sorted(set(row) ^ set(rows[0]))[0]
+            span = tree.items[index].span if isinstance(tree, t.Sequence) else tree.span
+            raise Mistake("A404", span, f'not every row of `for` has "{odd}"', "rows bind the same names")
+    _check_rebinding(rows, tree, context)
+    return rows
+
+
+def _check_rebinding(rows: list[dict[str, Any]], tree: t.Tree, context: Context) -> None:
+    """A `for` may not change what a name means: never a silent shadow."""
+    for name in rows[0] if rows else ():
+        if not is_name(name):
+            raise Mistake("A306", _at(tree, name), f'"{name}" cannot be a name of `for`', RULE)
+        if name in context.env:
+            raise Mistake("A305", _at(tree, name), f'"{name}" means something here already', "choose another name")
+
+
+def _at(tree: t.Tree, name: str | None) -> Span:
+    """Where `for` writes a name."""
+    rows = tree.items if isinstance(tree, t.Sequence) else [tree]
+    keys = [key for row in rows if isinstance(row, t.Mapping) for key, _ in row.items if key.value == name]
+    return keys[0].span if keys else tree.span
+
+
+def count_of(entry: Entry, context: Context) -> int:
+    tree = entry.modifiers.get("repeat")
+    if tree is None:
+        return 1
+    count = evaluate(tree, context.env)
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise Mistake("A402", tree.span, f"repeat is {shown(count)}, not a whole number from 0 up", meant(tree, count, context))
+    return count

@@ -12,7 +12,7 @@ from archc.catalog.initializers import INITIALIZERS, InitRule
 from archc.elaborate.binding import arguments_of, bound
 from archc.elaborate.kinds import find_kind
 from archc.elaborate.layers import facts_of
-from archc.elaborate.state import Run
+from archc.elaborate.state import Elaboration
 from archc.elaborate.unknown import suggest_layer
 from archc.graph import Graph, Node
 from archc.language.blocks import Block
@@ -92,7 +92,7 @@ def is_learned(tensor: Tensor) -> bool:
     return tensor.weight.role != "buffer"
 
 
-def initialize(run: Run, lenient: bool) -> None:
+def initialize(run: Elaboration, lenient: bool) -> None:
     """The rules of the graph. `lenient`: it is a variant of the spec, in which a pattern may name nothing."""
     if not run.spec.init:
         return
@@ -119,7 +119,7 @@ def _made(rule: Rule, how: How, targets: list[Tensor]) -> InitRule[tuple[Node, W
     return InitRule("op" if rule.op else "pattern", rule.text, rule.op, rule.tensor, how.function, how.options, decides)
 
 
-def _how(run: Run, tree: t.Tree) -> How | None:
+def _how(run: Elaboration, tree: t.Tree) -> How | None:
     """The initializer of a rule: a name, a name with arguments, or a number. None after a mistake."""
     context = run.top
     assert context is not None
@@ -132,7 +132,7 @@ def _how(run: Run, tree: t.Tree) -> How | None:
         return None
     found = INITIALIZERS.get(entry.kind)
     if found is None:
-        from archc.aliases import recipes
+        from archc.aliases import entries as recipes
 
         hint = recipes.initializer_hint(entry.kind) or did_you_mean(entry.kind, INITIALIZERS) or f"there are {', '.join(INITIALIZERS)}"
         run.error("A201", entry.kind_span, f'"{entry.kind}" is no initializer', hint)
@@ -149,7 +149,7 @@ def _how(run: Run, tree: t.Tree) -> How | None:
     return How(entry.kind, found.options(arguments), entry.kind_span)
 
 
-def _entry(run: Run, tree: t.Tree, env: Any) -> Entry:
+def _entry(run: Elaboration, tree: t.Tree, env: Any) -> Entry:
     """What was written, in the form of a layer: its kind is the initializer. Raises Mistake, or Unknown after another."""
     if isinstance(tree, t.Mapping):
         if tree.broken:
@@ -173,7 +173,7 @@ def _rule(text: str, key: t.Scalar, tensors: Tensors) -> Rule:
     return Rule(text, key, head, tensor, "") if is_op else Rule(text, key, "", "", text.removeprefix("."))
 
 
-def _named(run: Run, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
+def _named(run: Elaboration, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
     """The learned tensors that a rule names. That there are none is a mistake where it can be seen to be one."""
     if rule.op and rule.op not in tensors.layers:
         found: list[int] = []
@@ -193,7 +193,7 @@ def _named(run: Run, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
     return learned
 
 
-def _matching(run: Run, rule: Rule, tensors: Tensors) -> list[int]:
+def _matching(run: Elaboration, rule: Rule, tensors: Tensors) -> list[int]:
     """The tensors whose names a pattern matches: `*` is any text, with dots; `?` a character; `[0-9]` one of several."""
     if not _WILD.search(rule.pattern):
         return [tensors.at[rule.pattern]] if rule.pattern in tensors.at else []
@@ -203,7 +203,7 @@ def _matching(run: Run, rule: Rule, tensors: Tensors) -> list[int]:
     return [at for at, tensor in enumerate(tensors.all) if matches(tensor.name)]
 
 
-def _check_op(run: Run, rule: Rule, tensors: Tensors) -> None:
+def _check_op(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
     """An operator's layers have no such tensor: a mistake, unless they would with their flags turned, as `bias: true`."""
     exact = f'write ".{rule.text}" for the tensor of this name' if rule.text in tensors.at else None
     node = tensors.layers.get(rule.op)
@@ -220,7 +220,7 @@ def _check_op(run: Run, rule: Rule, tensors: Tensors) -> None:
     run.error("A303", rule.key.span, what, hint)
 
 
-def _possible(run: Run, node: Node) -> Iterator[Weight]:
+def _possible(run: Elaboration, node: Node) -> Iterator[Weight]:
     """What a layer owns, and what it would own with each of its flags turned."""
     shapes = tuple([value.shape for value in node.inputs])
     yield from node.facts.owned
@@ -232,7 +232,7 @@ def _possible(run: Run, node: Node) -> Iterator[Weight]:
                 continue
 
 
-def _report_unknown(run: Run, rule: Rule, tensors: Tensors) -> None:
+def _report_unknown(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
     text, span, names = rule.text, rule.key.span, tensors.names
     if _WILD.search(text):
         near = did_you_mean(text, tensors.patterns)
@@ -270,7 +270,7 @@ def such_as(names: list[str]) -> str:
     return f"names are such as {', '.join(names[:2])}" if names else "this network has no learned tensors"
 
 
-def _check_shapes(run: Run, rule: Rule, how: How, targets: list[Tensor]) -> None:
+def _check_shapes(run: Elaboration, rule: Rule, how: How, targets: list[Tensor]) -> None:
     """Whether each tensor has the axes that the initializer needs."""
     for tensor in targets:
         fault = INITIALIZERS[how.function].refusal(tensor.weight.shape, how.options)

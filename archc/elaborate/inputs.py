@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from archc.elaborate.state import UNKNOWN, Run, Written
+from archc.elaborate.state import UNKNOWN, Elaboration, Written
 from archc.graph import Value
 from archc.language.blocks import RULE, is_name
 from archc.language.functions import Unknown
@@ -21,7 +21,7 @@ AXES = {"channels", "height", "width", "depth", "length", "shape", "features", "
 BATCHES = {"none", "batch", "batch_size", "b", "n", "bs", "?"}  # what a batch's size is called where it is open
 
 
-def read_inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
+def read_inputs(run: Elaboration, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
     """The inputs by name; `changes` are shapes in place of the spec's own ("" is the only one)."""
     tree = run.spec.input
     if not isinstance(tree, t.Mapping):
@@ -43,7 +43,7 @@ def read_inputs(run: Run, env: dict[str, Any], changes: Mapping[str, t.Tree]) ->
 
 
 def _check_names(
-    run: Run, wrong: list[str], changes: Mapping[str, t.Tree], known: list[str], tree: t.Tree | None, env: dict[str, Any]
+    run: Elaboration, wrong: list[str], changes: Mapping[str, t.Tree], known: list[str], tree: t.Tree | None, env: dict[str, Any]
 ) -> None:
     """Shapes from outside for inputs that are not there."""
     for name in wrong:
@@ -56,7 +56,7 @@ def _check_names(
         run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
 
 
-def _input(run: Run, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
+def _input(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
     """One input, in its own shape or in one that was given in its place, which must have as many axes."""
     if own is None:  # the spec has none, and says so
         return UNKNOWN
@@ -116,7 +116,7 @@ def sizes_of(tree: t.Tree, env: dict[str, Any]) -> list[int]:
     return list(value) if isinstance(value, list) and all(is_int(size, 1) for size in value) else []
 
 
-def _shape(run: Run, name: str, tree: t.Tree, env: dict[str, Any], own: list[int]) -> Value:
+def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: list[int]) -> Value:
     """The value of a shape. `own`: the spec's, where another was given in its place."""
     try:
         value = evaluate(tree, env)
@@ -149,7 +149,7 @@ def _numbers(value: list[Any]) -> list[int]:
     return sizes if len(sizes) <= MOST_AXES and min(sizes, default=0) > 0 else []
 
 
-def _meant(run: Run, name: str, value: Any, tree: t.Tree) -> str | None:
+def _meant(run: Elaboration, name: str, value: Any, tree: t.Tree) -> str | None:
     """What to write in place of what is not a shape."""
     inputs = run.spec.input
     if isinstance(inputs, t.Mapping) and {str(key.value) for key, _ in inputs.items} <= AXES:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
-from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, UNKNOWN, Context, Ref, Run, Stop, Values
+from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, UNKNOWN, Context, Elaboration, ElaborationStopped, Ref, Values
 from archc.elaborate.unknown import suggest_for_inputs
 from archc.graph import Node, Written
 from archc.language.entries import Entry
@@ -17,7 +17,9 @@ from archc.text.diagnostics import Diagnostic, Use
 from archc.text.source import Span
 
 
-def apply(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: Values, trees: Trees | None) -> tuple[Values, Node | None]:
+def apply(
+    run: Elaboration, op: Op, entry: Entry, name: str, context: Context, inputs: Values, trees: Trees | None
+) -> tuple[Values, Node | None]:
     """The values of an operator's outputs; UNKNOWN where it, or what it depends on, is wrong."""
     trees = arguments_of(run, entry, op.signature, op.name, context) if trees is None else trees
     if trees is None:
@@ -50,12 +52,12 @@ def _instead(op: Op, inputs: Values) -> Instead | None:
     return lambda value: bare(value, inputs[0].shape)
 
 
-def make(run: Run, op: Op, name: str, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:
+def make(run: Elaboration, op: Op, name: str, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:
     """A node of the graph. Raises Fault where the operator refuses the shapes or arguments."""
     check_inputs(op, inputs)
     if len(run.graph.nodes) >= MOST_LAYERS:
         run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
-        raise Stop
+        raise ElaborationStopped
     run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
     node = Node(name, op, args, inputs, facts, context.space.scope)
@@ -82,7 +84,7 @@ def check_inputs(op: Op, inputs: Values) -> None:
     raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}; this is given {count}", hint, "A502")
 
 
-def facts_of(run: Run, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     """The operator's facts, worked out once for equal shapes and arguments."""
     try:
         key = (op.name, shapes, *args.values())
@@ -108,14 +110,14 @@ def _computed(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     return facts
 
 
-def _report(run: Run, fault: Fault, entry: Entry, written: Written, context: Context) -> None:
+def _report(run: Elaboration, fault: Fault, entry: Entry, written: Written, context: Context) -> None:
     span: Span = entry.kind_span
     if fault.argument in written.arguments:
         span = written.arguments[fault.argument][0]
     report_at(run, fault, span, context)
 
 
-def report_at(run: Run, fault: Fault, span: Span, context: Context) -> None:
+def report_at(run: Elaboration, fault: Fault, span: Span, context: Context) -> None:
     """A fault at a place of the spec; one of a plugin at its line there, with the way that led to it."""
     if fault.span is None:
         run.error(fault.code, span, fault.message, fault.hint, context.place)
@@ -123,7 +125,7 @@ def report_at(run: Run, fault: Fault, span: Span, context: Context) -> None:
         run.diagnostics.add(Diagnostic(fault.code, fault.message, fault.span, fault.hint, (*context.place.uses, Use(span.text, span))))
 
 
-def register(run: Run, context: Context, name: str, ref: Ref) -> None:
+def register(run: Elaboration, context: Context, name: str, ref: Ref) -> None:
     """Gives a name of this level its meaning; a name stands once."""
     names = context.space.names
     taken = names.get(name)

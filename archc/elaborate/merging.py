@@ -6,7 +6,7 @@ from archc.elaborate import chains
 from archc.elaborate.hints import is_visible
 from archc.elaborate.layers import apply, register
 from archc.elaborate.naming import enter, leave
-from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Values
+from archc.elaborate.state import UNKNOWN, Context, Elaboration, Ref, Values
 from archc.elaborate.unknown import find_argument_hint
 from archc.language.entries import MODIFIERS, Entry
 from archc.language.values import Mistake
@@ -21,7 +21,7 @@ def has_branches(op: Op, argument: t.Tree | None) -> bool:
     return isinstance(argument, t.Sequence)
 
 
-def apply_merge(run: Run, op: Op, entry: Entry, name: str, context: Context, inputs: Values) -> Values:
+def apply_merge(run: Elaboration, op: Op, entry: Entry, name: str, context: Context, inputs: Values) -> Values:
     """Branches first, then the merge. Named branches take names of this level; listed ones are numbered under the merge."""
     merged: list[object] = []
     trees: dict[str, t.Tree] = {}
@@ -55,7 +55,7 @@ def _check_values(op: Op, branches: t.Sequence, context: Context) -> None:
     raise Mistake("A301", branches.span, message, f"write {{from: [{listed}], {op.name}: }}")
 
 
-def _check_branch(run: Run, op: Op, entry: Entry, key: t.Scalar, tree: t.Tree, context: Context) -> None:
+def _check_branch(run: Elaboration, op: Op, entry: Entry, key: t.Scalar, tree: t.Tree, context: Context) -> None:
     """What is no branch by its form is a misspelled argument, or a modifier a level too low."""
     if not (isinstance(tree, t.Scalar) and isinstance(tree.value, bool | int | float)) and key.value not in MODIFIERS:
         return

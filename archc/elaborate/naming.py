@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from archc.elaborate.state import DEEPEST, Context, Run, Space, Stop, Values
+from archc.elaborate.state import DEEPEST, Context, Elaboration, ElaborationStopped, Space, Values
 from archc.graph import Scope
 from archc.language.entries import CHAIN_INPUT
 from archc.language.values import Mistake
@@ -52,7 +52,7 @@ def next_number(context: Context) -> str:
     return str(number)
 
 
-def enter(run: Run, name: str, block: str, context: Context, inputs: Values, span: Span) -> Context:
+def enter(run: Elaboration, name: str, block: str, context: Context, inputs: Values, span: Span) -> Context:
     """Opens a level of names."""
     run.depth += 1
     check_depth(run, span, context)
@@ -65,7 +65,7 @@ def enter(run: Run, name: str, block: str, context: Context, inputs: Values, spa
     return context.inside(inner)
 
 
-def leave(run: Run, inner: Context, values: Values) -> None:
+def leave(run: Elaboration, inner: Context, values: Values) -> None:
     """Closes a level of names."""
     run.depth -= 1
     scope = inner.space.scope
@@ -73,7 +73,7 @@ def leave(run: Run, inner: Context, values: Values) -> None:
     scope.outputs = values
 
 
-def check_depth(run: Run, span: Span, context: Context) -> None:
+def check_depth(run: Elaboration, span: Span, context: Context) -> None:
     if run.depth > DEEPEST:
         run.error("A602", span, f"nested deeper than {DEEPEST} levels", "does a block use itself without end?", context.place)
-        raise Stop
+        raise ElaborationStopped

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from archc.elaborate.hints import is_visible, near_names
-from archc.elaborate.state import UNKNOWN, Context, Ref, Run, Space, Values
+from archc.elaborate.state import UNKNOWN, Context, Elaboration, Ref, Space, Values
 from archc.graph import Value
 from archc.language.entries import CHAIN_INPUT
 from archc.language.functions import Unknown
@@ -20,7 +20,7 @@ MOST_NAMES = 100  # of a level that are considered when one is unknown, the near
 _NOWHERE = Span(Source("", ""), 0, 0)
 
 
-def resolve_from(run: Run, tree: t.Tree, context: Context) -> Values:
+def resolve_from(run: Elaboration, tree: t.Tree, context: Context) -> Values:
     """The values that a `from` names, one name or a list."""
     items: list[t.Tree] = list(tree.items) if isinstance(tree, t.Sequence) else [tree]
     resolved: list[Value] = []
@@ -41,13 +41,13 @@ def resolve_from(run: Run, tree: t.Tree, context: Context) -> Values:
     return tuple(resolved)
 
 
-def resolve(run: Run, name: object, span: Span, context: Context) -> Values:
+def resolve(run: Elaboration, name: object, span: Span, context: Context) -> Values:
     """The values of one name, or of all names that a pattern fits, as seen from a context."""
     refs = family(run, name, span, context) if is_pattern(name) else {str(name): find(run, name, span, context)}
     return tuple([value for named, ref in refs.items() for value in _values(run, named, ref, span, context)]) or (UNKNOWN,)
 
 
-def _values(run: Run, name: str, ref: Ref | None, span: Span, context: Context) -> Values:
+def _values(run: Elaboration, name: str, ref: Ref | None, span: Span, context: Context) -> Values:
     if ref is None:
         return (UNKNOWN,)
     if not ref.values:
@@ -65,7 +65,7 @@ def is_pattern(name: object) -> bool:
     return isinstance(name, str) and any(sign in name for sign in "*?[")
 
 
-def family(run: Run, pattern: object, span: Span, context: Context) -> dict[str, Ref]:
+def family(run: Elaboration, pattern: object, span: Span, context: Context) -> dict[str, Ref]:
     """What a pattern fits, by name, in the order of making. A sign stands for characters of one part of a name, never for a dot.
 
     Its first part is looked for here, then outward, to the first level where it fits something. What `when` leaves out is not
@@ -110,7 +110,7 @@ def is_for_training(ref: Ref) -> bool:
     return any(value.node is not None and value.node.train_only for value in ref.values)
 
 
-def find(run: Run, name: object, span: Span, context: Context) -> Ref | None:
+def find(run: Elaboration, name: object, span: Span, context: Context) -> Ref | None:
     """What a dotted name means: its first part here, then outward to the block's edge; the rest downward.
 
     With a dot before it, the name is read from the block's (or spec's) edge: `.layer1.0`.
@@ -168,7 +168,7 @@ def _first(name: str, context: Context, top: bool = False) -> Ref | None:
     return None
 
 
-def _warn_of_input(run: Run, span: Span, context: Context) -> None:
+def _warn_of_input(run: Elaboration, span: Span, context: Context) -> None:
     """`input` in a later copy, which was given something else."""
     place, copy = context.place, context.copy
     if copy is None or copy == tuple(value for values in place.inputs.values() for value in values) or UNKNOWN in copy:
@@ -212,7 +212,7 @@ def _visible(context: Context) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _unknown(run: Run, message: str, wrong: str, known: list[str], span: Span, context: Context) -> None:
+def _unknown(run: Elaboration, message: str, wrong: str, known: list[str], span: Span, context: Context) -> None:
     if context.lookup.broken:
         return
     hint = near_names(wrong, context) or did_you_mean(wrong, known)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from archc.elaborate.layers import check_inputs, facts_of, make, register, report_at
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.references import find, is_for_training
-from archc.elaborate.state import NAME_WORK, UNKNOWN, Context, Ref, Run, Space, Values
+from archc.elaborate.state import NAME_WORK, UNKNOWN, Context, Elaboration, Ref, Space, Values
 from archc.graph import Node, Scope, Value, Written
 from archc.language.entries import Entry
 from archc.language.values import Mistake, evaluate
@@ -13,7 +13,7 @@ from archc.signature import Fault, shown
 from archc.text.source import Span
 
 
-def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
+def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values) -> Values:
     """The layer that `share` names, on other inputs."""
     tree = entry.argument
     named = evaluate(tree, context.env) if tree is not None else None
@@ -48,7 +48,7 @@ def apply_share(run: Run, entry: Entry, name: str | None, context: Context, inpu
         return (UNKNOWN,)
 
 
-def _again(run: Run, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
+def _again(run: Elaboration, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
     check_inputs(first.op, inputs)
     facts = facts_of(run, first.op, tuple(value.shape for value in inputs), first.args)
     for mine, theirs in zip(facts.owned, first.facts.owned, strict=False):
@@ -62,7 +62,7 @@ def _again(run: Run, first: Node, name: str, context: Context, inputs: Values, w
     return node
 
 
-def _scope_again(run: Run, first: Scope, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
+def _scope_again(run: Elaboration, first: Scope, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
     """Every layer of a part once more, with what came into the part exchanged."""
     if len(inputs) != len(first.inputs):
         raise Fault(None, f"{first.name} takes {len(first.inputs)} inputs; this is given {len(inputs)}", code="A502")
@@ -98,7 +98,7 @@ class _Copy:
         return tuple([self.moved.get(value, value) for value in values])
 
 
-def _level(run: Run, scope: Scope, copy: _Copy, written: Written) -> Context:
+def _level(run: Elaboration, scope: Scope, copy: _Copy, written: Written) -> Context:
     """The copy of a level of names."""
     if scope not in copy.levels:
         assert scope.parent is not None
@@ -107,7 +107,7 @@ def _level(run: Run, scope: Scope, copy: _Copy, written: Written) -> Context:
     return copy.levels[scope]
 
 
-def _names_again(run: Run, first: Space | None, again: Space, copy: _Copy, span: Span) -> None:
+def _names_again(run: Elaboration, first: Space | None, again: Space, copy: _Copy, span: Span) -> None:
     """The names in a part, for its copy."""
     for name, ref in first.names.items() if first is not None else ():
         run.spend(NAME_WORK, span, None)

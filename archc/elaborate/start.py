@@ -11,7 +11,7 @@ from archc.elaborate.initial import initialize
 from archc.elaborate.inputs import read_inputs
 from archc.elaborate.kinds import find_kind, is_kind
 from archc.elaborate.references import family, is_pattern, resolve
-from archc.elaborate.state import UNKNOWN, Closure, Context, Place, Run, Space, Stop, Values
+from archc.elaborate.state import UNKNOWN, Closure, Context, Elaboration, ElaborationStopped, Place, Space, Values
 from archc.elaborate.suspicion import explain, warn
 from archc.elaborate.unmet import check_unmet
 from archc.graph import Graph, PassedOn, Promise
@@ -33,11 +33,11 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
 
     None where something is wrong; `diagnostics` then says what, all that could be found.
     """
-    run = Run(spec, diagnostics)
+    run = Elaboration(spec, diagnostics)
     budget.fill()
     try:
         _elaborate(run, changes, inputs)
-    except Stop:
+    except ElaborationStopped:
         return None
     except RecursionError:
         diagnostics.error("A602", spec.layers_span or Span(spec.source, 0, 1), "nested too deeply")
@@ -48,17 +48,17 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     return None
 
 
-def _in_another_shape(spec: Spec, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Run | None:
+def _in_another_shape(spec: Spec, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Elaboration | None:
     """The elaboration with another input, whatever comes of it; None where it does not end well."""
-    run = Run(spec, Diagnostics(), trial=True)  # of what is left of the spec's work: there may be many inputs to try
+    run = Elaboration(spec, Diagnostics(), trial=True)  # of what is left of the spec's work: there may be many inputs to try
     try:
         _elaborate(run, changes, inputs)
-    except (Stop, RecursionError):
+    except (ElaborationStopped, RecursionError):
         return None
     return run
 
 
-def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> None:
+def _elaborate(run: Elaboration, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> None:
     env = run.graph.params = _params(run, changes)
     place = Place(None, {}, (), 0)
     shapes = read_inputs(run, env, inputs)
@@ -89,7 +89,7 @@ def _elaborate(run: Run, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.T
         read_section(run, lenient=bool(changes or inputs))
 
 
-def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
+def _params(run: Elaboration, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
     """The spec's parameters in their order; each may use those before it."""
     env: dict[str, Any] = {INCOMPLETE: Unknown} if run.spec.no_params else {}
     for name, (_, tree) in run.spec.params.items():
@@ -104,13 +104,13 @@ def _params(run: Run, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
     return env
 
 
-def _is_layer(run: Run, tree: t.Tree) -> bool:
+def _is_layer(run: Elaboration, tree: t.Tree) -> bool:
     """Whether a parameter is a layer, as in `act: {leaky_relu: 0.1}`, and not a mapping of values."""
     kinds = [str(key.value) for key, _ in tree.items if key.value not in MODIFIERS] if isinstance(tree, t.Mapping) else []
     return len(kinds) == 1 and is_kind(run.spec.blocks, kinds[0])
 
 
-def _param(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
+def _param(run: Elaboration, tree: t.Tree, env: dict[str, Any]) -> Any:
     later = [name for name in names_in(tree) if name in run.spec.params and name not in env]
     if not later:
         return _value(run, tree, env)
@@ -118,7 +118,7 @@ def _param(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
     return Unknown
 
 
-def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
+def _value(run: Elaboration, tree: t.Tree, env: dict[str, Any]) -> Any:
     try:
         return evaluate(tree, env)
     except Mistake as mistake:
@@ -128,7 +128,7 @@ def _value(run: Run, tree: t.Tree, env: dict[str, Any]) -> Any:
     return Unknown
 
 
-def _changed(run: Run, name: str, default: Any, tree: t.Tree) -> Any:
+def _changed(run: Elaboration, name: str, default: Any, tree: t.Tree) -> Any:
     """A value from outside, if it is of the default's kind."""
     if _is_layer(run, tree) and isinstance(default, str | t.Mapping | None):
         return tree
@@ -159,7 +159,7 @@ def _closures(params: dict[str, Any], context: Context) -> None:
             params[name] = Closure(value, context)
 
 
-def _outputs(run: Run, context: Context, current: Values) -> None:
+def _outputs(run: Elaboration, context: Context, current: Values) -> None:
     tree = run.spec.outputs
     if tree is None:
         if UNKNOWN not in current:
@@ -187,7 +187,7 @@ def _outputs(run: Run, context: Context, current: Values) -> None:
     run.training -= 1
 
 
-def _passed_on(run: Run) -> PassedOn:
+def _passed_on(run: Elaboration) -> PassedOn:
     """Why an input comes out at the end: because of the entry that `when` left out at the very end, or else where the chain ends."""
     if run.left_out is not None and run.left_out[0] == run.steps:
         _, where, uses = run.left_out
@@ -199,7 +199,7 @@ def _passed_on(run: Run) -> PassedOn:
     return PassedOn(span or Span(run.spec.source, 0, 1), "name what comes out in `outputs`; `outputs: input` where that is meant")
 
 
-def _named(run: Run, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
+def _named(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
     """The output that a name in `outputs` is, or those that a pattern fits, each under its own name."""
     name = str(item.value) if isinstance(item, t.Scalar) else ""
     if not is_pattern(name) or is_expression(item):
@@ -207,7 +207,7 @@ def _named(run: Run, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]
     return [(one, t.Scalar(item.source, item.start, item.end, one)) for one in family(run, name, item.span, context)]
 
 
-def _promises(run: Run, env: dict[str, Any]) -> None:
+def _promises(run: Elaboration, env: dict[str, Any]) -> None:
     for metric, (_, tree) in run.spec.expect.items():
         value = _value(run, tree, env)
         if value is not Unknown:
@@ -215,7 +215,7 @@ def _promises(run: Run, env: dict[str, Any]) -> None:
             run.graph.promises.append(Promise(metric, value, tree.span, None, output, (), run.spec.superseded.get(tree.source)))
 
 
-def _budget(run: Run, env: dict[str, Any]) -> None:
+def _budget(run: Elaboration, env: dict[str, Any]) -> None:
     for figure, (_, tree) in run.spec.budget.items():
         value = _value(run, tree, env)
         if value is Unknown:
@@ -226,7 +226,7 @@ def _budget(run: Run, env: dict[str, Any]) -> None:
             run.mistake(mistake)
 
 
-def _check_defaults(run: Run) -> None:
+def _check_defaults(run: Elaboration) -> None:
     """`defaults` of what does not exist, and of what nothing used (its arguments have not been looked at yet)."""
     from archc.elaborate.binding import preset_of
     from archc.elaborate.unknown import suggest_layer

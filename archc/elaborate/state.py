@@ -27,7 +27,7 @@ UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what de
 Values = tuple[Value, ...]
 
 
-class Stop(Exception):
+class ElaborationStopped(Exception):
     """Elaboration cannot go on; the reason is among the diagnostics."""
 
 
@@ -149,7 +149,7 @@ class Written(NamedTuple):
     own: list[int]
 
 
-class Run:
+class Elaboration:
     """One elaboration: its spec, its graph in the making, its budget of work."""
 
     def __init__(self, spec: Spec, diagnostics: Diagnostics, trial: bool = False) -> None:
@@ -174,10 +174,10 @@ class Run:
     def error(self, code: str, span: Span, message: str, hint: str | None = None, at: Place | None = None) -> None:
         self.diagnostics.error(code, span, message, hint, at.uses if at is not None else ())
         if code == OUT_OF_WORK:
-            raise Stop
+            raise ElaborationStopped
         self.spend(MISTAKE_WORK, span, at)
         if self.diagnostics.full:
-            raise Stop
+            raise ElaborationStopped
 
     def mistake(self, found: Mistake, at: Place | None = None) -> None:
         self.error(found.code, found.span, found.message, found.hint, at)

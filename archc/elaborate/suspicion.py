@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from archc.elaborate.inputs import sizes_of, spelled
-from archc.elaborate.state import UNKNOWN, Run
+from archc.elaborate.state import UNKNOWN, Elaboration
 from archc.graph import Node, Value
 from archc.ops.reach import Reach, rules_of
 from archc.ops.shape import Shape
@@ -36,10 +36,10 @@ class Suspicion(NamedTuple):
     rule: str
 
 
-Trial = Callable[[str, t.Tree], Run | None]  # the elaboration with another shape of an input
+Trial = Callable[[str, t.Tree], Elaboration | None]  # the elaboration with another shape of an input
 
 
-def warn(run: Run) -> None:
+def warn(run: Elaboration) -> None:
     """Warnings about the inputs of a network that was elaborated."""
     for name, value in run.graph.inputs.items():
         own = run.inputs[name].own
@@ -52,7 +52,7 @@ def warn(run: Run) -> None:
             _add(run.diagnostics, name, value.shape, found, run.inputs[name].span)
 
 
-def explain(run: Run, trial: Trial) -> None:
+def explain(run: Elaboration, trial: Trial) -> None:
     """Hints at layers that fail, and a warning at the input, where the spec would fit with another shape of it."""
     failed = _misfits(run)
     if not failed or run.steps > MOST_STEPS:
@@ -73,7 +73,7 @@ def explain(run: Run, trial: Trial) -> None:
                 return
 
 
-def _unlike_base(run: Run, shape: Shape) -> Suspicion | None:
+def _unlike_base(run: Elaboration, shape: Shape) -> Suspicion | None:
     """Another number of axes than the spec has that this one extends, where the sizes tell that it is no other kind of network."""
     base, sizes = run.spec.base_input, list(shape)
     if base is None or base is run.spec.input or isinstance(base, t.Mapping) or any(one.own for one in run.inputs.values()):
@@ -86,7 +86,7 @@ def _unlike_base(run: Run, shape: Shape) -> Suspicion | None:
     return None
 
 
-def _misfits(run: Run) -> list[Diagnostic]:
+def _misfits(run: Elaboration) -> list[Diagnostic]:
     """The mistakes that may be due to a shape."""
     return [one for one in run.diagnostics if one.code in ("A501", "A502") and one.severity == "error"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from archc.elaborate.hints import is_visible
 from archc.elaborate.kinds import find_kind, is_kind
-from archc.elaborate.state import Context, Run
+from archc.elaborate.state import Context, Elaboration
 from archc.language import library
 from archc.language.blocks import Block
 from archc.language.entries import MODIFIERS, Chain, Entry, misnamed
@@ -24,7 +24,7 @@ LONGEST = 60  # characters of an entry that is shown again
 MOST_ENTRIES = 2000  # of a chain that are looked through for one
 
 
-def suggest_kind(run: Run, entry: Entry, context: Context | None, chain: Chain | None = None) -> str:
+def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain: Chain | None = None) -> str:
     """What to write for a layer or block that there is not. The context is None where none was come by; then the chain is given."""
     from archc.aliases import hints
 
@@ -58,14 +58,14 @@ def suggest_value(kind: str, argument: str | None, param: Param | None, value: o
     return hints.value_hint(kind, argument, value, lambda one: param.type.accept(one) is not MISSING)
 
 
-def complete(run: Run, tree: t.Tree, context: Context | None, chain: Chain | None = None) -> None:
+def complete(run: Elaboration, tree: t.Tree, context: Context | None, chain: Chain | None = None) -> None:
     """Adds what to write to the mistake of an entry whose layer stands under a key such as `type`."""
     found = misnamed(tree)
     if found is not None and isinstance(tree, t.Mapping) and (hint := _keyed(run, tree, found.key, _chains(context, chain))) is not None:
         found.mistake.hint = hint
 
 
-def _keyed(run: Run, tree: t.Mapping, key: t.Scalar, chains: list[Chain]) -> str | None:
+def _keyed(run: Elaboration, tree: t.Mapping, key: t.Scalar, chains: list[Chain]) -> str | None:
     """An entry `{type: Conv2d, out_channels: 64}` as archc has it. None where it says no layer."""
     from archc.aliases import hints
     from archc.aliases.entries import is_kind_key
@@ -100,7 +100,7 @@ def suggest_for_inputs(kind: str, count: int) -> str | None:
     return table().two_inputs.get(kind) if count == 2 else None
 
 
-def suggest_layer(run: Run, name: str) -> str | None:
+def suggest_layer(run: Elaboration, name: str) -> str | None:
     """What a name alone may have meant where a layer's name stands, as in `init` and `defaults`."""
     from archc.aliases import hints
 
@@ -108,7 +108,14 @@ def suggest_layer(run: Run, name: str) -> str | None:
 
 
 def suggest_argument(
-    run: Run, entry: Entry | None, kind: str, key: t.Scalar, value: t.Tree, given: list[str], signature: Signature, context: Context | None
+    run: Elaboration,
+    entry: Entry | None,
+    kind: str,
+    key: t.Scalar,
+    value: t.Tree,
+    given: list[str],
+    signature: Signature,
+    context: Context | None,
 ) -> str:
     """What to write for an argument that a layer or block does not have."""
     taken = ", ".join(signature.params)
@@ -117,7 +124,14 @@ def suggest_argument(
 
 
 def find_argument_hint(
-    run: Run, entry: Entry | None, kind: str, key: t.Scalar, value: t.Tree, given: list[str], signature: Signature, context: Context | None
+    run: Elaboration,
+    entry: Entry | None,
+    kind: str,
+    key: t.Scalar,
+    value: t.Tree,
+    given: list[str],
+    signature: Signature,
+    context: Context | None,
 ) -> str | None:
     """As suggest_argument; None where the name is near to nothing and known of no framework."""
     from archc.aliases import hints
@@ -156,7 +170,7 @@ def _inline(tree: t.Tree) -> str:
     return f"{{{tree.items[0][0].value}: …}}" if isinstance(tree, t.Mapping) and tree.items else "…"
 
 
-def _named_chain(run: Run, entry: Entry, where: Where) -> str | None:
+def _named_chain(run: Elaboration, entry: Entry, where: Where) -> str | None:
     """A chain whose name stands where a layer's should; a named entry in a list."""
     argument = entry.argument
     word = argument.value if isinstance(argument, t.Scalar) else None
@@ -179,7 +193,7 @@ def _beside(name: str, kind: str, taken: list[str]) -> str | None:
     return f"`{name}` stands beside {kind}: {{{name}: …, {kind}: …}}" if name in MODIFIERS else None
 
 
-def _known(run: Run, kind: str = "", signature: Signature | None = None) -> Known:
+def _known(run: Elaboration, kind: str = "", signature: Signature | None = None) -> Known:
     return known_layers(run.spec.blocks, kind, signature)
 
 

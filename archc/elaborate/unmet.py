@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.elaborate.kinds import find_kind
-from archc.elaborate.state import Run
+from archc.elaborate.state import Elaboration
 from archc.elaborate.unknown import complete, suggest_argument, suggest_kind
 from archc.language.blocks import Block
 from archc.language.entries import GROUPS, Chain, Entry, read_entry
@@ -12,14 +12,14 @@ from archc.signature import Signature
 from archc.text import tree as t
 
 
-def check_unmet(run: Run) -> None:
+def check_unmet(run: Elaboration) -> None:
     """Their kinds, and the names of their arguments; values need shapes, which are not there."""
     chains = [block.layers for block in run.spec.blocks.values() if block.in_spec and not block.broken]
     for chain in [*chains, *([run.spec.layers] if run.spec.layers is not None else [])]:
         _check_chain(run, chain)
 
 
-def _check_chain(run: Run, chain: Chain) -> None:
+def _check_chain(run: Elaboration, chain: Chain) -> None:
     todo = [tree for _, tree in chain.entries]
     while todo:
         tree = todo.pop()
@@ -33,7 +33,7 @@ def _check_chain(run: Run, chain: Chain) -> None:
             todo.extend(_check_entry(run, entry, chain))
 
 
-def _check_entry(run: Run, entry: Entry, chain: Chain) -> list[t.Tree]:
+def _check_entry(run: Elaboration, entry: Entry, chain: Chain) -> list[t.Tree]:
     """The branches of an entry, to be checked in their turn."""
     try:
         found = find_kind(run.spec.blocks, entry.kind, entry.kind_span)
@@ -57,7 +57,7 @@ def _branches(signature: Signature, argument: t.Tree | None) -> list[t.Tree]:
     return [tree for key, tree in argument.items if key.value not in signature.params] if isinstance(argument, t.Mapping) else []
 
 
-def _check_arguments(run: Run, entry: Entry, argument: t.Mapping, signature: Signature) -> None:
+def _check_arguments(run: Elaboration, entry: Entry, argument: t.Mapping, signature: Signature) -> None:
     given = [str(key.value) for key, _ in argument.items]
     for key, value in argument.items:
         if key.value not in signature.params:

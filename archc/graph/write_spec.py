@@ -14,7 +14,7 @@ from archc.graph import Graph, Node, Scope, Value
 from archc.graph.structure import ancestors
 from archc.language.citation import PAPER
 from archc.language.spec import Spec
-from archc.recipe.writing import written
+from archc.recipe.recipe import written
 from archc.text.diagnostics import Use, printable
 from archc.text.source import Span
 from archc.text.writing import key_of, text_of

@@ -31,7 +31,7 @@ MOST_PLAYED = 5_000  # layers; the timelines of more would make a page too large
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class TrainingChoice:
     """What the page begins with. Raises ValueError for what it does not know."""
 
     batch: int = 32
@@ -47,12 +47,12 @@ class Choice:
                 raise ArgumentError(f"no {what} is called {word}; there are {', '.join(there)}")
 
 
-def report(graphs: list[Graph], device: Device, choice: Choice) -> str:
+def report(graphs: list[Graph], device: Device, choice: TrainingChoice) -> str:
     """The page of one network, or of two side by side, as HTML."""
     return page(record(graphs, device, choice))
 
 
-def largest_batch(graph: Graph, device: Device, choice: Choice) -> int | None:
+def largest_batch(graph: Graph, device: Device, choice: TrainingChoice) -> int | None:
     """What `archc fit` says for the device and the choice that the page begins with; None where nobody knows."""
     if device.memory is None or unstated(graph):
         return None
@@ -61,7 +61,7 @@ def largest_batch(graph: Graph, device: Device, choice: Choice) -> int | None:
     return Fitting(graph, choice.inference).largest(options, of_device(device).usable)
 
 
-def record(graphs: list[Graph], device: Device, choice: Choice) -> dict[str, Any]:
+def record(graphs: list[Graph], device: Device, choice: TrainingChoice) -> dict[str, Any]:
     """One network, or two with their difference."""
     return {
         "networks": [

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Hashable, Mapping
+from typing import Any, Generic, TypeVar
 
 from archc.analysis.cost.count import Count
-from archc.analysis.cost.derive import Step, derive
+from archc.analysis.cost.derive import DerivationStep, derive
 from archc.analysis.cost.report import Report, analyze
 from archc.analysis.field.field import text
 from archc.graph import Graph, Node, Scope, Value
 from archc.html.bounds import traffic
-from archc.html.intern import Interned
 from archc.ops.facts import INPLACE, NEW, VIEW, literal
 
 MOST_DERIVED = 5_000  # layers; the derivations of more would make a page too large for a browser
@@ -103,7 +102,7 @@ def _count(count: Count) -> int | list[int | None]:
 
 def _words(report: Report) -> dict[str, Any]:
     """Derivations, arguments and places, each different one once."""
-    steps, arguments, places = Interned[Step](), Interned[str](), Interned[str]()
+    steps, arguments, places = Interned[DerivationStep](), Interned[str](), Interned[str]()
     layers = report.layers
     derived = len(layers) <= MOST_DERIVED
     return {
@@ -136,3 +135,20 @@ def _written(value: object) -> str:
         return literal(value).lower() if isinstance(value, bool) else str(value)
     except TypeError:
         return str(value)
+
+
+T = TypeVar("T", bound=Hashable)
+
+
+class Interned(Generic[T]):
+    """`self(thing)` is the thing's number; `things` has them in order."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+
+    def __call__(self, thing: T) -> int:
+        return self._numbers.setdefault(thing, len(self._numbers))
+
+    @property
+    def things(self) -> list[T]:
+        return list(self._numbers)

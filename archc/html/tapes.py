@@ -16,7 +16,7 @@ from archc.analysis.memory.timeline.optimizers import state_bytes, step_bytes, u
 from archc.analysis.memory.timeline.tape import KINDS, Block, Tape
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph, Node
-from archc.html.intern import Interned
+from archc.html.network import Interned
 
 Size = tuple[int, int, int, int, int, int]
 Raw = tuple[list[Block], list[tuple[int, bool]], Tape]

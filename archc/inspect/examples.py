@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from archc.analysis.field.field import listed
 from archc.data import Split
 from archc.graph import Graph
-from archc.inspect.layers import LookError, Place, outputs
-from archc.inspect.picture import Box
+from archc.inspect.layers import LayerPlace, LookError, outputs
+from archc.inspect.sheet import Box
 
 _CHUNK = 256  # images at once
 
@@ -28,7 +28,7 @@ class Example:
 
 @torch.no_grad()
 def strongest(
-    module: nn.Module, at: Place, units: Sequence[int], split: Split, prepare: Callable[[Tensor], Tensor], most: int
+    module: nn.Module, at: LayerPlace, units: Sequence[int], split: Split, prepare: Callable[[Tensor], Tensor], most: int
 ) -> list[list[Example]]:
     """For each unit the images of its largest responses, the largest first. Raises LookError for shards, whose images have no index."""
     if split.length is None:
@@ -65,7 +65,7 @@ def _most(given: Tensor) -> tuple[Tensor, Tensor]:
     return best.values, best.indices
 
 
-def seen(graph: Graph, at: Place, position: Sequence[int], size: Sequence[int]) -> Box | None:
+def seen(graph: Graph, at: LayerPlace, position: Sequence[int], size: Sequence[int]) -> Box | None:
     """The pixels that a unit sees at a position, within the image; None where it sees all of it."""
     axes = listed(graph, at.node).axes
     if len(axes) != 2 or len(position) != 2 or not all(one.exact and one.axis in (-1, i) for i, one in enumerate(axes, 1)):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from archc.inspect.layers import LookError, Place
+from archc.inspect.layers import LayerPlace, LookError
 
 MOST = 96
 
 
-def filters(at: Place) -> Tensor:
+def filters(at: LayerPlace) -> Tensor:
     """uint8 [N, 1 or 3, kh, kw]: each filter on its own scale, zero is mid-grey. Raises LookError for what is no image."""
     weight = at.module.weight
     if not isinstance(weight, Tensor) or weight.ndim != 4:

@@ -20,7 +20,7 @@ class LookError(ArchcError):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LayerPlace:
     """A layer, its module, and one of its units (channels, or features of a vector); None for all of them."""
 
     node: Node
@@ -32,7 +32,7 @@ class Place:
         return int(self.node.output.shape[0])
 
 
-def place(graph: Graph, module: nn.Module, text: str) -> Place:
+def place(graph: Graph, module: nn.Module, text: str) -> LayerPlace:
     """`layer.unit` or `layer`: conv2.5, layer1.0.conv1. Raises LookError."""
     nodes = {node.name: node for node in graph.deployed().nodes}
     text = _ours(graph, text)
@@ -41,7 +41,7 @@ def place(graph: Graph, module: nn.Module, text: str) -> Place:
     if name not in nodes:
         hint = did_you_mean(head if last.isdecimal() and head else text, nodes) or "`archc analyze` lists the layers"
         raise LookError(f'no layer is called "{text}"; {hint}')
-    found = Place(nodes[name], _submodule(module, nodes[name], nodes), unit)
+    found = LayerPlace(nodes[name], _submodule(module, nodes[name], nodes), unit)
     if unit is not None and unit >= found.units:
         raise LookError(f"{name} has {found.units:,} units, 0 to {found.units - 1:,}; there is no {unit:,}")
     return found
@@ -62,7 +62,7 @@ def _submodule(module: nn.Module, node: Node, nodes: dict[str, Node]) -> nn.Modu
     raise LookError(f"{node.name} ({node.kind}) is a line of forward, and no module{hint}")
 
 
-def first_convolution(graph: Graph, module: nn.Module) -> Place:
+def first_convolution(graph: Graph, module: nn.Module) -> LayerPlace:
     """Raises LookError where there is none."""
     name = next((node.name for node in graph.nodes if node.kind == "conv"), None)
     if name is None:
@@ -70,7 +70,7 @@ def first_convolution(graph: Graph, module: nn.Module) -> Place:
     return place(graph, module, name)
 
 
-def last_maps(graph: Graph, module: nn.Module) -> Place:
+def last_maps(graph: Graph, module: nn.Module) -> LayerPlace:
     """The last layer that gives maps of more than one pixel: where Grad-CAM looks (Selvaraju et al., 2017). Raises LookError."""
     for node in reversed(graph.deployed().nodes):
         shape = tuple(map(int, node.output.shape))

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archc.data import Normalization
-from archc.inspect.layers import Place, outputs
+from archc.inspect.layers import LayerPlace, outputs
 
 STEPS = 200
 RATE = 0.1
@@ -19,7 +19,7 @@ SHRUNK = 0.001  # of the input, each step
 
 
 def maximized(
-    module: nn.Module, at: Place, units: Sequence[int], shape: Sequence[int], seed: int = 0, steps: int = STEPS
+    module: nn.Module, at: LayerPlace, units: Sequence[int], shape: Sequence[int], seed: int = 0, steps: int = STEPS
 ) -> tuple[Tensor, Tensor]:
     """Inputs [N, C, H, W], one for each unit, and its mean response [N] to them. Shifted at random on the way, blurred now and then."""
     device = next(module.parameters()).device
@@ -41,7 +41,7 @@ def maximized(
         return found.cpu(), response(module, at, units, found).cpu()
 
 
-def response(module: nn.Module, at: Place, units: Sequence[int], images: Tensor) -> Tensor:
+def response(module: nn.Module, at: LayerPlace, units: Sequence[int], images: Tensor) -> Tensor:
     """[N]: the mean over positions of unit i on image i."""
     with outputs(at.module) as caught:
         module(images)

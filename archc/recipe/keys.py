@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.recipe.recipe import Data, Recipe, Stop
+from archc.recipe.recipe import Data, EarlyStop, Recipe
 from archc.recipe.types import BATCH, MONITOR, PRECISION, SIZE, optional_text
 from archc.signature import FLAG, MISSING, one_of, whole
 from archc.signature.choices import BELOW_ONE, FROM_ZERO, POSITIVE, count, number, takes
@@ -22,8 +22,8 @@ DATA = takes(
 )
 STOP = takes(
     patience=(count(1, 1_000_000), MISSING, "epochs without a better figure after which training ends"),
-    monitor=(MONITOR, Stop(1).monitor, "the figure, of the validation images: accuracy or loss"),
-    least=(FROM_ZERO, Stop(1).least, "by how much it must be better"),
+    monitor=(MONITOR, EarlyStop(1).monitor, "the figure, of the validation images: accuracy or loss"),
+    least=(FROM_ZERO, EarlyStop(1).least, "by how much it must be better"),
 )
 # The keys that hold one value.
 VALUES = takes(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from fnmatch import translate
 from typing import Any
 
 from archc.recipe.tables import LOSSES, OPTIMIZERS, SCHEDULES
 from archc.signature.choices import Choice
+from archc.text.writing import text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class EarlyStop:
     """Training ends early once `monitor` (accuracy or loss, of the validation images) was not better by `least` for `patience` epochs."""
 
     patience: int
@@ -91,10 +94,41 @@ class Recipe:
     rates: Mapping[str, float] = field(default_factory=dict)
     freeze: tuple[str, ...] = ()
     unfreeze: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    stop: Stop | None = None
+    stop: EarlyStop | None = None
     seed: int = 0
     strategy: str = "auto"
     compile: bool = False
     optimize: bool = False
     checkpoint: str = "none"
     save_every: int = 0  # steps between checkpoints besides those at the end of each epoch
+
+
+def recipe_text(recipe: Recipe) -> str:
+    """Every key on a line of its own. It reads back as an equal recipe."""
+    return "".join(f"{name}: {text_of(value)}\n" for name, value in written(recipe).items())
+
+
+def written(recipe: Recipe) -> dict[str, Any]:
+    """The recipe as plain values, in the form of the language."""
+    values = {one.name: _plain(getattr(recipe, one.name)) for one in fields(recipe)}
+    return {**values, "batch": recipe.batch or "fit"}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Part):
+        options = {name: _plain(one) for name, one in value.options.items() if one is not None}
+        return {value.name: options} if options else value.name
+    if isinstance(value, Data | EarlyStop):
+        pairs = [(one.name, getattr(value, one.name)) for one in fields(value)]
+        return {name: _plain(one) for name, one in pairs if one is not None}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def matching(pattern: str) -> Callable[[str], bool]:
+    """Whether a name fits: `*` is any text, with dots; `?` a character; `[0-9]` one of several. A dot before it counts for nothing."""
+    match = re.compile(translate(pattern.removeprefix("."))).match
+    return lambda name: match(name) is not None

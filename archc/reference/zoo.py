@@ -10,7 +10,7 @@ from pathlib import Path
 from archc.analysis.checks.published import CUT, DIFFERS, Comparison, compare
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
-from archc.draw.charts.charts import Bubble
+from archc.draw.charts import Bubble
 from archc.elaborate.compiler import load_spec, variant
 from archc.graph import Graph
 from archc.language.citation import Claim, Paper
@@ -38,7 +38,7 @@ class Accuracy:
 
 
 @dataclass(slots=True)
-class Entry:
+class ZooEntry:
     """One network, deployed, at its own input."""
 
     name: str
@@ -73,17 +73,17 @@ class Entry:
         return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
 
 
-def analyzed(name: str, spec: Spec, graph: Graph) -> Entry:
+def analyzed(name: str, spec: Spec, graph: Graph) -> ZooEntry:
     """The entry of a network whose graph is there."""
     report = analyze(graph.deployed())
-    return Entry(name, spec, report.counts["parameters"], report.counts["macs"], report)
+    return ZooEntry(name, spec, report.counts["parameters"], report.counts["macs"], report)
 
 
-def _promised(name: str, spec: Spec) -> Entry | None:
+def _promised(name: str, spec: Spec) -> ZooEntry | None:
     """The entry of a spec that promises both figures to the unit: `archc check` holds it to them, so nothing is counted again."""
     promises = [tree.value for figure in ("parameters", "macs") if isinstance(tree := spec.expect.get(figure, (None, None))[1], t.Scalar)]
     figures = [Count(value, value) for value in promises if isinstance(value, int)]
-    return Entry(name, spec, figures[0], figures[1]) if len(figures) == 2 else None
+    return ZooEntry(name, spec, figures[0], figures[1]) if len(figures) == 2 else None
 
 
 MEASURED = "torchvision"  # whose weights can be had and measured again: preferred to what papers and lectures print
@@ -109,7 +109,7 @@ def _percent(claim: Claim, *names: str) -> float | None:
     return None
 
 
-def history(paths: Iterable[Path] | None = None) -> list[Entry]:
+def history(paths: Iterable[Path] | None = None) -> list[ZooEntry]:
     """All networks that ship, the oldest first; those of no paper stand before."""
     entries = []
     for path in shipped() if paths is None else paths:
@@ -153,7 +153,7 @@ _DIFFERENCES = "All other published figures round to ours, or equal them."
 _ILSVRC = "The least top-5 error of each year's classification challenge, on its test set, in %."
 
 
-def _networks(entries: list[Entry]) -> list[str]:
+def _networks(entries: list[ZooEntry]) -> list[str]:
     table = ["| year | spec | paper | input | parameters | MACs | activations | memory | top-1 | top-5 | source |",
              "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---|"]  # fmt: skip
     for entry in entries:
@@ -172,7 +172,7 @@ def _shown(found: Accuracy | None) -> list[str]:
     return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(found.source)]
 
 
-def _differences(entries: list[Entry]) -> list[str]:
+def _differences(entries: list[ZooEntry]) -> list[str]:
     lines = ["| spec | of | figure | printed | ours | by | why |", "|---|---|---|---:|---:|---|---|"]
     for entry in entries:
         for row in compare(entry.spec)[0]:
@@ -201,7 +201,7 @@ def _challenge() -> list[str]:
     return lines
 
 
-def listing(entries: list[Entry]) -> Table:
+def listing(entries: list[ZooEntry]) -> Table:
     """The history as a table."""
     columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), *_TOP1,
                Column("paper", "text", 1), Column("what", "text")]  # fmt: skip
@@ -215,13 +215,13 @@ def listing(entries: list[Entry]) -> Table:
 _TOP1 = Column("top-1", "number", 3), Column("printed by", "text", 1)
 
 
-def _top1(entry: Entry) -> list[str]:
+def _top1(entry: ZooEntry) -> list[str]:
     """The accuracy, and who printed it."""
     found = entry.accuracy
     return [f"{found.top1:g}", found.source] if found is not None and found.top1 is not None else ["", ""]
 
 
-def plotted(entries: Iterable[Entry]) -> list[Bubble]:
+def plotted(entries: Iterable[ZooEntry]) -> list[Bubble]:
     """The networks of which a top-1 accuracy is quoted, as a chart has them: it tells whose figures they are."""
     found = [(entry, quoted, quoted.top1) for entry in entries if (quoted := entry.accuracy) is not None and quoted.top1 is not None]
     return [
@@ -237,7 +237,7 @@ def plotted(entries: Iterable[Entry]) -> list[Bubble]:
     ]
 
 
-def comparison(entries: list[Entry], ratio: str = "×") -> Table:
+def comparison(entries: list[ZooEntry], ratio: str = "×") -> Table:
     """Networks side by side, with their ratios to the first in columns titled `ratio`, where {} is what it is a ratio of."""
     columns = [Column("spec"), Column("input", "text", 1), Column("layers", "number", 2)]
     for title in ("parameters", "MACs", "FLOPs", "activations"):
@@ -254,7 +254,7 @@ def comparison(entries: list[Entry], ratio: str = "×") -> Table:
     return table
 
 
-def sources(entries: Iterable[Entry]) -> list[str]:
+def sources(entries: Iterable[ZooEntry]) -> list[str]:
     """Whose accuracies stand in a comparison: a line a source, with its networks."""
     names: dict[str, list[str]] = {}
     for entry in entries:
@@ -266,7 +266,7 @@ def sources(entries: Iterable[Entry]) -> list[str]:
     return ["", *told] if told else []
 
 
-def summary(entry: Entry) -> dict[str, object]:
+def summary(entry: ZooEntry) -> dict[str, object]:
     """One network for programs."""
     report, found, paper = entry.report, entry.accuracy, entry.paper
     told: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}

@@ -22,8 +22,8 @@ from archc.text import atomic
 from archc.text.atomic import Content
 from archc.text.diagnostics import printable
 from archc.text.regular import open_regular, read_regular
+from archc.training.options import TrainError
 from archc.training.record import State, read_record
-from archc.training.wishes import TrainError
 
 KEPT = 2
 _NAME = re.compile(r"step-([0-9]{6,12})\Z")

@@ -1,11 +1,14 @@
-"""Processes and devices: one process, or those that torchrun, SLURM or a caller started."""
+"""The processes of a training: how they are started, find each other, share a module and exchange figures."""
 
 from __future__ import annotations
 
 import gc
+import logging
 import os
+import signal
+import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +21,7 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 
 from archc.errors import Argument
 from archc.runtime.build.place import PlaceError, device_of
-from archc.training.wishes import TrainError
+from archc.training.options import TrainError
 
 _MESHES: list[Any] = []  # of this process, until its group ends
 STRATEGIES = ("auto", "single", "ddp", "fsdp")
@@ -50,7 +53,7 @@ class World:
         """Whether it is so in a process."""
         return one if self.size == 1 else bool(self.sum(torch.tensor(int(one), device=self.device)))
 
-    def gathered(self, value: str) -> list[str]:
+    def gather(self, value: str) -> list[str]:
         """A text of each process, for all."""
         if self.size == 1:
             return [value]
@@ -128,7 +131,7 @@ def strategy_of(wanted: str, module: nn.Module, world: World) -> str:
     return "fsdp" if 2 * needed > torch.cuda.get_device_properties(world.device).total_memory else "ddp"
 
 
-def wrapped(module: nn.Module, strategy: str, world: World) -> nn.Module:
+def wrap_module(module: nn.Module, strategy: str, world: World) -> nn.Module:
     """The module whose forward all processes call together."""
     if strategy == "ddp":
         if not any(one.requires_grad for one in module.parameters()):
@@ -138,11 +141,11 @@ def wrapped(module: nn.Module, strategy: str, world: World) -> nn.Module:
             warnings.simplefilter("ignore", FutureWarning)
             return nn.parallel.DistributedDataParallel(module, device_ids=places, broadcast_buffers=False)
     if strategy == "fsdp":
-        _sharded(module, world)
+        _shard(module, world)
     return module
 
 
-def _sharded(module: nn.Module, world: World) -> None:
+def _shard(module: nn.Module, world: World) -> None:
     """Parameters of each part lie in pieces on the processes, and come together while the part runs."""
     from torch.distributed.device_mesh import init_device_mesh
 
@@ -164,7 +167,7 @@ def _units(module: nn.Module) -> list[nn.Module]:
 
 
 @contextmanager
-def not_yet(module: nn.Module, last: bool) -> Iterator[None]:
+def no_sync(module: nn.Module, last: bool) -> Iterator[None]:
     """Inside, gradients are added up and not sent, unless this is the last pass of a step."""
     if isinstance(module, nn.parallel.DistributedDataParallel) and not last:
         with module.no_sync():
@@ -175,15 +178,38 @@ def not_yet(module: nn.Module, last: bool) -> Iterator[None]:
     yield
 
 
-def in_pieces(module: nn.Module) -> None:
+def reshard(module: nn.Module) -> None:
     """Sharded parameters lie in pieces again: without a backward pass those of the whole stay together after a forward pass."""
     for part in module.modules():
         if isinstance(part, FSDPModule):
             part.reshard()
 
 
-def same_buffers(module: nn.Module, world: World) -> None:
+def broadcast_buffers(module: nn.Module, world: World) -> None:
     """Buffers become those of the first process: statistics of batch normalization are of each process's images."""
     if world.size > 1:
         for buffer in module.buffers():
             dist.broadcast(buffer, src=0)
+
+
+def launch(words: Sequence[str], processes: int) -> int:
+    """`archc WORDS` in so many processes; the exit status of the one that failed, or 0."""
+    from torch.distributed.elastic.multiprocessing.api import SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    for name in ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.api", "torch.distributed.launcher"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # what went wrong was told by the process itself
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
+    config = LaunchConfig(
+        min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", run_id="archc", max_restarts=0
+    )
+    try:
+        elastic_launch(config, sys.executable)("-m", "archc", *words)
+    except ChildFailedError as error:
+        return min((failure.exitcode for failure in error.failures.values() if failure.exitcode > 0), default=1)
+    except SignalException as error:
+        if error.sigval == signal.SIGINT:
+            raise KeyboardInterrupt from None
+        return 128 + error.sigval
+    return 0

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
-from archc.training.state import Mismatch, put
+from archc.training.state import Mismatch, copy_into
 
 
 class Average:
@@ -54,4 +54,4 @@ class Average:
         for name, mine in self.weights.items():
             if name not in weights or weights[name].shape != mine.shape:
                 raise Mismatch(f"it has no average of {name} in its shape")
-            put(mine, weights[name])
+            copy_into(mine, weights[name])

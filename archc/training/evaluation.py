@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from archc.data import Split
-from archc.training.distributed import World, in_pieces
+from archc.training.batches import to_device
+from archc.training.distributed import World, reshard
 from archc.training.losses import Outputs
-from archc.training.reading import sent
 
 MOST_CLASSES = 1000  # of which all pairs are counted
 TOP = 5
@@ -21,7 +21,7 @@ Arrays = tuple["np.ndarray[tuple[int, ...], np.dtype[np.uint8]]", "np.ndarray[tu
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class EvaluationReport:
     """Figures of a split: means over its images. `pairs[true, guessed]` counts images; None where there are very many classes."""
 
     images: int
@@ -51,7 +51,7 @@ class Evaluator:
     batch: int = 256
 
     @torch.no_grad()
-    def __call__(self, forward: nn.Module, split: Split) -> Report:
+    def __call__(self, forward: nn.Module, split: Split) -> EvaluationReport:
         """All processes call this together, each for its part of the images."""
         counts = _Counts(self.classes, self.world)
         was = forward.training
@@ -61,14 +61,14 @@ class Evaluator:
                 self._take(forward, torch.from_numpy(images), torch.from_numpy(labels), counted, counts)
         finally:
             forward.train(was)
-            in_pieces(forward)
+            reshard(forward)
         return counts.report()
 
     def _take(self, forward: nn.Module, images: Tensor, labels: Tensor, counted: bool, counts: _Counts) -> None:
         with self.autocast():
-            outputs: Outputs = forward(self.prepare(sent(images, self.world.device)))
+            outputs: Outputs = forward(self.prepare(to_device(images, self.world.device)))
         logits = outputs if isinstance(outputs, Tensor) else outputs[self.main]
-        there = sent(labels, self.world.device)
+        there = to_device(labels, self.world.device)
         if counted:
             counts.add(logits, there, self.loss(logits, there))
 
@@ -125,8 +125,8 @@ class _Counts:
         if self.pairs is not None:
             self.pairs += torch.bincount(labels * self.classes + guessed, minlength=self.classes**2)
 
-    def report(self) -> Report:
+    def report(self) -> EvaluationReport:
         images, loss, right, among = self.world.sum(self.sums).tolist()
         pairs = None if self.pairs is None else self.world.sum(self.pairs).reshape(self.classes, self.classes).cpu()
         each = max(images, 1)
-        return Report(int(images), loss / each, right / each, among / each if self.classes > TOP else None, pairs)
+        return EvaluationReport(int(images), loss / each, right / each, among / each if self.classes > TOP else None, pairs)

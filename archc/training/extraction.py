@@ -16,71 +16,72 @@ from archc.data import DataSet
 from archc.errors import Argument
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.recipe.writing import recipe_text
-from archc.runtime.build.build import finished
+from archc.recipe.recipe import recipe_text
+from archc.runtime.build.build import build_with_report
+from archc.training.batches import mix_seed
 from archc.training.checkpoints import check_tensors, save_tensors, write
-from archc.training.checks import check_tracker
+from archc.training.data_identity import describe_data
 from archc.training.distributed import World, world_of
-from archc.training.engine import begun, claimed
-from archc.training.order import mixed
+from archc.training.fit import claim_folder, fit_on_data
+from archc.training.options import Outcome, TrainError, TrainOptions
 from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, opened
-from archc.training.same import noted
-from archc.training.setup import evaluator, opened_data, starting
+from archc.training.setup import check_tracker, evaluator, initial_build, open_training_data
 from archc.training.spec import spec_text
 from archc.training.transfer import classifier, classifier_graph, classifier_recipe, featured, put_classifier
-from archc.training.wishes import Outcome, TrainError, Wishes
 
 _BATCH = 256  # of features, where the recipe says `fit`
 
 
-def extract(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes) -> Outcome:
+def extract(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions) -> Outcome:
     """Trains the last linear layer on features of the others, or goes on with that.
 
     Raises TrainError, DataError, WeightsError, PlaceError, SpecError.
     """
     classifier(graph)
-    with world_of(wishes.device) as world:
+    with world_of(options.device) as world:
         if world.size > 1:
             raise TrainError("features are computed and learned from in one process; leave ", Argument("processes"), " out")
-        check_tracker(wishes)
-        data = opened_data(graph, recipe)
-        if wishes.resume:
+        check_tracker(options)
+        data = open_training_data(graph, recipe)
+        if options.resume:
             folder.same_data(data)
-        return _taken(graph, recipe, folder, wishes, world, data)
+        return _taken(graph, recipe, folder, options, world, data)
 
 
-def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes, world: World, data: DataSet) -> Outcome:
+def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions, world: World, data: DataSet) -> Outcome:
     """The training, in a folder that nobody else trains in."""
-    with claimed(folder, world, wishes.resume):
-        module = _started(graph, recipe, folder, wishes, world, data)
+    with claim_folder(folder, world, options.resume):
+        module = _started(graph, recipe, folder, options, world, data)
         prepare = evaluator(graph, recipe, data, world, len(data.classes)).prepare
         cached = featured(graph, module, data, prepare, world.device)
-        wishes.say(_told(graph, cached))
+        options.say(_told(graph, cached))
         small, inner = classifier_graph(graph), RunFolder(folder.path / CLASSIFIER)
-        resumed = wishes.resume and is_run(inner.path)
+        resumed = options.resume and is_run(inner.path)
         learn = classifier_recipe(replace(recipe, batch=recipe.batch or _BATCH))
-        found = begun(
+        found = fit_on_data(
             small,
             learn,
             cached,
             world,
             opened(inner.path) if resumed else inner,
-            replace(wishes, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
+            replace(options, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
         )
         put_classifier(graph, module, found.module)
         return _whole(graph, module, folder, found)
 
 
-def _started(graph: Graph, recipe: Recipe, folder: RunFolder, wishes: Wishes, world: World, data: DataSet) -> nn.Module:
+def _started(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions, world: World, data: DataSet) -> nn.Module:
     """The network to start from. Its weights are kept, so that the run can go on without the file that they came from."""
-    if wishes.resume:
+    if options.resume:
         check_tensors(folder.path / START)
-        return finished(graph, starting(recipe, world, replace(wishes, weights=folder.path / START, rename=(), partial=False, fresh=())))[0]
-    torch.manual_seed(mixed(recipe.seed, 0))
-    module, loaded = finished(graph, starting(recipe, world, wishes))
+        return build_with_report(
+            graph, initial_build(recipe, world, replace(options, weights=folder.path / START, rename=(), partial=False, fresh=()))
+        )[0]
+    torch.manual_seed(mix_seed(recipe.seed, 0))
+    module, loaded = build_with_report(graph, initial_build(recipe, world, options))
     if loaded is not None:
-        wishes.say(loaded.text())
-    folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), noted(data))
+        options.say(loaded.text())
+    folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), describe_data(data))
     save_tensors(folder.path / START, {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}, {})
     return module
 

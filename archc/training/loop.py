@@ -11,17 +11,17 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
 
 from archc.errors import Argument
+from archc.training.batches import batches
 from archc.training.checkpoints import Checkpoint, save, save_tensors
-from archc.training.distributed import same_buffers
-from archc.training.evaluation import Report
-from archc.training.reading import batches
+from archc.training.distributed import broadcast_buffers
+from archc.training.evaluation import EvaluationReport
+from archc.training.options import TrainError
+from archc.training.progress import ProgressReporter
 from archc.training.record import State, StoppingState
 from archc.training.run import Row, RunFolder
 from archc.training.schedule import Plateau, factor_of
-from archc.training.setup import Setup, joined
-from archc.training.state import Mismatch, load_module, load_optimizer, optimizer_tensors, whole
-from archc.training.watching import Watcher
-from archc.training.wishes import TrainError
+from archc.training.setup import Setup, wrap_and_compile
+from archc.training.state import Mismatch, gather_tensors, load_module, load_optimizer, optimizer_tensors
 
 _SILENT = logging.Logger("archc.train", logging.CRITICAL + 1)  # ignite would tell on standard error of what is told elsewhere
 
@@ -40,7 +40,7 @@ class Progress:
 class Loop:
     """One training. `run` may be called again after `load`."""
 
-    def __init__(self, setup: Setup, folder: RunFolder, watcher: Watcher) -> None:
+    def __init__(self, setup: Setup, folder: RunFolder, watcher: ProgressReporter) -> None:
         self.setup = setup
         self.folder = folder
         self.watcher = watcher
@@ -80,7 +80,7 @@ class Loop:
         """What learns from this epoch on. Processes agree anew on whose gradients they wait for."""
         setup = self.setup
         if setup.freezer.begin(engine.state.epoch - 1):
-            setup.stepper.forward = joined(setup.stepper.bare, setup.strategy, setup.world, setup.recipe)
+            setup.stepper.forward = wrap_and_compile(setup.stepper.bare, setup.strategy, setup.world, setup.recipe)
         setup.freezer.train()
 
     def _begin_step(self, engine: Engine) -> None:
@@ -96,7 +96,7 @@ class Loop:
 
     def _end_epoch(self, engine: Engine) -> None:
         progress, setup = self.progress, self.setup
-        same_buffers(setup.stepper.bare, setup.world)
+        broadcast_buffers(setup.stepper.bare, setup.world)
         train_loss = progress.loss / setup.order.steps
         report = self.evaluated()
         seconds = progress.seconds + time.perf_counter() - self._since
@@ -117,7 +117,7 @@ class Loop:
         self.save()
         self.watcher.epoch(row, better)
 
-    def evaluated(self) -> Report | None:
+    def evaluated(self) -> EvaluationReport | None:
         """Figures of the validation images, with averaged weights where there are. Nothing is chosen by test images."""
         split = self.setup.data.validation
         if split is None:
@@ -135,7 +135,7 @@ class Loop:
             )
         return report
 
-    def _row(self, train_loss: float, report: Report | None, seconds: float) -> Row:
+    def _row(self, train_loss: float, report: EvaluationReport | None, seconds: float) -> Row:
         rate = max(group["lr"] for group in self.setup.stepper.optimizer.param_groups)
         row = {"epoch": self.progress.step // self.setup.order.steps, "step": self.progress.step, "lr": rate, "train_loss": train_loss}
         return row | ({} if report is None else report.figures()) | {"seconds": round(seconds, 3)}
@@ -162,9 +162,9 @@ class Loop:
 
     def _save_best(self) -> None:
         stepper, world = self.setup.stepper, self.setup.world
-        tensors = whole(stepper.bare.state_dict(), world.first)
+        tensors = gather_tensors(stepper.bare.state_dict(), world.first)
         if stepper.average is not None:
-            tensors |= whole(stepper.average.weights, world.first)
+            tensors |= gather_tensors(stepper.average.weights, world.first)
         if world.first:
             figures = {name: repr(value) for name, value in self.progress.best.items()}
             save_tensors(self.folder.best, tensors, {"archc": self.setup.graph.name} | figures)
@@ -176,12 +176,12 @@ class Loop:
         within = progress.step % self.setup.order.steps != 0
         progress.seconds += now - self._since if within else 0.0
         self._since = now
-        same_buffers(stepper.bare, world)
+        broadcast_buffers(stepper.bare, world)
         checkpoint = Checkpoint(
             self._state(),
-            whole(stepper.bare.state_dict(), world.first),
-            whole(optimizer_tensors(stepper.optimizer, stepper.bare), world.first),
-            whole(stepper.average.weights, world.first) if stepper.average else {},
+            gather_tensors(stepper.bare.state_dict(), world.first),
+            gather_tensors(optimizer_tensors(stepper.optimizer, stepper.bare), world.first),
+            gather_tensors(stepper.average.weights, world.first) if stepper.average else {},
         )
         if world.first:
             save(self.folder.checkpoints, checkpoint)

@@ -17,7 +17,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.text.quantity import bytes_text
 from archc.training.distributed import World
-from archc.training.wishes import TrainError
+from archc.training.options import TrainError
 
 MOST_ON_CPU = 64  # more images at once are no faster there, and a small batch learns more in an epoch
 PART = 0.9  # of a CPU's free memory: other programs take some
@@ -51,15 +51,15 @@ def options_of(recipe: Recipe, world: World, images: int) -> Options:
     )
 
 
-def each(recipe: Recipe, world: World) -> int:
+def images_per_pass(recipe: Recipe, world: World) -> int:
     """Images of a pass of one process."""
     return max(1, -(-recipe.batch // (world.size * recipe.accumulate)))
 
 
-def predicted(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> tuple[int, Bound] | None:
+def predict_memory(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> tuple[int, Bound] | None:
     """Bytes of one process's training, averaged weights included, and how exact they are; None where the analysis knows no answer."""
     try:
-        found = training(graph, options_of(recipe, world, each(recipe, world)), plan)
+        found = training(graph, options_of(recipe, world, images_per_pass(recipe, world)), plan)
         return found.needed_bytes + _average(graph, recipe), found.bound
     except ValueError:
         return None
@@ -81,7 +81,7 @@ def free_bytes(world: World) -> int:
         return 4 << 30
 
 
-def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan: CheckpointPlan | None = None) -> tuple[Recipe, str]:
+def choose_batch(graph: Graph, recipe: Recipe, images: int | None, world: World, plan: CheckpointPlan | None = None) -> tuple[Recipe, str]:
     """The recipe with `batch: fit` worked out, and a line on what was chosen. All processes choose the least of theirs.
 
     Raises TrainError where not one image fits, and where it is not known what does.
@@ -100,12 +100,12 @@ def fitted(graph: Graph, recipe: Recipe, images: int | None, world: World, plan:
     chosen = chosen - chosen % 8 if chosen > 8 else chosen
     if images is not None:
         chosen = max(1, min(chosen, images // passes))
-    chosen = min(int(one) for one in world.gathered(str(chosen)))
+    chosen = min(int(one) for one in world.gather(str(chosen)))
     why = f"of {most:,} that fit {bytes_text(memory)}" if chosen < most else f"the most that {bytes_text(memory)} take"
     return replace(recipe, batch=chosen * passes), f"batch: fit chose {chosen * passes:,} images a step: {chosen:,} at once, {why}"
 
 
-def ran_out(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
     told = isinstance(error, RuntimeError) and any(text in str(error) for text in ("allocate memory", "out of memory"))
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or told
@@ -113,7 +113,7 @@ def ran_out(error: BaseException) -> bool:
 
 def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> str:
     """What was asked, what the analysis predicts for it, and what would fit."""
-    images = each(recipe, world)
+    images = images_per_pass(recipe, world)
     total = torch.cuda.get_device_properties(world.device).total_memory if world.device.type == "cuda" else free_bytes(world)
     options = options_of(recipe, world, images)
     lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {images:,} images at once"]

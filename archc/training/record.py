@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, TypeVar
 
 from archc.text.regular import read_regular
-from archc.training.wishes import TrainError
+from archc.training.options import TrainError
 from archc.validation.description import LARGEST, Entries, Range
 from archc.validation.documents import Damaged, read_json
 

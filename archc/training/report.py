@@ -11,11 +11,11 @@ from archc.analysis.memory.timeline.bounds import Bound
 from archc.analysis.recompute import CheckpointPlan
 from archc.data import DataSet
 from archc.graph import Graph
-from archc.recipe import Part, Recipe, Stop
+from archc.recipe import EarlyStop, Part, Recipe
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text
 from archc.training.distributed import World
-from archc.training.memory import each, predicted
+from archc.training.memory import images_per_pass, predict_memory
 
 
 def header(
@@ -35,7 +35,7 @@ def header(
         ("recipe", f"{recipe.epochs} epochs of batch {_batch(recipe, data, world)}, {_part(recipe.optimizer)}"),
         ("", _furniture(recipe)),
         ("device", f"{world.device}{f' and {world.size - 1} more, {strategy}' if world.size > 1 else ''}, {recipe.precision}"),
-        ("memory", _memory(predicted(graph, replace(recipe, batch=most), world, plan), plan)),
+        ("memory", _memory(predict_memory(graph, replace(recipe, batch=most), world, plan), plan)),
         ("run", "" if folder is None else str(folder)),
     ]
     return [printable(line) for name, text in rows if text for line in _wrapped(name, text)]
@@ -64,7 +64,7 @@ def _batch(recipe: Recipe, data: DataSet, world: World) -> str:
     images = data.train.length
     if images is not None and images < recipe.batch:
         return f"{images:,}, which is all of the images in place of {recipe.batch:,}"
-    return f"{recipe.batch}" + (f" ({each(recipe, world)} at once)" if world.size * recipe.accumulate > 1 else "")
+    return f"{recipe.batch}" + (f" ({images_per_pass(recipe, world)} at once)" if world.size * recipe.accumulate > 1 else "")
 
 
 def _part(part: Part) -> str:
@@ -88,7 +88,7 @@ def _wrapped(name: str, text: str, room: int = 70) -> list[str]:
     return [f"{name if not i else '':8}{line}" for i, line in enumerate(lines)]
 
 
-def stopped_text(stop: Stop) -> str:
+def stopped_text(stop: EarlyStop) -> str:
     many = f"{stop.patience:,} epoch{'' if stop.patience == 1 else 's'}"
     return f"ended early: {stop.monitor} was not better for {many}"
 

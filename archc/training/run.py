@@ -26,9 +26,9 @@ from archc.text.extras import DISTRIBUTION
 from archc.text.locks import Held, locked
 from archc.text.regular import read_regular
 from archc.training.checkpoints import write
+from archc.training.data_identity import data_difference, shown
+from archc.training.options import TrainError
 from archc.training.record import MOST_BYTES, Noted, read_record
-from archc.training.same import difference, shown
-from archc.training.wishes import TrainError
 
 SPEC, RECIPE, ENVIRONMENT, DATA = "spec.yaml", "recipe.yaml", "environment.json", "data.json"
 METRICS, BEST = "metrics.csv", "best.safetensors"
@@ -154,7 +154,7 @@ class RunFolder:
 
     def same_data(self, data: DataSet) -> None:
         """Raises TrainError where a set is not the one that the run was begun with."""
-        different = difference(self.data(), data)
+        different = data_difference(self.data(), data)
         if different:
             raise TrainError(
                 f"{shown(data.name)} is not what {shown(str(self.whole))} was trained on: {different}. Name the same images as ",

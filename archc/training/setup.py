@@ -1,4 +1,4 @@
-"""From a graph and a recipe to what the loop needs: module, optimizer, loss, images, all checked against each other."""
+"""Builds and checks what the training loop needs: module, optimizer, loss, images and their order."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from torch.distributed.tensor import DTensor
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.data import DataSet, Normalization, check_classes, open_data
+from archc.errors import Argument
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.runtime.build.build import Wishes as Build
-from archc.runtime.build.build import finished
+from archc.runtime.build.build import BuildOptions, build_with_report
 from archc.runtime.build.optimizers import optimizer as optimizer_by_name
 from archc.training.augment import Augmentation, mix
-from archc.training.checks import check_figures, check_outputs, check_passes
-from archc.training.distributed import World, strategy_of, wrapped
+from archc.training.batches import DataOrder, mix_seed, pass_sizes
+from archc.training.distributed import World, strategy_of, wrap_module
 from archc.training.ema import Average
 from archc.training.evaluation import Evaluator
-from archc.training.freeze import Freezer
-from archc.training.groups import parameter_groups
 from archc.training.losses import LOSSES, loss_of
-from archc.training.order import Order, mixed
+from archc.training.options import TrainError, TrainOptions
+from archc.training.parameters import Freezer, parameter_groups
+from archc.training.progress import summary_writer
 from archc.training.step import HALF, Prepare, Stepper
 from archc.training.transfer import FEATURES
-from archc.training.wishes import TrainError, Wishes
 
 Group = dict[str, Any]
 _FUSED_IN_PIECES = {"adam", "adamw"}  # the fused kernels that PyTorch has for tensors that lie in pieces on processes
@@ -43,7 +42,7 @@ class Setup:
     recipe: Recipe
     data: DataSet
     world: World
-    order: Order
+    order: DataOrder
     stepper: Stepper
     evaluator: Evaluator
     freezer: Freezer
@@ -66,7 +65,7 @@ def main_output(graph: Graph) -> str:
     return next(iter(graph.deployed().outputs))
 
 
-def checked(graph: Graph, data: DataSet) -> None:
+def check_data(graph: Graph, data: DataSet) -> None:
     """Raises TrainError or DataError where data and network do not fit."""
     name = main_output(graph)
     shape = tuple(map(int, graph.outputs[name].shape))
@@ -82,36 +81,36 @@ def checked(graph: Graph, data: DataSet) -> None:
     check_classes(data, shape[0])
 
 
-def opened_data(graph: Graph, recipe: Recipe) -> DataSet:
+def open_training_data(graph: Graph, recipe: Recipe) -> DataSet:
     """The images to train on. Raises TrainError or DataError where they do not go with the network and the recipe."""
     data = open_data(recipe.data, input_shape(graph), recipe.seed)
-    checked(graph, data)
+    check_data(graph, data)
     check_outputs(graph, recipe, len(data.classes))
     check_figures(recipe, data)
     return data
 
 
-def plan_for(graph: Graph, recipe: Recipe, wishes: Wishes) -> CheckpointPlan | None:
+def plan_for(graph: Graph, recipe: Recipe, options: TrainOptions) -> CheckpointPlan | None:
     """What backward runs again: the caller's plan, or the one that the recipe names."""
-    if wishes.checkpoint is not None or recipe.checkpoint == "none":
-        return wishes.checkpoint
+    if options.checkpoint is not None or recipe.checkpoint == "none":
+        return options.checkpoint
     return plan_of(graph, recipe.checkpoint)
 
 
-def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wishes) -> Setup:
+def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: TrainOptions) -> Setup:
     """Builds all of it. Raises TrainError, WeightsError, PlaceError."""
-    torch.manual_seed(mixed(recipe.seed, 0))
-    plan = plan_for(graph, recipe, wishes)
-    module, loaded = finished(graph, replace(starting(recipe, world, wishes), checkpoint=plan))
+    torch.manual_seed(mix_seed(recipe.seed, 0))
+    plan = plan_for(graph, recipe, options)
+    module, loaded = build_with_report(graph, replace(initial_build(recipe, world, options), checkpoint=plan))
     if loaded is not None and world.first:
-        wishes.say(loaded.text())
+        options.say(loaded.text())
     strategy = strategy_of(recipe.strategy, module, world)
     if strategy == "fsdp" and recipe.unfreeze:
         raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later; write strategy: ddp")
     freezer = Freezer(module, recipe)
     freezer.begin(0)
     freezer.train()
-    forward = joined(module, strategy, world, recipe)
+    forward = wrap_and_compile(module, strategy, world, recipe)
     groups = parameter_groups(module, graph, recipe)  # of the tensors as they lie on the processes
     if not groups:
         raise TrainError(f"{graph.name} has nothing to learn: it has no weights, or all of them are frozen")
@@ -123,35 +122,35 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, wishes: Wis
     return Setup(graph, recipe, data, world, order, stepper, judge, freezer, rates, strategy, plan)
 
 
-def joined(module: nn.Module, strategy: str, world: World, recipe: Recipe) -> nn.Module:
+def wrap_and_compile(module: nn.Module, strategy: str, world: World, recipe: Recipe) -> nn.Module:
     """The module as all processes call it, compiled where that is wished."""
-    forward = wrapped(module, strategy, world)
+    forward = wrap_module(module, strategy, world)
     return cast(nn.Module, torch.compile(forward)) if recipe.compile else forward
 
 
-def order_of(recipe: Recipe, data: DataSet, world: World) -> Order:
+def order_of(recipe: Recipe, data: DataSet, world: World) -> DataOrder:
     """Raises TrainError where a step has not an image for each pass of each process."""
     images = data.train.length or recipe.data.images or sum(data.train.counts(len(data.classes)))
-    order = Order(images, recipe.batch, recipe.seed, world.rank, world.size, recipe.accumulate)
+    order = DataOrder(images, recipe.batch, recipe.seed, world.rank, world.size, recipe.accumulate)
     passes = world.size * recipe.accumulate
     if order.whole < passes:
         raise TrainError(f"{order.whole} images a step are too few for {world.size} processes with {recipe.accumulate} passes each")
     return order
 
 
-def starting(recipe: Recipe, world: World, wishes: Wishes) -> Build:
+def initial_build(recipe: Recipe, world: World, options: TrainOptions) -> BuildOptions:
     """How the network is built that a training starts from."""
     device = str(world.device)
     dtype = "float64" if recipe.precision == "float64" else None
     optimize = "train" if recipe.optimize else ""
-    return Build(
+    return BuildOptions(
         device=device,
         dtype=dtype,
-        weights=wishes.weights,
-        rename=tuple(wishes.rename),
-        partial=wishes.partial,
+        weights=options.weights,
+        rename=tuple(options.rename),
+        partial=options.partial,
         optimize=optimize,
-        fresh=wishes.fresh,
+        fresh=options.fresh,
     )
 
 
@@ -159,7 +158,7 @@ def _stepper(
     graph: Graph, recipe: Recipe, data: DataSet, world: World, module: nn.Module, forward: nn.Module, groups: list[Group], images: int
 ) -> Stepper:
     heads = tuple(graph.heads)
-    optimizer = grouped(recipe, groups)
+    optimizer = make_optimizer(recipe, groups)
     return Stepper(
         bare=module,
         forward=forward,
@@ -177,7 +176,7 @@ def _stepper(
     )
 
 
-def grouped(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer:
+def make_optimizer(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer:
     """The recipe's optimizer over groups of parameters: fused as archc.optimizer chooses for all of them."""
     everything = [one for group in groups for one in group["params"]]
     options = {name: value for name, value in recipe.optimizer.options.items() if value is not None}
@@ -207,7 +206,7 @@ def preparation(graph: Graph, recipe: Recipe, data: DataSet, world: World) -> Pr
     def prepare(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
         seen = augmentation(images, number, True)
         if recipe.mixup or recipe.cutmix:
-            generator = torch.Generator().manual_seed(mixed(recipe.seed, number, world.rank, 1))
+            generator = torch.Generator().manual_seed(mix_seed(recipe.seed, number, world.rank, 1))
             seen, labels = mix(seen, labels, classes, recipe, generator)
         return finish(seen), labels
 
@@ -232,3 +231,62 @@ def evaluator(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world
         return finish(augmentation(images, 0, False))
 
     return Evaluator(prepare, LOSSES[recipe.loss.name](recipe), autocast, world, classes, main_output(graph))
+
+
+def check_outputs(graph: Graph, recipe: Recipe, classes: int) -> None:
+    """Raises TrainError where there is no loss for an output: labels are classes, and it has not a number for each."""
+    main = next(iter(graph.deployed().outputs))
+    for name, value in (graph.outputs | graph.heads).items():
+        if name != main and value.shape != (classes,) and recipe.heads.get(name) != 0:
+            raise TrainError(
+                f"{graph.name} has an output without a loss: {name} is {_size(value.shape)}, and the labels are {classes} classes; "
+                "leave it out of `outputs`, or let it learn nothing: ",
+                Argument(f"heads.{name}", 0),
+            )
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return "x".join(map(str, shape))
+
+
+def check_figures(recipe: Recipe, data: DataSet) -> None:
+    """Raises TrainError where something waits for figures of validation images, and there are none."""
+    if data.validation is not None:
+        return
+    reason = "no class has an image that could be held out" if recipe.data.validation else "data.validation is 0"
+    found = {"schedule plateau": ("figures", "take another schedule, as cosine")} if recipe.schedule.name == "plateau" else {}
+    found |= {"stop": (recipe.stop.monitor, "leave `stop` out")} if recipe.stop is not None else {}
+    for name, (watched, without) in found.items():
+        raise TrainError(
+            f"{name} watches the {watched} of validation images, and {data.name} has none: {reason}; to hold some out write ",
+            Argument("data.validation", 0.1),
+            f", or {without}",
+        )
+
+
+def check_tracker(options: TrainOptions) -> None:
+    """Raises TrainError where what shall be written for cannot be written."""
+    if options.tensorboard:
+        summary_writer()
+
+
+def check_passes(graph: Graph, recipe: Recipe, module: nn.Module, order: DataOrder) -> None:
+    """Raises TrainError where a pass has fewer images than a normalization needs. Those in eval mode need none, unless they thaw."""
+    least = smallest_pass(order)
+    for node in graph.nodes:
+        if node.facts.min_batch > least and (module.get_submodule(node.name).training or recipe.unfreeze):
+            why = f"a pass of {least} image gives it one value a channel, which has no variance"
+            raise TrainError(f"{node.name} ({node.kind} of {node.output.shape}) cannot be trained so: {why}; ", *_larger(order))
+
+
+def smallest_pass(order: DataOrder) -> int:
+    """The fewest images of a pass, over all processes."""
+    ranks = (DataOrder(order.images, order.batch, order.seed, rank, order.size, order.accumulate) for rank in (0, order.size - 1))
+    return min(min(pass_sizes(one), default=0) for one in ranks)
+
+
+def _larger(order: DataOrder) -> list[str | Argument]:
+    many = order.size * order.accumulate
+    if order.images < 2 * many:
+        return [f"there are {order.images} images for {many} passes: more images, or fewer passes"]
+    return ["write ", Argument("batch", 2 * many), *([] if many > 1 else [" or more"])]

@@ -18,7 +18,7 @@ class Mismatch(ValueError):
     """A checkpoint that is of another network or recipe, and what tells it."""
 
 
-def whole(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
+def gather_tensors(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
     """Copies on the CPU. All processes call this together; those that do not `keep` help to gather, and have nothing of it.
 
     In the order of names: what was loaded from a file lies in an order that differs between processes.
@@ -33,7 +33,7 @@ def whole(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
 
 
 @torch.no_grad()
-def put(into: Tensor, value: Tensor) -> None:
+def copy_into(into: Tensor, value: Tensor) -> None:
     """A whole tensor into a tensor, or into this process's piece of it."""
     if isinstance(into, DTensor):
         into.copy_(distribute_tensor(value.to(into.device), into.device_mesh, into.placements, src_data_rank=None))
@@ -49,7 +49,7 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     for name, slot in slots.items():
         if slot.shape != tensors[name].shape:
             raise Mismatch(f"{name} is {list(tensors[name].shape)}, and {list(slot.shape)} in the network")
-        put(slot, tensors[name])
+        copy_into(slot, tensors[name])
 
 
 def optimizer_tensors(optimizer: Optimizer, module: nn.Module) -> Tensors:
@@ -89,5 +89,5 @@ def _like(parameter: Tensor, key: str, value: Tensor, optimizer: Optimizer) -> A
     if value.shape != parameter.shape:
         return value.to(parameter.device, copy=True)
     made = torch.empty_like(parameter, dtype=value.dtype).detach()
-    put(made, value)
+    copy_into(made, value)
     return made

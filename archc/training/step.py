@@ -9,13 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from archc.training.distributed import World, not_yet
+from archc.training.batches import Batch, Pass, mix_seed
+from archc.training.distributed import World, no_sync
 from archc.training.ema import Average
-from archc.training.finite import culprit
 from archc.training.losses import Outputs
-from archc.training.order import mixed
-from archc.training.reading import Batch, Pass
-from archc.training.wishes import TrainError
+from archc.training.nonfinite import explain_nonfinite
+from archc.training.options import TrainError
 
 HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 Prepare = Callable[[Tensor, Tensor, int], tuple[Tensor, Tensor]]
@@ -66,16 +65,16 @@ class Stepper:
             self.average.update(self.bare, batch.step + 1)
         return loss
 
-    def _passes(self, batch: Batch) -> Told:
+    def _passes(self, batch: Batch) -> PendingLoss:
         """Gradients of all passes added up. What is random in a step hangs on its number alone."""
-        seed(mixed(self.seed, batch.step, self.world.rank), self.world.device)
+        seed(mix_seed(self.seed, batch.step, self.world.rank), self.world.device)
         total: Tensor | None = None
         for number, one in enumerate(batch.passes):
             last = number == len(batch.passes) - 1
-            with not_yet(self.forward, last):
+            with no_sync(self.forward, last):
                 loss = self._loss(one, batch.step * self.accumulate + number)
                 total = loss.detach() if total is None else total + loss.detach()
-                told = Told(self.world.mean(total)) if last else None
+                told = PendingLoss(self.world.mean(total)) if last else None
                 self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         assert told is not None
         return told
@@ -101,7 +100,9 @@ class Stepper:
     def _where(self, batch: Batch) -> str:
         """The first process's line on what is not finite that knows one."""
         self.optimizer.zero_grad(set_to_none=True)
-        return next((one for one in self.world.gathered(culprit(self.bare, lambda: self._passes(batch), batch.step == 0)) if one), "")
+        return next(
+            (one for one in self.world.gather(explain_nonfinite(self.bare, lambda: self._passes(batch), batch.step == 0)) if one), ""
+        )
 
     def rate(self, factors: Iterable[float]) -> None:
         """The learning rate of each group of parameters."""
@@ -118,7 +119,7 @@ def seed(number: int, device: torch.device) -> None:
         torch.mps.manual_seed(number)
 
 
-class Told:
+class PendingLoss:
     """A number on its way from the device, so that reading it waits for no more than was asked before."""
 
     def __init__(self, value: Tensor) -> None:

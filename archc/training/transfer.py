@@ -15,7 +15,7 @@ from archc.elaborate.compiler import compile_text
 from archc.elaborate.initial import Tensors
 from archc.graph import Graph, Node
 from archc.recipe import Recipe
-from archc.training.wishes import TrainError
+from archc.training.options import TrainError
 
 Floats = npt.NDArray[np.float32]
 FEATURES = "features"  # the format of a set that holds them

@@ -200,12 +200,12 @@ def gains(compared: Compared) -> Table:
 def _variants(name: str, batch: int, side: int) -> Any:
     """The plain one first."""
     graph, calls = graph_of(name, side), {}
-    for number, wishes in NUMBERS.items():
+    for number, options in NUMBERS.items():
         for layout, order in LAYOUTS.items():
             for passes in ("", "inference"):
                 torch.manual_seed(0)
-                module = archc.build(graph, optimize=passes, memory_format=layout, **wishes)
-                dtype = torch.bfloat16 if "dtype" in wishes else torch.float32
+                module = archc.build(graph, optimize=passes, memory_format=layout, **options)
+                dtype = torch.bfloat16 if "dtype" in options else torch.float32
                 calls[number, layout, passes] = forward(module, batch, side, dtype, order)
     return calls
 

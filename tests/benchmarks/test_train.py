@@ -21,13 +21,13 @@ from torch.nn import functional as F
 
 import archc
 from archc.recipe import Part
+from archc.training.batches import Batch
 from archc.training.distributed import World
 from archc.training.loop import Loop
-from archc.training.reading import Batch
+from archc.training.options import TrainOptions
+from archc.training.progress import ProgressReporter
 from archc.training.run import RunFolder
-from archc.training.setup import Setup, opened_data, setup
-from archc.training.watching import Watcher
-from archc.training.wishes import Wishes
+from archc.training.setup import Setup, open_training_data, setup
 from tests.benchmarks.measuring import compare, conditions, threads
 
 STEPS = 5
@@ -38,7 +38,7 @@ def ready(name: str, batch: int) -> Setup:
     recipe = replace(graph.recipe, batch=batch, augment=(), epochs=1000, optimizer=Part("momentum", {"lr": 0.01}), ema=None, mixup=0.0,
                      cutmix=0.0,
                      data=replace(graph.recipe.data, source="digits"), clip=None, accumulate=1, precision="float32")  # fmt: skip
-    return setup(graph, recipe, opened_data(graph, recipe), World(0, 1, torch.device("cpu")), Wishes(device="cpu"))
+    return setup(graph, recipe, open_training_data(graph, recipe), World(0, 1, torch.device("cpu")), TrainOptions(device="cpu"))
 
 
 def bare(made: Setup) -> Callable[[], None]:
@@ -61,7 +61,7 @@ def read(made: Setup, step: int) -> Batch:
 
 def whole(made: Setup, folder: Path) -> Callable[[], None]:
     """Steps of the loop: images read and normalized, schedule, checks, ignite's events."""
-    loop = Loop(made, RunFolder(folder), Watcher(Wishes(), folder, 1, True))
+    loop = Loop(made, RunFolder(folder), ProgressReporter(TrainOptions(), folder, 1, True))
     loop.engine.remove_event_handler(loop._end_epoch, Events.EPOCH_COMPLETED)
 
     def run() -> None:

@@ -16,7 +16,7 @@ from archc.catalog.devices.capacity import CONTEXT, WORKSPACES, of_device, of_si
 from archc.catalog.devices.catalogue import find, parsed, shipped
 from archc.catalog.devices.writing import to_yaml
 from archc.cli.main import main
-from archc.html.data import Choice, record
+from archc.html.data import TrainingChoice, record
 from archc.text.quantity import read_size, reading
 from archc.text.source import Source
 
@@ -92,7 +92,7 @@ def test_one_answer(words: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_the_report_says_what_fit_says() -> None:
     graph, device = archc.load("resnet18"), find("t4")
-    page = record([graph], device, Choice(32, "autocast", "adam"))
+    page = record([graph], device, TrainingChoice(32, "autocast", "adam"))
     options = Options(1, optimizer="adam", device="cuda", amp="bfloat16")
     assert page["networks"][0]["largest"] == Fitting(graph).largest(options, of_device(device).usable)
     assert next(one for one in page["devices"] if one["key"] == "t4")["memory"] == of_device(device).usable

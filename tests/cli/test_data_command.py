@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from archc.cli.main import main
-from archc.data.grid import Row, grid
+from archc.data.grid import GridRow, grid
 from archc.data.pixels import ENDINGS
 from archc.recipe.tables import AUGMENTATIONS
 from tests.data.test_folder import spoiled
@@ -125,7 +125,7 @@ def test_preview_with_a_recipe(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_names_in_the_picture_are_kept_short() -> None:
     images = np.zeros((2, 1, 300, 200), np.uint8)
-    with Image.open(io.BytesIO(grid([Row("x" * 500 + "\n", images)], ()))) as picture:
+    with Image.open(io.BytesIO(grid([GridRow("x" * 500 + "\n", images)], ()))) as picture:
         assert picture.width < 600 and picture.height < 260
 
 

@@ -12,9 +12,9 @@ import pytest
 import archc
 from archc.analysis.memory.fit import Effort, Fitting
 from archc.analysis.memory.timeline import Options, Timeline, training
-from archc.analysis.memory.timeline.line import Line
+from archc.analysis.memory.timeline.line import BatchLine
 from archc.analysis.recompute import Region, plan_of
-from archc.analysis.recompute.planner import Row
+from archc.analysis.recompute.planner import PlanRow
 from archc.analysis.recompute.planner.macs import Again
 from archc.cli.main import main
 from archc.cli.plan_table import grouped, named
@@ -101,8 +101,8 @@ def test_a_plan_from_python_is_checked() -> None:
 
 
 def test_regions_that_are_alike_share_a_row() -> None:
-    def row(first: str, last: str = "", layers: int = 2) -> Row:
-        return Row(Region(first, last), 3, 1, Again(layers, 0), 1)
+    def row(first: str, last: str = "", layers: int = 2) -> PlanRow:
+        return PlanRow(Region(first, last), 3, 1, Again(layers, 0), 1)
 
     rows = (
         row("layer1.0.bn1", "layer1.0.conv2"),
@@ -153,7 +153,7 @@ def test_a_step_on_a_straight_line_is_the_step_that_is_simulated(name: str, opti
     def step(images: int) -> Timeline:
         return training(graph, replace(options, batch=images * options.accumulate))
 
-    line, real = Line(step(2), step(16)), step(37)
+    line, real = BatchLine(step(2), step(16)), step(37)
     found = line.at(37 * options.accumulate)
     assert [(block.bytes, block.kind, block.of, made) for block, made in found.tape.events] == [
         (block.bytes, block.kind, block.of, made) for block, made in real.tape.events

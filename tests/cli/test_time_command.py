@@ -130,13 +130,13 @@ def test_what_was_measured(here: Device) -> None:
 def test_the_bound_is_one_on_this_machine(name: str, training: bool, here: Device) -> None:
     """The best of several runs is no faster than the bound from what the kernels reached."""
     torch = pytest.importorskip("torch")
-    from archc.runtime.calibrate.calibrate import Place, times
+    from archc.runtime.calibrate.calibrate import Machine, times
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         graph = archc.load(name, input=(3, 64, 64)).deployed()
-        best = times(graph, Place(torch.device("cpu"), "float32", 0.02), 4)[training].best
+        best = times(graph, Machine(torch.device("cpu"), "float32", 0.02), 4)[training].best
     finally:
         torch.set_num_threads(before)
     assert 0 < roofline(graph, here, 4, "float32", training).seconds <= best

@@ -94,7 +94,7 @@ def test_eval(run: Path, tmp_path: Path, capsys: Capture) -> None:
 
 
 def test_predict(run: Path, tmp_path: Path, capsys: Capture) -> None:
-    from archc.data.digits import load_digits
+    from archc.data.formats.digits import load_digits
 
     images, labels, _ = load_digits()
     for index in range(5):

@@ -21,7 +21,7 @@ torch = pytest.importorskip("torch")
 
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from archc.runtime.build.build import made
+from archc.runtime.build.build import make_module
 from tests.helpers.random_networks import networks
 
 from .seen import inputs_of, randomize
@@ -84,7 +84,7 @@ def _nan(a: Any, b: Any) -> bool:
 
 def both(graph: Graph, plan: Any, optimize: str = "") -> tuple[Any, Any]:
     """The plain module and one under a plan, with the same weights."""
-    plain, planned = made(lower(graph, optimize).source), made(lower(graph, optimize, plan).source)
+    plain, planned = make_module(lower(graph, optimize).source), make_module(lower(graph, optimize, plan).source)
     randomize(plain)
     assert list(plain.state_dict()) == list(planned.state_dict())
     planned.load_state_dict(plain.state_dict())
@@ -160,7 +160,7 @@ def drawn_agree(text: str, data: st.DataObject) -> None:
     assert graph is not None
     plan = data.draw(plans(graph))
     assume(plan.regions)
-    plain = randomize(made(lower(graph).source))
+    plain = randomize(make_module(lower(graph).source))
     try:
         steps(plain, inputs_of(graph))
     except (RuntimeError, ValueError):  # a normalization of single values: the plain network cannot be trained

@@ -14,7 +14,7 @@ from archc.ops.facts import Expression, Module
 
 torch = pytest.importorskip("torch")
 
-from archc.runtime.build.build import made
+from archc.runtime.build.build import make_module
 
 SPEC = """
 name: net
@@ -50,12 +50,12 @@ def test_any_form_runs_once_and_again(form: Module | Expression, imported: set[s
     assert {name for name, line in {"F": "import torch.nn.functional as F", "torch": "import torch"}.items() if line in head} == imported
     assert max(map(len, plain.text.splitlines())) <= 88
     torch.manual_seed(0)
-    module = made(plain)
+    module = make_module(plain)
     x = torch.randn(2, 4, 6, 6)
     wanted = module(x)
     assert torch.allclose(wanted, module.last(module.first(x).relu()))
     for plan in ([Region("odd")], [Region("odd", "last")], [Region("first", "odd")]):
-        again = made(lower(graph, "", CheckpointPlan(tuple(plan))).source).train()
+        again = make_module(lower(graph, "", CheckpointPlan(tuple(plan))).source).train()
         again.load_state_dict(module.state_dict())
         assert torch.equal(again(x), wanted)
         again(x).sum().backward()

@@ -25,7 +25,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.build.build import build, made
+from archc.runtime.build.build import build, make_module
 from archc.runtime.build.module import class_of, source_of
 
 from .seen import inputs_of, randomize
@@ -151,7 +151,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("networks")
     for name in NAMES:
         module, inputs = module_of(name), inputs_of(graph_of(name))
-        under = made(lower(graph_of(name)).source, autocast="bfloat16").eval()
+        under = make_module(lower(graph_of(name)).source, autocast="bfloat16").eval()
         under.load_state_dict(module.state_dict())
         with torch.no_grad():
             torch.save((inputs, values(module(*inputs)), values(under(*inputs))), place / f"{name}.expected")
@@ -261,7 +261,7 @@ def test_networks_of_one_name_live_side_by_side() -> None:
 
 
 def test_modules_are_freed() -> None:
-    gone = [weakref.ref(made(lower(graph_of("dropping")).source, autocast=autocast)) for autocast in ("", "bfloat16")]
+    gone = [weakref.ref(make_module(lower(graph_of("dropping")).source, autocast=autocast)) for autocast in ("", "bfloat16")]
     gc.collect()
     assert [one() for one in gone] == [None, None]
 
@@ -269,7 +269,7 @@ def test_modules_are_freed() -> None:
 def test_layers_under_autocast_may_have_any_name() -> None:
     names = ("autocast_dtype", "_under_bfloat16", "autocast")
     layers = ", ".join(f"{name}: {{conv: 3}}" for name in names)
-    module = made(lower(archc.loads(f"input: [3, 8, 8]\nlayers: {{{layers}}}\n")).source, autocast="bfloat16")
+    module = make_module(lower(archc.loads(f"input: [3, 8, 8]\nlayers: {{{layers}}}\n")).source, autocast="bfloat16")
     x = torch.randn(1, 3, 8, 8)
     assert [name for name, _ in module.named_children()] == list(names)
     assert module(x=x).dtype == torch.bfloat16 and equal(pickle.loads(pickle.dumps(module))(x), module(x))

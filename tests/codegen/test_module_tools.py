@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from archc.codegen.lowering import lower
-from archc.runtime.build.build import build, made
+from archc.runtime.build.build import build, make_module
 from tests.helpers.zoo import SPECS
 
 from .seen import inputs_of, randomize
@@ -61,7 +61,7 @@ def test_compiled_to_code() -> None:
 
 
 def test_autocast_is_compiled_and_exported() -> None:
-    under = made(lower(graph_of("several")).source, autocast="bfloat16").eval()
+    under = make_module(lower(graph_of("several")).source, autocast="bfloat16").eval()
     inputs = tuple(inputs_of(graph_of("several")))
     with torch.no_grad():
         expected = under(*inputs)

@@ -17,7 +17,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.build.build import after_passes, build, made
+from archc.runtime.build.build import after_passes, build, make_module
 from archc.runtime.build.folding import folded
 from tests.helpers.random_networks import networks
 
@@ -32,7 +32,7 @@ def after(graph: Graph, one) -> tuple[nn.Module, nn.Module]:  # type: ignore[no-
     before = randomize(build(graph)).eval()
     result = one(graph)
     source = lower(result.graph).source
-    there = made(source).eval()
+    there = make_module(source).eval()
     there.load_state_dict(folded(before.state_dict(), result.folds, there.state_dict()))
     return before, there
 
@@ -81,7 +81,7 @@ def training_agrees(text: str) -> None:
     assume(model.graph is not None)
     graph = model.graph
     assert graph is not None
-    plain, fast = build(graph), made(lower(graph, "train").source)
+    plain, fast = build(graph), make_module(lower(graph, "train").source)
     fast.load_state_dict(randomize(plain).state_dict())
     inputs = inputs_of(graph)
     assert all(map(torch.equal, trained(fast, [x.clone() for x in inputs]), trained(plain, inputs)))
@@ -96,7 +96,7 @@ def test_training_in_place(text: str) -> None:
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "googlenet"])
 def test_training_in_place_of_known_networks(name: str) -> None:
     graph = archc.load(name, input=(3, 64, 64))
-    plain, fast = build(graph), made(lower(graph, "train").source)
+    plain, fast = build(graph), make_module(lower(graph, "train").source)
     fast.load_state_dict(plain.state_dict())
     inputs = inputs_of(graph)
     assert all(map(torch.equal, trained(fast, inputs), trained(plain, inputs)))

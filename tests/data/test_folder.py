@@ -113,7 +113,7 @@ def test_workers_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     root = image_sets.folder(tmp_path, each=8, size=(40, 30))
     order = np.random.default_rng(0).permutation(24)
     alone = opened(root, (3, 20, 20), validation=0.0).train.read(order)
-    monkeypatch.setattr("archc.data.reading.IN_MEMORY", 0)  # from disk at each reading
+    monkeypatch.setattr("archc.data.readers.IN_MEMORY", 0)  # from disk at each reading
     for workers in (0, 2):
         found = opened(root, (3, 20, 20), validation=0.0, workers=workers).train
         for _ in range(2):

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from archc.data import DataError, open_data
-from archc.data import shards as shards_room
+from archc.data.formats import shards as shards_room
 from archc.recipe import Data
 from tests.helpers import image_sets
 

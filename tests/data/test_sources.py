@@ -13,7 +13,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from archc.data import DataError, Normalization, check_classes, open_data
-from archc.data.idx import FASHION, FASHION_BEGINS
+from archc.data.formats.idx import FASHION, FASHION_BEGINS
 from archc.recipe import Data
 from tests.helpers import image_sets
 

@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.data import DataError, open_data
-from archc.data.splitting import hold_out
-from archc.data.statistics import measure
+from archc.data.splits import hold_out, measure
 from archc.recipe import Data
 from tests.data.test_sources import everything, opened, told
 from tests.helpers import image_sets
@@ -83,7 +82,7 @@ def test_large_sets_stay_as_stored(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     """An array that would be large as the network takes it is fitted as it is read."""
     image_sets.idx(tmp_path)
     small = opened(tmp_path, (3, 56, 56))
-    monkeypatch.setattr("archc.data.reading.IN_MEMORY", 1000)
+    monkeypatch.setattr("archc.data.readers.IN_MEMORY", 1000)
     large = opened(tmp_path, (3, 56, 56))
     assert np.array_equal(everything(small.train)[0], everything(large.train)[0])
 

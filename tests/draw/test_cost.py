@@ -12,12 +12,10 @@ from hypothesis import strategies as st
 
 from archc import analyze, load, loads, memory
 from archc.analysis.memory.timeline import Options, training
-from archc.draw.charts.axes import binary_ticks, plain_ticks
 from archc.draw.cost.picture import BY, CostOptions, draw
 from archc.draw.cost.timeline import moments
-from archc.draw.cost.treemap import squarified
-from archc.draw.cost.treemap_picture import cells, parts
-from archc.draw.scene import Box
+from archc.draw.cost.treemap import cells, parts, squarified
+from archc.draw.scene import Box, binary_ticks, plain_ticks
 from archc.draw.theme import DARK, LIGHT
 from tests.draw.pictures import ALL, HOSTILE, LECTURES, SVG, is_inert, net, outside, overlapping, titles, tree, words
 

@@ -90,4 +90,4 @@ def _as_if_large() -> str:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(data, "MOST_PLAYED", 1)
         patch.setattr(network, "MOST_DERIVED", 1)
-        return data.report([archc.load("lenet5")], find("t4"), data.Choice())
+        return data.report([archc.load("lenet5")], find("t4"), data.TrainingChoice())

@@ -9,7 +9,7 @@ import pytest
 
 import archc
 from archc.analysis.compare.diff import compare
-from archc.analysis.cost.derive import Step
+from archc.analysis.cost.derive import DerivationStep
 from archc.analysis.cost.report import analyze
 from archc.analysis.memory.timeline import Options, inference, training
 from archc.analysis.time.roofline import roofline
@@ -19,7 +19,7 @@ from archc.catalog.dtypes import ARITHMETIC
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph
 from archc.html.bounds import amount_of, devices
-from archc.html.data import Choice, record
+from archc.html.data import TrainingChoice, record
 from archc.html.difference import difference
 from archc.html.network import network
 from archc.html.tapes import memory
@@ -72,7 +72,7 @@ def test_derivations_are_those_of_explain(name: str, capsys: pytest.CaptureFixtu
     explained = json.loads(capsys.readouterr().out)["layers"]
     assert len(explained) == len(graph.nodes)
     for one, numbers in zip(explained, found["derived"], strict=True):
-        assert [Step(**step) for step in one["steps"]] == [found["steps"][number] for number in numbers]
+        assert [DerivationStep(**step) for step in one["steps"]] == [found["steps"][number] for number in numbers]
 
 
 def test_counts_that_are_bounds_say_so() -> None:
@@ -179,9 +179,9 @@ def test_the_difference_is_that_of_diff() -> None:
 )
 def test_a_choice_that_is_not_known_is_refused(choice: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
-        Choice(**choice)
+        TrainingChoice(**choice)
 
 
 def test_the_record_is_json() -> None:
-    found = record([archc.load("lenet5")], find("a100"), Choice())
+    found = record([archc.load("lenet5")], find("a100"), TrainingChoice())
     assert json.loads(json.dumps(found)) == json.loads(json.dumps(found, sort_keys=True))

@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from archc.analysis.field.carried import Carried, composed
-from archc.analysis.field.positions import Always, Places
+from archc.analysis.field.positions import Always, Positions
 from archc.ops import OPERATORS, Shape
 from archc.ops.reach import Along, Bins, Linear, Reach, Rule, Spread, rules_of
 
@@ -62,7 +62,7 @@ def test_positions_are_those_that_autograd_finds(one: Case) -> None:
         if which >= read:
             assert spans(layer, list(one.shapes), which, [(0, 0)]) == [[(0, -1)] * facts.outputs[0][0]]
             continue
-        state = tuple(Carried(Places(tuple(range(n)), tuple(range(n))), axis) for axis, n in enumerate(shape))
+        state = tuple(Carried(Positions(tuple(range(n)), tuple(range(n))), axis) for axis, n in enumerate(shape))
         given = [(state if i == which else None, Shape(other)) for i, other in enumerate(one.shapes[:read])]
         said = composed(facts, 0, given, shape)
         pairs = [(i, each.axis if each.axis >= 0 else len(facts.outputs[0]) - 1) for i, each in enumerate(said)]
@@ -72,7 +72,7 @@ def test_positions_are_those_that_autograd_finds(one: Case) -> None:
 
 def assert_said(said: Carried, column: list[tuple[int, int]], mixed: bool) -> None:
     """What is said of an axis of the input against what was found; of channels, which groups may part, no more than is said."""
-    if isinstance(said.seen, Places):
+    if isinstance(said.seen, Positions):
         told = [said.seen.span(i // said.stride % said.seen.positions) for i in range(len(column))]
     else:
         told = [said.seen.span(0)] * len(column)

@@ -26,9 +26,8 @@ from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.graph.write_spec import resolved_text
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES
-from archc.recipe.recipe import Data, Part, Recipe, Stop
+from archc.recipe.recipe import Data, EarlyStop, Part, Recipe, recipe_text, written
 from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES
-from archc.recipe.writing import recipe_text, written
 from archc.reference.schema import schema
 from archc.signature import MISSING, Signature
 from archc.signature.choices import Choice
@@ -94,7 +93,7 @@ READ = Recipe(
     rates={"stem.*": 0.1, "*.bias": 2},
     freeze=("stem.*",),
     unfreeze={3: ("stem.bias",), 5: ("stem.weight",)},
-    stop=Stop(10, "loss"),
+    stop=EarlyStop(10, "loss"),
     seed=3,
     strategy="ddp",
     compile=True,
@@ -125,7 +124,7 @@ def test_every_setting_has_a_default() -> None:
     assert PLAIN.recipe == of("train:\n").recipe == of("train: {}\n").recipe == Recipe()
     assert {name: param.default for name, param in VALUES.params.items()} == {name: getattr(Recipe(), name) for name in VALUES.params}
     assert Data(**{name: param.default for name, param in DATA.params.items()}) == Data()
-    assert [one.name for one in fields(Stop)] == list(STOP.params)
+    assert [one.name for one in fields(EarlyStop)] == list(STOP.params)
     for part, table in ((Recipe().optimizer, OPTIMIZERS), (Recipe().schedule, SCHEDULES), (Recipe().loss, LOSSES)):
         assert dict(part.options) == table[part.name].defaults()
 
@@ -143,7 +142,7 @@ def test_every_setting_has_a_default() -> None:
         ("augment: {flip: 0.1}", {"augment": (Part("flip", {"p": 0.1}),)}),
         ("augment: []", {}),
         ("augment: ", {}),
-        ("stop: 4", {"stop": Stop(4)}),
+        ("stop: 4", {"stop": EarlyStop(4)}),
         ("stop: null", {}),
         ("clip: null", {}),
         ("precision: fp16", {"precision": "float16"}),
@@ -228,7 +227,7 @@ def test_it_stays_with_the_network() -> None:
         (["heads.aux1=0"], {"heads": {"aux1": 0}}),
         (["unfreeze.7=[stem.weight]"], {"unfreeze": {**READ.unfreeze, 7: ("stem.weight",)}}),
         (["stop="], {"stop": None}),
-        (["stop.least=0.5"], {"stop": Stop(10, "loss", 0.5)}),
+        (["stop.least=0.5"], {"stop": EarlyStop(10, "loss", 0.5)}),
         (["ema="], {"ema": None}),
         (["epochs=1"], {"epochs": 1}),  # the spec's warm-up and epochs of `unfreeze` are beyond it, which a short try may do
     ],
@@ -238,7 +237,7 @@ def test_overrides(given: list[str], changes: dict[str, Any]) -> None:
 
 
 def test_a_part_that_was_not_there() -> None:
-    assert recipe_with(PLAIN, ["stop.patience=3"]).stop == Stop(3)
+    assert recipe_with(PLAIN, ["stop.patience=3"]).stop == EarlyStop(3)
     assert recipe_with(PLAIN, ["rates.*.bias=3"]).rates == {"*.bias": 3}
 
 
@@ -405,7 +404,7 @@ RECIPES = st.fixed_dictionaries(
         **{name: value_of(VALUES, name) for name in VALUES.params if name != "accumulate"},
         "accumulate": st.sampled_from([1, 2]),
         "data": DATAS,
-        "stop": st.none() | st.fixed_dictionaries({name: value_of(STOP, name) for name in STOP.params}).map(lambda one: Stop(**one)),
+        "stop": st.none() | st.fixed_dictionaries({name: value_of(STOP, name) for name in STOP.params}).map(lambda one: EarlyStop(**one)),
         "optimizer": part_of(OPTIMIZERS),
         "schedule": part_of(SCHEDULES),
         "loss": part_of(LOSSES),
@@ -559,7 +558,7 @@ def test_options(tmp_path: Path) -> None:
     found = recipe_of(parsed(*words), PLAIN)
     assert found is not None and found == Recipe(
         data=Data("photos"), batch=0, epochs=3, warmup=1, accumulate=2, precision="bfloat16", strategy="ddp", save_every=10, seed=9,
-        optimizer=Part("momentum", {"lr": 0.5, "momentum": 0.8, "weight_decay": 1e-4, "dampening": 0.0}), stop=Stop(3),
+        optimizer=Part("momentum", {"lr": 0.5, "momentum": 0.8, "weight_decay": 1e-4, "dampening": 0.0}), stop=EarlyStop(3),
         schedule=Part("step", {"every": None, "at": (1, 2), "gamma": 0.1}), loss=Part("bce", {}),
         augment=(Part("flip", {"p": 0.5}), Part("crop", {"padding": 2})), freeze=("*.bias", "stem.*"),
     )  # fmt: skip

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from archc.cli.main import main
-from archc.draw.charts.charts import Bar, Bubble, ChartError, bubbles, timeline
+from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
 from archc.language.loading import shipped
-from archc.reference.zoo import Entry, challenge, history, plotted
+from archc.reference.zoo import ZooEntry, challenge, history, plotted
 
 ENTRIES = {entry.name: entry for entry in history()}
 NO_PAPER = {"mlp", "convnet", "autoencoder"}
@@ -88,7 +88,7 @@ def test_explain_paper(name: str, capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setenv("COLUMNS", "100")
     assert main(["explain", name, "--paper"]) == 0
     out = capsys.readouterr().out
-    entry: Entry = ENTRIES[name]
+    entry: ZooEntry = ENTRIES[name]
     assert entry.paper.url in out.replace("\n", "") and "printed" in out
     assert main(["explain", name, "--paper", "--set", "classes=10"]) == 2
 

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.analysis.checks.budget import over
-from archc.analysis.checks.check import check
+from archc.analysis.checks.check import check, over
 from archc.elaborate.compiler import compile_text
 from archc.language.budget import MEMORY, read_limit
 from archc.language.citation import leading

@@ -11,10 +11,10 @@ import torch
 import archc
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.training.calling import changed
-from archc.training.engine import fit
+from archc.training.fit import fit
+from archc.training.options import Outcome, TrainOptions
 from archc.training.run import RunFolder
-from archc.training.wishes import Outcome, Wishes
+from archc.training.train import override_recipe
 
 MLP = """
 name: small
@@ -43,7 +43,7 @@ train:
 """
 
 
-PLAIN = Wishes(device="cpu", pictures=False)
+PLAIN = TrainOptions(device="cpu", pictures=False)
 
 
 def graph_of(text: str) -> Graph:
@@ -51,20 +51,20 @@ def graph_of(text: str) -> Graph:
 
 
 def recipe_of(graph: Graph, **changes: Any) -> Recipe:
-    return changed(graph, changes)
+    return override_recipe(graph, changes)
 
 
-def trained(text: str, folder: Path, wishes: Wishes | None = None, **changes: Any) -> Outcome:
+def trained(text: str, folder: Path, options: TrainOptions | None = None, **changes: Any) -> Outcome:
     """A run in `folder`, on one thread."""
     torch.set_num_threads(1)
     graph = graph_of(text)
-    return fit(graph, recipe_of(graph, **changes), RunFolder(folder), wishes or PLAIN)
+    return fit(graph, recipe_of(graph, **changes), RunFolder(folder), options or PLAIN)
 
 
 def went_on(folder: Path) -> Outcome:
-    from archc.training.engine import go_on
+    from archc.training.fit import resume_run
 
-    return go_on(folder, PLAIN)
+    return resume_run(folder, PLAIN)
 
 
 def figures(folder: Path) -> list[dict[str, float]]:

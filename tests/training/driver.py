@@ -9,7 +9,7 @@ import torch
 
 import archc
 from archc.elaborate.recipe.overrides import recipe_with
-from archc.training.engine import fit, go_on
+from archc.training.fit import fit, resume_run
 from archc.training.run import RunFolder, is_run
 from tests.training.common import PLAIN
 
@@ -17,7 +17,7 @@ from tests.training.common import PLAIN
 def main(folder: str, spec: str, *changes: str) -> None:
     torch.set_num_threads(1)
     if is_run(folder):
-        go_on(folder, PLAIN)
+        resume_run(folder, PLAIN)
     else:
         graph = archc.load(spec)
         fit(graph, recipe_with(graph, list(changes)), RunFolder(Path(folder)), PLAIN)

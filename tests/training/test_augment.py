@@ -20,8 +20,8 @@ from archc.recipe import Part
 from archc.recipe.tables import AUGMENTATIONS
 from archc.training.augment import Augmentation, color, geometry
 from archc.training.augment.augmentation import KINDS
-from archc.training.augment.draws import Draws
-from archc.training.augment.policy import CHANGES, randaugment
+from archc.training.augment.randaugment import CHANGES, randaugment
+from archc.training.augment.random_draws import Draws
 
 PLAIN = Normalization((0.0,) * 3, (1.0,) * 3)
 OPTIONS = {name: choice.defaults() for name, choice in AUGMENTATIONS.items()}

@@ -14,9 +14,9 @@ from archc.analysis.recompute import CheckpointPlan, Region
 from archc.training import memory
 from archc.training.checkpoints import found
 from archc.training.distributed import World
+from archc.training.options import TrainError
 from archc.training.run import opened
 from archc.training.setup import plan_for
-from archc.training.wishes import TrainError
 from tests.training.common import PLAIN, graph_of, recipe_of, replace, trained, went_on
 from tests.training.test_processes import together
 from tests.training.test_resume import ended, same
@@ -64,8 +64,8 @@ def test_named_plans_change_no_bit(tmp_path: Path, plain: Path, plan: str) -> No
 
 def test_a_plan_of_ones_own_stays_with_the_run(tmp_path: Path, plain: Path) -> None:
     folder = tmp_path / "run"
-    wishes = replace(PLAIN, checkpoint=OWN)
-    trained(DEEP, folder, wishes, save_every=3)
+    train_options = replace(PLAIN, checkpoint=OWN)
+    trained(DEEP, folder, train_options, save_every=3)
     ended(folder, 15)
     assert found(folder / "checkpoints")
     run = opened(folder)

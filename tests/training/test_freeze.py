@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 import archc
 from archc.recipe import Recipe
-from archc.training.freeze import Freezer, frozen_names
+from archc.training.parameters import Freezer, frozen_names
 
 BODY = replace(Recipe(), freeze=("conv1.*", "bn1.*", "layer1.*"))
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import archc
 from archc.recipe import Part, Recipe
-from archc.training.groups import parameter_groups
+from archc.training.parameters import parameter_groups
 
 RECIPE = replace(Recipe(), optimizer=Part("sgd", {"lr": 0.5, "weight_decay": 0.1}))
 FACTOR = 1 - 0.5 * 0.1  # of a decayed tensor without a gradient

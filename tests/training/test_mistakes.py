@@ -14,14 +14,14 @@ from safetensors.torch import load_file
 from torch import nn
 
 from archc.data import DataError
-from archc.training import engine
+from archc.training import fit as engine
 from archc.training.checkpoints import found
 from archc.training.distributed import World, strategy_of
-from archc.training.finite import culprit
-from archc.training.memory import fitted, out_of_memory_text
+from archc.training.memory import choose_batch, out_of_memory_text
+from archc.training.nonfinite import explain_nonfinite
+from archc.training.options import TrainError
 from archc.training.run import RunFolder, fresh, opened
 from archc.training.setup import Setup
-from archc.training.wishes import TrainError
 from tests.training.common import MLP, NET, PLAIN, figures, graph_of, recipe_of, trained
 
 CPU = World(0, 1, torch.device("cpu"))
@@ -64,11 +64,11 @@ def test_the_first_layer_that_is_not_finite() -> None:
     module = nn.Sequential(nn.Linear(2, 2), Root(), nn.Linear(2, 2))
     with torch.no_grad():
         module[0].weight.fill_(-1.0)
-    assert "output of 1 (Root)" in culprit(module, lambda: module(torch.ones(1, 2)).sum().backward())
+    assert "output of 1 (Root)" in explain_nonfinite(module, lambda: module(torch.ones(1, 2)).sum().backward())
     with torch.no_grad():
         module[2].bias.fill_(float("nan"))
-    assert "the weights of 2 are not finite" in culprit(module, lambda: None)
-    assert "the weights of 2 were not finite before that step" in culprit(module, lambda: None, first=True)
+    assert "the weights of 2 are not finite" in explain_nonfinite(module, lambda: None)
+    assert "the weights of 2 were not finite before that step" in explain_nonfinite(module, lambda: None, first=True)
 
 
 TWO = """
@@ -206,13 +206,13 @@ def test_batch_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = graph_of(NET)
     recipe = recipe_of(graph, batch="fit", ema=None)
     monkeypatch.setattr(memory, "free_bytes", lambda world: 500_000)
-    chosen, told = fitted(graph, recipe, 10_000, CPU)
+    chosen, told = choose_batch(graph, recipe, 10_000, CPU)
     assert "batch: fit chose" in told and 1 <= chosen.batch <= 64
     needed = training(graph, memory.options_of(recipe, CPU, chosen.batch)).needed_bytes
     assert needed <= 450_000 < training(graph, memory.options_of(recipe, CPU, chosen.batch + 8)).needed_bytes
     monkeypatch.setattr(memory, "free_bytes", lambda world: 1000)
     with pytest.raises(TrainError, match="not one image fits"):
-        fitted(graph, recipe, 10_000, CPU)
+        choose_batch(graph, recipe, 10_000, CPU)
 
 
 def test_strategies() -> None:

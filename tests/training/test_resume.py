@@ -19,7 +19,7 @@ import torch
 
 from archc.training import checkpoints
 from archc.training.checkpoints import SaveError, found, load
-from archc.training.wishes import TrainError, Wishes
+from archc.training.options import TrainError, TrainOptions
 from tests.training.common import MLP, NET, figures, trained, went_on
 
 
@@ -123,9 +123,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(tmp_path: Path) -> Non
     last = found(run / "checkpoints")[-1] / "model.safetensors"
     last.write_bytes(last.read_bytes()[:100])
     said: list[str] = []
-    from archc.training.engine import go_on
+    from archc.training.fit import resume_run
 
-    go_on(run, Wishes(device="cpu", say=said.append, pictures=False))
+    resume_run(run, TrainOptions(device="cpu", say=said.append, pictures=False))
     assert any("is damaged" in line for line in said)
     same(whole, run)
 

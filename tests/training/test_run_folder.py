@@ -20,8 +20,8 @@ from PIL import Image
 from archc.cli.main import main
 from archc.text.locks import locked
 from archc.training.checkpoints import found, load
+from archc.training.options import TrainError
 from archc.training.run import RunFolder, fresh, opened
-from archc.training.wishes import TrainError
 from tests.helpers.paths import ROOT
 from tests.training.common import MLP, trained, went_on
 
@@ -54,7 +54,7 @@ TRAINS = """
 import sys, time
 from pathlib import Path
 from tests.training.common import MLP, PLAIN, graph_of, recipe_of
-from archc.training.engine import fit
+from archc.training.fit import fit
 from archc.training.run import fresh
 graph = graph_of(MLP)
 folder = fresh(None, "small", Path(sys.argv[1]))
@@ -253,11 +253,11 @@ def photos(folder: Path, classes: str = "ab", each: int = 24, size: int = 8) -> 
 def test_a_run_goes_on_with_its_own_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = photos(tmp_path / "photos")
     trained(MLP.replace("linear: 10", "linear: 2"), tmp_path / "run", epochs=1, batch=16, data={"source": str(source), "validation": 0.25})
-    from archc.training.engine import go_on
+    from archc.training.fit import resume_run
     from tests.training.common import PLAIN
 
     def resumed(where: Path) -> None:
-        go_on(tmp_path / "run", PLAIN, str(where))
+        resume_run(tmp_path / "run", PLAIN, str(where))
 
     moved = source.rename(tmp_path / "elsewhere")
     resumed(moved)  # the same images, wherever they lie

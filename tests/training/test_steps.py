@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from archc.data import open_data
 from archc.recipe import Data, Part, Recipe
 from archc.training.augment import Augmentation
+from archc.training.batches import DataOrder
 from archc.training.checkpoints import found, load
 from archc.training.ema import Average
 from archc.training.losses import loss_of
-from archc.training.order import Order
 from archc.training.schedule import factor_of
 from tests.training.common import MLP, NET, figures, graph_of, trained
 
@@ -31,11 +31,11 @@ def test_as_a_plain_loop(tmp_path: Path) -> None:
     trained(MLP, tmp_path / "run", epochs=2, batch=100, optimizer="adamw", seed=3)
     graph = graph_of(MLP)
     data = open_data(Data(), (1, 8, 8), 3)
-    order = Order(len(data.train), 100, 3)
+    order = DataOrder(len(data.train), 100, 3)
     from archc.runtime.build.build import build
-    from archc.training.order import mixed
+    from archc.training.batches import mix_seed
 
-    torch.manual_seed(mixed(3, 0))
+    torch.manual_seed(mix_seed(3, 0))
     module = build(graph)
     decayed = [one for one in module.parameters() if one.ndim > 1]
     others = [one for one in module.parameters() if one.ndim == 1]
@@ -100,9 +100,9 @@ def test_the_best_weights_are_the_averaged_ones(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_processes_share_a_step(size: int) -> None:
     """Together they take the images of one process, each image once an epoch."""
-    alone = Order(103, 10, 5)
+    alone = DataOrder(103, 10, 5)
     for step in range(2 * alone.steps):
-        parts = [Order(103, 10, 5, rank, size, 2).passes(step) for rank in range(size)]
+        parts = [DataOrder(103, 10, 5, rank, size, 2).passes(step) for rank in range(size)]
         assert sorted(i for one in parts for part in one for i in part) == sorted(alone.passes(step)[0])
     seen = [i for step in range(alone.steps) for i in alone.passes(step)[0]]
     assert len(seen) == len(set(seen)) == 100

@@ -15,12 +15,11 @@ pytest.importorskip("ignite")
 import archc
 from archc.data import open_data
 from archc.recipe import Data, Part
+from archc.training.batches import DataOrder, StreamReader, pass_sizes
 from archc.training.distributed import World
-from archc.training.engine import fit, go_on
-from archc.training.order import Order
+from archc.training.fit import fit, resume_run
+from archc.training.options import TrainOptions
 from archc.training.run import RunFolder
-from archc.training.streaming import Streamed, pass_sizes
-from archc.training.wishes import Wishes
 from tests.helpers.image_sets import shard
 
 CPU = torch.device("cpu")
@@ -51,8 +50,8 @@ def opened(shards):
 
 
 def read(shards, steps, images=230, batch=32, rank=0, size=1, accumulate=1):
-    order = Order(images, batch, 5, rank, size, accumulate)
-    reader = Streamed(opened(shards).train, order, World(rank, size, CPU))
+    order = DataOrder(images, batch, 5, rank, size, accumulate)
+    reader = StreamReader(opened(shards).train, order, World(rank, size, CPU))
     return [reader.read(step) for step in steps]
 
 
@@ -86,7 +85,7 @@ def test_processes_share_a_step_and_begin_again_where_their_shards_end(shards):
 @pytest.mark.parametrize(("batch", "size", "accumulate"), [(32, 1, 1), (33, 2, 1), (33, 2, 3), (7, 3, 2)])
 def test_passes_are_as_long_as_those_of_a_set_with_indices(batch, size, accumulate):
     for rank in range(size):
-        order = Order(230, batch, 0, rank, size, accumulate)
+        order = DataOrder(230, batch, 0, rank, size, accumulate)
         assert pass_sizes(order) == [len(one) for one in order.passes(0)]
 
 
@@ -103,9 +102,9 @@ def test_a_network_learns_from_shards_and_goes_on(shards, tmp_path):
         if line.startswith("epoch 2"):
             raise Ended
 
-    whole = fit(graph, recipe, RunFolder(tmp_path / "whole"), Wishes(device="cpu", pictures=False))
+    whole = fit(graph, recipe, RunFolder(tmp_path / "whole"), TrainOptions(device="cpu", pictures=False))
     with pytest.raises(Ended):
-        fit(graph, recipe, RunFolder(tmp_path / "ended"), Wishes(device="cpu", pictures=False, say=end))
-    resumed = go_on(tmp_path / "ended", Wishes(device="cpu", pictures=False))
+        fit(graph, recipe, RunFolder(tmp_path / "ended"), TrainOptions(device="cpu", pictures=False, say=end))
+    resumed = resume_run(tmp_path / "ended", TrainOptions(device="cpu", pictures=False))
     assert whole.metrics["accuracy"] > 0.5
     assert all(torch.equal(value, resumed.module.state_dict()[name]) for name, value in whole.module.state_dict().items())

@@ -17,12 +17,12 @@ from archc.cli.main import main
 from archc.data import open_data
 from archc.recipe import Data
 from archc.runtime.weights.load import load_weights, save_weights
-from archc.training.engine import go_on
 from archc.training.extraction import extract
+from archc.training.fit import resume_run
+from archc.training.options import TrainError, TrainOptions
+from archc.training.predict import TrainedRun
 from archc.training.run import RunFolder, opened
 from archc.training.transfer import FEATURES, classifier_graph, featured, new_tensors, put_classifier
-from archc.training.using import Trained
-from archc.training.wishes import TrainError, Wishes
 
 CPU = torch.device("cpu")
 
@@ -87,8 +87,8 @@ def recipe_of_two(epochs: int = 4):
 
 
 def extracted(folder, weights, say=lambda line: None):
-    wishes = Wishes(device="cpu", weights=weights, say=say, pictures=False)
-    return extract(archc.load("lenet5"), recipe_of_two(), RunFolder(folder), wishes)
+    options = TrainOptions(device="cpu", weights=weights, say=say, pictures=False)
+    return extract(archc.load("lenet5"), recipe_of_two(), RunFolder(folder), options)
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def test_extraction_trains_the_last_layer_alone(tmp_path, body):
     saved = safetensors.torch.load_file(tmp_path / "run" / "best.safetensors")
     assert all(torch.equal(saved[name], value) for name, value in after.items())
     data = open_data(Data(), (1, 28, 28), 0)
-    trained = Trained(opened(tmp_path / "run"), "cpu")
+    trained = TrainedRun(opened(tmp_path / "run"), "cpu")
     assert trained.evaluate(data.test).accuracy == pytest.approx(outcome.metrics["test_accuracy"])
     assert outcome.metrics["accuracy"] > 0.5  # of a body that was never trained
 
@@ -125,8 +125,8 @@ def test_extraction_goes_on_where_it_was_ended(tmp_path, body):
     with pytest.raises(Ended):
         extracted(tmp_path / "ended", body, end)
     with pytest.raises(TrainError, match="no epoch is through"):
-        Trained(opened(tmp_path / "ended"), "cpu")
-    resumed = go_on(tmp_path / "ended", Wishes(device="cpu", pictures=False)).module.state_dict()
+        TrainedRun(opened(tmp_path / "ended"), "cpu")
+    resumed = resume_run(tmp_path / "ended", TrainOptions(device="cpu", pictures=False)).module.state_dict()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
 

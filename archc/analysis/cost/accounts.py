@@ -13,14 +13,14 @@ from archc.catalog.dtypes import NETWORK
 from archc.ops.facts import NEW
 
 
-class Entry(NamedTuple):
+class AccountEntry(NamedTuple):
     """One term of a sum: how much, and of what."""
 
     amount: int
     what: str
 
 
-def activations_from_volumes(report: Report) -> list[Entry]:
+def activations_from_volumes(report: Report) -> list[AccountEntry]:
     """The terms, in values of one image, that lead from the volumes of a lecture's table to the activations.
 
     The table has the network's inputs, which no layer makes, and leaves out layers that keep a size; a layer in place, and a view,
@@ -28,14 +28,14 @@ def activations_from_volumes(report: Report) -> list[Entry]:
     """
     volumes = [layer for layer in report.layers if is_volume(layer)]
     inputs = sum(value.shape.values for value in report.graph.inputs.values())
-    terms = [Entry(inputs + sum(layer.values for layer in volumes), "volumes"), Entry(-inputs, "of the input")]
+    terms = [AccountEntry(inputs + sum(layer.values for layer in volumes), "volumes"), AccountEntry(-inputs, "of the input")]
     others = Counter[str]()
     for layer in report.layers:
         others[layer.kind] += layer.activations - (layer.values if is_volume(layer) else 0)
-    return terms + [Entry(amount, f"of {kind}") for kind, amount in others.most_common() if amount]
+    return terms + [AccountEntry(amount, f"of {kind}") for kind, amount in others.most_common() if amount]
 
 
-def saved_from_activations(report: Report) -> list[Entry]:
+def saved_from_activations(report: Report) -> list[AccountEntry]:
     """The terms, in bytes at the report's batch and dtype, that lead from the activations to what backward keeps.
 
     Autograd keeps what some gradient reads: not the output of a layer whose reader needs it no more, but also the network's input
@@ -64,8 +64,8 @@ def saved_from_activations(report: Report) -> list[Entry]:
             terms["of the input"] += storage.bytes
         else:
             terms[f"noted or copied by {_kind(storage)}"] += storage.bytes
-    start = Entry(memory.activations, "of activations")
-    return [start, *(Entry(size, what) for what, size in sorted(terms.items(), key=lambda pair: -abs(pair[1])) if size)]
+    start = AccountEntry(memory.activations, "of activations")
+    return [start, *(AccountEntry(size, what) for what, size in sorted(terms.items(), key=lambda pair: -abs(pair[1])) if size)]
 
 
 def account_lines(report: Report) -> list[str]:
@@ -77,10 +77,10 @@ def account_lines(report: Report) -> list[str]:
     return [*lines, f"kept for backward: {_summed(saved_from_activations(report), bytes_of)}"]
 
 
-def _summed(terms: list[Entry], shown: Callable[[int], str]) -> str:
+def _summed(terms: list[AccountEntry], shown: Callable[[int], str]) -> str:
     """`a of x - b of y = c`; all but the largest terms are one."""
     rest = sum(term.amount for term in terms[MOST_TERMS:])
-    terms = [*terms[:MOST_TERMS], *([Entry(rest, "of others")] if rest else [])]
+    terms = [*terms[:MOST_TERMS], *([AccountEntry(rest, "of others")] if rest else [])]
     told = [f"{'-' if term.amount < 0 else '+'} {shown(abs(term.amount))} {term.what}" for term in terms]
     return f"{' '.join(told).removeprefix('+ ')} = {shown(sum(term.amount for term in terms))}"
 

@@ -18,7 +18,7 @@ from archc.ops.window import AXIS_NAMES
 NO_FIELDS: Mapping[Value, Fields] = {}
 
 
-class Step(NamedTuple):
+class DerivationStep(NamedTuple):
     """`what = formula = numbers = value`; parts that would repeat are empty."""
 
     what: str
@@ -32,7 +32,7 @@ class Step(NamedTuple):
         return f"{self.what} = {' = '.join(kept)}"
 
 
-def derive(layer: Layer, fields: Mapping[Value, Fields] = NO_FIELDS) -> list[Step]:
+def derive(layer: Layer, fields: Mapping[Value, Fields] = NO_FIELDS) -> list[DerivationStep]:
     """The derivation of each figure of a layer. `fields` are the receptive fields of the values before it."""
     facts = _tracked_facts(layer.node)
     steps = _shape_steps(layer.node, facts)
@@ -88,8 +88,8 @@ def _tracked_argument(name: str, value: Any) -> Any:
     return tuple(Tracked(one, f"{name}[{i}]") if isinstance(one, int) else one for i, one in enumerate(value))
 
 
-def _step(what: str, value: int) -> Step:
-    return Step(what, formula(value), numbers(value), f"{int(value):,}")
+def _step(what: str, value: int) -> DerivationStep:
+    return DerivationStep(what, formula(value), numbers(value), f"{int(value):,}")
 
 
 def _sum(sizes: list[int]) -> int:
@@ -99,7 +99,7 @@ def _sum(sizes: list[int]) -> int:
     return total
 
 
-def _shape_steps(node: Node, facts: Facts) -> list[Step]:
+def _shape_steps(node: Node, facts: Facts) -> list[DerivationStep]:
     """A step for each size of the output that is worked out, not handed on."""
     handed_on = {size.symbols for shape in _tracked_shapes(node) for size in shape if isinstance(size, Tracked)}
     shape = facts.outputs[0]
@@ -111,7 +111,7 @@ def _shape_steps(node: Node, facts: Facts) -> list[Step]:
     return steps
 
 
-def _weight_steps(facts: Facts) -> list[Step]:
+def _weight_steps(facts: Facts) -> list[DerivationStep]:
     steps, learned = [], {}
     for role, what in (("weight", "weights"), ("bias", "biases"), ("buffer", "buffers")):
         sizes = [product(weight.shape) for weight in facts.owned if weight.role == role]
@@ -121,11 +121,11 @@ def _weight_steps(facts: Facts) -> list[Step]:
                 learned[what] = int(_sum(sizes))
     if len(learned) > 1:
         told = " + ".join(f"{size:,}" for size in learned.values())
-        steps.insert(2, Step("parameters", " + ".join(learned), told, f"{sum(learned.values()):,}"))
+        steps.insert(2, DerivationStep("parameters", " + ".join(learned), told, f"{sum(learned.values()):,}"))
     return steps
 
 
-def _work_steps(facts: Facts) -> list[Step]:
+def _work_steps(facts: Facts) -> list[DerivationStep]:
     if not isinstance(facts.work, Work) or not facts.work.flops:
         return []
     names = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
@@ -133,30 +133,30 @@ def _work_steps(facts: Facts) -> list[Step]:
     steps = [_step(f"FLOPs, {what}", value) for what, value in parts]
     if len(parts) > 1:
         told = " + ".join(f"{int(value):,}" for _, value in parts)
-        steps.append(Step("FLOPs", " + ".join(what for what, _ in parts), told, f"{int(facts.work.flops):,}"))
+        steps.append(DerivationStep("FLOPs", " + ".join(what for what, _ in parts), told, f"{int(facts.work.flops):,}"))
     return steps
 
 
-def _activation_steps(facts: Facts) -> list[Step]:
+def _activation_steps(facts: Facts) -> list[DerivationStep]:
     values = _sum([shape.values for shape in facts.outputs])
     step = _step("output values", values)
     if facts.storage == NEW:
-        return [step, Step("memory", "output values*4 bytes", f"{int(values):,}*4", f"{4 * int(values):,} bytes in float32")]
+        return [step, DerivationStep("memory", "output values*4 bytes", f"{int(values):,}*4", f"{4 * int(values):,} bytes in float32")]
     why = "a view: it shares its input's memory" if facts.storage == "view" else "in place: written over its input"
     return [step._replace(value=f"{step.value} ({why}, so none is new)")]
 
 
-def _field_steps(node: Node, before: list[Field], field: Field, on: str) -> list[Step]:
+def _field_steps(node: Node, before: list[Field], field: Field, on: str) -> list[DerivationStep]:
     """That of its input where a layer hands it on; else axis by axis, those that are alike once."""
     what = f"receptive field{on}"
     if not field.exact:
         bound = "the whole input" if field.whole else "x".join(map(str, field.size))
-        return [Step(what, "", "", f"at most {bound}: a bound, since positions could not be followed")]
+        return [DerivationStep(what, "", "", f"at most {bound}: a bound, since positions could not be followed")]
     if field.whole:
-        return [Step(what, "", "", "the whole input")]
+        return [DerivationStep(what, "", "", "the whole input")]
     if all(one.axes == field.axes for one in before) or (len(before) == 1 and None not in field.jump and _alike(before[0], field)):
-        return [Step(what, f"that of its input{'s' if len(before) > 1 else ''}", "", str(field))]
-    steps: list[Step] = []
+        return [DerivationStep(what, f"that of its input{'s' if len(before) > 1 else ''}", "", str(field))]
+    steps: list[DerivationStep] = []
     names = AXIS_NAMES.get(len(field.axes), ())
     seen = set()
     for k, (name, axis) in enumerate(zip(names, field.axes, strict=False)):
@@ -181,22 +181,24 @@ def _window(node: Node, axis: Axis) -> Reach | None:
     return rule if isinstance(rule, Reach) else None
 
 
-def _axis_steps(name: str, inputs: list[Axis], axis: Axis, rule: Reach | None) -> list[Step]:
+def _axis_steps(name: str, inputs: list[Axis], axis: Axis, rule: Reach | None) -> list[DerivationStep]:
     """By the window where fields move on evenly; else by the first and last pixel at the position where it is widest."""
     if axis.whole:
-        return [Step(f"receptive field ({name})", "", "", f"{axis.size}, the whole axis")]
+        return [DerivationStep(f"receptive field ({name})", "", "", f"{axis.size}, the whole axis")]
     if rule is not None and axis.jump is not None and inputs[0].jump is not None:
         before, window = inputs[0], rule.high - rule.low + 1
         return [
-            Step(f"receptive field ({name})", "size + (window - 1)*jump", f"{before.size} + ({window} - 1)*{before.jump}", str(axis.size)),
-            Step(f"jump ({name})", "jump*stride", f"{before.jump}*{rule.step}", str(axis.jump)),
+            DerivationStep(
+                f"receptive field ({name})", "size + (window - 1)*jump", f"{before.size} + ({window} - 1)*{before.jump}", str(axis.size)
+            ),
+            DerivationStep(f"jump ({name})", "jump*stride", f"{before.jump}*{rule.step}", str(axis.jump)),
         ]
     if not axis.size:
-        return [Step(f"receptive field ({name})", "", "", "0: no position sees a pixel")]
+        return [DerivationStep(f"receptive field ({name})", "", "", "0: no position sees a pixel")]
     i = axis.widest()
     first, last = axis.span(i)
     start = f"({first})" if first < 0 else str(first)
     return [
-        Step(f"widest position ({name})", "", "", f"{i}, which sees pixels {first} to {last}"),
-        Step(f"receptive field ({name})", "last - first + 1", f"{last} - {start} + 1", str(axis.size)),
+        DerivationStep(f"widest position ({name})", "", "", f"{i}, which sees pixels {first} to {last}"),
+        DerivationStep(f"receptive field ({name})", "last - first + 1", f"{last} - {start} + 1", str(axis.size)),
     ]

@@ -14,7 +14,7 @@ from archc.ops.shape import Shape
 
 
 @dataclass(slots=True)
-class Row:
+class TableRow:
     """A line of the table: a layer, or a scope with the sums of its layers; `times` copies of it follow each other."""
 
     name: str
@@ -36,20 +36,20 @@ class Row:
         return sum(layer.bytes(size) for layer in self.layers)
 
 
-def layer_rows(report: Report) -> list[Row]:
+def layer_rows(report: Report) -> list[TableRow]:
     """One row a layer."""
     return [row_of_layer(layer, layer.name, 1) for layer in report.layers]
 
 
-def folded_rows(report: Report) -> list[Row]:
+def folded_rows(report: Report) -> list[TableRow]:
     """One row a layer, but copies of a block that follow each other, equal in every figure, are one row each."""
     layers = {id(layer.node): layer for layer in report.layers}
     return [row_of_layer(layers[id(node)], name, times) for node, name, times in _folded(report.graph.root, "", 1, layers)]
 
 
-def scope_rows(report: Report, depth: int) -> list[Row]:
+def scope_rows(report: Report, depth: int) -> list[TableRow]:
     """Scopes deeper than `depth` levels of names as one row each, with their sums."""
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     group: list[Layer] = []
     for layer in report.layers:
         if group and _cut(layer.name, depth) != _cut(group[0].name, depth):
@@ -63,7 +63,7 @@ SORT_KEYS = ("order", "name", "kind", "parameters", "weights", "biases", "macs",
 FIGURES = SORT_KEYS[3:]
 
 
-def sort_rows(rows: list[Row], key: str) -> list[Row]:
+def sort_rows(rows: list[TableRow], key: str) -> list[TableRow]:
     """By name or kind upwards, by a figure downwards."""
     if key == "order":
         return rows
@@ -72,18 +72,18 @@ def sort_rows(rows: list[Row], key: str) -> list[Row]:
     return sorted(rows, key=lambda row: -amount(row, key))
 
 
-def amount(row: Row, key: str) -> int:
+def amount(row: TableRow, key: str) -> int:
     """A figure of a row, or the least that it can be."""
     return row.activations if key == "activations" else row.counts[key].low
 
 
-def row_of_layer(layer: Layer, name: str, times: int) -> Row:
+def row_of_layer(layer: Layer, name: str, times: int) -> TableRow:
     """The figures of one layer, under a name that may stand for several copies."""
     counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
-    return Row(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
+    return TableRow(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
 
 
-def _of_group(layers: list[Layer], depth: int) -> Row:
+def _of_group(layers: list[Layer], depth: int) -> TableRow:
     last = layers[-1]
     name = _cut(last.name, depth)
     if len(layers) == 1 and name == last.name:
@@ -94,10 +94,10 @@ def _of_group(layers: list[Layer], depth: int) -> Row:
     return row_of_layers(layers, name, scope.block or f"{len(layers)} layers", 1)
 
 
-def row_of_layers(layers: list[Layer], name: str, kind: str, times: int) -> Row:
+def row_of_layers(layers: list[Layer], name: str, kind: str, times: int) -> TableRow:
     """The sums of several layers, with what the last of them gives."""
     last, values = layers[-1], sum(layer.activations for layer in layers)
-    return Row(name, kind, last.output_shape, totals(layers), values, NEW, text(last.fields), times, tuple(layers))
+    return TableRow(name, kind, last.output_shape, totals(layers), values, NEW, text(last.fields), times, tuple(layers))
 
 
 def _cut(name: str, depth: int) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archc.analysis.cost.report import Layer, Report
-from archc.analysis.cost.rows import Row, mark_of, row_of_layer, row_of_layers
+from archc.analysis.cost.rows import TableRow, mark_of, row_of_layer, row_of_layers
 from archc.graph import Node, Scope
 
 
-def tree_rows(report: Report, depth: int | None = None, full: bool = False) -> list[Row]:
+def tree_rows(report: Report, depth: int | None = None, full: bool = False) -> list[TableRow]:
     """A row a scope, followed by those of its layers and scopes, `depth` levels deep; their names stand behind the branches of a tree.
 
     Copies of a block that follow each other, equal in every figure, are one row with the figures of one copy, unless `full`.
@@ -18,7 +18,7 @@ def tree_rows(report: Report, depth: int | None = None, full: bool = False) -> l
     return list(_rows(report.graph.root, None, depth or 10**6, full, layers))
 
 
-def _rows(scope: Scope, lead: str | None, depth: int, full: bool, layers: dict[int, Layer]) -> Iterator[Row]:
+def _rows(scope: Scope, lead: str | None, depth: int, full: bool, layers: dict[int, Layer]) -> Iterator[TableRow]:
     children = list(_children(scope, full, layers))
     for at, (child, label, times) in enumerate(children):
         end = at == len(children) - 1

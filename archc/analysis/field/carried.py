@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from archc.analysis.field.positions import NOWHERE, Always, Line, Places, Seen, Unfollowed
+from archc.analysis.field.positions import NOWHERE, Always, PositionLine, Positions, Seen, Unfollowed
 from archc.ops.facts import Facts
 from archc.ops.layout import Axes, Entry, Merge, Move, Part, Sized
 from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, Joined, Reach, Rule, rules_of
@@ -94,7 +94,7 @@ def _slid(state: State, shape: Shape, out: Shape, rules: tuple[Rule | str, ...],
     return tuple(made)
 
 
-def _spread(one: Carried, size: int) -> Line | Places:
+def _spread(one: Carried, size: int) -> PositionLine | Positions:
     """What each entry of the axis that carries it sees."""
     seen = one.seen
     assert not isinstance(seen, Always)
@@ -123,9 +123,9 @@ def _stretched(state: State, shape: Shape, out: Shape) -> State:
 
 def _first(one: Carried, entry: int = 0) -> Carried:
     """One entry of the axis that carries it."""
-    if type(one.seen) is Line:
+    if type(one.seen) is PositionLine:
         raise Unfollowed
-    i = entry // one.stride % one.seen.positions if type(one.seen) is Places else 0
+    i = entry // one.stride % one.seen.positions if type(one.seen) is Positions else 0
     return Carried(Always(*one.seen.span(i)), exact=one.exact)
 
 
@@ -162,18 +162,18 @@ def _joined(joined: Joined, inputs: Sequence[Given], pixels: Sequence[int]) -> S
             parts = [_listed(state[k] if state else None, shape[joined.axis]) for state, shape in inputs]
             own = NOWHERE.each(joined.before)
             firsts, lasts = (sum([part[end] for part in parts], own[end]) for end in (0, 1))
-            made.append(Carried(Places(firsts, lasts), joined.axis, 1, all(one.exact for one in column)))
+            made.append(Carried(Positions(firsts, lasts), joined.axis, 1, all(one.exact for one in column)))
     return tuple(made)
 
 
-def _listed(one: Carried | None, size: int) -> Places:
+def _listed(one: Carried | None, size: int) -> Positions:
     """What each entry of an axis sees, one by one."""
     if one is None:
         return NOWHERE.each(size)
     if isinstance(one.seen, Always):
         return one.seen.each(size)
     seen = _spread(one, size)
-    if isinstance(seen, Line):
+    if isinstance(seen, PositionLine):
         raise Unfollowed
     return seen
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from archc.analysis.field.carried import Carried, State, composed, whole
-from archc.analysis.field.positions import Always, Line, Places, Seen, Unfollowed
+from archc.analysis.field.positions import Always, PositionLine, Positions, Seen, Unfollowed
 from archc.graph import Graph, Node, Value
 from archc.ops.reach import MOVED, POINT, Along, Each, Joined, rules_of
 from archc.ops.shape import Shape
@@ -43,7 +43,7 @@ class Axis(NamedTuple):
     @property
     def jump(self) -> int | None:
         """Pixels from one position's field to the next one's; None where that differs from position to position."""
-        return self.seen.shift if type(self.seen) is Line and len(self.seen.firsts) == 1 else None
+        return self.seen.shift if type(self.seen) is PositionLine and len(self.seen.firsts) == 1 else None
 
     @property
     def offset(self) -> int | None:
@@ -131,11 +131,11 @@ class _Walk:
         axes = _space(graph, source)
         self.pixels = tuple([int(source.shape[axis]) for axis in axes])
         pairs = list(zip(axes, self.pixels, strict=True))
-        self.known: dict[Value, State] = {source: tuple([Carried(Line(1, (0,), (0,), size, True), axis) for axis, size in pairs])}
+        self.known: dict[Value, State] = {source: tuple([Carried(PositionLine(1, (0,), (0,), size, True), axis) for axis, size in pairs])}
         self.places: dict[Value, State] = {}
         self.room = MOST_PLACES - sum(self.pixels)
         if self.room >= 0:
-            self.places[source] = tuple([Carried(Places(tuple(range(size)), tuple(range(size))), axis) for axis, size in pairs])
+            self.places[source] = tuple([Carried(Positions(tuple(range(size)), tuple(range(size))), axis) for axis, size in pairs])
         self.shown = {source: self.field_of(self.known[source], source.shape)}
         self.order: dict[Node, int] = {}
 
@@ -162,8 +162,8 @@ class _Walk:
         """From what its inputs see, as they are known."""
         states = self._composed(node, read, self.known)
         kinds = [type(one.seen) for one in states[0]]
-        if Places in kinds:
-            if Line in kinds:
+        if Positions in kinds:
+            if PositionLine in kinds:
                 raise Unfollowed
             self.places.update(zip(node.outputs, states, strict=True))
         return states
@@ -220,7 +220,7 @@ def _space(graph: Graph, source: Value) -> Sequence[int]:
     if rank != 2:
         return range(min(rank - 1, 1), rank)
     pixels = source.shape[1:]
-    followed: dict[Value, State] = {source: (Carried(Line(1, (0,), (0,), pixels[0], True), 1),)}
+    followed: dict[Value, State] = {source: (Carried(PositionLine(1, (0,), (0,), pixels[0], True), 1),)}
     for node in graph.nodes:
         read = node.read
         axes = {followed[value][0].axis for value in read if value in followed}

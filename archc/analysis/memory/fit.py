@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from archc.analysis.memory.timeline import Options, Timeline, inference, training
 from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
-from archc.analysis.memory.timeline.line import Line
+from archc.analysis.memory.timeline.line import BatchLine
 from archc.analysis.recompute import READY, CheckpointPlan
 from archc.graph import Graph
 
@@ -100,7 +100,7 @@ class Fitting:
         small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
         if not small.fits(memory):
             return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
-        line = Line(small, large)
+        line = BatchLine(small, large)
         guess = largest(lambda images: line.least(images * passes), memory)
         high, tried = guess + 1, 0
         while high - low > 1 and (low == 2 or tried < TRIED):

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from archc.analysis.memory.storages import Run, Step, Storage, Tensor, run
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, StoredTensor, run
 from archc.graph import Graph, Node
 from archc.ops.facts import INPLACE
 from archc.ops.shape import product
@@ -48,7 +48,7 @@ def saved(graph: Graph, batch: int = 1, dtype: str = "float32") -> Saved:
     return saved_by(run(graph, batch, dtype), graph, batch, dtype)
 
 
-def saved_by(done: Run, graph: Graph, batch: int = 1, dtype: str = "float32") -> Saved:
+def saved_by(done: StorageRun, graph: Graph, batch: int = 1, dtype: str = "float32") -> Saved:
     """As `saved`, of a run that there is already."""
     storages = tuple(dict.fromkeys(storage for step in done.steps for storage in step.kept))
     by_node = dict.fromkeys(graph.nodes, 0)
@@ -64,7 +64,7 @@ def clashes(graph: Graph, batch: int = 2) -> list[Clash]:
     return _clashes(run(graph, batch))
 
 
-def _clashes(done: Run) -> list[Clash]:
+def _clashes(done: StorageRun) -> list[Clash]:
     writers: dict[Storage, list[Node]] = {}  # by version: the first made version 1
     found: list[Clash] = []
     for step in done.steps:
@@ -82,7 +82,7 @@ def _clashes(done: Run) -> list[Clash]:
     return found
 
 
-def _refused(step: Step) -> list[Clash]:
+def _refused(step: LayerRun) -> list[Clash]:
     """Why PyTorch would not run a layer in place."""
     target, *others = step.inputs
     found = []
@@ -93,7 +93,7 @@ def _refused(step: Step) -> list[Clash]:
     return found
 
 
-def _overlap(a: Tensor, b: Tensor) -> bool:
+def _overlap(a: StoredTensor, b: StoredTensor) -> bool:
     """Whether two tensors partly overlap, as far as PyTorch looks: at tensors without holes alone."""
     if a is b or a.storage is not b.storage or not (a.block.dense and b.block.dense):
         return False

@@ -1,7 +1,4 @@
-"""Which value lies in which storage when PyTorch trains a network, layer by layer, and what autograd keeps of each.
-
-This follows eager execution on the CPU. Inputs of the network need no gradient, parameters do.
-"""
+"""Which value lies in which storage when PyTorch runs a network, layer by layer, and what autograd keeps of each in training."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ class Storage:
 
 
 @dataclass(eq=False, slots=True)
-class Tensor:
+class StoredTensor:
     """A value as it lies in a storage.
 
     listed: the storage's version when a list of views was made that it stems from
@@ -48,7 +45,7 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LayerRun:
     """A layer that ran: the tensors that it read and made, and the storages that it keeps, each with its version.
 
     wanting: which inputs needed a gradient at that time
@@ -56,8 +53,8 @@ class Step:
     """
 
     node: Node
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[StoredTensor, ...]
+    outputs: tuple[StoredTensor, ...]
     wanting: tuple[bool, ...]
     kept: dict[Storage, int]
     slots: tuple[Storage | None, ...] = ()
@@ -69,21 +66,21 @@ class Step:
 
 
 @dataclass(slots=True)
-class Run:
+class StorageRun:
     """A forward pass: the layers in order, and the tensor of each value."""
 
     batch: int
     item: int
-    tensors: dict[Value, Tensor] = field(default_factory=dict)
-    steps: list[Step] = field(default_factory=list)
+    tensors: dict[Value, StoredTensor] = field(default_factory=dict)
+    steps: list[LayerRun] = field(default_factory=list)
 
 
-def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> Run:
+def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> StorageRun:
     """The forward pass of the network as it is for training."""
-    done = Run(batch, NETWORK[dtype])
+    done = StorageRun(batch, NETWORK[dtype])
     for value, item in items_of(graph, done.item).items():
         block = contiguous((batch, *map(int, value.shape)))
-        done.tensors[value] = Tensor(block, Storage(product(block.sizes) * item, item, None))
+        done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:
         step = _step(node, tuple(done.tensors[value] for value in node.inputs[: node.facts.reads]), done)
         done.steps.append(step)
@@ -102,12 +99,12 @@ def items_of(graph: Graph, item: int) -> dict[Value, int]:
     return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
 
 
-def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
+def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> LayerRun:
     facts = node.facts
     wanting = tuple(x.storage.needs_grad for x in inputs)
     needs_grad = any(wanting) or any(weight.role != "buffer" for weight in facts.owned)
     if facts.storage == INPLACE:
-        outputs: tuple[Tensor, ...] = (inputs[0],)
+        outputs: tuple[StoredTensor, ...] = (inputs[0],)
         inputs[0].storage.version += 1
         inputs[0].storage.needs_grad |= needs_grad
     elif facts.storage == VIEW:
@@ -115,7 +112,7 @@ def _step(node: Node, inputs: tuple[Tensor, ...], done: Run) -> Step:
     else:
         outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
     kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
-    return Step(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]), tuple(kept))
+    return LayerRun(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]), tuple(kept))
 
 
 def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
@@ -124,7 +121,7 @@ def _first(node: Node, kept: list[Storage]) -> dict[Storage, int]:
     return {storage: storage.version for storage in kept}
 
 
-def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
+def viewed(node: Node, x: StoredTensor, moves: Sequence[Move], done: StorageRun) -> StoredTensor:
     """The input, moved on; a new storage from where that takes a copy."""
     block, storage, listed = x.block, x.storage, x.listed
     for move in moves:
@@ -133,10 +130,12 @@ def viewed(node: Node, x: Tensor, moves: Sequence[Move], done: Run) -> Tensor:
             storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
     if block is x.block:
         return x
-    return Tensor(block, storage, storage.version if node.facts.multi_output_view and listed is None else listed, storage is x.storage)
+    return StoredTensor(
+        block, storage, storage.version if node.facts.multi_output_view and listed is None else listed, storage is x.storage
+    )
 
 
-def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: bool, done: Run) -> Tensor:
+def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_grad: bool, done: StorageRun) -> StoredTensor:
     facts = node.facts
     sizes = (done.batch, *map(int, facts.outputs[index]))
     room = max(product(sizes), int(facts.min_storage_values) * done.batch)
@@ -145,13 +144,13 @@ def new_tensor(node: Node, index: int, inputs: tuple[Tensor, ...], needs_grad: b
     for moves in facts.moves[index : index + 1]:
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"
-        return Tensor(move.view(contiguous(move.before(sizes))), storage, seen=True)
+        return StoredTensor(move.view(contiguous(move.before(sizes))), storage, seen=True)
     layout = facts.layout if any(x.storage.needs_grad for x in inputs) else facts.layout_no_grad or facts.layout
     block = fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes)
-    return Tensor(block, storage, seen=_ends_in_view(node, inputs[0]))
+    return StoredTensor(block, storage, seen=_ends_in_view(node, inputs[0]))
 
 
-def _ends_in_view(node: Node, x: Tensor) -> bool:
+def _ends_in_view(node: Node, x: StoredTensor) -> bool:
     """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, and of pools over one axis."""
     if node.kind == "linear":
         return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
@@ -165,12 +164,12 @@ def _beside(facts: Facts, batch: int) -> list[Strided]:
     return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
 
 
-def _keeps(facts: Facts, inputs: tuple[Tensor, ...]) -> tuple[Kept, ...]:
+def _keeps(facts: Facts, inputs: tuple[StoredTensor, ...]) -> tuple[Kept, ...]:
     alike = len(inputs) > 1 and all(x is inputs[0] for x in inputs)
     return (facts.keeps_alike if alike and facts.keeps_alike is not None else facts.keeps) or ()
 
 
-def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Tensor, ...], done: Run) -> Storage | None:
+def _kept(node: Node, kept: Kept, inputs: tuple[StoredTensor, ...], outputs: tuple[StoredTensor, ...], done: StorageRun) -> Storage | None:
     """The storage that is kept, if a gradient asks for it."""
     if kept.wanted_by and not any(inputs[i].storage.needs_grad for i in kept.wanted_by):
         return None
@@ -182,7 +181,7 @@ def _kept(node: Node, kept: Kept, inputs: tuple[Tensor, ...], outputs: tuple[Ten
     return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
 
 
-def _reached(node: Node, x: Tensor, moves: Sequence[Move]) -> Storage:
+def _reached(node: Node, x: StoredTensor, moves: Sequence[Move]) -> Storage:
     """The input's storage, or that of the copy which the moves take."""
     block = x.block
     for move in moves:
@@ -190,3 +189,26 @@ def _reached(node: Node, x: Tensor, moves: Sequence[Move]) -> Storage:
         if copied:
             return Storage(product(block.sizes) * x.storage.item, x.storage.item, node)
     return x.storage
+
+
+def run_in_eval(graph: Graph, batch: int, dtype: str) -> StorageRun:
+    """As `storages.run`, for inference: nothing is kept, and what acts in training alone hands its input on."""
+    done = StorageRun(batch, NETWORK[dtype])
+    for value, item in items_of(graph, done.item).items():
+        block = contiguous((batch, *map(int, value.shape)))
+        done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
+    for node in graph.nodes:
+        inputs = tuple(done.tensors[value] for value in node.inputs[: node.facts.reads])
+        outputs = _outputs_in_eval(node, inputs, done)
+        done.steps.append(LayerRun(node, inputs, outputs, (False,) * len(inputs), {}))
+        done.tensors.update(zip(node.outputs, outputs, strict=True))
+    return done
+
+
+def _outputs_in_eval(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> tuple[StoredTensor, ...]:
+    facts = node.facts
+    if facts.identity_in_eval or facts.storage == INPLACE:
+        return inputs[:1]
+    if facts.storage == VIEW:
+        return tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+    return tuple(new_tensor(node, i, inputs, False, done) for i in range(len(facts.outputs)))

@@ -2,14 +2,13 @@
 
 from archc.analysis.recompute.candidates import READY, blocks, norm_act_conv
 from archc.analysis.recompute.mistakes import mistakes, spans
-from archc.analysis.recompute.places import Mistake
-from archc.analysis.recompute.plan import CheckpointPlan, Region
+from archc.analysis.recompute.plan import CheckpointPlan, PlanMistake, Region
 from archc.analysis.recompute.reading import plan_of, read_plan
 
 __all__ = [
     "READY",
     "CheckpointPlan",
-    "Mistake",
+    "PlanMistake",
     "Region",
     "blocks",
     "mistakes",

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archc.analysis.recompute.mistakes import wrong_with
-from archc.analysis.recompute.places import Places
-from archc.analysis.recompute.plan import CheckpointPlan, Region
+from archc.analysis.recompute.plan import CheckpointPlan, NetworkPlaces, Region
 from archc.graph import Graph, Node
 from archc.graph.structure import only_user
 
@@ -14,7 +13,7 @@ _CONVOLUTIONS = ("conv", "conv_transpose", "linear")
 
 
 def _legal(graph: Graph, regions: Iterator[Region]) -> list[Region]:
-    places = Places(graph)
+    places = NetworkPlaces(graph)
     found = []
     for region in regions:
         span = places.span(region)
@@ -52,7 +51,7 @@ def _is_cheap(node: Node) -> bool:
 
 def blocks(graph: Graph) -> list[Region]:
     """Every block of more than one layer, those around others first."""
-    places = Places(graph)
+    places = NetworkPlaces(graph)
     named = sorted(places.parts.items(), key=lambda one: (one[1].start, -one[1].stop))
     return _legal(graph, (Region(name) for name, span in named if places.scopes[name].block and len(span) > 1))
 
@@ -64,7 +63,7 @@ def ready_norms(graph: Graph) -> CheckpointPlan:
 
 def ready_blocks(graph: Graph) -> CheckpointPlan:
     """The plan called `blocks`: the outermost blocks, each at most half of the network."""
-    places = Places(graph)
+    places = NetworkPlaces(graph)
     found: list[Region] = []
     end = 0
     for region in blocks(graph):

@@ -2,72 +2,71 @@
 
 from __future__ import annotations
 
-from archc.analysis.recompute.places import Mistake, Places
-from archc.analysis.recompute.plan import CheckpointPlan, Region
+from archc.analysis.recompute.plan import CheckpointPlan, NetworkPlaces, PlanMistake, Region
 from archc.graph import Graph
 
 
-def mistakes(graph: Graph, plan: CheckpointPlan) -> list[Mistake]:
+def mistakes(graph: Graph, plan: CheckpointPlan) -> list[PlanMistake]:
     """What makes a plan impossible or wrong for a network, in the order of its regions."""
-    places = Places(graph)
-    found: list[Mistake] = []
+    places = NetworkPlaces(graph)
+    found: list[PlanMistake] = []
     known: list[tuple[range, int]] = []
     for at, region in enumerate(plan.regions):
         span = places.span(region)
-        wrong = span if isinstance(span, Mistake) else wrong_with(places, region, span)
+        wrong = span if isinstance(span, PlanMistake) else wrong_with(places, region, span)
         if wrong is None and isinstance(span, range):
             wrong = next(filter(None, (_crossing(span, other, plan.regions[i]) for other, i in known)), None)
             known.append((span, at))
         if wrong is not None:
-            found.append(Mistake(at, wrong.message, wrong.hint))
+            found.append(PlanMistake(at, wrong.message, wrong.hint))
     return found
 
 
 def spans(graph: Graph, plan: CheckpointPlan) -> list[range]:
     """The places of the layers of each region, those around others first. The plan has to be a legal one."""
-    places = Places(graph)
+    places = NetworkPlaces(graph)
     found = [span for span in map(places.span, plan.regions) if isinstance(span, range)]
     return sorted(found, key=lambda span: (span.start, -span.stop))
 
 
-def _crossing(a: range, b: range, other: Region) -> Mistake | None:
+def _crossing(a: range, b: range, other: Region) -> PlanMistake | None:
     if a == b:
-        return Mistake(0, f"the same layers as {other}", "remove one of them")
+        return PlanMistake(0, f"the same layers as {other}", "remove one of them")
     apart = a.stop <= b.start or b.stop <= a.start
     nested = (a.start <= b.start and b.stop <= a.stop) or (b.start <= a.start and a.stop <= b.stop)
-    return None if apart or nested else Mistake(0, f"overlaps {other}", "let one end before the other, or lie in it")
+    return None if apart or nested else PlanMistake(0, f"overlaps {other}", "let one end before the other, or lie in it")
 
 
-def wrong_with(places: Places, region: Region, span: range) -> Mistake | None:
+def wrong_with(places: NetworkPlaces, region: Region, span: range) -> PlanMistake | None:
     found = _in_place(places, span) or _of_copies(places, span) or _stateful(places, span) or _half_trained(places, region, span)
     return found or (_escaping(places, span) if region.last else None)
 
 
-def _in_place(places: Places, span: range) -> Mistake | None:
+def _in_place(places: NetworkPlaces, span: range) -> PlanMistake | None:
     """The inputs have to be as they were when the layers run again."""
     for value in places.taken(span):
         at = places.written.get(places.roots[value], -1)
         if at >= span.start:
             name = places.graph.nodes[at].name
-            return Mistake(
+            return PlanMistake(
                 0, f"{name} writes over what comes in", f"begin before the layer that {name} writes over, or leave `inplace` out"
             )
     return None
 
 
-def _of_copies(places: Places, span: range) -> Mistake | None:
+def _of_copies(places: NetworkPlaces, span: range) -> PlanMistake | None:
     """A part that is applied again runs as the first does, so regions belong to the first, and end where it does."""
     for copy, original in places.copies.items():
         mine, theirs = places.parts[copy], places.parts.get(original)
         within = mine.start <= span.start and span.stop <= mine.stop
         if (within and mine != span) or _partly(span, mine):
-            return Mistake(0, f"{copy} applies {original} again", f"name layers of {original}: it does for both")
+            return PlanMistake(0, f"{copy} applies {original} again", f"name layers of {original}: it does for both")
         if theirs is not None and _partly(span, theirs):
-            return Mistake(0, f"goes over the edge of {original}, which is applied again as {copy}", f"begin and end in {original}")
+            return PlanMistake(0, f"goes over the edge of {original}, which is applied again as {copy}", f"begin and end in {original}")
     return None
 
 
-def _half_trained(places: Places, region: Region, span: range) -> Mistake | None:
+def _half_trained(places: NetworkPlaces, region: Region, span: range) -> PlanMistake | None:
     """Layers that are there in training alone run under a condition, which a region has to be within or around."""
     nodes = places.graph.nodes[span.start : span.stop]
     alone = [node for node in nodes if node.train_only]
@@ -75,7 +74,7 @@ def _half_trained(places: Places, region: Region, span: range) -> Mistake | None
         return None
     waited = any(value.node is not None and value.node.train_only for value in places.taken(span))
     if region.last or waited:
-        return Mistake(0, f"{alone[0].name} is there in training alone", "let a region hold such layers alone, or none of them")
+        return PlanMistake(0, f"{alone[0].name} is there in training alone", "let a region hold such layers alone, or none of them")
     return None
 
 
@@ -84,16 +83,16 @@ def _partly(a: range, b: range) -> bool:
     return 0 < common < min(len(a), len(b))
 
 
-def _stateful(places: Places, span: range) -> Mistake | None:
+def _stateful(places: NetworkPlaces, span: range) -> PlanMistake | None:
     for node in places.graph.nodes[span.start : span.stop]:
         if any(weight.role == "buffer" for weight in node.facts.owned) and node.kind != "batchnorm":
-            return Mistake(0, f"{node.name} keeps a state, which would change twice", "leave it out")
+            return PlanMistake(0, f"{node.name} keeps a state, which would change twice", "leave it out")
     return None
 
 
-def _escaping(places: Places, span: range) -> Mistake | None:
+def _escaping(places: NetworkPlaces, span: range) -> PlanMistake | None:
     """What is used outside is kept there: only the last layer of a range may give such a value."""
     for node in places.graph.nodes[span.start : span.stop - 1]:
         if any(places.last.get(value, -1) >= span.stop for value in node.outputs):
-            return Mistake(0, f"the value of {node.name} is used after it", f"end with {node.name}, or begin after it")
+            return PlanMistake(0, f"the value of {node.name} is used after it", f"end with {node.name}, or begin after it")
     return None

@@ -1,9 +1,13 @@
-"""What a layer should take by what was measured on the device: the rates of its class, forward and backward."""
+"""Forecasts from measurements: rates of each class of layers, fitted to measured times, and the time of a layer by them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import combinations
+
 from archc.analysis.time.traffic import NOTHING, Amount
 from archc.catalog.devices.device import Device, Rates
+from archc.errors import ArgumentError
 from archc.graph import Node
 from archc.ops.facts import VIEW
 from archc.ops.shape import product
@@ -49,3 +53,63 @@ def seconds(amount: Amount, rates: Rates, peak: float, bandwidth: float) -> floa
     memory = (amount.bytes - amount.weights) / (rates.memory * bandwidth) if rates.memory else 0.0
     weights = amount.weights / (rates.weights * bandwidth) if rates.weights else 0.0
     return rates.overhead + compute + memory + weights
+
+
+Sample = tuple[Amount, float]  # what was done, and the seconds that it took
+
+
+def fit(samples: Sequence[Sample], peak: float, bandwidth: float) -> Rates:
+    """The overhead, and the parts of peak and bandwidth, that explain the times best.
+
+    time = a + b*FLOPs/peak + c*(bytes of values)/bandwidth + d*(bytes of weights)/bandwidth, none of them negative: the best of the
+    fits with some of the four terms whose parts are all positive. Raises ValueError without samples.
+    """
+    if not samples:
+        raise ArgumentError("nothing was measured")
+    rows = [[part / time for part in _parts(amount, peak, bandwidth)] for amount, time in samples]
+    best: tuple[float, list[float]] | None = None
+    for count in (1, 2, 3, 4):
+        for chosen in combinations(range(4), count):
+            found = _solved([[row[i] for i in chosen] for row in rows])
+            if found is None or min(found) <= 0:
+                continue
+            parts = [0.0] * 4
+            for i, value in zip(chosen, found, strict=True):
+                parts[i] = value
+            off = sum((sum(x * y for x, y in zip(row, parts, strict=True)) - 1) ** 2 for row in rows)
+            if best is None or off < best[0] * (1 - 1e-9):
+                best = off, parts
+    assert best is not None  # a mean of positive times is positive
+    overhead, *parts = best[1]
+    return Rates(overhead, *(1 / part if part else None for part in parts))
+
+
+def _parts(amount: Amount, peak: float, bandwidth: float) -> tuple[float, float, float, float]:
+    """One layer, and the seconds of its FLOPs, values and weights at full rates."""
+    return 1.0, amount.flops / peak, (amount.bytes - amount.weights) / bandwidth, amount.weights / bandwidth
+
+
+def left_out_error(samples: Sequence[Sample], peak: float, bandwidth: float) -> float:
+    """The mean relative error of each time, forecast from the others (leave one out). Needs two samples."""
+    errors = []
+    for i, (amount, time) in enumerate(samples):
+        rates = fit([*samples[:i], *samples[i + 1 :]], peak, bandwidth)
+        errors.append(abs(seconds(amount, rates, peak, bandwidth) / time - 1))
+    return sum(errors) / len(errors)
+
+
+def _solved(rows: list[list[float]]) -> list[float] | None:
+    """The x for which rows*x comes nearest to 1: the normal equations, by elimination. None where they are singular."""
+    size = len(rows[0])
+    table = [[sum(row[i] * row[j] for row in rows) for j in range(size)] + [sum(row[i] for row in rows)] for i in range(size)]
+    for i in range(size):
+        pivot = max(range(i, size), key=lambda at: abs(table[at][i]))
+        table[i], table[pivot] = table[pivot], table[i]
+        scale = sum(row[i] ** 2 for row in rows)
+        if abs(table[i][i]) <= 1e-10 * scale or not table[i][i]:
+            return None
+        for j in range(size):
+            if j != i:
+                factor = table[j][i] / table[i][i]
+                table[j] = [a - factor * b for a, b in zip(table[j], table[i], strict=True)]
+    return [table[i][size] / table[i][i] for i in range(size)]

@@ -18,7 +18,7 @@ ROW, BAR, WIDE, NAMES = 17.0, 11.0, 150.0, 190.0
 
 
 @dataclass(slots=True)
-class Bar:
+class LayerBar:
     """A row: its name and, for each figure, its parts by family."""
 
     name: str
@@ -50,7 +50,7 @@ def figures(kept: Mapping[Node, int], batch: int) -> list[Figure]:
     ]
 
 
-def bars(report: Report, found: list[Figure], most: int = MOST_ROWS) -> list[Bar]:
+def bars(report: Report, found: list[Figure], most: int = MOST_ROWS) -> list[LayerBar]:
     """Rows of layers, as deep into the names as leaves no more than `most`; layers that cost nothing are left out."""
     layers = [layer for layer in report.layers if any(one.of(layer) for one in found)]
     deepest = max((layer.name.count(".") + 1 for layer in layers), default=1)
@@ -63,24 +63,24 @@ def bars(report: Report, found: list[Figure], most: int = MOST_ROWS) -> list[Bar
     return rows if len(rows) <= most else _windowed(rows, most)
 
 
-def _rows(layers: list[Layer], found: list[Figure], depth: int) -> list[Bar]:
-    rows: list[Bar] = []
+def _rows(layers: list[Layer], found: list[Figure], depth: int) -> list[LayerBar]:
+    rows: list[LayerBar] = []
     for layer in layers:
         name = ".".join(layer.name.split(".")[:depth])
         if not rows or rows[-1].name != name:
-            rows.append(Bar(name, [Counter() for _ in found]))
+            rows.append(LayerBar(name, [Counter() for _ in found]))
         for parts, one in zip(rows[-1].parts, found, strict=True):
             parts[family(layer.kind)] += one.of(layer)
     return rows
 
 
-def _windowed(rows: list[Bar], most: int) -> list[Bar]:
+def _windowed(rows: list[LayerBar], most: int) -> list[LayerBar]:
     """Neighbours together, where even the outermost names are too many."""
-    joined: list[Bar] = []
+    joined: list[LayerBar] = []
     for i in range(most):
         group = rows[i * len(rows) // most : (i + 1) * len(rows) // most]
         name = group[0].name if len(group) == 1 else f"{group[0].name} … {group[-1].name}"
-        joined.append(Bar(name, [sum((one.parts[k] for one in group), Counter()) for k in range(len(group[0].parts))]))
+        joined.append(LayerBar(name, [sum((one.parts[k] for one in group), Counter()) for k in range(len(group[0].parts))]))
     return joined
 
 

@@ -9,7 +9,7 @@ from archc.analysis.cost.report import Layer, Report, analyze
 from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.draw.cost import bars as cost_bars
 from archc.draw.cost import timeline as cost_timeline
-from archc.draw.cost import treemap_picture as cost_treemap
+from archc.draw.cost import treemap as cost_treemap
 from archc.draw.scene import Box, Scene, shortened
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError

@@ -7,8 +7,7 @@ from itertools import groupby
 
 from archc.analysis.memory.timeline import Timeline
 from archc.analysis.memory.timeline.tape import KINDS
-from archc.draw.charts.axes import binary_ticks
-from archc.draw.scene import Box, Point, Scene, shortened, text_width
+from archc.draw.scene import Box, Point, Scene, binary_ticks, shortened, text_width
 from archc.draw.theme import Theme
 from archc.text.quantity import bytes_text
 

@@ -12,7 +12,7 @@ from archc.draw.volumes import u_shape as volumes_u
 from archc.draw.volumes.boxes import SCALES, Solid, largest_extent, paint, solid
 from archc.draw.volumes.labels import Label, least_centre, place_below
 from archc.draw.volumes.labels import paint as paint_label
-from archc.draw.volumes.units import Run, Unit, input_units, parts, runs, units_of
+from archc.draw.volumes.units import Unit, UnitRun, input_units, parts, runs, units_of
 from archc.errors import ArgumentError
 from archc.graph import Graph
 
@@ -91,7 +91,7 @@ def _line_up(row: list[Solid], x: float) -> None:
         x += one.wide + max(7.0, min(one.slant[0] * 0.35, 22.0))
 
 
-def _dots(picture: Scene, row: list[Solid], run: Run, theme: Theme) -> None:
+def _dots(picture: Scene, row: list[Solid], run: UnitRun, theme: Theme) -> None:
     """How many maps a row of three stands for."""
     if len(run.units) > len(run.shown):
         top = min(one.box.top for one in row)

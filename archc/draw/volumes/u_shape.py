@@ -19,7 +19,7 @@ BESIDE = 9.0  # pixels between boxes of one label
 
 
 @dataclass(slots=True)
-class Stop:
+class Level:
     """A map on the way, or several that the same layers make one after the other: their level, their boxes and their label."""
 
     level: int
@@ -107,10 +107,10 @@ def _joined(found: list[Unit]) -> list[Unit]:
     return kept
 
 
-def _stops(found: list[Unit], scale: str) -> list[Stop]:
+def _stops(found: list[Unit], scale: str) -> list[Level]:
     largest, level = largest_extent(found), 0
     size = found[0].shape[-1]
-    stops: list[Stop] = []
+    stops: list[Level] = []
     for unit in found:
         now = unit.shape[-1] if len(unit.shape) > 1 else 1
         level += (now * STEP <= size) - (now >= size * STEP)
@@ -120,11 +120,11 @@ def _stops(found: list[Unit], scale: str) -> list[Stop]:
             stops[-1].solids.append(solid(unit, largest, scale))
             stops[-1].label = Label(shape_text(unit), f"{unit.what} ×{len(stops[-1].solids)}")
         else:
-            stops.append(Stop(level, [solid(unit, largest, scale)], Label(shape_text(unit), unit.what)))
+            stops.append(Level(level, [solid(unit, largest, scale)], Label(shape_text(unit), unit.what)))
     return stops
 
 
-def _arrange(stops: list[Stop]) -> None:
+def _arrange(stops: list[Level]) -> None:
     """Levels as rows, maps from left to right; a new level begins beside the arrow that leads to it."""
     middle = _middles(stops)
     x = 0.0
@@ -141,7 +141,7 @@ def _arrange(stops: list[Stop]) -> None:
             x = max(last.box.right + 4, one.label.centre + one.label.width / 2) + 10
 
 
-def _middles(stops: list[Stop]) -> dict[int, float]:
+def _middles(stops: list[Level]) -> dict[int, float]:
     """Where the axis of each level is."""
     tall: dict[int, float] = {}
     for one in stops:
@@ -153,7 +153,7 @@ def _middles(stops: list[Stop]) -> dict[int, float]:
     return middle
 
 
-def _step(picture: Scene, before: Stop, after: Stop, theme: Theme) -> None:
+def _step(picture: Scene, before: Level, after: Level, theme: Theme) -> None:
     """The arrow from a map to the next: along the row, or down or up at a corner."""
     start, end = before.solids[-1], after.solids[0]
     if before.level == after.level:
@@ -166,7 +166,7 @@ def _step(picture: Scene, before: Stop, after: Stop, theme: Theme) -> None:
         picture.arrow([start.exit, (x, start.y), (x, end.bottom)], theme.family_edge("upsampling"), 1.6)
 
 
-def _wires(picture: Scene, graph: Graph, way: list[Node], stops: list[Stop], theme: Theme) -> None:
+def _wires(picture: Scene, graph: Graph, way: list[Node], stops: list[Level], theme: Theme) -> None:
     """The wires across, each along its level."""
     home = {id(node): stop for stop in stops for one in stop.solids for node in one.unit.nodes}
     for source, target in _bridges(graph, way):

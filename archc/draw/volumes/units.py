@@ -33,7 +33,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Run:
+class UnitRun:
     """Maps that follow each other and are told by one label. `shown` are those that are drawn."""
 
     units: list[Unit]
@@ -103,11 +103,11 @@ def chain_units(way: Sequence[Node]) -> list[Unit]:
     return units_of([[node] for node in way])
 
 
-def _fit(found: list[Run]) -> bool:
+def _fit(found: list[UnitRun]) -> bool:
     return len(found) <= MOST_LABELS and sum(len(run.shown) for run in found) <= MOST_BOXES
 
 
-def runs(found: Sequence[Unit]) -> list[Run]:
+def runs(found: Sequence[Unit]) -> list[UnitRun]:
     """Equal maps together; where that leaves too many, maps of one size whose channels grow, or that blocks make by turns."""
     equal = _grouped(found, lambda unit: (unit.shape, unit.what, unit.body))
     if _fit(equal):
@@ -116,13 +116,13 @@ def runs(found: Sequence[Unit]) -> list[Run]:
     return growing if _fit(growing) else _grouped(found, lambda unit: (unit.shape, unit.body))
 
 
-def _grouped(found: Sequence[Unit], key: Callable[[Unit], object]) -> list[Run]:
-    grouped: list[Run] = []
+def _grouped(found: Sequence[Unit], key: Callable[[Unit], object]) -> list[UnitRun]:
+    grouped: list[UnitRun] = []
     for unit in found:
         if grouped and key(grouped[-1].units[-1]) == key(unit):
             grouped[-1].units.append(unit)
         else:
-            grouped.append(Run([unit]))
+            grouped.append(UnitRun([unit]))
     for run in grouped:
         many = run.units
         run.shown = many if len(many) <= MOST_ALIKE else [many[0], many[len(many) // 2], many[-1]]

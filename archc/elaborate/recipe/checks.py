@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from archc.elaborate.initial import Tensors, is_learned, likely_patterns, such_as
-from archc.elaborate.state import Run
+from archc.elaborate.state import Elaboration
 from archc.language.functions import budget
 from archc.language.values import Mistake
-from archc.recipe.patterns import matching as matching
 from archc.recipe.recipe import Recipe
+from archc.recipe.recipe import matching as matching
 from archc.text import tree as t
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
@@ -36,7 +36,7 @@ class Found:
         return (found or tree).span
 
 
-def check_together(run: Run, rows: Rows, recipe: Recipe, epochs: bool = True) -> None:
+def check_together(run: Elaboration, rows: Rows, recipe: Recipe, epochs: bool = True) -> None:
     """Settings that are each right and do not go together. `epochs`: also what would come after the last one."""
     for check in (_mixing, _accumulated, _cycle, *((_warmup, _drops, _unfrozen) if epochs else ())):
         mistake = check(Found(rows), recipe)
@@ -101,7 +101,7 @@ def _written(rows: Rows, name: str) -> Iterator[tuple[t.Scalar, t.Tree, Span]]:
         yield key, value, key.span
 
 
-def check_names(run: Run, rows: Rows, recipe: Recipe, held: Held, known: Recipe | None = None) -> None:
+def check_names(run: Elaboration, rows: Rows, recipe: Recipe, held: Held, known: Recipe | None = None) -> None:
     """Outputs that `heads` names, tensors that patterns name. `known` is a recipe that was checked already."""
     _check_heads(run, rows, held, known)
     patterns = [one for one in _patterns(rows, recipe) if known is None or one[0] not in _all_patterns(known)]
@@ -118,14 +118,14 @@ def check_names(run: Run, rows: Rows, recipe: Recipe, held: Held, known: Recipe 
             run.error("A404", span, "with all tensors frozen, nothing is left to learn", "freeze fewer, or `unfreeze` some")
 
 
-def _matched(run: Run, pattern: str, names: list[str], tensors: Tensors, span: Span) -> list[str]:
+def _matched(run: Elaboration, pattern: str, names: list[str], tensors: Tensors, span: Span) -> list[str]:
     """The names that a pattern fits; work is charged."""
     if not budget.take(tensors.characters * (len(pattern) + 10)):
         run.error("A603", span, "too many names to compare with patterns", "write fewer patterns")
     return list(filter(matching(pattern), names))
 
 
-def _check_heads(run: Run, rows: Rows, held: Held, known: Recipe | None) -> None:
+def _check_heads(run: Elaboration, rows: Rows, held: Held, known: Recipe | None) -> None:
     names = [*run.graph.heads, *list(run.graph.outputs)[1:]]
     for key, tree, span in _written(rows, "heads"):
         name = str(key.value)

@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 from archc.elaborate.blocks import axes_of
 from archc.elaborate.recipe.checks import check_names, check_together
 from archc.elaborate.recipe.reading import Rows, read_rows
-from archc.elaborate.state import Closure, Context, Place, Run, Space, Stop
+from archc.elaborate.state import Closure, Context, Elaboration, ElaborationStopped, Place, Space
 from archc.graph import Graph
 from archc.language.functions import budget
 from archc.language.spec import Spec
 from archc.language.values import Mistake, as_tree
 from archc.recipe.keys import DATA, KEYS, PARTS
-from archc.recipe.recipe import Recipe
-from archc.recipe.writing import written
+from archc.recipe.recipe import Recipe, written
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics, SpecError
 from archc.text.files import read_file
@@ -64,16 +63,16 @@ def recipe_with(
         if not diagnostics.failed:
             settings = [one for text in overrides if (one := _setting(text, recipe, diagnostics)) is not None]
             recipe = _with_settings(run, settings, recipe)
-    except Stop:
+    except ElaborationStopped:
         pass
     if diagnostics.failed:
         raise SpecError(diagnostics)
     return recipe
 
 
-def _run(graph: Graph, diagnostics: Diagnostics) -> Run:
+def _run(graph: Graph, diagnostics: Diagnostics) -> Elaboration:
     """An elaboration of nothing but the recipe, in which the parameters of the network have their values."""
-    run = Run(Spec(Source(graph.name, ""), graph.name), diagnostics)
+    run = Elaboration(Spec(Source(graph.name, ""), graph.name), diagnostics)
     run.graph = graph
     params = {name: value for name, value in graph.params.items() if not isinstance(value, Closure)}
     place = Place(None, {name: (value,) for name, value in graph.inputs.items()}, (), 0)
@@ -82,7 +81,7 @@ def _run(graph: Graph, diagnostics: Diagnostics) -> Run:
     return run
 
 
-def _with_file(run: Run, path: Path, recipe: Recipe, known: bool) -> Recipe:
+def _with_file(run: Elaboration, path: Path, recipe: Recipe, known: bool) -> Recipe:
     """A file with the keys of a recipe, or with the one key `train`."""
     source = read_file(path, str(path), None, run.diagnostics)
     tree = t.parse(source, run.diagnostics) if source is not None else None
@@ -100,7 +99,7 @@ def _with_file(run: Run, path: Path, recipe: Recipe, known: bool) -> Recipe:
     return _checked(run, rows, made, recipe, epochs=False)
 
 
-def _with_settings(run: Run, settings: list[_Setting], recipe: Recipe) -> Recipe:
+def _with_settings(run: Elaboration, settings: list[_Setting], recipe: Recipe) -> Recipe:
     """Whole settings at once, then parts of them one by one."""
     known = recipe
     rows: dict[str, tuple[t.Scalar, t.Tree]] = {one.head: (one.key, one.tree) for one in settings if not one.rest}
@@ -116,7 +115,7 @@ def _with_settings(run: Run, settings: list[_Setting], recipe: Recipe) -> Recipe
     return recipe if run.diagnostics.failed else _checked(run, rows, recipe, known, epochs=True)
 
 
-def _checked(run: Run, rows: Rows, recipe: Recipe, known: Recipe, epochs: bool) -> Recipe:
+def _checked(run: Elaboration, rows: Rows, recipe: Recipe, known: Recipe, epochs: bool) -> Recipe:
     check_together(run, rows, recipe, epochs)
     check_names(run, rows, recipe, lambda tree: True, known)
     return recipe
@@ -154,7 +153,7 @@ def _unknown(head: str, recipe: Recipe) -> str:
         return f"write optimizer.{head}=…"
     if head in DATA.params:
         return f"write data.{head}=…"
-    from archc.aliases.recipes import setting_hint
+    from archc.aliases.entries import setting_hint
 
     return setting_hint(head) or did_you_mean(head, KEYS) or f"there are {', '.join(KEYS)}"
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from archc.elaborate.binding import arguments_of, bound
 from archc.elaborate.recipe.checks import check_names, check_together
-from archc.elaborate.state import Context, Run
+from archc.elaborate.state import Context, Elaboration
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression
 from archc.recipe.keys import DATA, KEYS, PARTS, STOP, VALUES
-from archc.recipe.recipe import Data, Part, Recipe, Stop
+from archc.recipe.recipe import Data, EarlyStop, Part, Recipe
 from archc.recipe.tables import TABLES
 from archc.recipe.types import MOST_PATTERN
 from archc.signature import MISSING, Param, Signature, Type, shown
@@ -23,7 +23,7 @@ from archc.text import tree as t
 from archc.text.suggest import did_you_mean
 
 Rows = Mapping[str, tuple[t.Scalar, t.Tree]]
-Read = Callable[[Run, t.Scalar, t.Tree], Any]
+Read = Callable[[Elaboration, t.Scalar, t.Tree], Any]
 MOST_LISTED = 1_000
 _EXAMPLES = {
     "optimizer": "write sgd or {adamw: {lr: 0.001}}",
@@ -34,7 +34,7 @@ _EXAMPLES = {
 _PATTERNS = "names of tensors, or patterns over them: [stem.*, layer1.*]"
 
 
-def read_section(run: Run, lenient: bool) -> None:
+def read_section(run: Elaboration, lenient: bool) -> None:
     """The recipe of the graph. `lenient`: it is a variant of the spec, in which a pattern may name nothing."""
     whole = not run.diagnostics.failed  # layers that are missing are not held against it
     recipe = read_rows(run, run.spec.train, Recipe())
@@ -46,16 +46,16 @@ def read_section(run: Run, lenient: bool) -> None:
         check_names(run, run.spec.train, recipe, lambda tree: not lenient and tree.source is run.spec.source)
 
 
-def read_rows(run: Run, rows: Rows, base: Recipe) -> Recipe | None:
+def read_rows(run: Elaboration, rows: Rows, base: Recipe) -> Recipe | None:
     """The recipe `base` with what was written in its place; None after a mistake."""
     values = {name: _setting(run, name, key, tree) for name, (key, tree) in rows.items()}
     return None if MISSING in values.values() else replace(base, **values)
 
 
-def _setting(run: Run, name: str, key: t.Scalar, tree: t.Tree) -> Any:
+def _setting(run: Elaboration, name: str, key: t.Scalar, tree: t.Tree) -> Any:
     """The value of one key; MISSING after a mistake."""
     if name not in KEYS:
-        from archc.aliases.recipes import setting_hint
+        from archc.aliases.entries import setting_hint
 
         hint = setting_hint(name) or did_you_mean(name, KEYS) or f"it has {', '.join(KEYS)}"
         run.error("A201", key.span, f'unknown key "{name}" in train', hint)
@@ -71,7 +71,7 @@ def _setting(run: Run, name: str, key: t.Scalar, tree: t.Tree) -> Any:
     return MISSING
 
 
-def _arguments(run: Run, entry: Entry, signature: Signature, trees: dict[str, t.Tree] | None = None) -> dict[str, Any]:
+def _arguments(run: Elaboration, entry: Entry, signature: Signature, trees: dict[str, t.Tree] | None = None) -> dict[str, Any]:
     """The arguments of an entry, or those given; Unknown is raised after a mistake."""
     context = _context(run)
     if trees is None:
@@ -84,12 +84,12 @@ def _arguments(run: Run, entry: Entry, signature: Signature, trees: dict[str, t.
     return found
 
 
-def _context(run: Run) -> Context:
+def _context(run: Elaboration) -> Context:
     assert run.top is not None
     return run.top
 
 
-def _resolved(run: Run, tree: t.Tree) -> t.Tree:
+def _resolved(run: Elaboration, tree: t.Tree) -> t.Tree:
     """What was written, or what an expression gives, as if it were written there."""
     if not is_expression(tree):
         return tree
@@ -97,7 +97,7 @@ def _resolved(run: Run, tree: t.Tree) -> t.Tree:
     return as_tree(value, tree) if value is None or isinstance(value, bool | int | float) or is_entry(value) else tree
 
 
-def _part(run: Run, what: str, tree: t.Tree) -> Part:
+def _part(run: Elaboration, what: str, tree: t.Tree) -> Part:
     """One of a table: a word, or one name with its arguments. Raises Mistake, Unknown."""
     tree, table = _resolved(run, tree), TABLES[what]
     if isinstance(tree, t.Mapping) and len(tree.items) == 1:
@@ -111,14 +111,14 @@ def _part(run: Run, what: str, tree: t.Tree) -> Part:
         article = "an" if what[0] in "aeiou" else "a"
         raise Mistake("A202", tree.span, f"{article} {what} is a word, or one name with its arguments", _EXAMPLES[what])
     if entry.kind not in table:
-        from archc.aliases.recipes import choice_hint
+        from archc.aliases.entries import choice_hint
 
         hint = choice_hint(what, entry.kind) or did_you_mean(entry.kind, table) or f"there are {', '.join(table)}"
         raise Mistake("A201", entry.kind_span, f'no {what} is called "{entry.kind}"', hint)
     signature = table[entry.kind].signature
     for key, _ in entry.argument.items if isinstance(entry.argument, t.Mapping) else ():
         if key.value not in signature.params:
-            from archc.aliases.recipes import choice_argument_hint
+            from archc.aliases.entries import choice_argument_hint
 
             if (told := choice_argument_hint(entry.kind, str(key.value), signature.params)) is not None:
                 raise Mistake("A302", key.span, f'{entry.kind} has no argument "{key.value}"', told)
@@ -130,7 +130,7 @@ def _part(run: Run, what: str, tree: t.Tree) -> Part:
     return Part(entry.kind, arguments)
 
 
-def _augment(run: Run, key: t.Scalar, tree: t.Tree) -> tuple[Part, ...]:
+def _augment(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[Part, ...]:
     tree = _resolved(run, tree)
     if isinstance(tree, t.Scalar) and tree.value is None:
         return ()
@@ -156,21 +156,21 @@ def _limit(items: list[Any], key: t.Scalar) -> None:
         raise Mistake("A603", key.span, f"{len(items):,} of them, more than the {MOST_LISTED:,} that are read", "write fewer")
 
 
-def _data(run: Run, key: t.Scalar, tree: t.Tree) -> Data:
+def _data(run: Elaboration, key: t.Scalar, tree: t.Tree) -> Data:
     return Data(**_arguments(run, Entry(tree, "data", key.span, tree), DATA))
 
 
-def _stop(run: Run, key: t.Scalar, tree: t.Tree) -> Stop | None:
+def _stop(run: Elaboration, key: t.Scalar, tree: t.Tree) -> EarlyStop | None:
     tree = _resolved(run, tree)
     if isinstance(tree, t.Scalar) and tree.value is None:
         return None
-    return Stop(**_arguments(run, Entry(tree, "stop", key.span, tree), STOP))
+    return EarlyStop(**_arguments(run, Entry(tree, "stop", key.span, tree), STOP))
 
 
 def _numbers(kind: Type, example: str) -> Read:
     """A reader of a mapping of names to numbers."""
 
-    def read(run: Run, key: t.Scalar, tree: t.Tree) -> dict[str, float]:
+    def read(run: Elaboration, key: t.Scalar, tree: t.Tree) -> dict[str, float]:
         rows = _rows(key, tree, example)
         signature = Signature({name: Param(name, kind) for name in rows})
         return _arguments(run, Entry(tree, str(key.value), key.span, tree), signature, {name: value for name, (_, value) in rows.items()})
@@ -190,7 +190,7 @@ def _rows(key: t.Scalar, tree: t.Tree, example: str) -> dict[str, tuple[t.Scalar
     return {str(name.value): (name, value) for name, value in tree.items}
 
 
-def _patterns(run: Run, key: t.Scalar, tree: t.Tree) -> tuple[str, ...]:
+def _patterns(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[str, ...]:
     """A pattern, or a list of them."""
     value = evaluate(tree, _context(run).env)
     if value is None:
@@ -204,7 +204,7 @@ def _patterns(run: Run, key: t.Scalar, tree: t.Tree) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _unfreeze(run: Run, key: t.Scalar, tree: t.Tree) -> dict[int, tuple[str, ...]]:
+def _unfreeze(run: Elaboration, key: t.Scalar, tree: t.Tree) -> dict[int, tuple[str, ...]]:
     """Patterns by the epoch at which they begin to learn."""
     found: dict[int, tuple[str, ...]] = {}
     for text, (epoch, patterns) in _rows(key, tree, "unfreeze: {5: [layer4.*]}").items():

@@ -23,7 +23,7 @@ from archc.runtime.weights.renaming import WeightsError
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class BuildOptions:
     """How a module is wanted; what is empty stays as PyTorch has it.
 
     weights: a file; `rename`, `partial`, `fresh` and `finite` as in load_weights
@@ -51,52 +51,52 @@ class Wishes:
     seed: int | None = None
 
 
-def build(graph: Graph, wishes: Wishes | str = "") -> nn.Module:
+def build(graph: Graph, options: BuildOptions | str = "") -> nn.Module:
     """The network as a module, with the initialization of its spec, or PyTorch's own. A word is the device."""
-    return finished(graph, Wishes(device=wishes or None) if isinstance(wishes, str) else wishes)[0]
+    return build_with_report(graph, BuildOptions(device=options or None) if isinstance(options, str) else options)[0]
 
 
-def finished(graph: Graph, wishes: Wishes) -> tuple[nn.Module, Loaded | None]:
+def build_with_report(graph: Graph, options: BuildOptions) -> tuple[nn.Module, Loaded | None]:
     """The module as it is wanted, and what was loaded into it."""
-    if wishes.device is not None:
-        device_of(wishes.device)  # before any work is done for one that is not there
+    if options.device is not None:
+        device_of(options.device)  # before any work is done for one that is not there
     verify(graph)
-    autocast = str(dtype_of(wishes.autocast)).removeprefix("torch.") if wishes.autocast else ""
-    wanted = graph.deployed() if wishes.deployed else graph
-    lowered = lower(wanted, wishes.optimize, wishes.checkpoint)
+    autocast = str(dtype_of(options.autocast)).removeprefix("torch.") if options.autocast else ""
+    wanted = graph.deployed() if options.deployed else graph
+    lowered = lower(wanted, options.optimize, options.checkpoint)
     plain = lowered if lowered.graph is graph else lower(graph)
-    if wishes.seed is not None:
-        torch.manual_seed(wishes.seed)
-    start = "meta" if wishes.device == "meta" else "cpu"
-    module, loaded = _with_weights(plain, wanted, wishes, start, autocast)
+    if options.seed is not None:
+        torch.manual_seed(options.seed)
+    start = "meta" if options.device == "meta" else "cpu"
+    module, loaded = _with_weights(plain, wanted, options, start, autocast)
     if lowered.graph is not graph:
         module = after_passes(module, lowered, autocast)
-    place(module, wishes.device, wishes.dtype, wishes.memory_format or ("auto" if wishes.optimize else None))
-    return cast(nn.Module, torch.compile(module)) if wishes.compiled else module, loaded
+    place(module, options.device, options.dtype, options.memory_format or ("auto" if options.optimize else None))
+    return cast(nn.Module, torch.compile(module)) if options.compiled else module, loaded
 
 
-def _with_weights(plain: Lowered, wanted: Graph, wishes: Wishes, device: str, autocast: str) -> tuple[nn.Module, Loaded | None]:
+def _with_weights(plain: Lowered, wanted: Graph, options: BuildOptions, device: str, autocast: str) -> tuple[nn.Module, Loaded | None]:
     """The plain network with its weights. A file may have those of the heads or not, where the network is to do without."""
-    module = made(plain.source, device, autocast)
-    if not wishes.weights:
+    module = make_module(plain.source, device, autocast)
+    if not options.weights:
         return module, None
     try:
-        return module, _loaded(module, wishes)
+        return module, _loaded(module, options)
     except WeightsError:
         if wanted is plain.graph:
             raise
-        smaller = made(lower(wanted).source, device, autocast)
+        smaller = make_module(lower(wanted).source, device, autocast)
         with contextlib.suppress(WeightsError):
-            return smaller, _loaded(smaller, wishes)
+            return smaller, _loaded(smaller, options)
         raise
 
 
-def _loaded(module: nn.Module, wishes: Wishes) -> Loaded:
-    assert wishes.weights
-    return load_weights(module, wishes.weights, rename=wishes.rename, partial=wishes.partial, fresh=wishes.fresh, finite=wishes.finite)
+def _loaded(module: nn.Module, options: BuildOptions) -> Loaded:
+    assert options.weights
+    return load_weights(module, options.weights, rename=options.rename, partial=options.partial, fresh=options.fresh, finite=options.finite)
 
 
-def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
+def make_module(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
     """The module of a source."""
     with torch.device(device):
         return class_of(source.text, source.name, autocast)()
@@ -104,7 +104,7 @@ def made(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
 
 def after_passes(module: nn.Module, lowered: Lowered, autocast: str = "") -> nn.Module:
     """The module after the passes, with the weights of the plain one; in eval mode where it is good for inference alone."""
-    fast = made(lowered.source, "meta", autocast)
+    fast = make_module(lowered.source, "meta", autocast)
     names = list(fast.state_dict())
     fast.load_state_dict(folded(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
     return fast.train(module.training and not lowered.result.inference)

@@ -16,18 +16,16 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from archc.analysis.time.fitting import Sample, fit, left_out_error
-from archc.analysis.time.forecast import class_of
+from archc.analysis.time.forecast import Sample, class_of, fit, left_out_error
 from archc.analysis.time.roofline import peak_dtype, roofline
 from archc.analysis.time.traffic import NOTHING, Amount, backward, forward
 from archc.catalog.devices.device import Calibration, Device, DeviceError, Rates, Trial
 from archc.catalog.dtypes import ARITHMETIC
 from archc.elaborate.compiler import compile_spec
 from archc.graph import Graph
-from archc.runtime.build.build import Wishes, build
+from archc.runtime.build.build import BuildOptions, build
 from archc.runtime.build.place import device_of
-from archc.runtime.calibrate.kernels import Kernel, kernels
-from archc.runtime.calibrate.timing import Taken, taken
+from archc.runtime.calibrate.kernels import Kernel, Taken, kernels, taken
 from archc.text.diagnostics import SpecError
 
 TRIALS = ("resnet18", "mobilenet_v2", "vgg11")
@@ -46,7 +44,7 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CalibrationResult:
     """The device as measured, its kernels, and by class and direction the error of forecasting each kernel from the others."""
 
     device: Device
@@ -55,7 +53,7 @@ class Result:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Machine:
     """Where and as what is measured. GPUs have larger batches, and take longer to fill."""
 
     device: torch.device
@@ -71,7 +69,7 @@ class Place:
         return 4 if self.device.type == "cpu" else 64
 
     def module(self, graph: Graph) -> nn.Module:
-        return build(graph, Wishes(device=str(self.device))).to(self.kind)
+        return build(graph, BuildOptions(device=str(self.device))).to(self.kind)
 
     def inputs(self, graph: Graph, batch: int) -> list[torch.Tensor]:
         return [torch.randn(batch, *value.shape, device=self.device, dtype=self.kind) for value in graph.inputs.values()]
@@ -83,13 +81,13 @@ def calibrate(
     quick: bool = False,
     threads: int | None = None,
     say: Callable[[str], object] = lambda text: None,
-) -> Result:
+) -> CalibrationResult:
     """Measures a device. `threads` of a CPU, None for as many as PyTorch has; `say` hears what is under way.
 
     Raises PlaceError for a device that is not here, DeviceError for a dtype that it cannot be measured in.
     """
     dtype = peak_dtype(dtype)
-    place = Place(device_of(device), dtype, 0.02 if quick else 0.1)
+    place = Machine(device_of(device), dtype, 0.02 if quick else 0.1)
     if dtype == "tf32" and place.device.type != "cuda":
         raise DeviceError(f"tf32 is of NVIDIA's GPUs; measure {place.device} in float32")
     with _tf32(dtype == "tf32"), _threads(threads), torch.random.fork_rng():
@@ -105,7 +103,7 @@ def calibrate(
             for trial in _tried(name, QUICK_SIZE if quick else TRIAL_SIZE, made, place, say)
         ]
     assert made.calibration is not None
-    return Result(replace(made, calibration=replace(made.calibration, trials=tuple(trials))), found, errors)
+    return CalibrationResult(replace(made, calibration=replace(made.calibration, trials=tuple(trials))), found, errors)
 
 
 def steps(quick: bool) -> int:
@@ -113,7 +111,7 @@ def steps(quick: bool) -> int:
     return len(list(kernels(quick))) + len(TRIALS[:2] if quick else TRIALS)
 
 
-def measure(kernel: Kernel, place: Place) -> Measured:
+def measure(kernel: Kernel, place: Machine) -> Measured:
     """The time of a kernel in inference, and in a step that gives the gradients of its inputs and weights."""
     graph = kernel.graph()
     node, size = graph.nodes[0], ARITHMETIC[place.dtype]
@@ -123,7 +121,7 @@ def measure(kernel: Kernel, place: Place) -> Measured:
     return Measured(kernel, *amounts, inference, step)
 
 
-def times(graph: Graph, place: Place, batch: int, inputs_too: bool = False) -> tuple[Taken, Taken]:
+def times(graph: Graph, place: Machine, batch: int, inputs_too: bool = False) -> tuple[Taken, Taken]:
     """Inference and a training step (forward and backward, no optimizer) of a network."""
     module, inputs = place.module(graph), place.inputs(graph, batch)
     module.eval()
@@ -148,7 +146,7 @@ def _tensors(output: object) -> list[torch.Tensor]:
     return [one for one in values if isinstance(one, torch.Tensor)]  # type: ignore[attr-defined]
 
 
-def _fitted(place: Place, found: list[Measured]) -> tuple[Device, dict[tuple[str, str], float]]:
+def _fitted(place: Machine, found: list[Measured]) -> tuple[Device, dict[tuple[str, str], float]]:
     """The device that the kernels show, and how well each is forecast from the others of its class."""
     peak = max(max(one.forward.flops / one.inference.best, _both(one).flops / one.step.best) for one in found)
     bandwidth = max(max(one.forward.bytes / one.inference.best, _both(one).bytes / one.step.best) for one in found)
@@ -181,7 +179,7 @@ def _sample(one: Measured, way: str) -> Sample | None:
     return (one.backward, beyond) if beyond > 0 and one.backward != NOTHING else None
 
 
-def _tried(name: str, size: int, device: Device, place: Place, say: Callable[[str], object]) -> Iterator[Trial]:
+def _tried(name: str, size: int, device: Device, place: Machine, say: Callable[[str], object]) -> Iterator[Trial]:
     """A network that had no part in the fit: measured, and forecast."""
     say(f"trial: {name} of {size}x{size}")
     model = compile_spec(name, {}, {"": f"[3, {size}, {size}]"})

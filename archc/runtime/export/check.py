@@ -25,7 +25,7 @@ class ExportError(ArchcError):
     """A module that cannot be exported, or a file that does not do what the module does."""
 
 
-class Difference(NamedTuple):
+class ExportDifference(NamedTuple):
     """How far the file's outputs are from the module's: at most, and as a part of the spread of the output that is furthest off.
 
     `constant` names outputs that differ by less than the limit from image to image, as those of a deep network that has not
@@ -50,7 +50,7 @@ def runner_of(file: Path) -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> Difference:
+def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> ExportDifference:
     """How far the file's outputs are from `ours`, batch by batch. An ExportError where that is too far."""
     with explained(f"{by} cannot run the file"), torch.no_grad():
         run = _session(file)
@@ -67,7 +67,7 @@ def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> 
         absolute, relative = max(absolute, here), max(relative, part)
     batches = tuple(next(iter(one.values())).shape[0] for one in inputs)
     constant = tuple(name for name in ours[0] if _constant([one[name] for one in ours]))
-    return Difference(absolute, relative, batches, by, constant)
+    return ExportDifference(absolute, relative, batches, by, constant)
 
 
 def _session(file: Path) -> Callable[[Tensors], list[Tensor]]:

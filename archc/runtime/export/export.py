@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from archc.runtime.export.check import LIMIT, Difference, ExportError, compare, cut, explained, quiet, runner_of
+from archc.runtime.export.check import LIMIT, ExportDifference, ExportError, compare, cut, explained, quiet, runner_of
 from archc.runtime.export.layers import sayable
 from archc.runtime.export.write import moved, write_onnx, write_program
 from archc.text.atomic import workplace
@@ -37,7 +37,7 @@ class Exported:
     batch: int | str
     opset: int | None = None
     nodes: int | None = None
-    difference: Difference | None = None
+    difference: ExportDifference | None = None
     note: str = ""
 
     def text(self) -> str:
@@ -175,7 +175,7 @@ def _program(task: _Task) -> torch.export.ExportedProgram:
         return torch.export.export(task.module, inputs, dynamic_shapes=collection, strict=False)
 
 
-def _checked(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[str, Tensor]]) -> tuple[Difference | None, str]:
+def _checked(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[str, Tensor]]) -> tuple[ExportDifference | None, str]:
     by = runner_of(file)
     if not by:
         return None, f"not checked: onnxruntime is not installed; {how_to_install('onnx', 'onnxruntime')}"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import signal
+import threading
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 
 from archc.errors import ArchcError
-from archc.runtime.weights.bounded import TooLong, within
 from archc.text.diagnostics import printable
 
 LONGEST = 2.0  # seconds of processor time for a rule and all names; a pattern such as (a+)+b would take years
@@ -178,3 +181,29 @@ def _wrong(text: str, at: int, message: str, hint: str = "") -> RenameError:
     marker = " " * len(before) + "^"
     lines = [message, f"  {before}{after}", f"  {marker}"]
     return RenameError("\n".join([*lines, *([f"  {hint}"] if hint else [])]))
+
+
+class TooLong(Exception):
+    """The time was over."""
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """Processor time for what happens inside; TooLong ends it, also in the midst of a regular expression, which looks for signals.
+
+    Only the main thread of a system with timers is bounded: elsewhere there are no signals, and whoever calls bounds the work.
+    """
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise TooLong
+
+    before = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        signal.signal(signal.SIGVTALRM, before)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from archc.data import Normalization
-from archc.recipe import Part
+from archc.data import DataSet, Normalization
+from archc.data.grid import GridRow
+from archc.recipe import Part, Recipe
 from archc.training.augment import color, geometry
-from archc.training.augment.draws import Draws
-from archc.training.augment.policy import randaugment
+from archc.training.augment.mixing import mix
+from archc.training.augment.randaugment import randaugment
+from archc.training.augment.random_draws import Draws
 
 Size = tuple[int, int]
 
@@ -89,3 +92,18 @@ KINDS: dict[str, Kind] = {
     "randaugment": _plain(randaugment),
     "random_erasing": _filling(geometry.random_erasing),
 }
+
+
+def preview(
+    dataset: DataSet, recipe: Recipe, rows: Sequence[GridRow], draws: int, seed: int, size: tuple[int, int] | None = None
+) -> list[GridRow]:
+    """Each row's first image, as the network gets it without augmentation, and then `draws` times with it."""
+    augment, plain = (Augmentation(parts, dataset.normalization, seed, size=size) for parts in (recipe.augment, ()))
+    originals = torch.from_numpy(np.concatenate([row.images[:1] for row in rows]))
+    labels = torch.arange(len(rows))
+    made = [plain.changed(originals, 0)]
+    for step in range(draws):
+        generator = torch.Generator().manual_seed(seed + step)
+        made.append(mix(augment.changed(originals, step), labels, len(rows), recipe, generator)[0])
+    pictures = (torch.stack(made, 1).clamp(0, 1) * 255).round().byte().numpy()  # [rows, 1 + draws, C, H, W]
+    return [GridRow(row.name, images) for row, images in zip(rows, pictures, strict=True)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archc.training.augment.draws import Draws, column
+from archc.training.augment.random_draws import Draws, column
 
 Numbers = npt.NDArray[np.float64]
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601

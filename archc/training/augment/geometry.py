@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archc.training.augment.draws import Draws, column
+from archc.training.augment.random_draws import Draws, column
 
 Numbers = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

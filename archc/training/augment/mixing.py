@@ -9,8 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from archc.recipe import Recipe
-from archc.training.augment.draws import column
 from archc.training.augment.geometry import inside
+from archc.training.augment.random_draws import column
 
 
 def mix(images: Tensor, labels: Tensor, classes: int, recipe: Recipe, generator: torch.Generator) -> tuple[Tensor, Tensor]:

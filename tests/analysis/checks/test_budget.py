@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.analysis.checks.budget import OVER, train_memory
-from archc.analysis.checks.check import check
+from archc.analysis.checks.check import OVER, check, train_memory
 from archc.analysis.memory.timeline import Options, training
 from archc.cli.main import main
 from archc.elaborate.compiler import compile_text

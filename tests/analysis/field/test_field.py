@@ -13,10 +13,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from archc.analysis.cost.derive import Step, derive
+from archc.analysis.cost.derive import DerivationStep, derive
 from archc.analysis.cost.report import Layer, analyze
 from archc.analysis.field.field import Field, fields, listed, text
-from archc.analysis.field.positions import Always, Line
+from archc.analysis.field.positions import Always, PositionLine
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph, Node
 from archc.language.loading import shipped
@@ -233,7 +233,7 @@ def proved(text: str, scaled: bool) -> None:
     if scaled:
         assume(field.size[0] < 40 and len(columns[0]) > 20)
         assert (field.size, field.exact) == (widest(columns), True)
-    elif not isinstance(axis.seen, Line) and field.exact:
+    elif not isinstance(axis.seen, PositionLine) and field.exact:
         assert field.size == widest(columns)
 
 
@@ -274,7 +274,7 @@ def value_of(numbers: str) -> Fraction:
     return Fraction(eval(spelled, {"Fraction": Fraction, "floor": floor, "ceil": ceil, "min": min, "max": max}))
 
 
-def equations(layer: Layer, **more: Any) -> Iterator[tuple[Step, Fraction, Fraction]]:
+def equations(layer: Layer, **more: Any) -> Iterator[tuple[DerivationStep, Fraction, Fraction]]:
     for step in derive(layer, **more):
         result = re.match(r"-?[\d,]+", step.value)
         if step.numbers and result:
@@ -307,6 +307,9 @@ def test_fields_take_little_of_the_analysis(name: str) -> None:
     """They are worked out by rules, not by positions: no layer of these needs a position written down."""
     graph = archc.load(name)
     assert all(
-        isinstance(axis.seen, Line) or axis.whole for found in fields(graph).values() for field in found.values() for axis in field.axes
+        isinstance(axis.seen, PositionLine) or axis.whole
+        for found in fields(graph).values()
+        for field in found.values()
+        for axis in field.axes
     )
     assert len(shipped()) > 100

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import archc
-from archc.analysis.time.fitting import fit, left_out_error
-from archc.analysis.time.forecast import class_of, seconds
+from archc.analysis.time.forecast import class_of, fit, left_out_error, seconds
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, Roofline, peak_dtype, roofline
 from archc.analysis.time.traffic import Amount
 from archc.catalog.devices.catalogue import find

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from archc.analysis.cost.count import count, flops
 from archc.analysis.memory.saved import Saved, saved, saved_by
-from archc.analysis.memory.storages import Run, Storage, run
+from archc.analysis.memory.storages import Storage, StorageRun, run
 from archc.graph import Graph, Node, Value
 from archc.graph.rewrite import Copy
 from archc.graph.structure import only_user
@@ -43,7 +43,7 @@ class Net:
         self.batch = batch
         self.users = graph.uses
         self.ends = graph.returned
-        self.run: Run = run(graph, batch)
+        self.run: StorageRun = run(graph, batch)
         self.saved: Saved = saved_by(self.run, graph, batch)
         self.keepers: dict[Storage, list[Node]] = {}
         for step in self.run.steps:

@@ -17,7 +17,7 @@ TOOLS = tuple(LIBRARY)
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ConventionLine:
     """A kind of layer that the tool counts otherwise, and by how much."""
 
     what: str
@@ -41,9 +41,9 @@ class Convention:
     total: int
     macs: int
     counts: str
-    lines: tuple[Line, ...]
+    lines: tuple[ConventionLine, ...]
     parameters: int
-    parameter_lines: tuple[Line, ...]
+    parameter_lines: tuple[ConventionLine, ...]
     notes: tuple[str, ...]
 
     def __post_init__(self) -> None:
@@ -77,14 +77,14 @@ def as_tool(graph: Graph, tool: str) -> Convention:
     return Convention(tool, rules.version, rules.quantity, total, macs, rules.counts, lines, parameters, parameter_lines, notes)
 
 
-def _lines(layers: list[Form], rule: Rule) -> tuple[Line, ...]:
+def _lines(layers: list[Form], rule: Rule) -> tuple[ConventionLine, ...]:
     """One line for each kind of difference."""
     sums: dict[str, int] = {}
     for form in layers:
         for what, amount in _parts(form, rule):
             sums[what] = sums.get(what, 0) + int(amount)
     ordered = sorted(sums.items(), key=lambda item: -abs(item[1]))
-    return tuple(Line(what, amount) for what, amount in ordered if amount)
+    return tuple(ConventionLine(what, amount) for what, amount in ordered if amount)
 
 
 def _parts(form: Form, rule: Rule) -> Parts:

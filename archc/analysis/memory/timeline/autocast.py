@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archc.analysis.memory.storages import Run, Step, Storage
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun
 from archc.graph import Graph, Node
 from archc.ops.facts import INPLACE, VIEW
 from archc.ops.shape import product
@@ -19,7 +19,7 @@ _CUDA_FULL = {"layernorm", "groupnorm", "softmax", "log_softmax", "softplus", "r
 _WITH_WEIGHTS = {"layer_scale", "position_embedding", "class_token"}
 
 
-def cast(graph: Graph, run: Run, device: str) -> Run:
+def cast(graph: Graph, run: StorageRun, device: str) -> StorageRun:
     """The run, made in 2 bytes a value, with what is in 4 bytes widened, and with the copies that casts leave."""
     for value in graph.inputs.values():
         _widen(run.tensors[value].storage)
@@ -38,7 +38,7 @@ def _widen(storage: Storage) -> None:
         storage.item, storage.bytes = FULL, storage.bytes * 2
 
 
-def _step(step: Step, device: str, copies: dict[Node, Storage]) -> Step:
+def _step(step: LayerRun, device: str, copies: dict[Node, Storage]) -> LayerRun:
     node = step.node
     if node.facts.storage in (VIEW, INPLACE):
         return step
@@ -60,7 +60,7 @@ def _step(step: Step, device: str, copies: dict[Node, Storage]) -> Step:
     return replace(step, kept=kept, slots=slots)
 
 
-def _wants(step: Step, device: str) -> int:
+def _wants(step: LayerRun, device: str) -> int:
     """The bytes of a value that the layer computes with: what the lists say, else the widest of what comes in."""
     if low(step.node, device):
         return HALF
@@ -69,7 +69,7 @@ def _wants(step: Step, device: str) -> int:
     return max((x.storage.item for x in step.inputs), default=HALF)
 
 
-def _copied(step: Step, storage: Storage, wants: int) -> Storage:
+def _copied(step: LayerRun, storage: Storage, wants: int) -> Storage:
     """What is kept of an input that was cast: the copy."""
     for x in step.inputs:
         if x.storage is storage and storage.item in (HALF, FULL) and storage.item != wants:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from archc.analysis.memory.storages import Step, Storage, Tensor
+from archc.analysis.memory.storages import LayerRun, Storage, StoredTensor
 from archc.analysis.memory.timeline.frames import Frames, again, freed
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
@@ -38,8 +38,8 @@ class Backward:
     batch: int
     item: int
     held: dict[Storage, Block]
-    tensors: dict[Value, Tensor]
-    writers: dict[Tensor, list[tuple[int, Value]]]  # who made a tensor and who wrote over it: the layer's place, and what it is since
+    tensors: dict[Value, StoredTensor]
+    writers: dict[StoredTensor, list[tuple[int, Value]]]  # who made a tensor and who wrote over it: the layer's place, and what it is since
     now: int  # the place of the layer at hand, at first after the last
     halves: Callable[[Node], bool] = lambda node: False  # whether a layer's weights were cast to 2 bytes
     waiting: dict[Value, Grad] = field(default_factory=dict)
@@ -85,7 +85,7 @@ class Backward:
         """How the gradient of a value lies in memory."""
         return grad.lies or contiguous((self.batch, *map(int, value.shape)))
 
-    def made(self, step: Step, value: Value, grad: Grad) -> Grad:
+    def made(self, step: LayerRun, value: Value, grad: Grad) -> Grad:
         """A new gradient of an input: of an elementwise layer in the order of what came and of what was kept, else as the input lies."""
         block, x = self.new(self.bytes(value), step.node), self.tensors[value].block
         if step.node.facts.layout not in (PRESERVED, ELEMENTWISE, SCALED) or x.sizes != step.outputs[0].block.sizes:
@@ -94,14 +94,14 @@ class Backward:
         beside = [out.block for out in step.outputs if out.storage in step.kept] or [x] * any(x.storage in step.kept for x in step.inputs)
         return Grad(block, True, elementwise([self.lies(step.node.output, grad), *beside]))
 
-    def adopt_some(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+    def adopt_some(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         """As `adopt`, of some of a layer's weights before the others."""
         owner = step.node.shared or step.node
         self._collect(step, made)
         if self.uses[owner] == 1:
             self._accumulate(owner, [i for i, _ in made])
 
-    def step(self, step: Step) -> None:
+    def step(self, step: LayerRun) -> None:
         """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
         found = [self.waiting.pop(self.known_as(value), None) for value in step.node.outputs]
         self.now -= 1
@@ -118,24 +118,24 @@ class Backward:
         else:
             self.release(step)
 
-    def release(self, step: Step, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
+    def release(self, step: LayerRun, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
         """Frees what was kept for a layer, apart from what is gone, and the gradients that came to it."""
         freed(step, self.frames, self.held, self.tape, {*gone, *self.spent})
         for grad in grads:
             self.tape.free(grad.block)
 
-    def there(self, step: Step) -> set[Storage]:
+    def there(self, step: LayerRun) -> set[Storage]:
         """What is kept for a layer, or was made again by its region."""
         inside = self.frames is not None and step.node in self.frames.of
         return again(step, self.frames) if inside else set(step.kept)
 
-    def unpacked(self, step: Step) -> set[Storage]:
+    def unpacked(self, step: LayerRun) -> set[Storage]:
         """Frees what a region made again for a layer: its backward holds that until it has run, and sums what was stretched later."""
         gone = again(step, self.frames)
         self.drop(step, gone)
         return gone
 
-    def spend(self, step: Step, slots: Iterable[int], later: Iterable[int] = (), early: bool = False) -> None:
+    def spend(self, step: LayerRun, slots: Iterable[int], later: Iterable[int] = (), early: bool = False) -> None:
         """Frees what one operation of a layer has read, apart from what `later` ones read, too.
 
         early: before sums over what was stretched, at which only what a region made again is gone
@@ -147,7 +147,7 @@ class Backward:
             if storage is not None and storage in there and storage not in stay and storage not in self.spent:
                 self._spend(storage)
 
-    def spend_numbers(self, step: Step) -> None:
+    def spend_numbers(self, step: LayerRun) -> None:
         """Frees the numbers that a layer multiplied with."""
         for storage in step.kept:
             if storage not in step.slots and storage not in self.spent:
@@ -157,13 +157,13 @@ class Backward:
         self.spent.add(storage)
         self.tape.free(self.held[storage])
 
-    def drop(self, step: Step, gone: Collection[Storage]) -> None:
+    def drop(self, step: LayerRun, gone: Collection[Storage]) -> None:
         """Frees some of what was kept for a layer, in its order."""
         for storage in step.kept:
             if storage in gone:
                 self.tape.free(self.held[storage])
 
-    def turned(self, step: Step, grad: Grad, lies: Strided | None, sizes: Sequence[int]) -> Grad:
+    def turned(self, step: LayerRun, grad: Grad, lies: Strided | None, sizes: Sequence[int]) -> Grad:
         """A gradient seen otherwise, or where that is no view of it, a copy."""
         if lies is not None:
             return Grad(grad.block, False, lies)
@@ -171,7 +171,7 @@ class Backward:
         self.tape.free(grad.block)
         return Grad(copy, False, contiguous(sizes))
 
-    def weight(self, step: Step, role: str = "", own: bool = True) -> list[tuple[int, Grad]]:
+    def weight(self, step: LayerRun, role: str = "", own: bool = True) -> list[tuple[int, Grad]]:
         """New gradients of the weights, all or those of a role; of cast weights, those of their copies."""
         half = self.halves(step.node)
         size, kind = (2, TEMPORARY) if half else (self.item, GRADIENTS)
@@ -181,7 +181,7 @@ class Backward:
             if weight.role != "buffer" and role in ("", weight.role)
         ]
 
-    def adopt(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+    def adopt(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         """What a layer hands its weights: added to what came from their other uses, and after the last of these taken over."""
         owner = step.node.shared or step.node
         self._collect(step, made)
@@ -189,7 +189,7 @@ class Backward:
         if not self.uses[owner]:
             self._accumulate(owner, [i for i, _ in made])
 
-    def _collect(self, step: Step, made: list[tuple[int, Grad]]) -> None:
+    def _collect(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         owner = step.node.shared or step.node
         for i, grad in made:
             key, one = (owner, i), grad
@@ -220,7 +220,7 @@ class Backward:
                 self.weights[owner, i] = grad.block
 
 
-def _filters(step: Step, weight: Weight) -> Strided | None:
+def _filters(step: LayerRun, weight: Weight) -> Strided | None:
     """How the gradient of filters lies: channels last where the convolution was computed so."""
     out = step.outputs[0].block
     filters = step.node.kind in ("conv", "conv_transpose") and len(weight.shape) > 3 and not step.node.args.get("standardize")
@@ -237,14 +237,14 @@ def _steps(x: Strided) -> list[int]:
     return [stride for size, stride in zip(x.sizes, x.strides, strict=True) if size != 1]
 
 
-Rule = Callable[[Backward, Step, list[Grad]], None]
+Rule = Callable[[Backward, LayerRun, list[Grad]], None]
 
 
-def wanted(step: Step) -> list[Value]:
+def wanted(step: LayerRun) -> list[Value]:
     return [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
 
 
-def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A new gradient for each input and weight, all at once."""
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     weights = at.weight(step)
@@ -262,12 +262,12 @@ def _plain(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _convolved(at: Backward, step: Step) -> set[Storage]:
+def _convolved(at: Backward, step: LayerRun) -> set[Storage]:
     """What a convolution of standardized filters saved itself: all but the mean and spread that these were brought from."""
     return at.there(step) - {storage for storage in step.slots[-1:] if storage is not None}
 
 
-def _unstandardized(at: Backward, step: Step, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
+def _unstandardized(at: Backward, step: LayerRun, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
     """The gradient of filters from that of the standardized ones."""
     (i, grad), *others = weights
     last = Grad(at.tape.new(grad.block.bytes, GRADIENTS, step.node))
@@ -276,7 +276,7 @@ def _unstandardized(at: Backward, step: Step, weights: list[tuple[int, Grad]], g
     return [(i, last), *others]
 
 
-def _over_view(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _over_view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A layer that wrote over a view: the gradient of the whole, of which the part is copied, run backward and put back."""
     size, (grad,) = step.inputs[0].storage.bytes, grads
     if not grad.whole:  # of the view: among zeros
@@ -290,7 +290,7 @@ def _over_view(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(step.node.inputs[0], Grad(whole, whole=True), step.node)
 
 
-def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
     copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
     standardized = bool(step.node.args.get("standardize"))
@@ -330,12 +330,12 @@ def _padded(at: Backward, step: Step, grads: list[Grad]) -> None:
         at.release(step, gone=gone)
 
 
-def _windowed(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _windowed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     form = step.node.facts.torch
     (_padded if isinstance(form, Module) and form.pads_apart else _plain)(at, step, grads)
 
 
-def _view(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """The same storage, seen otherwise. A part gives a gradient of the whole, with zeros around it."""
     (value,) = step.node.inputs[:1]
     if step.outputs[0] is step.inputs[0]:  # the very tensor: it has waited for this value's layer already
@@ -381,7 +381,7 @@ def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
     return lies if isinstance(move, Part | Packed) else viewed(lies, before.sizes)
 
 
-def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _joined(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Each value gets its strip of the whole."""
     (grad,) = grads
     (axis,) = [axis for axis, size in enumerate(step.outputs[0].block.sizes) if size != step.inputs[0].block.sizes[axis]] or [1]
@@ -393,7 +393,7 @@ def _joined(at: Backward, step: Step, grads: list[Grad]) -> None:
         at.add(value, part, step.node)
 
 
-def strips(at: Backward, step: Step, grad: Grad, axis: int, sizes: Sequence[int]) -> list[Grad]:
+def strips(at: Backward, step: LayerRun, grad: Grad, axis: int, sizes: Sequence[int]) -> list[Grad]:
     """Parts of a gradient side by side, each of a size along an axis."""
     lies, starts = at.lies(step.node.output, grad), [sum(sizes[:i]) for i in range(len(sizes))]
     seen = [Part(axis, start, size).view(lies) for start, size in zip(starts, sizes, strict=True)]

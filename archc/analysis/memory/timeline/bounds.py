@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from archc.analysis.memory.storages import Run, Step, Storage, Tensor
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, StoredTensor
 from archc.graph import Graph, Node
 from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
@@ -44,7 +44,7 @@ class Bound(NamedTuple):
 CERTAIN = Bound()
 
 
-def bound(graph: Graph, run: Run, options: Options, learning: bool) -> Bound:
+def bound(graph: Graph, run: StorageRun, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
     least = tuple(_unknown(graph, learning))
     about = (*_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
@@ -89,7 +89,7 @@ def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
             yield "rmsnorm is counted as on the CPU"
 
 
-def _alone(run: Run, options: Options) -> Iterator[str]:
+def _alone(run: StorageRun, options: Options) -> Iterator[str]:
     """For one image, PyTorch takes kernels of its own for some convolutions, which make room and lay out gradients as they like."""
     if options.images > 1:
         return
@@ -97,12 +97,12 @@ def _alone(run: Run, options: Options) -> Iterator[str]:
         yield f"{_listed(kinds)} may take another kernel for one image"
 
 
-def _another_kernel(step: Step) -> bool:
+def _another_kernel(step: LayerRun) -> bool:
     three = len(step.node.output.shape) == 4 and step.node.kind == "conv_transpose" and not step.node.facts.min_storage_values
     return three or not step.inputs[0].block.contiguous or 1 in step.inputs[0].block.sizes[1:]
 
 
-def _layers(graph: Graph, run: Run) -> Iterator[str]:
+def _layers(graph: Graph, run: StorageRun) -> Iterator[str]:
     live = ancestors(graph.returned, by_value=True)
     if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
         yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
@@ -119,7 +119,7 @@ def _layers(graph: Graph, run: Run) -> Iterator[str]:
 _Lives = dict[Storage, list[tuple[int, int]]]
 
 
-def _lives(run: Run, last: dict[int, int]) -> _Lives:
+def _lives(run: StorageRun, last: dict[int, int]) -> _Lives:
     """Of each storage the two tensors that are read latest: when, and the tensor by its id."""
     found: _Lives = {}
     for x in run.tensors.values():
@@ -129,7 +129,7 @@ def _lives(run: Run, last: dict[int, int]) -> _Lives:
     return found
 
 
-def _entangled(step: Step, at: int, lives: _Lives) -> bool:
+def _entangled(step: LayerRun, at: int, lives: _Lives) -> bool:
     """Whether a layer writes over one of several tensors in a storage, which autograd then follows by what each was cut from."""
     if step.node.facts.storage != INPLACE or not step.saving:
         return False
@@ -139,7 +139,7 @@ def _entangled(step: Step, at: int, lives: _Lives) -> bool:
     return any(one != id(target) and last > at for last, one in lives.get(target.storage, ()))
 
 
-def _whole(x: Tensor) -> bool:
+def _whole(x: StoredTensor) -> bool:
     return x.block.dense and product(x.block.sizes) * x.storage.item == x.storage.bytes
 
 

@@ -5,12 +5,12 @@ Slots are those of the operator's `keeps`. An operation's gradients are made, th
 
 from __future__ import annotations
 
-from archc.analysis.memory.storages import Step
+from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wanted
 from archc.analysis.memory.timeline.tape import TEMPORARY, Block
 
 
-def _power(at: Backward, step: Step, came: Block, size: int) -> Block:
+def _power(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """grad * (exponent * x^(exponent - 1))."""
     power, scaled, made = (at.new(size, step.node) for _ in range(3))
     for block in (power, scaled, came):
@@ -18,14 +18,14 @@ def _power(at: Backward, step: Step, came: Block, size: int) -> Block:
     return made
 
 
-def _times(at: Backward, step: Step, came: Block, size: int) -> Block:
+def _times(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """One new value from the one that came: a product with a number, a mask, a mean."""
     made = at.new(size, step.node)
     at.tape.free(came)
     return made
 
 
-def _signed(at: Backward, step: Step, came: Block, size: int) -> Block:
+def _signed(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """grad * sign(x), of a magnitude."""
     sign, made = at.new(size, step.node), at.new(size, step.node)
     at.tape.free(sign)
@@ -33,7 +33,7 @@ def _signed(at: Backward, step: Step, came: Block, size: int) -> Block:
     return made
 
 
-def _quotient(at: Backward, step: Step, came: Block, size: int) -> tuple[Block, Block]:
+def _quotient(at: Backward, step: LayerRun, came: Block, size: int) -> tuple[Block, Block]:
     """Of a / b: for a, grad / b, after that for b, -grad * ((a / b) / b)."""
     ratio, twice, minus, below = (at.new(size, step.node) for _ in range(4))
     for block in (ratio, twice, minus):
@@ -43,7 +43,7 @@ def _quotient(at: Backward, step: Step, came: Block, size: int) -> tuple[Block, 
     return above, below
 
 
-def _softsign(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _softsign(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """x / (1 + |x|)."""
     (value,) = wanted(step)
     size = at.bytes(value)
@@ -55,7 +55,7 @@ def _softsign(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
-def _tanhshrink(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _tanhshrink(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """x - tanh(x)."""
     (value,) = wanted(step)
     minus = at.new(at.bytes(value), step.node)
@@ -66,7 +66,7 @@ def _tanhshrink(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
-def _root_mean_square(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _root_mean_square(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """x * rsqrt(mean(x^2) + eps), times the weight."""
     node, values, block = step.node, wanted(step), grads[0].block
     size = at.bytes(node.output)
@@ -98,7 +98,7 @@ def _root_mean_square(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _response(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _response(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Local response normalization: x / (k + alpha * mean of x^2 over channels)^beta, the mean as a pool over a padded copy."""
     (value,) = wanted(step)
     size = at.bytes(value)
@@ -120,7 +120,7 @@ def _response(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(first), step.node)
 
 
-def _norm_pool(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _norm_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """((sign(m) * relu(|m|)) * taps)^(1/p), m the mean of x^p over each window."""
     (value,) = wanted(step)
     node, size = step.node, at.bytes(step.node.output)
@@ -145,7 +145,7 @@ def _norm_pool(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(made), node)
 
 
-def _mean_pool(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _mean_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A mean that leaves one-sided padding out is divided by that of ones."""
     if len(step.slots) < 2:
         RULES["maxpool"](at, step, grads)
@@ -161,7 +161,7 @@ def _mean_pool(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
-def _grouped(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _grouped(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A normalization of groups wants what came to lie as its input seems to, else a copy of it."""
     lies, x = at.lies(step.node.output, grads[0]), step.inputs[0].block
     fits = lies.channels_last if x.suggests_channels_last else lies.contiguous
@@ -176,7 +176,7 @@ def _grouped(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _instance(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _instance(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A batch normalization of each channel of each image, with the weights repeated for all images."""
     learned = [weight for weight in step.node.facts.owned if weight.role != "buffer"]
     repeated = [at.new(weight.values * at.batch * at.item, step.node) for weight in learned]
@@ -191,7 +191,7 @@ def _instance(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _slopes(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _slopes(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """PReLU makes the gradients of its input and of its slopes, as large as that, whether both are wanted or not."""
     size = at.bytes(step.node.output)
     inner, whole = at.new(size, step.node), at.new(size, step.node)

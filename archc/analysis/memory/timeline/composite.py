@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.analysis.memory.storages import Step
+from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wanted
 from archc.analysis.memory.timeline.passing import first_slots
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block
@@ -12,7 +12,7 @@ from archc.ops.strides import Strided, viewed
 _Weights = list[tuple[int, Grad]]
 
 
-def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _attention(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """The last projection, the products, then the projections before them: of all together, or of queries apart from keys and values."""
     node, tape = step.node, at.tape
     size, long = at.bytes(node.output), _long(at, node.output)
@@ -36,7 +36,7 @@ def _attention(at: Backward, step: Step, grads: list[Grad]) -> None:
         _within(at, step, parts)
 
 
-def _rows(at: Backward, step: Step, grad: Grad) -> Block:
+def _rows(at: Backward, step: LayerRun, grad: Grad) -> Block:
     """What came, with tokens before the batch, as one matrix: a copy where it lies otherwise."""
     value = step.node.output
     lies = at.lies(value, grad)
@@ -56,14 +56,14 @@ def _long(at: Backward, value: Value) -> bool:
     return at.batch > 1 and value.shape[0] > 1
 
 
-def _turned(at: Backward, step: Step, block: Block) -> Block:
+def _turned(at: Backward, step: LayerRun, block: Block) -> Block:
     """The same gradient in another order, which is a copy."""
     copy = at.tape.new(block.bytes, TEMPORARY, step.node)
     at.tape.free(block)
     return copy
 
 
-def _fused(at: Backward, step: Step, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
+def _fused(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
     """The kernel that computes all at once."""
     parts = [at.tape.new(one, BACKWARD, step.node) for one in (inner.bytes, asked, asked)]
     at.tape.free(inner)
@@ -71,7 +71,7 @@ def _fused(at: Backward, step: Step, inner: Block, asked: int, inputs: int, cros
     return parts
 
 
-def _dropping(at: Backward, step: Step, inner: Block, asked: int, inputs: int) -> list[Block]:
+def _dropping(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: int) -> list[Block]:
     """Weights times values, dropout, softmax, queries times keys, each of which was scaled."""
     queries, keys, scores, mask, dropped, result = range(len(step.slots) - 6, len(step.slots))
     tape, node = at.tape, step.node
@@ -94,7 +94,7 @@ def _dropping(at: Backward, step: Step, inner: Block, asked: int, inputs: int) -
     return [parts[1], parts[0], values]
 
 
-def _within(at: Backward, step: Step, parts: list[Block]) -> None:
+def _within(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     """One projection of all three: each part is put among zeros, and those are added."""
     (value, *_) = [*wanted(step), None]
     whole = _gathered(at, step, parts, 3 * parts[0].bytes)
@@ -107,7 +107,7 @@ def _within(at: Backward, step: Step, parts: list[Block]) -> None:
         at.add(value, _batch_first(at, value, inner), step.node)
 
 
-def _across(at: Backward, step: Step, parts: list[Block]) -> None:
+def _across(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     """Keys and values from one projection, queries from another, by the two parts of one matrix, whose gradients are joined."""
     node = step.node
     queries, asked = node.inputs
@@ -134,13 +134,13 @@ def _across(at: Backward, step: Step, parts: list[Block]) -> None:
         at.add(value, _batch_first(at, value, block), node)
 
 
-def _sizes(at: Backward, step: Step) -> list[int]:
+def _sizes(at: Backward, step: LayerRun) -> list[int]:
     """Bytes of the gradients of the first projection's weight and bias."""
     item = 2 if at.halves(step.node) else at.item
     return [weight.values * item for weight in step.node.facts.owned if weight.name.startswith("in_proj")]
 
 
-def _weights(at: Backward, step: Step, name: str, own: bool = False) -> _Weights:
+def _weights(at: Backward, step: LayerRun, name: str, own: bool = False) -> _Weights:
     half = at.halves(step.node)
     size, kind = (2, TEMPORARY) if half else (at.item, GRADIENTS)
     return [
@@ -150,7 +150,7 @@ def _weights(at: Backward, step: Step, name: str, own: bool = False) -> _Weights
     ]
 
 
-def _gathered(at: Backward, step: Step, parts: list[Block], size: int) -> Block:
+def _gathered(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Block:
     """What was projected together, side by side: each is put among zeros, and those are added."""
     whole: Block | None = None
     for part in parts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from archc.analysis.memory.storages import Run, Step, Storage
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun
 from archc.analysis.memory.timeline.frames import GENERATOR, Frame, Frames
 from archc.analysis.memory.timeline.order import DROP, Call, Instruction
 from archc.analysis.memory.timeline.passing import first_slots, temporaries
@@ -20,14 +20,14 @@ _BY_PARTS = {"drop_path"}  # layers of several operations, the results of which 
 class Forward:
     """Runs instructions. `held` are the blocks of the storages that are there."""
 
-    def __init__(self, tape: Tape, run: Run, training: bool, device: str, frames: Frames | None = None) -> None:
+    def __init__(self, tape: Tape, run: StorageRun, training: bool, device: str, frames: Frames | None = None) -> None:
         self.tape = tape
         self.run = run
         self.unit = run.batch * run.item  # the bytes of a value of every image
         self.training = training
         self.device = device
         self.number = 8 if device == "cpu" else 0
-        self.steps: dict[Node, Step] = {step.node: step for step in run.steps}
+        self.steps: dict[Node, LayerRun] = {step.node: step for step in run.steps}
         self.held: dict[Storage, Block] = {}
         self.frames = frames
         self.keeps = True  # whether what layers save is kept: not in a region
@@ -83,7 +83,7 @@ class Forward:
             for block in state:
                 self.tape.free(block)
 
-    def _layer(self, step: Step) -> None:
+    def _layer(self, step: LayerRun) -> None:
         """Outputs, what is kept beside them, and what is gone when the layer is through."""
         if self.again is not None:
             self._forget(step)
@@ -105,19 +105,19 @@ class Forward:
                 self.tape.free(block)
         self.tape.mark("forward" if self.again is None else "recompute", step.node)
 
-    def _forget(self, step: Step) -> None:
+    def _forget(self, step: LayerRun) -> None:
         """What a layer makes when it runs again is in new blocks."""
         assert self.frames is not None
         for storage in (*(out.storage for out in step.outputs), *step.kept):
             if storage.made_by is step.node and storage not in self.frames.numbers:
                 self.held.pop(storage, None)
 
-    def _temporaries(self, step: Step) -> list[int]:
+    def _temporaries(self, step: LayerRun) -> list[int]:
         if step.node.kind == "drop_path" and self.training and not step.saving:  # noise, or where all is dropped the number 0
             return [self.number if step.node.args.get("p") == 1 else self.run.batch * self.run.item]
         return temporaries(step, self.unit, self.run.item, self.training and step.saving, self.number)
 
-    def _unkept(self, step: Step) -> None:
+    def _unkept(self, step: LayerRun) -> None:
         """In a region, what a layer saves is gone when it is through; what one operator makes and frees is not told on the CPU."""
         assert self.frames is not None
         node, numbers = step.node, self.frames.numbers
@@ -138,7 +138,7 @@ class Forward:
         for block in passing:
             self.tape.free(block)
 
-    def _attention(self, step: Step) -> None:
+    def _attention(self, step: LayerRun) -> None:
         """What is projected together lies in another order than the kernel wants, so it is there twice for a while; so is the result of
         the two products, where dropout keeps them apart."""
         inputs, crossed, dropout = first_slots(step)
@@ -169,7 +169,7 @@ class Forward:
         if self.number:
             self.tape.free(self.tape.new(self.number, TEMPORARY, node))
 
-    def _unkept_attention(self, step: Step) -> None:
+    def _unkept_attention(self, step: LayerRun) -> None:
         """The projection and its copy, which goes when the kernel has run; the result, which goes when it is projected."""
         inputs = len({id(x) for x in step.inputs})
         sizes = [storage.bytes for storage in step.kept]
@@ -181,7 +181,7 @@ class Forward:
         self._outputs(step)
         self.tape.free(kernel)
 
-    def _outputs(self, step: Step) -> None:
+    def _outputs(self, step: LayerRun) -> None:
         """The last layer that runs again ends as soon as it has saved what backward wants."""
         if self.again is not None and self.again.last is step.node:
             return
@@ -231,7 +231,7 @@ def _another(blocks: list[Block]) -> list[Block]:
     return blocks
 
 
-def masks(run: Run) -> None:
+def masks(run: StorageRun) -> None:
     """On CUDA, one kernel drops values and keeps a mask of a byte a value; in place, it is as wide as the values."""
     for step in run.steps:
         if step.node.kind == "dropout" and step.node.facts.storage == NEW:
@@ -240,7 +240,7 @@ def masks(run: Run) -> None:
                     storage.bytes //= storage.item
 
 
-def numbers(run: Run) -> set[Storage]:
+def numbers(run: StorageRun) -> set[Storage]:
     """On the CPU, a number that a value is multiplied with is kept as a tensor of 8 bytes."""
     found: set[Storage] = set()
     for i, step in enumerate(run.steps):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from archc.analysis.memory.storages import Run, Step, Storage
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun
 from archc.analysis.memory.timeline.order import Call, Instruction
 from archc.analysis.memory.timeline.tape import Block, Tape
 from archc.graph import Graph, Node
@@ -51,7 +51,7 @@ class Frame:
 class Frames:
     """The regions of a step. `of`: the innermost of each layer that is in one; `numbers`: what no region keeps from being kept."""
 
-    def __init__(self, graph: Graph, run: Run, instructions: Iterable[Instruction], numbers: set[Storage]) -> None:
+    def __init__(self, graph: Graph, run: StorageRun, instructions: Iterable[Instruction], numbers: set[Storage]) -> None:
         self.steps = {step.node: step for step in run.steps}
         self.numbers = numbers
         self.live = ancestors(graph.returned, by_value=True)
@@ -85,7 +85,7 @@ class Frames:
                 frame.wanted |= inner.wanted
         return frame
 
-    def _stays(self, run: Run) -> Iterator[Storage]:
+    def _stays(self, run: StorageRun) -> Iterator[Storage]:
         """What is kept from the forward pass for backward."""
         for step in run.steps:
             yield from (one for one in step.kept if step.node not in self.of or one in self.numbers)
@@ -94,7 +94,7 @@ class Frames:
                 yield from (run.tensors[value].storage for value in frame.call.inputs)
 
 
-def again(step: Step, frames: Frames | None) -> set[Storage]:
+def again(step: LayerRun, frames: Frames | None) -> set[Storage]:
     """What a layer saved that its region has made again."""
     frame = frames.of.get(step.node) if frames is not None else None
     if frames is None or frame is None or not frame.done or step.node not in frames.live:
@@ -102,7 +102,7 @@ def again(step: Step, frames: Frames | None) -> set[Storage]:
     return step.kept.keys() - frames.numbers
 
 
-def freed(step: Step, frames: Frames | None, held: Mapping[Storage, Block], tape: Tape, gone: Collection[Storage] = ()) -> None:
+def freed(step: LayerRun, frames: Frames | None, held: Mapping[Storage, Block], tape: Tape, gone: Collection[Storage] = ()) -> None:
     """Frees what was kept for a layer that has run backward, apart from what is gone, and its frame after the last."""
     inside = frames is not None and step.node in frames.of
     kept = step.kept

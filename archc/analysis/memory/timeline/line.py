@@ -10,7 +10,7 @@ from archc.analysis.memory.timeline.tape import Block, Mark, Tape
 from archc.graph.growing import growing
 
 
-class Line:
+class BatchLine:
     """Raises ValueError where two steps do not do the same, so that no line goes through them, as where one image is a case of its own.
 
     blocks: by the place of a block, its bytes without images and those an image; events: the places of the blocks, freed ones inverted

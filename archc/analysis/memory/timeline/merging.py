@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.analysis.memory.storages import Step
+from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad
 from archc.analysis.memory.timeline.tape import Block
 from archc.ops.facts import INPLACE
@@ -10,12 +10,12 @@ from archc.ops.shape import product
 from archc.ops.strides import broadcast
 
 
-def _sum(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _sum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     _added(at, step, grads[0])
     at.release(step)
 
 
-def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _average(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     scaled = Grad(at.new(at.bytes(step.node.output), step.node))
     at.tape.free(grads[0].block)
     at.spend_numbers(step)
@@ -23,7 +23,7 @@ def _average(at: Backward, step: Step, grads: list[Grad]) -> None:
     at.release(step)
 
 
-def _added(at: Backward, step: Step, grad: Grad) -> None:
+def _added(at: Backward, step: LayerRun, grad: Grad) -> None:
     """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
     values, widths = step.node.inputs, _widths(at, step)
     for i in range(len(values) - 1, 0, -1):
@@ -44,14 +44,14 @@ def _added(at: Backward, step: Step, grad: Grad) -> None:
         grad = before
 
 
-def _handed(at: Backward, step: Step, grad: Grad, size: int, wide: int) -> Grad:
+def _handed(at: Backward, step: LayerRun, grad: Grad, size: int, wide: int) -> Grad:
     if size < wide:
         return Grad(at.new(size, step.node))
     grad.block.refs += 1
     return grad
 
 
-def _product(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _product(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Each factor's gradient is first as large as the product, that of the second before that of the first; then come the sums."""
     values, widths, block = step.node.inputs, _widths(at, step), grads[0].block
     for i in range(len(values) - 1, 0, -1):
@@ -79,7 +79,7 @@ def _read(i: int) -> tuple[int, int]:
     return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
 
 
-def _summed(at: Backward, step: Step, whole: Block | None, size: int) -> Block | None:
+def _summed(at: Backward, step: LayerRun, whole: Block | None, size: int) -> Block | None:
     if whole is None or whole.bytes <= size:
         return whole
     small = at.new(size, step.node)
@@ -87,14 +87,14 @@ def _summed(at: Backward, step: Step, whole: Block | None, size: int) -> Block |
     return small
 
 
-def _widths(at: Backward, step: Step) -> list[int]:
+def _widths(at: Backward, step: LayerRun) -> list[int]:
     """Bytes of the first value, of the first two together, and so on."""
     shapes = [value.shape for value in step.node.inputs]
     item = at.tensors[step.node.output].storage.item
     return [at.batch * product(broadcast(shapes[: i + 1])) * item for i in range(len(shapes))]
 
 
-def _matrices(at: Backward, step: Step, grads: list[Grad]) -> None:
+def _matrices(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Gradients of matrices that were stretched are first those of all copies; they are summed, that of the second first."""
     item = at.tensors[step.node.output].storage.item
     wide = product(step.node.output.shape[:-2]) * at.batch * item

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from archc.analysis.memory.storages import Step
+from archc.analysis.memory.storages import LayerRun
 from archc.ops.facts import NEW, Module
 from archc.ops.shape import product
 from archc.ops.strides import broadcast
 
 
-def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> list[int]:
+def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int) -> list[int]:
     """Bytes that are there at a time beside the outputs and, where it is `saving`, what is kept.
 
     unit: bytes of a value of every image; number: those of a number that a value is combined with, on the CPU 8, none on CUDA
@@ -30,7 +30,7 @@ def temporaries(step: Step, unit: int, item: int, saving: bool, number: int) -> 
     return _alone(step, size, unit, item, number)
 
 
-def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int]:
+def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list[int]:
     """Where nothing is kept."""
     node = step.node
     if node.kind == "scale":
@@ -51,7 +51,7 @@ def _alone(step: Step, size: int, unit: int, item: int, number: int) -> list[int
     return filters
 
 
-def _chained(step: Step, unit: int) -> int:
+def _chained(step: LayerRun, unit: int) -> int:
     """Of sums and products of several values, one after the other: each is there until the next one is made, those that are kept stay."""
     shapes = [value.shape for value in step.node.inputs]
     sizes = [product(broadcast(shapes[:count])) * unit for count in range(2, len(shapes) + 1)]
@@ -64,12 +64,12 @@ def _chained(step: Step, unit: int) -> int:
     return max(most - kept - sizes[-1], 0)
 
 
-def _kept(step: Step, slot: int) -> int:
+def _kept(step: LayerRun, slot: int) -> int:
     """Values of an image of what backward would keep."""
     return int((step.node.facts.keeps or ())[slot].values)
 
 
-def _mean_of_part(step: Step, unit: int, saving: bool) -> list[int]:
+def _mean_of_part(step: LayerRun, unit: int, saving: bool) -> list[int]:
     """A mean over one-sided padding, by that of ones: the mean; the padded copy before it; the ones, their padded copy and mean."""
     node = step.node
     channels, size = node.inputs[0].shape.channels, node.output.shape.values * unit
@@ -81,18 +81,18 @@ def _mean_of_part(step: Step, unit: int, saving: bool) -> list[int]:
     return [max(_kept(step, 0) * unit, making, size + mean)]
 
 
-def first_slots(step: Step) -> tuple[int, bool, bool]:
+def first_slots(step: LayerRun) -> tuple[int, bool, bool]:
     """Of attention: how many slots are inputs, whether one input asks another, and whether it drops."""
     crossed = len(step.inputs) > 1 and step.inputs[1] is not step.inputs[0]
     return 2 if crossed else 1, crossed, bool(step.node.args.get("dropout"))
 
 
-def fused(step: Step) -> bool:
+def fused(step: LayerRun) -> bool:
     """Whether attention without gradients is one operator: PyTorch's own conditions for it."""
     return not first_slots(step)[1] and bool(step.node.args.get("bias", True)) and int(step.node.args["heads"]) % 2 == 0
 
 
-def _attention(step: Step, size: int, unit: int) -> list[int]:
+def _attention(step: LayerRun, size: int, unit: int) -> list[int]:
     """Queries, keys and values, those of one projection twice while they are put in order; then the result, which is projected last."""
     if fused(step):
         return []

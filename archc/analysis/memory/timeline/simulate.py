@@ -12,11 +12,10 @@ import archc.analysis.memory.timeline.chains
 import archc.analysis.memory.timeline.composite
 import archc.analysis.memory.timeline.learned
 import archc.analysis.memory.timeline.merging  # noqa: F401  (its rules, and those of the ones above)
-from archc.analysis.memory.storages import Run, Storage, Tensor, run
+from archc.analysis.memory.storages import Storage, StorageRun, StoredTensor, run, run_in_eval
 from archc.analysis.memory.timeline.autocast import cast, low
 from archc.analysis.memory.timeline.backward import Backward, Grad
 from archc.analysis.memory.timeline.bounds import bound
-from archc.analysis.memory.timeline.evaluation import evaluated
 from archc.analysis.memory.timeline.forward import Forward, masks, numbers
 from archc.analysis.memory.timeline.frames import Frames
 from archc.analysis.memory.timeline.optimizers import IMPLEMENTATIONS, state_bytes, step_bytes, usual
@@ -83,7 +82,7 @@ def inference(graph: Graph, options: Options) -> Timeline:
 
 
 def _inference(graph: Graph, options: Options) -> Timeline:
-    run = evaluated(graph, options.batch, options.amp or options.dtype)
+    run = run_in_eval(graph, options.batch, options.amp or options.dtype)
     if options.amp:
         cast(graph, run, options.device)
     tape = Tape()
@@ -136,7 +135,7 @@ class _Training:
         self.options = options
         self.how = options.how or usual(options.optimizer, options.device)
         self.item = NETWORK[options.dtype]
-        self.run: Run = run(graph, options.images, options.amp or options.dtype)
+        self.run: StorageRun = run(graph, options.images, options.amp or options.dtype)
         if options.amp:
             cast(graph, self.run, options.device)
         self.counts: set[Storage] = set()
@@ -230,7 +229,7 @@ class _Training:
         return self._bytes(value) if self._way(value) == "mse" else self.item
 
     def _backward(self, grads: dict[tuple[Node, int], Block]) -> Backward:
-        writers: dict[Tensor, list[tuple[int, Value]]] = {self.run.tensors[x]: [(-1, x)] for x in self.graph.inputs.values()}
+        writers: dict[StoredTensor, list[tuple[int, Value]]] = {self.run.tensors[x]: [(-1, x)] for x in self.graph.inputs.values()}
         for at, step in enumerate(self.run.steps):
             for value, tensor in zip(step.node.outputs, step.outputs, strict=True):
                 if step.node.facts.storage == INPLACE or tensor not in writers:  # a view may be the very tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from archc.analysis.recompute.planner.macs import Tree
+from archc.analysis.recompute.planner.macs import RegionTree
 from archc.analysis.recompute.planner.pieces import Pieces
 from archc.analysis.recompute.planner.profile import Profile
 
@@ -23,7 +23,7 @@ class Atom:
 
     start: int
     stop: int
-    tree: Tree | None
+    tree: RegionTree | None
     keeps: tuple[int, ...]
     need: int
     cost: int
@@ -137,7 +137,7 @@ class _Walk:
         self.kept = self.whole = self.rerun = self.back = self.names = self.cost = self.inner_cost = 0
         self.seen: set[int] = set()
         self.inputs: dict[int, None] = {}
-        self.inner: list[Tree] = []
+        self.inner: list[RegionTree] = []
 
     def copy(self) -> _Walk:
         made = _Walk(self.priced, self.start)
@@ -180,7 +180,7 @@ class _Walk:
 
     def atom(self, stop: int) -> Atom:
         need = max(self.back, self.rerun + self.profile.grads[stop], self.names + self.profile.base)
-        tree = Tree(range(self.start, stop), tuple(self.inner))
+        tree = RegionTree(range(self.start, stop), tuple(self.inner))
         return Atom(self.start, stop, tree, tuple(self.inputs), need, self.cost + self.inner_cost + REGION, self.names)
 
 

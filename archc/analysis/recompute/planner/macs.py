@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from archc.analysis.memory.storages import run
 from archc.analysis.recompute import CheckpointPlan, spans
-from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.plan import NetworkPlaces
 from archc.graph import Graph, Node
 from archc.ops.facts import Between
 
@@ -21,13 +21,13 @@ _AHEAD = ("conv", "conv_transpose", "linear", "matmul")  # what they keep is the
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class RegionTree:
     """A region by the places of its layers, and those that lie in it."""
 
     span: range
-    inner: tuple[Tree, ...] = ()
+    inner: tuple[RegionTree, ...] = ()
 
-    def walk(self) -> Iterator[Tree]:
+    def walk(self) -> Iterator[RegionTree]:
         yield self
         for one in self.inner:
             yield from one.walk()
@@ -54,7 +54,7 @@ class Reruns:
         for macs in self.macs:
             self.before.append(self.before[-1] + macs)
 
-    def of(self, tree: Tree) -> Again:
+    def of(self, tree: RegionTree) -> Again:
         """The second run of a region, without the runs of the regions in it for themselves."""
         starts = {at: one.span.start for one in tree.inner for at in one.span}
         start = tree.span.start
@@ -77,10 +77,10 @@ class Reruns:
         return Again(sum(one.layers for one in found), sum(one.macs for one in found))
 
 
-def trees(graph: Graph, plan: CheckpointPlan) -> list[Tree]:
+def trees(graph: Graph, plan: CheckpointPlan) -> list[RegionTree]:
     """The regions of a legal plan as they lie in each other, those of parts that are applied again as often as they are."""
     found = {*spans(graph, plan)}
-    places = Places(graph)
+    places = NetworkPlaces(graph)
     for copy, original in places.copies.items():
         within = places.parts.get(original, range(0))
         shift = places.parts[copy].start - within.start
@@ -90,14 +90,14 @@ def trees(graph: Graph, plan: CheckpointPlan) -> list[Tree]:
     return _nested(sorted(found, key=lambda one: (one.start, -one.stop)))
 
 
-def _nested(ordered: Sequence[range]) -> list[Tree]:
+def _nested(ordered: Sequence[range]) -> list[RegionTree]:
     found = []
     at = 0
     while at < len(ordered):
         end = at + 1
         while end < len(ordered) and ordered[end].start < ordered[at].stop:
             end += 1
-        found.append(Tree(ordered[at], tuple(_nested(ordered[at + 1 : end]))))
+        found.append(RegionTree(ordered[at], tuple(_nested(ordered[at + 1 : end]))))
         at = end
     return found
 

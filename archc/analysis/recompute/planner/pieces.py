@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from archc.analysis.recompute import Region, blocks, norm_act_conv
 from archc.analysis.recompute.mistakes import wrong_with
-from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.plan import NetworkPlaces
 from archc.analysis.recompute.planner.macs import Reruns
 from archc.analysis.recompute.planner.runs import runs, stretches, thinned
 from archc.graph import Graph
@@ -28,7 +28,7 @@ class Pieces:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.places = Places(graph)
+        self.places = NetworkPlaces(graph)
         self.reruns = Reruns(graph)
         self.coarse = len(graph.nodes) > MOST_SEARCHED
         self.edges = cuts(graph)

@@ -25,10 +25,10 @@ from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.analysis.memory.timeline.bounds import unstated
 from archc.analysis.recompute import CheckpointPlan, Region
 from archc.analysis.recompute.planner.atoms import MACS, Priced
-from archc.analysis.recompute.planner.macs import Again, Tree, step_macs
+from archc.analysis.recompute.planner.macs import Again, RegionTree, step_macs
 from archc.analysis.recompute.planner.pieces import Pieces
 from archc.analysis.recompute.planner.profile import Profile
-from archc.analysis.recompute.planner.search import Found, Search
+from archc.analysis.recompute.planner.search import FoundPlan, Search
 from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text.diagnostics import printable
@@ -41,7 +41,7 @@ Simulate = Callable[[Graph, Options, CheckpointPlan], Timeline]
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class PlanRow:
     """A region of a plan: what is kept of it, how many of its layers run again, what that saves, and its multiply-accumulates.
 
     Bytes are of a batch, from the forward pass until backward, those that several regions keep at the first; multiply-accumulates are
@@ -71,7 +71,7 @@ class Planned:
     after: Timeline
     fits: bool
     again: Again
-    rows: tuple[Row, ...]
+    rows: tuple[PlanRow, ...]
     exact: bool
     least: CheckpointPlan
 
@@ -159,27 +159,27 @@ class _Planner:
         plan, after, trees = self.smallest()
         return self._told(plan, after, after.fits(self.memory), trees, False, plan)
 
-    def smallest(self) -> tuple[CheckpointPlan, Timeline, tuple[Tree, ...]]:
+    def smallest(self) -> tuple[CheckpointPlan, Timeline, tuple[RegionTree, ...]]:
         """The smallest peak of the model, at the least that runs again for that; by the simulation, which of both is smaller."""
         least = self.search.smallest()
         cheap = self.search.cheapest(least.cost)
         found = [(*self._run(one.trees), one.trees) for one in (cheap, least) if one is not None]
         return min(found, key=lambda one: one[1].needed_bytes)
 
-    def _run(self, trees: Iterable[Tree]) -> tuple[CheckpointPlan, Timeline]:
+    def _run(self, trees: Iterable[RegionTree]) -> tuple[CheckpointPlan, Timeline]:
         plan = self._regions(trees)
         return plan, self.simulate(self.before.graph, self.before.options, plan)
 
-    def _regions(self, trees: Iterable[Tree]) -> CheckpointPlan:
+    def _regions(self, trees: Iterable[RegionTree]) -> CheckpointPlan:
         return CheckpointPlan(tuple(self.pieces.region(one.span) for tree in trees for one in tree.walk()))
 
-    def _fitting(self) -> Found | None:
+    def _fitting(self) -> FoundPlan | None:
         """The cheapest plan that fits by simulation, over some budgets of the model between one that is enough and one that is not."""
         low = self.search.ahead[0]
         top = high = self.memory - self.before.workspace
         beyond = self.before.needed_bytes - self.before.peak_bytes
         budget = min(high, max(low, self.memory - beyond * self.memory // self.before.needed_bytes))
-        best: Found | None = None
+        best: FoundPlan | None = None
         for tried in range(2 * TRIES):
             found = self.search.cheapest(budget)
             if found is None:
@@ -203,7 +203,7 @@ class _Planner:
                 break
         return best
 
-    def _spared(self, trees: tuple[Tree, ...]) -> tuple[Tree, ...]:
+    def _spared(self, trees: tuple[RegionTree, ...]) -> tuple[RegionTree, ...]:
         """Without regions that turn out not to be needed, the dearest first."""
         costs = {tree: self._again(tree).macs for tree in trees}
         for one in sorted((tree for tree in trees if costs[tree]), key=lambda tree: -costs[tree])[:TRIALS]:
@@ -212,30 +212,30 @@ class _Planner:
                 trees = fewer
         return trees
 
-    def _again(self, tree: Tree) -> Again:
+    def _again(self, tree: RegionTree) -> Again:
         found = [self.pieces.reruns.of(one) for one in tree.walk()]
         return Again(sum(one.layers for one in found), sum(one.macs for one in found))
 
     def _told(
-        self, plan: CheckpointPlan, after: Timeline, fits: bool, trees: tuple[Tree, ...], exact: bool, least: CheckpointPlan
+        self, plan: CheckpointPlan, after: Timeline, fits: bool, trees: tuple[RegionTree, ...], exact: bool, least: CheckpointPlan
     ) -> Planned:
         counted: set[int] = set()
         rows = tuple(self._row(tree, trees, counted) for tree in trees)
         again = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
         return Planned(self.memory, plan, self.before, after, fits, again, rows, exact, least, self.pieces.coarse)
 
-    def _row(self, tree: Tree, trees: tuple[Tree, ...], counted: set[int]) -> Row:
+    def _row(self, tree: RegionTree, trees: tuple[RegionTree, ...], counted: set[int]) -> PlanRow:
         inputs = self._inputs(tree).keys() - counted
         counted |= inputs
         saved = self._total([one for one in trees if one is not tree]) - self._total(trees)
         kept = sum(self.profile.size[one] for one in inputs)
-        return Row(self.pieces.region(tree.span), len(tree.span), kept, self._again(tree), saved)
+        return PlanRow(self.pieces.region(tree.span), len(tree.span), kept, self._again(tree), saved)
 
-    def _inputs(self, tree: Tree) -> dict[int, None]:
+    def _inputs(self, tree: RegionTree) -> dict[int, None]:
         reads = (one for at in tree.span for one in self.profile.reads[at])
         return dict.fromkeys(one for one in reads if self.profile.made[one] < tree.span.start)
 
-    def _total(self, trees: Iterable[Tree]) -> int:
+    def _total(self, trees: Iterable[RegionTree]) -> int:
         """All that is kept between the forward pass and backward."""
         inside = {at for tree in trees for at in tree.span}
         kept = {one for tree in trees for one in self._inputs(tree)}
@@ -243,5 +243,5 @@ class _Planner:
         return sum(self.profile.size[one] for one in kept)
 
 
-def _macs(found: Found) -> int:
+def _macs(found: FoundPlan) -> int:
     return found.cost // MACS

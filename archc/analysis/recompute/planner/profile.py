@@ -7,7 +7,7 @@ does, as long as no value lives longer by a name than by what keeps it; elsewher
 
 from __future__ import annotations
 
-from archc.analysis.memory.storages import Run, Step, Storage, run
+from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, run
 from archc.analysis.memory.timeline import Options, Timeline
 from archc.analysis.memory.timeline.autocast import cast
 from archc.analysis.memory.timeline.forward import masks, numbers
@@ -51,7 +51,7 @@ class Profile:
             found.append(self.ids[storage])
         return tuple(found)
 
-    def _lives(self, steps: list[Step]) -> None:
+    def _lives(self, steps: list[LayerRun]) -> None:
         for at in reversed(range(len(steps))):
             for out in steps[at].outputs:
                 if out.storage in self.ids:
@@ -90,7 +90,7 @@ class Profile:
                 self.base = self.base or left
 
 
-def _run(graph: Graph, options: Options) -> Run:
+def _run(graph: Graph, options: Options) -> StorageRun:
     """The forward pass as the simulation runs it."""
     assert options.dtype in NETWORK
     done = run(graph, options.images, options.amp or options.dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from archc.analysis.recompute.places import Places
+from archc.analysis.recompute.plan import NetworkPlaces
 
 MOST_RUNS = 2500
 
@@ -30,7 +30,7 @@ def _taken(i: int, j: int, reach: int, grid: int) -> bool:
     return j - i <= reach or (i % grid == 0 and j % grid == 0)
 
 
-def stretches(places: Places, edges: list[int]) -> Iterator[range]:
+def stretches(places: NetworkPlaces, edges: list[int]) -> Iterator[range]:
     """Within each segment, the runs of layers whose values nobody outside reads but the last one's."""
     for start, stop in pairwise(edges):
         for first in range(start, stop):

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import Any
 
 from archc.analysis.recompute.planner.atoms import Atom, Priced
-from archc.analysis.recompute.planner.macs import Tree
+from archc.analysis.recompute.planner.macs import RegionTree
 
 WORK = 1_200_000  # atoms put on labels in one search
 FEW = 40  # labels at a place, for a first answer that bounds the cost
@@ -25,10 +25,10 @@ _kept = itemgetter(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundPlan:
     """Regions in order, what they cost or their peak, and whether nothing was left out."""
 
-    trees: tuple[Tree, ...]
+    trees: tuple[RegionTree, ...]
     cost: int
     exact: bool
 
@@ -56,7 +56,7 @@ class Search:
         fresh = sum(self.profile.size[one] for one in atom.keeps if self.profile.made[one] >= atom.start)
         return fresh + max(atom.need, self.ahead[atom.stop])
 
-    def cheapest(self, budget: int) -> Found | None:
+    def cheapest(self, budget: int) -> FoundPlan | None:
         """The plan with the least that runs again, of those whose peak is within a budget in the model."""
         if self.profile.floor > budget or self.ahead[0] > budget:
             return None
@@ -65,7 +65,7 @@ class Search:
             return first
         return _Run(self, budget, self.most, first.cost if first is not None else None).found() or first
 
-    def smallest(self) -> Found:
+    def smallest(self) -> FoundPlan:
         """The plan with the smallest peak in the model; its cost is that peak."""
         found = _Run(self, None, self.most, None).found()
         assert found is not None, "without a budget there is always a plan"
@@ -81,7 +81,7 @@ class _Run:
         self.fronts: list[dict[int, list[_Label]]] = [{} for _ in range(search.count + 1)]
         self.fronts[0][0] = [_START]
 
-    def found(self) -> Found | None:
+    def found(self) -> FoundPlan | None:
         for place in range(self.search.count):
             self.exact &= _thin(self.fronts[place], self.most)
             for mask, labels in self.fronts[place].items():
@@ -110,7 +110,7 @@ class _Run:
                 cost = atom.cost
                 target += [(one[0] + added, one[1] + cost, one, atom) for one in labels[first:last]]
 
-    def _end(self, labels: list[_Label]) -> Found | None:
+    def _end(self, labels: list[_Label]) -> FoundPlan | None:
         loss, floor = self.search.profile.loss, self.search.profile.floor
         if self.budget is None:
             labels = [(kept, max(cost, kept + loss, floor), before, atom) for kept, cost, before, atom in labels]
@@ -124,7 +124,7 @@ class _Run:
             if at[3].tree is not None:
                 trees.append(at[3].tree)
             at = at[2]
-        return Found(tuple(reversed(trees)), best[1], self.exact)
+        return FoundPlan(tuple(reversed(trees)), best[1], self.exact)
 
 
 def _first(falling: list[int], most: int) -> int:

@@ -9,14 +9,14 @@ import torch
 
 from archc.data import DataSet, Split, open_data, read_image
 from archc.training.distributed import World, real_device
-from archc.training.evaluation import Report
-from archc.training.finishing import best_module
+from archc.training.evaluation import EvaluationReport
+from archc.training.fit import best_module
+from archc.training.options import TrainError
 from archc.training.run import RunFolder
-from archc.training.setup import checked, evaluator, input_shape
-from archc.training.wishes import TrainError
+from archc.training.setup import check_data, evaluator, input_shape
 
 
-class Trained:
+class TrainedRun:
     """Raises TrainError, PlaceError, WeightsError where the run is damaged, or has no best weights yet."""
 
     def __init__(self, folder: RunFolder, device: str = "auto") -> None:
@@ -39,13 +39,13 @@ class Trained:
         if source is not None:
             recipe = replace(recipe, data=replace(recipe.data, source=source, format="auto"))
         data = open_data(recipe.data, input_shape(self.graph), recipe.seed)
-        checked(self.graph, data)
+        check_data(self.graph, data)
         if data.classes != self.classes:
             other = next((pair for pair in zip(data.classes, self.classes, strict=False) if pair[0] != pair[1]), ("?", "?"))
             raise TrainError(f"{data.name} has other classes than {self.folder.path} was trained on: {other[0]} where {other[1]} was")
         return data
 
-    def evaluate(self, split: Split, batch: int = 256) -> Report:
+    def evaluate(self, split: Split, batch: int = 256) -> EvaluationReport:
         evaluate = evaluator(self.graph, self.graph.recipe, self.normalization, self.world, len(self.classes))
         return replace(evaluate, batch=batch)(self.module, split)
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 from archc.data.dataset import Corrupt, DataError, Images, Shape
 from archc.data.pixels import ENDINGS, Unreadable, decode
 from archc.data.roles import TRAIN, named_role
-from archc.data.splitting import place
+from archc.data.splits import place
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
 from archc.text.regular import open_regular

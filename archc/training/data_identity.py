@@ -10,12 +10,12 @@ from archc.data.tree import shown as shortened
 from archc.training.record import Noted
 
 
-def noted(data: DataSet) -> dict[str, Any]:
+def describe_data(data: DataSet) -> dict[str, Any]:
     """What a run notes of its data."""
     return data.to_dict() | {"digests": data.digests()}
 
 
-def difference(before: Noted, data: DataSet) -> str:
+def data_difference(before: Noted, data: DataSet) -> str:
     """What tells a set from the one that was noted, in words; nothing where they are the same."""
     if before.classes != data.classes:
         return _of_classes(before.classes, data.classes)

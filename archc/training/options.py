@@ -25,7 +25,7 @@ def quiet(line: str) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class TrainOptions:
     """
     device: cpu, cuda, cuda:1, mps or auto; weights, rename, partial: what the network starts from, as archc.build takes them;
         fresh: names of tensors that begin anew all the same, as those of a replaced head

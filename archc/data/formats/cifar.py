@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from archc.data.class_names import read_names, within
 from archc.data.dataset import DataError, Images, Labels
-from archc.data.names import read_names, within
 from archc.text.regular import open_regular
 
 PIXELS = 3 * 32 * 32

@@ -8,24 +8,24 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from archc.errors import Argument
+from archc.training.options import TrainError, TrainOptions
 from archc.training.report import loss_text
 from archc.training.run import TENSORBOARD, Row
-from archc.training.wishes import TrainError, Wishes
 
 
-class Watcher:
+class ProgressReporter:
     """Tells of epochs. In processes besides the first it is silent."""
 
-    def __init__(self, wishes: Wishes, folder: Path, epochs: int, first: bool) -> None:
-        self.wishes = wishes
+    def __init__(self, options: TrainOptions, folder: Path, epochs: int, first: bool) -> None:
+        self.options = options
         self.epochs = epochs
         self.first = first
         self._bar: Any = None
-        self._events = summary_writer()(str(folder / TENSORBOARD)) if wishes.tensorboard and first else None
+        self._events = summary_writer()(str(folder / TENSORBOARD)) if options.tensorboard and first else None
 
     def attach(self, engine: Engine) -> None:
         """A bar over the steps of each epoch, where one is wanted and tqdm is there."""
-        if not (self.wishes.bar and self.first):
+        if not (self.options.bar and self.first):
             return
         try:
             from ignite.handlers import ProgressBar
@@ -44,7 +44,7 @@ class Watcher:
         line = f"epoch {int(row['epoch']):{room}}/{self.epochs}  train loss {loss_text(row['train_loss'])}"
         if "loss" in row:
             line += f"  loss {loss_text(row['loss'])}  accuracy {row['accuracy']:7.2%}"
-        self.wishes.say(f"{line}  {row['seconds']:.1f} s{'  best' if better and 'loss' in row else ''}")
+        self.options.say(f"{line}  {row['seconds']:.1f} s{'  best' if better and 'loss' in row else ''}")
         if self._events is not None:
             for name, value in row.items():
                 if name not in ("epoch", "step"):
@@ -65,4 +65,4 @@ def summary_writer() -> Any:
     return SummaryWriter
 
 
-__all__ = ["Events", "Watcher"]
+__all__ = ["Events", "ProgressReporter"]

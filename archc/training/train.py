@@ -19,7 +19,7 @@ from archc.text.diagnostics import SpecError
 from archc.text.writing import text_of
 
 if TYPE_CHECKING:
-    from archc.training.wishes import Outcome
+    from archc.training.options import Outcome
 
 
 def train(
@@ -46,31 +46,31 @@ def train(
     The outcome has `.module` (best weights, eval mode), `.metrics` and `.folder`.
     Raises SpecError, TrainError, DataError (a ValueError), WeightsError, PlaceError, and ValueError for a plan that cannot be.
     """
-    from archc.training.engine import fit, go_on
+    from archc.training.fit import fit, resume_run
+    from archc.training.options import TrainOptions, quiet
     from archc.training.run import fresh
-    from archc.training.wishes import Wishes, quiet
 
-    wishes = Wishes(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
+    options = TrainOptions(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
     if resume:
         if folder is None or recipe is not None or overrides or checkpoint is not None:
             raise UsageError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
-        return go_on(fspath(folder), wishes)
-    graph = copy(net if isinstance(net, Graph) else _loaded(fspath(net)))
+        return resume_run(fspath(folder), options)
+    graph = copy(net if isinstance(net, Graph) else _load(fspath(net)))
     if recipe is not None:
         graph.recipe = recipe
     if checkpoint is not None:
         named = isinstance(checkpoint, str) and checkpoint in PLANS
         overrides |= {"checkpoint": checkpoint if named else "none"}
-        wishes = replace(wishes, checkpoint=None if named else plan_of(graph, checkpoint))
-    return fit(graph, changed(graph, overrides), fresh(None if folder is None else fspath(folder), graph.name), wishes)
+        options = replace(options, checkpoint=None if named else plan_of(graph, checkpoint))
+    return fit(graph, override_recipe(graph, overrides), fresh(None if folder is None else fspath(folder), graph.name), options)
 
 
-def changed(graph: Graph, overrides: dict[str, Any]) -> Recipe:
+def override_recipe(graph: Graph, overrides: dict[str, Any]) -> Recipe:
     """The graph's recipe with other settings, checked as a spec's are."""
     return recipe_with(graph, [f"{name}={text_of(value)}" for name, value in overrides.items()])
 
 
-def _loaded(named: str) -> Graph:
+def _load(named: str) -> Graph:
     model = compile_spec(named)
     if model.graph is None:
         raise SpecError(model.diagnostics)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from archc.training.augment import color, geometry
-from archc.training.augment.draws import Draws
+from archc.training.augment.random_draws import Draws
 
 MOST = 30.0
 SHEAR, MOVE, TURN, BLEND, BITS = 0.3, 150 / 331, 30.0, 0.9, 4

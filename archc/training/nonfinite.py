@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-def culprit(module: nn.Module, again: Callable[[], Any], first: bool = False) -> str:
+def explain_nonfinite(module: nn.Module, again: Callable[[], Any], first: bool = False) -> str:
     """What first is not finite when `again` runs the step forward and backward: weights, an output, the loss or a gradient.
 
     first: whether it is the step with which the training begins
@@ -21,7 +21,7 @@ def culprit(module: nn.Module, again: Callable[[], Any], first: bool = False) ->
         told = f"the weights of {bad} are not finite, since the gradient of the "
         return f"{told}step before was not; of the layers with such weights it is the last"
     found: list[str] = []
-    with _watched(module, found):
+    with _watch_outputs(module, found):
         again()
     if found:
         return found[0]
@@ -36,7 +36,7 @@ def bad_weights(module: nn.Module) -> str:
 
 
 @contextmanager
-def _watched(module: nn.Module, found: list[str]) -> Iterator[None]:
+def _watch_outputs(module: nn.Module, found: list[str]) -> Iterator[None]:
     def watch(name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
             if not found and any(not _finite(one) for one in _tensors(output)):

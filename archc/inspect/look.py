@@ -13,12 +13,12 @@ from archc.inspect import attribution as methods
 from archc.inspect.examples import seen, strongest
 from archc.inspect.filters import MOST as MOST_FILTERS
 from archc.inspect.filters import filters as filters_of
-from archc.inspect.layers import LookError, Place, first_convolution, place
+from archc.inspect.layers import LayerPlace, LookError, first_convolution, place
 from archc.inspect.maximize import maximized, visible
-from archc.inspect.picture import Cell, Pixels, heat, pixels_of, sheet, signed
+from archc.inspect.sheet import Cell, Pixels, heat, pixels_of, sheet, signed
 from archc.text.suggest import did_you_mean
+from archc.training.predict import TrainedRun
 from archc.training.setup import evaluator, input_shape
-from archc.training.using import Trained
 
 COLUMNS, UNITS, ROWS = 8, 16, 8  # of a sheet: cells in a row; units of a whole layer, as inputs and as rows of examples
 TITLES = {"gradcam": "Grad-CAM", "integrated": "integrated gradients", "lrp": "LRP, epsilon rule"}
@@ -32,12 +32,12 @@ class Look:
     notes: list[str] = field(default_factory=list)
 
 
-def _prepared(trained: Trained, images: Tensor) -> Tensor:
+def _prepared(trained: TrainedRun, images: Tensor) -> Tensor:
     evaluate = evaluator(trained.graph, trained.graph.recipe, trained.normalization, trained.world, len(trained.classes))
     return evaluate.prepare(images.to(trained.world.device))
 
 
-def filters(trained: Trained, layer: str = "") -> Look:
+def filters(trained: TrainedRun, layer: str = "") -> Look:
     """The filters of a convolution, each on its own scale."""
     at = place(trained.graph, trained.module, layer) if layer else first_convolution(trained.graph, trained.module)
     found = filters_of(at)
@@ -53,7 +53,7 @@ def _rows(cells: list[Cell], columns: int) -> list[tuple[str, list[Cell]]]:
     return [("", cells[start : start + columns]) for start in range(0, len(cells), columns)]
 
 
-def attribution(trained: Trained, image: Path, method: str, target: str | None, layer: str) -> Look:
+def attribution(trained: TrainedRun, image: Path, method: str, target: str | None, layer: str) -> Look:
     """An image beside maps of what in it speaks for a class. What a method cannot do is told, unless it alone was asked for."""
     raw = torch.from_numpy(read_image(image, input_shape(trained.graph), trained.white).copy())
     given = _prepared(trained, raw[None])
@@ -78,17 +78,17 @@ def _drawn(name: str, found: Tensor, under: Pixels) -> Pixels:
     return heat(found, under) if name == "gradcam" else signed(found)
 
 
-def _class(trained: Trained, name: str) -> int:
+def _class(trained: TrainedRun, name: str) -> int:
     if name in trained.classes:
         return trained.classes.index(name)
     raise LookError(f'no class is called "{name}"; {did_you_mean(name, trained.classes) or "`archc eval` lists the classes"}')
 
 
-def _units(at: Place, most: int) -> list[int]:
+def _units(at: LayerPlace, most: int) -> list[int]:
     return [at.unit] if at.unit is not None else list(range(min(most, at.units)))
 
 
-def feature(trained: Trained, where: str, steps: int, seed: int) -> Look:
+def feature(trained: TrainedRun, where: str, steps: int, seed: int) -> Look:
     """Inputs that excite units, in the colours of the data."""
     at = place(trained.graph, trained.module, where)
     units = _units(at, UNITS)
@@ -102,7 +102,7 @@ def feature(trained: Trained, where: str, steps: int, seed: int) -> Look:
     return Look(sheet(_rows(cells, COLUMNS), f"{trained.graph.name} {at.node.name}: inputs that excite a unit"), notes)
 
 
-def examples(trained: Trained, where: str, source: str | None, split: str, top: int) -> Look:
+def examples(trained: TrainedRun, where: str, source: str | None, split: str, top: int) -> Look:
     """Images that excite units; a frame is around what a unit saw where it responded most."""
     at = place(trained.graph, trained.module, where)
     units = _units(at, ROWS)

@@ -1,18 +1,24 @@
-"""Images by their numbers: out of an array, or out of files, which stay in memory where they are few."""
+"""Images read by index: out of an array, or out of files that several processes decode; few images stay in memory."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache, partial
 from hashlib import sha256
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import numpy.typing as npt
 
 from archc.data.dataset import Corrupt, DataError, Images, Shape
-from archc.data.pixels import fitted
-from archc.data.workers import decode_all
+from archc.data.pixels import Unreadable, decode, fitted
 
 _AT_ONCE = 1 << 12  # images
 _SIZES = 20_000  # files
@@ -117,3 +123,44 @@ class Files:
         if row not in self._bad:
             self._bad.add(row)
             self._corrupt.append(Corrupt(self.name(row), found))
+
+
+FEW = 4  # files that are not worth a second process
+
+
+def decode_all(files: Sequence[Path], shape: Shape, workers: int, white: int | None = None) -> list[Images | str]:
+    """Each file's image [C, H, W], or why it has none."""
+    work = partial(_decoded, shape=shape, white=white)
+    if workers < 1 or len(files) < FEW:
+        return [work(file) for file in files]
+    try:
+        return list(_pool(os.getpid(), workers).map(work, files, chunksize=max(1, len(files) // (4 * workers))))
+    except BrokenProcessPool:
+        _pool.cache_clear()
+        raise DataError("a process that reads images was ended from outside", "is memory full? fewer `workers` need less") from None
+
+
+def _decoded(file: Path, shape: Shape, white: int | None) -> Images | str:
+    try:
+        return decode(file, shape, white)
+    except Unreadable as error:
+        return str(error)
+
+
+@lru_cache(maxsize=2)
+def _pool(owner: int, workers: int) -> ProcessPoolExecutor:
+    """Processes of this process: one that was forked from it starts its own. They are not forked, since CUDA and threads forbid it."""
+    return ProcessPoolExecutor(workers, get_context("spawn"), _begin)
+
+
+def _begin() -> None:
+    """A worker leaves Ctrl-C to its parent, and ends when the parent does, even where that was killed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    Thread(target=_follow, daemon=True).start()
+
+
+def _follow() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

@@ -15,8 +15,8 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from archc.data.class_names import within
 from archc.data.dataset import DataError, Images, Labels
-from archc.data.names import within
 from archc.text.regular import open_regular
 
 MOST_VALUES = 1 << 32

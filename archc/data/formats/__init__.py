@@ -1,0 +1,1 @@
+"""The formats of image sets: each finds its files and reads them."""

@@ -1,1 +1,0 @@
-"""Charts: the zoo by accuracy and cost, and curves of a training."""

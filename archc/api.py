@@ -81,7 +81,7 @@ def memory(
     """
     from archc.analysis.memory import timeline as simulated
 
-    options = simulated.Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
+    options = simulated.Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
     graph = net if isinstance(net, Graph) else load(net)
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
@@ -118,7 +118,7 @@ def checkpoint(
         room = read_size(memory)
     if room is None or room < 1:
         raise ArgumentError(f"{memory!r} is no size; write 24GiB")
-    options = Options(batch, dtype, optimizer, how, loss, device, amp, accumulate)
+    options = Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
     return planner.plan(net if isinstance(net, Graph) else load(net), options, int(room))
 
 
@@ -244,7 +244,17 @@ def build(
     from archc.runtime.build.build import build as built
 
     build_options = BuildOptions(
-        device, dtype, memory_format, weights, tuple(rename), partial, deployed, optimize, autocast, compile, checkpoint
+        device=device,
+        dtype=dtype,
+        memory_format=memory_format,
+        weights=weights,
+        rename=tuple(rename),
+        partial=partial,
+        deployed=deployed,
+        optimize=optimize,
+        autocast=autocast,
+        compiled=compile,
+        checkpoint=checkpoint,
     )
     return built(_loaded(net, input, params), build_options)
 

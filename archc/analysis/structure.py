@@ -14,7 +14,7 @@ PAPER = "Veit et al., Residual Networks Behave Like Ensembles of Relatively Shal
 _SOURCE, _SINK = ("source",), ("sink",)  # no layer is called so: names are strings
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Structure:
     """The graph of a network: layers are its vertices, values that are read its edges.
 
@@ -88,13 +88,13 @@ def structure(graph: Graph) -> Structure:
     weighted = {node.name for node in layers if has_weights(node)}
     named = [*graph.inputs, *(node.name for node in graph.nodes)]
     return Structure(
-        graph.name,
-        len(layers),
-        len(graph.nodes) - len(layers),
-        _lengths(paths, weighted) if _SINK in alive and _SOURCE in alive else {},
-        tuple(_dominators(paths, {node.name for node in layers})) if _SINK in alive and _SOURCE in alive else (),
-        tuple(name for name in named if name in alive and paths.out_degree(name) > 1),
-        tuple(node.name for node in layers if paths.in_degree(node.name) > 1),
+        name=graph.name,
+        layers=len(layers),
+        idle=len(graph.nodes) - len(layers),
+        lengths=_lengths(paths, weighted) if _SINK in alive and _SOURCE in alive else {},
+        bottlenecks=tuple(_dominators(paths, {node.name for node in layers})) if _SINK in alive and _SOURCE in alive else (),
+        branches=tuple(name for name in named if name in alive and paths.out_degree(name) > 1),
+        joins=tuple(node.name for node in layers if paths.in_degree(node.name) > 1),
     )
 
 

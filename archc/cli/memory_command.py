@@ -96,7 +96,16 @@ def options_of(args: argparse.Namespace, batch: int) -> Options:
     if args.inference and args.accumulate > 1:
         raise ArgumentError("--accumulate is about training; leave it or --inference out")
     device = "cpu" if args.device == "cpu" else "cuda"
-    return Options(batch, args.dtype, args.optimizer, args.how, args.loss, device, args.amp or "", args.accumulate)
+    return Options(
+        batch,
+        dtype=args.dtype,
+        optimizer=args.optimizer,
+        how=args.how,
+        loss=args.loss,
+        device=device,
+        amp=args.amp or "",
+        accumulate=args.accumulate,
+    )
 
 
 def budget_of(args: argparse.Namespace) -> Capacity | None:

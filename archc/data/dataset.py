@@ -135,7 +135,7 @@ class Split:
         return [found.get(label, 0) for label in range(classes)]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, kw_only=True)
 class DataSet:
     """A set of labelled images.
 

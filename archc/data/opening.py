@@ -93,7 +93,16 @@ def _digits(data: Data, shape: Shape | None, seed: int) -> DataSet:
     train, validation = _held(reader, np.flatnonzero(~test), labels[~test], data)
     tested = Split(reader, np.flatnonzero(test), labels[test])
     return DataSet(
-        DIGITS, DIGITS, classes, shape, train, validation, tested, images.shape[2:], [], partial(measure, seed=seed, sampled=None)
+        name=DIGITS,
+        format=DIGITS,
+        classes=classes,
+        shape=shape,
+        train=train,
+        validation=validation,
+        test=tested,
+        stored=images.shape[2:],
+        corrupt=[],
+        measure=partial(measure, seed=seed, sampled=None),
     )
 
 
@@ -107,7 +116,7 @@ def _idx(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     for part, found in (("train", training), ("test", test)):
         if found is not None and found[1].max() >= len(classes):
             raise DataError(f"a {part} label of {path} is {found[1].max()}, and there are {len(classes)} classes")
-    return _arrays(path.name, "idx", classes, training, test, data, shape, seed)
+    return _arrays(name=path.name, form="idx", classes=classes, training=training, test=test, data=data, shape=shape, seed=seed)
 
 
 def _cifar(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
@@ -115,22 +124,33 @@ def _cifar(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     if not inner.is_dir() or not cifar.is_cifar(inner):
         raise DataError(f"{path} is not CIFAR's binary version", "it has data_batch_1.bin … and test_batch.bin, or train.bin and test.bin")
     training, test, classes = cifar.load_cifar(inner)
-    return _arrays(inner.name, "cifar", classes, training, test, data, shape, seed)
+    return _arrays(name=inner.name, form="cifar", classes=classes, training=training, test=test, data=data, shape=shape, seed=seed)
 
 
 Part = tuple[Images, Labels]
 
 
 def _arrays(
-    name: str, form: str, classes: tuple[str, ...], training: Part, test: Part | None, data: Data, shape: Shape | None, seed: int
+    *, name: str, form: str, classes: tuple[str, ...], training: Part, test: Part | None, data: Data, shape: Shape | None, seed: int
 ) -> DataSet:
     shape = shape or _own(training[0], data)
     reader = Arrays(f"{name}/train", training[0], shape)
-    splits = _held(reader, np.arange(len(training[1])), training[1], data)
+    train, validation = _held(reader, np.arange(len(training[1])), training[1], data)
     measured = partial(measure, seed=seed, sampled=None if small(len(training[0]), shape) else SAMPLED)
     tested = _whole(Arrays(f"{name}/test", test[0], shape), test[1]) if test is not None else None
     height, width = training[0].shape[2:]
-    return DataSet(name, form, classes, shape, *splits, tested, (height, width), [], measured)
+    return DataSet(
+        name=name,
+        format=form,
+        classes=classes,
+        shape=shape,
+        train=train,
+        validation=validation,
+        test=tested,
+        stored=(height, width),
+        corrupt=[],
+        measure=measured,
+    )
 
 
 def _own(images: Images, data: Data) -> Shape:
@@ -158,7 +178,15 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
     for part, listed in listings.items():
-        files = Files(listed.root, listed.paths, shape, data.corrupt == "skip", data.workers, corrupt, white)
+        files = Files(
+            root=listed.root,
+            paths=listed.paths,
+            shape=shape,
+            skip=data.corrupt == "skip",
+            workers=data.workers,
+            corrupt=corrupt,
+            white=white,
+        )
         found[part] = files, np.array(listed.labels, np.int64)
     train, validation = _whole(*found["train"]), _whole(*found["validation"]) if "validation" in found else None
     if validation is None:
@@ -166,7 +194,18 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
         train, validation = _held(files, np.arange(len(labels)), labels, data)
     measured = partial(measure, seed=seed, sampled=None if small(len(train), shape) else SAMPLED)
     test = _whole(*found["test"]) if "test" in found else None
-    made = DataSet(path.resolve().name, "folder", classes, shape, train, validation, test, None, corrupt, measured)
+    made = DataSet(
+        name=path.resolve().name,
+        format="folder",
+        classes=classes,
+        shape=shape,
+        train=train,
+        validation=validation,
+        test=test,
+        stored=None,
+        corrupt=corrupt,
+        measure=measured,
+    )
     return replace(made, notes=(*layout.notes, *filter(None, [told])), doubtful=layout.doubtful, white=white)
 
 
@@ -185,14 +224,35 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
 
     def split(part: str, held: float = 0.0, inverse: bool = False) -> Split:
         shuffled = part == "train" and not inverse
-        flow = shards.Shards(found[part], classes, shape, data.corrupt == "skip", corrupt, shuffled, held, inverse, white)
+        flow = shards.Shards(
+            found[part],
+            classes=classes,
+            shape=shape,
+            skip=data.corrupt == "skip",
+            corrupt=corrupt,
+            shuffled=shuffled,
+            held=held,
+            inverse=inverse,
+            white=white,
+        )
         return Split(None, none, none, flow)
 
     out = 0.0 if "validation" in found else data.validation
     validation = split("validation") if "validation" in found else split("train", out, inverse=True) if out else None
     test = split("test") if "test" in found else None
     measured = partial(measure, seed=seed)
-    made = DataSet(path.resolve().name, "shards", classes, shape, split("train", out), validation, test, None, corrupt, measured)
+    made = DataSet(
+        name=path.resolve().name,
+        format="shards",
+        classes=classes,
+        shape=shape,
+        train=split("train", out),
+        validation=validation,
+        test=test,
+        stored=None,
+        corrupt=corrupt,
+        measure=measured,
+    )
     return replace(made, notes=tuple(filter(None, [told])), white=white)
 
 

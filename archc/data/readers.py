@@ -61,6 +61,7 @@ class Files:
 
     def __init__(
         self,
+        *,
         root: Path,
         paths: Sequence[str],
         shape: Shape,

@@ -42,10 +42,18 @@ def arguments_of(run: Elaboration, entry: Entry, signature: Signature, what: str
             found[str(key.value)] = value
         else:
             good = False
-            hint = suggest_argument(run, entry, entry.kind, key, value, given, signature, context)
+            hint = suggest_argument(run, entry, kind=entry.kind, key=key, value=value, given=given, signature=signature, context=context)
             run.error("A302", key.span, f'{what} has no argument "{key.value}"', hint, context.place)
     if not good:  # the others are checked all the same
-        bound(run, entry, Signature({name: signature.params[name] for name in found}), found, {}, what, context)
+        bound(
+            run,
+            entry,
+            signature=Signature({name: signature.params[name] for name in found}),
+            trees=found,
+            preset={},
+            what=what,
+            context=context,
+        )
         return None
     return found
 
@@ -53,6 +61,7 @@ def arguments_of(run: Elaboration, entry: Entry, signature: Signature, what: str
 def bound(
     run: Elaboration,
     entry: Entry,
+    *,
     signature: Signature,
     trees: Trees,
     preset: dict[str, Any],
@@ -178,7 +187,7 @@ def preset_of(run: Elaboration, kind: str, signature: Signature) -> dict[str, An
             name = str(key.value)
             if name not in signature.params:
                 given = [str(other.value) for other, _ in run.spec.defaults[kind][1].items]
-                suggested = suggest_argument(run, None, kind, key, tree, given, signature, None)
+                suggested = suggest_argument(run, None, kind=kind, key=key, value=tree, given=given, signature=signature, context=None)
                 run.error("A302", key.span, f'{kind} has no argument "{name}"', suggested)
                 continue
             value = argument(run, tree, signature.params[name], context)

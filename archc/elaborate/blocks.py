@@ -82,7 +82,7 @@ def _environment(run: Elaboration, block: Block, entry: Entry, what: str, contex
             if value is MISSING:
                 return None
             preset[name] = value
-    args = bound(run, entry, block.signature, trees, preset, what, context)
+    args = bound(run, entry, signature=block.signature, trees=trees, preset=preset, what=what, context=context)
     if args is None:
         return None
     env.update(args)

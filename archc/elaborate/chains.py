@@ -163,7 +163,17 @@ def _promise(run: Elaboration, tree: t.Tree, values: Values, nodes: tuple[int, i
             value = evaluate(wanted, context.env)
         except Unknown:
             continue
-        run.graph.promises.append(Promise(metric, value, wanted.span, nodes, values[-1] if values else None, context.place.uses, heir))
+        run.graph.promises.append(
+            Promise(
+                metric=metric,
+                wanted=value,
+                span=wanted.span,
+                nodes=nodes,
+                value=values[-1] if values else None,
+                uses=context.place.uses,
+                heir=heir,
+            )
+        )
 
 
 def _dispatch(run: Elaboration, entry: Entry, name: str | None, context: Context, inputs: Values, branch: bool) -> Values:
@@ -192,7 +202,7 @@ def _dispatch(run: Elaboration, entry: Entry, name: str | None, context: Context
     taken = name if name is not None else next_number(context)
     if found.merges and has_branches(found, entry.argument):
         return apply_merge(run, found, entry, taken, context, inputs)
-    values, node = apply(run, found, entry, context.space.prefix + taken, context, inputs, None)
+    values, node = apply(run, found, entry, name=context.space.prefix + taken, context=context, inputs=inputs, trees=None)
     register(run, context, taken, Ref(values, entry.kind_span, made=node))
     return values
 

@@ -24,7 +24,7 @@ def run_copies(run: Elaboration, entry: Entry, key: t.Scalar | None, context: Co
     `branch`: the entry is a branch of a merge, in which rows that have their own names or numbers are branches of their own.
     """
     rows = rows_of(entry, context)
-    family = _Family(run, entry, key, context, rows, current, branch)
+    family = _Family(run=run, entry=entry, key=key, context=context, rows=rows, start=current, branch=branch)
     group = family.open(context) if family.grouped and not family.names_rows and (rows or family.read <= context.env.keys()) else None
     for row in rows:
         if family.failing > MOST_FAILING:
@@ -52,6 +52,7 @@ class _Family:
 
     def __init__(
         self,
+        *,
         run: Elaboration,
         entry: Entry,
         key: t.Scalar | None,

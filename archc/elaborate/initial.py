@@ -138,7 +138,11 @@ def _how(run: Elaboration, tree: t.Tree) -> How | None:
         run.error("A201", entry.kind_span, f'"{entry.kind}" is no initializer', hint)
         return None
     trees = arguments_of(run, entry, found.signature, entry.kind, context)
-    arguments = bound(run, entry, found.signature, trees, {}, entry.kind, context) if trees is not None else None
+    arguments = (
+        bound(run, entry, signature=found.signature, trees=trees, preset={}, what=entry.kind, context=context)
+        if trees is not None
+        else None
+    )
     if trees is None or arguments is None:
         return None
     fault = found.check(arguments)

@@ -18,7 +18,7 @@ from archc.text.source import Span
 
 
 def apply(
-    run: Elaboration, op: Op, entry: Entry, name: str, context: Context, inputs: Values, trees: Trees | None
+    run: Elaboration, op: Op, entry: Entry, *, name: str, context: Context, inputs: Values, trees: Trees | None
 ) -> tuple[Values, Node | None]:
     """The values of an operator's outputs; UNKNOWN where it, or what it depends on, is wrong."""
     trees = arguments_of(run, entry, op.signature, op.name, context) if trees is None else trees
@@ -28,13 +28,15 @@ def apply(
     if op.most_inputs == 1 and len(inputs) == 2 and (hint := suggest_for_inputs(op.name, len(inputs))) is not None:
         run.error("A502", entry.kind_span, f"{op.name} takes 1 input; this is given 2", hint, context.place)
         return (UNKNOWN,), None
-    args = bound(run, entry, op.signature, trees, preset, op.name, context, _instead(op, inputs))
+    args = bound(
+        run, entry, signature=op.signature, trees=trees, preset=preset, what=op.name, context=context, instead=_instead(op, inputs)
+    )
     if args is None or UNKNOWN in inputs:
         run.spend(LAYER_WORK, entry.kind_span, context.place)  # as much as a layer that is made: copies of a mistake end as soon
         return (UNKNOWN,), None
     written = Written(entry.kind_span, origins(run, op.name, op.signature, trees), context.place.uses)
     try:
-        node = make(run, op, name, args, inputs, context, written)
+        node = make(run, op, name, args=args, inputs=inputs, context=context, written=written)
     except Fault as fault:
         _report(run, fault, entry, written, context)
         return (UNKNOWN,), None
@@ -52,7 +54,7 @@ def _instead(op: Op, inputs: Values) -> Instead | None:
     return lambda value: bare(value, inputs[0].shape)
 
 
-def make(run: Elaboration, op: Op, name: str, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:
+def make(run: Elaboration, op: Op, name: str, *, args: dict[str, Any], inputs: Values, context: Context, written: Written) -> Node:
     """A node of the graph. Raises Fault where the operator refuses the shapes or arguments."""
     check_inputs(op, inputs)
     if len(run.graph.nodes) >= MOST_LAYERS:

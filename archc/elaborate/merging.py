@@ -40,7 +40,7 @@ def apply_merge(run: Elaboration, op: Op, entry: Entry, name: str, context: Cont
         for tree in entry.argument.items:
             merged.extend(chains.run_entry(run, tree, None, inner, inputs, branch=True))
         leave(run, inner, inputs)
-    values, node = apply(run, op, entry, context.space.prefix + name, context, tuple(merged), trees)  # type: ignore[arg-type]
+    values, node = apply(run, op, entry, name=context.space.prefix + name, context=context, inputs=tuple(merged), trees=trees)  # type: ignore[arg-type]
     register(run, context, name, Ref(values, entry.kind_span, made=node))
     return values
 
@@ -61,6 +61,6 @@ def _check_branch(run: Elaboration, op: Op, entry: Entry, key: t.Scalar, tree: t
         return
     assert isinstance(entry.argument, t.Mapping)
     given = [str(other.value) for other, _ in entry.argument.items]
-    hint = find_argument_hint(run, entry, op.name, key, tree, given, op.signature, context)
+    hint = find_argument_hint(run, entry, kind=op.name, key=key, value=tree, given=given, signature=op.signature, context=context)
     if hint is not None:
         raise Mistake("A302", key.span, f'{op.name} has no argument "{key.value}"', hint)

@@ -38,7 +38,7 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
             node = _again(run, ref.made, taken, context, inputs, written)
             register(run, context, taken, Ref(node.outputs, entry.kind_span, made=node))
             return node.outputs
-        return _scope_again(run, ref.made, ref, taken, context, inputs, written)
+        return _scope_again(run, ref.made, ref=ref, name=taken, context=context, inputs=inputs, written=written)
     except Fault as fault:
         if isinstance(ref.made, Node) and ref.made.op.merges:
             fault.hint = "to share a merge with its branches, share a chain around it"
@@ -56,13 +56,13 @@ def _again(run: Elaboration, first: Node, name: str, context: Context, inputs: V
             label = mine.name or "the weight"
             message = f"{label} would be {list(mine.shape)} here and is {list(theirs.shape)} in {first.name}"
             raise Fault(None, message, "give it an input of the same channels", "A503")
-    node = make(run, first.op, context.space.prefix + name, first.args, inputs, context, written)
+    node = make(run, first.op, context.space.prefix + name, args=first.args, inputs=inputs, context=context, written=written)
     node.shared = first.shared or first
     node.train_only = node.train_only or first.train_only
     return node
 
 
-def _scope_again(run: Elaboration, first: Scope, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
+def _scope_again(run: Elaboration, first: Scope, *, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
     """Every layer of a part once more, with what came into the part exchanged."""
     if len(inputs) != len(first.inputs):
         raise Fault(None, f"{first.name} takes {len(first.inputs)} inputs; this is given {len(inputs)}", code="A502")

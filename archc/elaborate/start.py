@@ -212,7 +212,17 @@ def _promises(run: Elaboration, env: dict[str, Any]) -> None:
         value = _value(run, tree, env)
         if value is not Unknown:
             output = next(iter(run.graph.outputs.values()), None)
-            run.graph.promises.append(Promise(metric, value, tree.span, None, output, (), run.spec.superseded.get(tree.source)))
+            run.graph.promises.append(
+                Promise(
+                    metric=metric,
+                    wanted=value,
+                    span=tree.span,
+                    nodes=None,
+                    value=output,
+                    uses=(),
+                    heir=run.spec.superseded.get(tree.source),
+                )
+            )
 
 
 def _budget(run: Elaboration, env: dict[str, Any]) -> None:

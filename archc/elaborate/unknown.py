@@ -110,6 +110,7 @@ def suggest_layer(run: Elaboration, name: str) -> str | None:
 def suggest_argument(
     run: Elaboration,
     entry: Entry | None,
+    *,
     kind: str,
     key: t.Scalar,
     value: t.Tree,
@@ -119,13 +120,14 @@ def suggest_argument(
 ) -> str:
     """What to write for an argument that a layer or block does not have."""
     taken = ", ".join(signature.params)
-    found = find_argument_hint(run, entry, kind, key, value, given, signature, context)
+    found = find_argument_hint(run, entry, kind=kind, key=key, value=value, given=given, signature=signature, context=context)
     return found or (f"it takes {taken}" if taken else "it takes none")
 
 
 def find_argument_hint(
     run: Elaboration,
     entry: Entry | None,
+    *,
     kind: str,
     key: t.Scalar,
     value: t.Tree,

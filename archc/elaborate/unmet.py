@@ -61,5 +61,5 @@ def _check_arguments(run: Elaboration, entry: Entry, argument: t.Mapping, signat
     given = [str(key.value) for key, _ in argument.items]
     for key, value in argument.items:
         if key.value not in signature.params:
-            hint = suggest_argument(run, entry, entry.kind, key, value, given, signature, None)
+            hint = suggest_argument(run, entry, kind=entry.kind, key=key, value=value, given=given, signature=signature, context=None)
             run.error("A302", key.span, f'{entry.kind} has no argument "{key.value}"', hint)

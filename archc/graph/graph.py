@@ -151,6 +151,7 @@ class Promise:
 
     def __init__(
         self,
+        *,
         metric: str,
         wanted: Any,
         span: Span,

@@ -57,7 +57,7 @@ def largest_batch(graph: Graph, device: Device, choice: TrainingChoice) -> int |
     if device.memory is None or unstated(graph):
         return None
     dtype = "float32" if choice.dtype in (AUTOCAST, "tf32") else choice.dtype
-    options = Options(1, dtype, choice.optimizer, device="cuda", amp="bfloat16" if choice.dtype == AUTOCAST else "")
+    options = Options(1, dtype=dtype, optimizer=choice.optimizer, device="cuda", amp="bfloat16" if choice.dtype == AUTOCAST else "")
     return Fitting(graph, choice.inference).largest(options, of_device(device).usable)
 
 

@@ -55,7 +55,7 @@ def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
     """The tape from a batch of 2 on, and that of a batch of 1 where it differs."""
 
     def run(batch: int, dtype: str) -> Raw:
-        options = Options(batch, dtype, device=DEVICE, amp="bfloat16" if amp else "")
+        options = Options(batch, dtype=dtype, device=DEVICE, amp="bfloat16" if amp else "")
         return _raw((training if learning else inference)(graph, options).tape)
 
     dtypes = ("float32",) if amp else ("float32", "float64", "float16")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from keyword import iskeyword
 
 from archc.language.entries import CHAIN_INPUT, Chain, read_chain, read_entry
@@ -35,6 +35,7 @@ class Block:
 
     name: str
     doc: str
+    _: KW_ONLY
     signature: Signature
     defaults: dict[str, t.Tree]
     inputs: tuple[str, ...]
@@ -64,7 +65,9 @@ def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: b
     if not isinstance(body, t.Mapping):
         hint = "{layers: …}, and `params` if it takes any"
         diagnostics.error("A202", body.span if body.end > body.start else key.span, "a block is a mapping", hint)
-        return Block(name, "", Signature({}), {}, (), Chain([]), key.span, in_spec, broken=True)
+        return Block(
+            name, "", signature=Signature({}), defaults={}, inputs=(), layers=Chain([]), span=key.span, in_spec=in_spec, broken=True
+        )
     unknown_keys(body, _KEYS, diagnostics, "a block")
     inputs = _inputs(body.get("inputs"), diagnostics)
     params, defaults = _params(body.get("params"), inputs or (), diagnostics)

@@ -39,7 +39,7 @@ def shipped_name(path: Path) -> str | None:
 
 def _anything(source: Source) -> Spec:
     """In place of a spec that cannot be read: what builds on it is not held against it."""
-    return Spec(source, "", input=t.Scalar(source, 0, 0, t.BROKEN), layers=Chain([]), no_params=True, no_blocks=True)
+    return Spec(source=source, name="", input=t.Scalar(source, 0, 0, t.BROKEN), layers=Chain([]), no_params=True, no_blocks=True)
 
 
 class Loader:

@@ -47,7 +47,7 @@ NETWORK = ("input", "params", "defaults", "blocks", "use", "layers", "outputs") 
 Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Spec:
     """A spec with all that it inherits. Trees know the file in which they stand.
 
@@ -153,29 +153,29 @@ def _check_keys(tree: t.Mapping, diagnostics: Diagnostics) -> None:
 def _inherited(base: Spec | None, source: Source) -> Spec:
     name = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", source.name)[-1]) or "network"
     if base is None:
-        return Spec(source, name)
+        return Spec(source=source, name=name)
     return Spec(
-        source,
-        base.name,
-        base.doc,
-        base.paper,
-        [],  # what was printed of the base was not printed of this
-        base.input,
-        dict(base.params),
-        dict(base.expect),
-        dict(base.defaults),
-        dict(base.init),
-        dict(base.blocks),
-        base.layers,
-        base.layers_span,
-        base.outputs,
-        dict(base.train),
-        dict(base.budget),
-        base.no_params,
-        base.no_blocks,
-        base.sources,
-        dict(base.superseded),
-        base.cleared,
+        source=source,
+        name=base.name,
+        doc=base.doc,
+        paper=base.paper,
+        published=[],  # what was printed of the base was not printed of this
+        input=base.input,
+        params=dict(base.params),
+        expect=dict(base.expect),
+        defaults=dict(base.defaults),
+        init=dict(base.init),
+        blocks=dict(base.blocks),
+        layers=base.layers,
+        layers_span=base.layers_span,
+        outputs=base.outputs,
+        train=dict(base.train),
+        budget=dict(base.budget),
+        no_params=base.no_params,
+        no_blocks=base.no_blocks,
+        sources=base.sources,
+        superseded=dict(base.superseded),
+        cleared=base.cleared,
     )
 
 

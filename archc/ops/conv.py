@@ -64,7 +64,7 @@ def conv(
         work=Work(multiply=macs, add=adds),
         keeps=_conv_keeps(x, window, padding_mode) + (_standardized_keeps(weight) if standardize else ()),
         reach=window.reach(padding_mode if padding_mode in ("reflect", "replicate") else ""),
-        torch=_conv_form(x, out, window, parts, bias, padding_mode, standardize),
+        torch=_conv_form(x, out, window=window, groups=parts, bias=bias, padding_mode=padding_mode, eps=standardize),
         dense=x.values * out.values + (out.values if bias else 0),
         layout=CONTIGUOUS if padding_mode == "circular" or (padded_apart and len(x) == 2) else CONVOLVED,
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
@@ -163,7 +163,7 @@ def _conv_keeps(x: Shape, window: Window, padding_mode: str) -> tuple[Kept, ...]
     return (copy,) if padding_mode == "circular" else (Kept("input", wanted_by=(0,)), copy)
 
 
-def _conv_form(x: Shape, out: Shape, window: Window, groups: int, bias: bool, padding_mode: str, eps: float) -> Module:
+def _conv_form(x: Shape, out: Shape, *, window: Window, groups: int, bias: bool, padding_mode: str, eps: float) -> Module:
     rank = len(window.space)
     padding: Any = short(window.padding) if window.symmetric else 0
     call = "{self}({0})"

@@ -30,7 +30,7 @@ def maxpool(
     dilation: distance between the taps of the window
     ceil: whether a last, partial window counts; it may not start in the padding
     """
-    window = _window(x, "maxpool", kernel, stride, padding, dilation, ceil)
+    window = _window(x, "maxpool", kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
     _sees_the_map(window)
     out = Shape((x.channels, *window.out))
     return weightless(
@@ -167,7 +167,7 @@ def _mean_layout(x: Shape) -> str:
     return CONTIGUOUS if len(x) == 4 else WINDOWED
 
 
-def _window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
+def _window(x: Shape, what: str, *, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool) -> Window:
     window = Window(spatial(x, what), kernel, kernel if stride is None else stride, padding, dilation, ceil)
     if not window.symmetric:
         if ceil:
@@ -197,7 +197,7 @@ def _sees_the_map(window: Window) -> None:
 
 def _mean_window(x: Shape, what: str, kernel: Any, stride: Any, padding: Any, ceil: bool) -> Window:
     """PyTorch's means over three axes count no padding towards the size of the map."""
-    window = _window(x, what, kernel, stride, padding, 1, ceil)
+    window = _window(x, what, kernel=kernel, stride=stride, padding=padding, dilation=1, ceil=ceil)
     if len(window.space) == 3 and window.symmetric and any(k > n for k, n in zip(window.kernel, window.space, strict=True)):
         raise Fault("kernel", f"a {what} over three axes cannot be larger than the map, {list(window.space)}", "use a smaller kernel")
     return window

@@ -59,12 +59,12 @@ def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOption
         resumed = options.resume and is_run(inner.path)
         learn = classifier_recipe(replace(recipe, batch=recipe.batch or _BATCH))
         found = fit_on_data(
-            small,
-            learn,
-            cached,
-            world,
-            opened(inner.path) if resumed else inner,
-            replace(options, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
+            graph=small,
+            recipe=learn,
+            data=cached,
+            world=world,
+            folder=opened(inner.path) if resumed else inner,
+            options=replace(options, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
         )
         put_classifier(graph, module, found.module)
         return _whole(graph, module, folder, found)

@@ -49,7 +49,7 @@ def fit(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions) 
         recipe, chosen = choose_batch(graph, recipe, data.train.length, world, plan)
         try:
             with limit_threads(graph, recipe, world):
-                return fit_on_data(graph, recipe, data, world, folder, options, chosen)
+                return fit_on_data(graph=graph, recipe=recipe, data=data, world=world, folder=folder, options=options, chosen=chosen)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -77,20 +77,27 @@ def dry_run(graph: Graph, recipe: Recipe, options: TrainOptions, folder: str | N
         ready = setup(graph, recipe, data, world, options)
         total = ready.order.steps * recipe.epochs
         steps = f"{ready.order.steps:,} steps an epoch, {total:,} in all; nothing was trained"
-        for line in [*header(graph, recipe, data, world, ready.strategy, fresh(folder, graph.name).path, ready.plan), chosen, steps]:
+        for line in [
+            *header(graph, recipe, data=data, world=world, strategy=ready.strategy, folder=fresh(folder, graph.name).path, plan=ready.plan),
+            chosen,
+            steps,
+        ]:
             if line and world.first:
                 options.say(line)
 
 
 def fit_on_data(
-    graph: Graph, recipe: Recipe, data: DataSet, world: World, folder: RunFolder, options: TrainOptions, chosen: str = ""
+    *, graph: Graph, recipe: Recipe, data: DataSet, world: World, folder: RunFolder, options: TrainOptions, chosen: str = ""
 ) -> Outcome:
     """`fit`, once data and processes are there."""
     if options.resume:
         folder.same_data(data)
     ready = setup(graph, recipe, data, world, options)
     with claim_folder(folder, world, options.resume):
-        for line in [*header(graph, recipe, data, world, ready.strategy, folder.path, ready.plan), *filter(None, [chosen])]:
+        for line in [
+            *header(graph, recipe, data=data, world=world, strategy=ready.strategy, folder=folder.path, plan=ready.plan),
+            *filter(None, [chosen]),
+        ]:
             options.say(line)
         return _fit(ready, folder, options)
 

@@ -19,7 +19,7 @@ from archc.training.memory import images_per_pass, predict_memory
 
 
 def header(
-    graph: Graph, recipe: Recipe, data: DataSet, world: World, strategy: str, folder: Path | None, plan: CheckpointPlan | None = None
+    graph: Graph, recipe: Recipe, *, data: DataSet, world: World, strategy: str, folder: Path | None, plan: CheckpointPlan | None = None
 ) -> list[str]:
     """Network, data, batch, optimizer, device, memory, folder."""
     shapes = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())

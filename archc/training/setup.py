@@ -34,7 +34,7 @@ Group = dict[str, Any]
 _FUSED_IN_PIECES = {"adam", "adamw"}  # the fused kernels that PyTorch has for tensors that lie in pieces on processes
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class Setup:
     """A training that can begin. `rates` are the learning rates of the optimizer's groups before any schedule."""
 
@@ -116,10 +116,24 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: Tr
         raise TrainError(f"{graph.name} has nothing to learn: it has no weights, or all of them are frozen")
     order = order_of(recipe, data, world)
     check_passes(graph, recipe, module, order)
-    stepper = _stepper(graph, recipe, data, world, module, forward, groups, order.whole)
+    stepper = _stepper(
+        graph=graph, recipe=recipe, data=data, world=world, module=module, forward=forward, groups=groups, images=order.whole
+    )
     judge = evaluator(graph, recipe, data, world, len(data.classes))
     rates = [float(group["lr"]) for group in stepper.optimizer.param_groups]
-    return Setup(graph, recipe, data, world, order, stepper, judge, freezer, rates, strategy, plan)
+    return Setup(
+        graph=graph,
+        recipe=recipe,
+        data=data,
+        world=world,
+        order=order,
+        stepper=stepper,
+        evaluator=judge,
+        freezer=freezer,
+        rates=rates,
+        strategy=strategy,
+        plan=plan,
+    )
 
 
 def wrap_and_compile(module: nn.Module, strategy: str, world: World, recipe: Recipe) -> nn.Module:
@@ -155,7 +169,7 @@ def initial_build(recipe: Recipe, world: World, options: TrainOptions) -> BuildO
 
 
 def _stepper(
-    graph: Graph, recipe: Recipe, data: DataSet, world: World, module: nn.Module, forward: nn.Module, groups: list[Group], images: int
+    *, graph: Graph, recipe: Recipe, data: DataSet, world: World, module: nn.Module, forward: nn.Module, groups: list[Group], images: int
 ) -> Stepper:
     heads = tuple(graph.heads)
     optimizer = make_optimizer(recipe, groups)

@@ -50,7 +50,9 @@ def train(
     from archc.training.options import TrainOptions, quiet
     from archc.training.run import fresh
 
-    options = TrainOptions(device, weights, tuple(rename), partial, tensorboard, resume, say or quiet)
+    options = TrainOptions(
+        device=device, weights=weights, rename=tuple(rename), partial=partial, tensorboard=tensorboard, resume=resume, say=say or quiet
+    )
     if resume:
         if folder is None or recipe is not None or overrides or checkpoint is not None:
             raise UsageError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")

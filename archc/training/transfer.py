@@ -132,13 +132,13 @@ def featured(graph: Graph, module: nn.Module, data: DataSet, prepare: Callable[[
     splits = {name: made(split) for name, split in data.splits().items()}
     width, plain = int(classifier(graph).inputs[0].shape[0]), Normalization((0.0,), (1.0,))
     return DataSet(
-        data.name,
-        FEATURES,
-        data.classes,
-        (width, 1, 1),
-        splits["train"],
-        splits.get("validation"),
-        splits.get("test"),
+        name=data.name,
+        format=FEATURES,
+        classes=data.classes,
+        shape=(width, 1, 1),
+        train=splits["train"],
+        validation=splits.get("validation"),
+        test=splits.get("test"),
         corrupt=data.corrupt,
         measure=lambda split: plain,
         notes=data.notes,

@@ -91,14 +91,14 @@ def equal_peaks(graph: Graph, batches: tuple[int, ...], optimizers: tuple[str, .
             amp = "bfloat16" if dtype == "autocast" else ""
             way = " amp" if amp else ""
             for optimizer in optimizers:
-                found = training(graph, Options(batch, "float32" if amp else dtype, optimizer, device="cuda", amp=amp))
+                found = training(graph, Options(batch, dtype="float32" if amp else dtype, optimizer=optimizer, device="cuda", amp=amp))
                 size, mark, kinds = peak(played, "training" + way, batch, item, optimizer)
                 assert (size, kinds) == (found.peak_bytes, found.by_kind()), (batch, dtype, optimizer)
                 tapes = played["tapes"]["training" + way]
                 _, phase, layer = tapes[len(tapes) - 1 if batch == 1 else 0]["marks"][mark]
                 where = found.peak_mark
                 assert played["phases"][phase] == where.phase and (graph.nodes[layer] if layer >= 0 else None) is where.layer
-            still = inference(graph, Options(batch, "float32" if amp else dtype, device="cuda", amp=amp))
+            still = inference(graph, Options(batch, dtype="float32" if amp else dtype, device="cuda", amp=amp))
             size, _, kinds = peak(played, "inference" + way, batch, item, "sgd")
             assert (size, kinds) == (still.peak_bytes, still.by_kind()), (batch, dtype)
 

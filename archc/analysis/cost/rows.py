@@ -13,7 +13,7 @@ from archc.ops.facts import NEW
 from archc.ops.shape import Shape
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class TableRow:
     """A line of the table: a layer, or a scope with the sums of its layers; `times` copies of it follow each other."""
 
@@ -80,7 +80,17 @@ def amount(row: TableRow, key: str) -> int:
 def row_of_layer(layer: Layer, name: str, times: int) -> TableRow:
     """The figures of one layer, under a name that may stand for several copies."""
     counts = {key: getattr(layer, key) for key in ("weights", "biases", "macs", "flops", "parameters")}
-    return TableRow(name, layer.kind, layer.output_shape, counts, layer.activations, layer.storage, text(layer.fields), times, (layer,))
+    return TableRow(
+        name=name,
+        kind=layer.kind,
+        shape=layer.output_shape,
+        counts=counts,
+        activations=layer.activations,
+        storage=layer.storage,
+        field=text(layer.fields),
+        times=times,
+        layers=(layer,),
+    )
 
 
 def _of_group(layers: list[Layer], depth: int) -> TableRow:
@@ -97,7 +107,17 @@ def _of_group(layers: list[Layer], depth: int) -> TableRow:
 def row_of_layers(layers: list[Layer], name: str, kind: str, times: int) -> TableRow:
     """The sums of several layers, with what the last of them gives."""
     last, values = layers[-1], sum(layer.activations for layer in layers)
-    return TableRow(name, kind, last.output_shape, totals(layers), values, NEW, text(last.fields), times, tuple(layers))
+    return TableRow(
+        name=name,
+        kind=kind,
+        shape=last.output_shape,
+        counts=totals(layers),
+        activations=values,
+        storage=NEW,
+        field=text(last.fields),
+        times=times,
+        layers=tuple(layers),
+    )
 
 
 def _cut(name: str, depth: int) -> str:

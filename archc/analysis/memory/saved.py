@@ -30,7 +30,7 @@ class Clash(NamedTuple):
     other: Node
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
     """Bytes kept for backward. `by_node` has each layer, with 0 for most views; `unknown` are those that do not say what they keep."""
 
@@ -56,7 +56,15 @@ def saved_by(done: StorageRun, graph: Graph, batch: int = 1, dtype: str = "float
         assert storage.kept_by is not None
         by_node[storage.kept_by] += storage.bytes
     unknown = tuple(node for node in graph.nodes if node.facts.keeps is None)
-    return Saved(batch, dtype, sum(by_node.values()), by_node, storages, tuple(_clashes(done)), unknown)
+    return Saved(
+        batch=batch,
+        dtype=dtype,
+        total=sum(by_node.values()),
+        by_node=by_node,
+        storages=storages,
+        clashes=tuple(_clashes(done)),
+        unknown=unknown,
+    )
 
 
 def clashes(graph: Graph, batch: int = 2) -> list[Clash]:

@@ -9,7 +9,7 @@ import random
 import tarfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from hashlib import sha256
 from itertools import islice
 from pathlib import Path
@@ -53,6 +53,7 @@ class Shards:
     """
 
     files: Sequence[Path]
+    _: KW_ONLY
     classes: tuple[str, ...]
     shape: Shape
     skip: bool

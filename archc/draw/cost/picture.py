@@ -49,7 +49,15 @@ def scene(graph: Graph, options: CostOptions, theme: Theme) -> Scene:
     if not graph.deployed().nodes:
         raise ArgumentError(f"{graph.name} has no layers to draw")
     report = analyze(graph)
-    settings = Options(options.batch, options.dtype, options.optimizer, options.how, options.loss, options.device, options.amp)
+    settings = Options(
+        options.batch,
+        dtype=options.dtype,
+        optimizer=options.optimizer,
+        how=options.how,
+        loss=options.loss,
+        device=options.device,
+        amp=options.amp,
+    )
     timeline = training(graph, settings)
     picture = Scene(theme, f"{graph.name}: cost")
     picture.text((0, 0), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)

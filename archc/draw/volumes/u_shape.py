@@ -101,7 +101,15 @@ def _joined(found: list[Unit]) -> list[Unit]:
         before = kept[-1] if kept else None
         if before is not None and unit.body == "merge" and before.body == "upsampling" and len(unit.nodes) == 1:
             what = f"{before.what} + {unit.what}"
-            kept[-1] = Unit([*before.nodes, *unit.nodes], unit.shape, unit.name, what, "upsampling", "merge", unit.mapped)
+            kept[-1] = Unit(
+                [*before.nodes, *unit.nodes],
+                shape=unit.shape,
+                name=unit.name,
+                what=what,
+                body="upsampling",
+                band="merge",
+                mapped=unit.mapped,
+            )
         else:
             kept.append(unit)
     return kept

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from archc.draw.theme import family
 from archc.draw.volumes.pieces import QUIET, blocks, by_blocks, common, pieces
@@ -24,6 +24,7 @@ class Unit:
     """
 
     nodes: list[Node]
+    _: KW_ONLY
     shape: Shape
     name: str
     what: str
@@ -68,7 +69,10 @@ def shape_text(unit: Unit) -> str:
 
 def input_units(graph: Graph) -> list[Unit]:
     """The inputs of the network, as they are seen by what reads them."""
-    return [Unit([], value.shape, name, name, "input", "", _is_map(graph, value)) for name, value in graph.inputs.items()]
+    return [
+        Unit([], shape=value.shape, name=name, what=name, body="input", band="", mapped=_is_map(graph, value))
+        for name, value in graph.inputs.items()
+    ]
 
 
 def _is_map(graph: Graph, value: Value) -> bool:
@@ -154,7 +158,7 @@ def _keeps_channels_first(nodes: list[Node], before: bool) -> bool:
 def _unit(nodes: list[Node], mapped: bool) -> Unit:
     last = nodes[-1]
     if len(nodes) == 1:
-        return Unit(nodes, last.output.shape, last.name, described(last), family(last.kind), "", mapped)
+        return Unit(nodes, shape=last.output.shape, name=last.name, what=described(last), body=family(last.kind), band="", mapped=mapped)
     makers = [node for node in nodes if family(node.kind) not in (*QUIET, "merge")]
     body = _dominant(makers or nodes)
     block = _covered(nodes)
@@ -167,7 +171,9 @@ def _unit(nodes: list[Node], mapped: bool) -> Unit:
         what = {"convolution": "block", "linear": "MLP"}.get(body, body)
     loud = [node for node in nodes if family(node.kind) not in QUIET]
     band = "merge" if loud and family(loud[-1].kind) == "merge" else ""
-    return Unit(nodes, last.output.shape, block.name if block is not None else last.name, what, body, band, mapped)
+    return Unit(
+        nodes, shape=last.output.shape, name=block.name if block is not None else last.name, what=what, body=body, band=band, mapped=mapped
+    )
 
 
 def _covered(nodes: list[Node]) -> Scope | None:

@@ -72,7 +72,7 @@ def recipe_with(
 
 def _run(graph: Graph, diagnostics: Diagnostics) -> Elaboration:
     """An elaboration of nothing but the recipe, in which the parameters of the network have their values."""
-    run = Elaboration(Spec(Source(graph.name, ""), graph.name), diagnostics)
+    run = Elaboration(Spec(source=Source(graph.name, ""), name=graph.name), diagnostics)
     run.graph = graph
     params = {name: value for name, value in graph.params.items() if not isinstance(value, Closure)}
     place = Place(None, {name: (value,) for name, value in graph.inputs.items()}, (), 0)
@@ -125,16 +125,16 @@ def _setting(text: str | Override, recipe: Recipe, diagnostics: Diagnostics) -> 
     """What an option sets; None after a mistake."""
     if isinstance(text, Override):
         source = Source(text.option, text.text)
-        return _made(source, text.path, 0, len(text.text), 0, recipe, diagnostics)
+        return _made(source, text.path, start=0, end=len(text.text), value=0, recipe=recipe, diagnostics=diagnostics)
     name, equals, _ = text.partition("=")
     source = Source(f"--train {name}".strip(), text)
     if not equals:
         diagnostics.error("A202", t.Scalar(source, 0, len(text), text).span, "no = between a key and its value", EXAMPLE)
         return None
-    return _made(source, name.strip(), 0, len(name), len(name) + 1, recipe, diagnostics)
+    return _made(source, name.strip(), start=0, end=len(name), value=len(name) + 1, recipe=recipe, diagnostics=diagnostics)
 
 
-def _made(source: Source, path: str, start: int, end: int, value: int, recipe: Recipe, diagnostics: Diagnostics) -> _Setting | None:
+def _made(source: Source, path: str, *, start: int, end: int, value: int, recipe: Recipe, diagnostics: Diagnostics) -> _Setting | None:
     head, dot, rest = path.partition(".")
     key = t.Scalar(source, start, end, head)
     if dot and not rest:

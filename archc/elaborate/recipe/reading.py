@@ -78,7 +78,7 @@ def _arguments(run: Elaboration, entry: Entry, signature: Signature, trees: dict
         trees = arguments_of(run, entry, signature, entry.kind, context)
     else:
         signature = Signature({name: signature.params[name] for name in trees})
-    found = bound(run, entry, signature, trees, {}, entry.kind, context) if trees is not None else None
+    found = bound(run, entry, signature=signature, trees=trees, preset={}, what=entry.kind, context=context) if trees is not None else None
     if found is None:
         raise Unknown
     return found

@@ -22,7 +22,7 @@ from archc.runtime.weights.load import Loaded, load_weights
 from archc.runtime.weights.renaming import WeightsError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BuildOptions:
     """How a module is wanted; what is empty stays as PyTorch has it.
 

@@ -27,7 +27,7 @@ _DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}
 _WIDTH = 80
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Exported:
     """What was written. `opset` and `nodes` are ONNX's; `difference` is None where nothing was compared, and `note` says why."""
 
@@ -160,7 +160,7 @@ def _exported(task: _Task, check: bool) -> Exported:
         difference, note = _checked(task, file, batches, ours) if check else (None, "not checked: check=False")
         size = sum(one.stat().st_size for one in folder.iterdir())
         files = moved(file, task.path)
-    return Exported(task.path, files, size, task.batch, opset, nodes, difference, note)
+    return Exported(path=task.path, files=files, bytes=size, batch=task.batch, opset=opset, nodes=nodes, difference=difference, note=note)
 
 
 def _program(task: _Task) -> torch.export.ExportedProgram:

@@ -21,7 +21,7 @@ _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
     """What `load_weights` did. `cast` has names by what was done, as `bfloat16 to float32`."""
 
@@ -103,7 +103,15 @@ def load_weights(
             raise WeightsError(_not_finite_text(path, bad))
         notes.append(f"{len(bad):,} tensors hold values that are not finite: {', '.join(shown(name) for name, _ in bad[:4])}")
     _copy(module, {name: theirs[name] for name in fit.names}, ours)
-    return Loaded(path, len(ours), fit.names, fit.skipped, _casts(fit.names, theirs, ours), stored.metadata, notes)
+    return Loaded(
+        path=path,
+        total=len(ours),
+        loaded=fit.names,
+        skipped=fit.skipped,
+        cast=_casts(fit.names, theirs, ours),
+        metadata=stored.metadata,
+        notes=notes,
+    )
 
 
 def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None) -> int:

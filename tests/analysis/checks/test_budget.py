@@ -76,7 +76,7 @@ def test_keys_of_the_base_stay(tmp_path: Path) -> None:
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam"])
 def test_memory_is_the_peak_of_a_training_step(optimizer: str) -> None:
     graph = archc.load("resnet18", input=[3, 64, 64])
-    peak = training(graph, Options(16, "float32", optimizer, device="cuda")).peak_bytes
+    peak = training(graph, Options(16, dtype="float32", optimizer=optimizer, device="cuda")).peak_bytes
     for limit, kept in ((peak, True), (peak - 1, False)):
         text = 'archc: 1\nextends: resnet18\ninput: [3, 64, 64]\nexpect: {parameters: 11_689_512, macs: "> 1"}\n'
         text += f'budget: {{train_memory: "<= {limit} @ batch 16, optimizer {optimizer}"}}\n'

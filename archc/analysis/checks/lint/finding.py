@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 
 from archc.analysis.checks.lint.net import NOTHING, Cost, Net, Plan
 from archc.graph import Node
@@ -51,6 +51,7 @@ class Hit:
     """
 
     code: str
+    _: KW_ONLY
     node: Node
     message: str
     remedy: str
@@ -59,7 +60,7 @@ class Hit:
     cost: Cost = NOTHING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """Equal hits of one place. `layers` are those that it is about, in their order."""
 
@@ -117,7 +118,17 @@ def fold(net: Net, hits: Iterable[Hit]) -> Iterator[Finding]:
             cost = cost.plus(hit.cost)
         written = same[0].node.written
         uses = written.uses if written is not None else ()
-        yield Finding(code, LEVELS[code], tuple(hit.node for hit in same), message, remedy, cost, net.batch, span, uses)
+        yield Finding(
+            code=code,
+            level=LEVELS[code],
+            layers=tuple(hit.node for hit in same),
+            message=message,
+            remedy=remedy,
+            cost=cost,
+            batch=net.batch,
+            span=span,
+            uses=uses,
+        )
 
 
 def _place(net: Net, hit: Hit) -> Span:

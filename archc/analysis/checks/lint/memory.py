@@ -31,7 +31,7 @@ def inplace_saves_nothing(net: Net) -> Iterator[Hit]:
             copied = Cost(copied=node.output.shape.values * _F32 * net.batch)
             message = f"{node.kind} in place saves nothing in training: PyTorch copies its input first and keeps the copy"
             plan: Plan = {node: [(node, {"inplace": False})]}
-            yield Hit("L101", node, message, "leave `inplace` out", "inplace", plan, copied)
+            yield Hit("L101", node=node, message=message, remedy="leave `inplace` out", argument="inplace", plan=plan, cost=copied)
 
 
 def _whole(net: Net, node: Node) -> bool:
@@ -43,7 +43,7 @@ def clashing(net: Net) -> Iterator[Hit]:
     """L102: what an earlier layer keeps is written over."""
     for clash in dict.fromkeys(clashes(net.graph)):
         message = f"{clash.layer.kind} in place {_WHY[clash.why].format(other=clash.other.kind)}"
-        yield Hit("L102", clash.layer, message, "leave `inplace` out", "inplace")
+        yield Hit("L102", node=clash.layer, message=message, remedy="leave `inplace` out", argument="inplace")
 
 
 def could_be_inplace(net: Net) -> Iterator[Hit]:
@@ -62,7 +62,7 @@ def could_be_inplace(net: Net) -> Iterator[Hit]:
         wanted = []
     for node in wanted:
         plan: Plan = {node: [(node, {"inplace": True})]}
-        yield Hit("L103", node, f"{node.kind} keeps its input, which it need not in place", "inplace: true", plan=plan)
+        yield Hit("L103", node=node, message=f"{node.kind} keeps its input, which it need not in place", remedy="inplace: true", plan=plan)
 
 
 def _keeps_result_inplace(node: Node) -> bool:
@@ -83,7 +83,7 @@ def dropout_inplace(net: Net) -> Iterator[Hit]:
         if node.kind == "dropout" and node.facts.storage == INPLACE and 0 < argument(node, "p") < 1:
             more = Cost(cuda=node.output.shape.values * (_F32 - 1) * net.batch)
             message = "dropout in place keeps a mask of floats on CUDA, where one of bytes would do"
-            yield Hit("L104", node, message, "leave `inplace` out", "inplace", cost=more)
+            yield Hit("L104", node=node, message=message, remedy="leave `inplace` out", argument="inplace", cost=more)
 
 
 def response_norm(net: Net) -> Iterator[Hit]:
@@ -92,7 +92,7 @@ def response_norm(net: Net) -> Iterator[Hit]:
         if node.kind == "lrn":
             message = "lrn keeps its input, padded squares, their sums and a power: four maps"
             remedy = "VGG's authors measured no gain from it; batchnorm keeps one map"
-            yield Hit("L105", node, message, remedy, plan={node: []})
+            yield Hit("L105", node=node, message=message, remedy=remedy, plan={node: []})
 
 
 def token_keeps_all(net: Net) -> Iterator[Hit]:
@@ -108,9 +108,21 @@ def token_keeps_all(net: Net) -> Iterator[Hit]:
         message = "one entry is taken, and the whole value is kept for it"
         if maker is not None and _by_token(node, maker):
             plan: Plan = {maker: [], node: [(node, {}), (maker, {})]}
-            yield Hit("L106", node, message, f"take it before {maker.kind}, which acts on each alone: the same result", plan=plan)
+            yield Hit(
+                "L106",
+                node=node,
+                message=message,
+                remedy=f"take it before {maker.kind}, which acts on each alone: the same result",
+                plan=plan,
+            )
         else:
-            yield Hit("L106", node, message, "`{scale: 1}` after it copies the one entry, and frees the others", cost=Cost(kept=rest))
+            yield Hit(
+                "L106",
+                node=node,
+                message=message,
+                remedy="`{scale: 1}` after it copies the one entry, and frees the others",
+                cost=Cost(kept=rest),
+            )
 
 
 def _by_token(select: Node, maker: Node) -> bool:
@@ -124,7 +136,7 @@ def unstated(net: Net) -> Iterator[Hit]:
     for node in net.graph.nodes:
         if node.facts.keeps is None:
             message = f"{node.kind} does not state what backward keeps: the memory of training is at least what is counted"
-            yield Hit("L121", node, message, "state `keeps` in its operator's Facts")
+            yield Hit("L121", node=node, message=message, remedy="state `keeps` in its operator's Facts")
 
 
 def average_keeps_input(net: Net) -> Iterator[Hit]:
@@ -137,7 +149,7 @@ def average_keeps_input(net: Net) -> Iterator[Hit]:
         remedy = "global_avgpool keeps nothing" if whole else "it needs the shape alone: recomputing its input in backward frees it"
         if kept and (not whole or _plain(node)):
             message = "nothing but this pool keeps its input, of which PyTorch needs the shape alone"
-            yield Hit("L110", node, message, remedy, cost=Cost(kept))
+            yield Hit("L110", node=node, message=message, remedy=remedy, cost=Cost(kept))
 
 
 def _plain(node: Node) -> bool:

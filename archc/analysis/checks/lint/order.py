@@ -32,7 +32,7 @@ def bias_before_norm(net: Net) -> Iterator[Hit]:
             continue
         if after.kind == "instancenorm" or (after.kind == "batchnorm" and (node.kind != "linear" or len(node.output.shape) == 1)):
             message = f"the bias of {node.kind} is taken away by {after.kind}, which subtracts the mean"
-            yield Hit("L107", node, message, "bias: false", "bias", {node: [(node, {"bias": False})]})
+            yield Hit("L107", node=node, message=message, remedy="bias: false", argument="bias", plan={node: [(node, {"bias": False})]})
 
 
 def mean_after_conv(net: Net) -> Iterator[Hit]:
@@ -42,7 +42,7 @@ def mean_after_conv(net: Net) -> Iterator[Hit]:
         if conv is not None and commutes(conv, node) and conv not in net.twice:
             plan: Plan = {conv: [], node: [(node, {}), (conv, {})]}
             message = "avgpool after a 1x1 conv gives the same result before it, where the conv has fewer positions"
-            yield Hit("L111", node, message, "put the avgpool before the conv", plan=plan)
+            yield Hit("L111", node=node, message=message, remedy="put the avgpool before the conv", plan=plan)
 
 
 def norms_in_a_row(net: Net) -> Iterator[Hit]:
@@ -50,7 +50,7 @@ def norms_in_a_row(net: Net) -> Iterator[Hit]:
     for node in net.graph.nodes:
         first = net.before(node)
         if first is not None and node.kind in _NORMS and first.kind == node.kind and argument(first, "axis") == argument(node, "axis"):
-            yield Hit("L112", node, f"{node.kind} directly after {node.kind}", "remove one of them", plan={node: []})
+            yield Hit("L112", node=node, message=f"{node.kind} directly after {node.kind}", remedy="remove one of them", plan={node: []})
 
 
 def activations_in_a_row(net: Net) -> Iterator[Hit]:
@@ -62,9 +62,11 @@ def activations_in_a_row(net: Net) -> Iterator[Hit]:
         if first is not None and _unchanged(node, first):
             message = f"{node.kind} changes nothing after {first.kind}"
             if net.users[node.inputs[0]] == (node,) or node.facts.storage == NEW:
-                yield Hit("L113", node, message, "remove it", plan={node: []})
+                yield Hit("L113", node=node, message=message, remedy="remove it", plan={node: []})
         elif (first := net.before(node)) is not None and first.kind in _ACTIVATIONS:
-            yield Hit("L119", node, f"{node.kind} directly after {first.kind}", "is one of them meant to stand elsewhere?")
+            yield Hit(
+                "L119", node=node, message=f"{node.kind} directly after {first.kind}", remedy="is one of them meant to stand elsewhere?"
+            )
 
 
 def _maker(value: Value) -> Node | None:
@@ -95,7 +97,7 @@ def activation_before_pool(net: Net) -> Iterator[Hit]:
             continue
         plan: Plan = {node: [], pool: [(pool, {}), (node, {})]}
         message = f"{node.kind} before {pool.kind} gives the same after it, with {_times(node, pool)} fewer values to read and write"
-        yield Hit("L114", node, message, f"put it after the {pool.kind}", plan=plan)
+        yield Hit("L114", node=node, message=message, remedy=f"put it after the {pool.kind}", plan=plan)
 
 
 def _times(node: Node, pool: Node) -> str:
@@ -113,7 +115,7 @@ def dropout_before_norm(net: Net) -> Iterator[Hit]:
             after = net.after(after)
         if after is not None and after.kind == "batchnorm":
             message = "dropout before batchnorm: the variance that is recorded in training is not that of inference"
-            yield Hit("L115", node, message, "put it after the last batchnorm (Li et al., 2019)")
+            yield Hit("L115", node=node, message=message, remedy="put it after the last batchnorm (Li et al., 2019)")
 
 
 def one_value(net: Net) -> Iterator[Hit]:
@@ -121,7 +123,7 @@ def one_value(net: Net) -> Iterator[Hit]:
     for node in net.graph.nodes:
         if node.facts.min_batch > net.batch:
             message = f"{node.kind} of {node.output.shape} has one value to normalize by where a pass has one image: PyTorch refuses that"
-            yield Hit("L120", node, message, f"train with a batch of {node.facts.min_batch} or more, or `layernorm`")
+            yield Hit("L120", node=node, message=message, remedy=f"train with a batch of {node.facts.min_batch} or more, or `layernorm`")
 
 
 def softmax_at_the_end(net: Net) -> Iterator[Hit]:
@@ -130,4 +132,4 @@ def softmax_at_the_end(net: Net) -> Iterator[Hit]:
         node = view_base(value).node
         if node is not None and node.kind == "softmax":
             message = "a softmax comes out; nn.CrossEntropyLoss applies one itself, and two make gradients vanish"
-            yield Hit("L116", node, message, "remove it for training; log_softmax with NLLLoss would do, too")
+            yield Hit("L116", node=node, message=message, remedy="remove it for training; log_softmax with NLLLoss would do, too")

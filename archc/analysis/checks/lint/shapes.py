@@ -31,7 +31,14 @@ def idle_tensor_cores(net: Net) -> Iterator[Hit]:
             factor = product(size if let else -(-size // _TILE) * _TILE for size, let in zip(sizes, free, strict=True)) / product(sizes)
             wasted = Cost(macs=round(count(node.facts.macs).low * (factor - 1)) * net.batch)
             message = f"in f16 and bf16, tensor cores take channels by {_TILE}s and work with zeros in the place of the rest"
-            yield Hit("L108", node, message, f"multiples of {_TILE}", "features" if node.kind == "linear" else "channels", cost=wasted)
+            yield Hit(
+                "L108",
+                node=node,
+                message=message,
+                remedy=f"multiples of {_TILE}",
+                argument="features" if node.kind == "linear" else "channels",
+                cost=wasted,
+            )
 
 
 def _is_image(value: Value) -> bool:
@@ -61,7 +68,13 @@ def unused(net: Net) -> Iterator[Hit]:
     for end, nodes in dead.items():
         told = f", nor of {len(nodes) - 1} before it" if len(nodes) > 1 else ""
         plan: Plan = {node: [] for node in nodes}
-        yield Hit("L109", end, f"nobody uses what comes out of {end.kind}{told}", "remove it, or name it in `outputs`", plan=plan)
+        yield Hit(
+            "L109",
+            node=end,
+            message=f"nobody uses what comes out of {end.kind}{told}",
+            remedy="remove it, or name it in `outputs`",
+            plan=plan,
+        )
 
 
 def skipping(net: Net) -> Iterator[Hit]:
@@ -73,7 +86,7 @@ def skipping(net: Net) -> Iterator[Hit]:
             continue
         message = f"reads {_one_in(part)} of its input" + (", and nothing else reads the rest" if node.inputs[0] not in whole else "")
         remedy = "a window as large as the stride" + (", or `avgpool` and stride 1, as ResNet-D" if node.kind == "conv" else "")
-        yield Hit("L117", node, message, remedy, "stride")
+        yield Hit("L117", node=node, message=message, remedy=remedy, argument="stride")
 
 
 def _single(node: Node) -> bool:
@@ -111,7 +124,7 @@ def dropped(net: Net) -> Iterator[Hit]:
                 if "ceil" in node.op.signature.params
                 else "padding, or an input that divides"
             )
-            yield Hit("L118", node, message, remedy)
+            yield Hit("L118", node=node, message=message, remedy=remedy)
 
 
 def _window(node: Node) -> Window | None:

@@ -24,7 +24,7 @@ class ConventionLine:
     amount: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Convention:
     """A tool's figures for one image.
 
@@ -74,7 +74,18 @@ def as_tool(graph: Graph, tool: str) -> Convention:
     else:
         total = macs + sum(line.amount for line in lines)
     notes = (*rules.notes(layers), *_doubts(layers))
-    return Convention(tool, rules.version, rules.quantity, total, macs, rules.counts, lines, parameters, parameter_lines, notes)
+    return Convention(
+        tool=tool,
+        version=rules.version,
+        quantity=rules.quantity,
+        total=total,
+        macs=macs,
+        counts=rules.counts,
+        lines=lines,
+        parameters=parameters,
+        parameter_lines=parameter_lines,
+        notes=notes,
+    )
 
 
 def _lines(layers: list[Form], rule: Rule) -> tuple[ConventionLine, ...]:

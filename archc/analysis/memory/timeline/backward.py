@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StoredTensor
@@ -35,6 +35,7 @@ class Backward:
     """The state of a backward pass: the gradients that wait for their layer, and those of weights."""
 
     tape: Tape
+    _: KW_ONLY
     batch: int
     item: int
     held: dict[Storage, Block]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -47,6 +47,7 @@ class Options:
     """
 
     batch: int = 1
+    _: KW_ONLY
     dtype: str = "float32"
     optimizer: str = "sgd"
     how: str = ""
@@ -237,7 +238,16 @@ class _Training:
         device, amp = self.options.device, bool(self.options.amp)
         halves = partial(low, device=device) if amp else _never
         tape, steps = self.tape, self.run.steps
-        found = Backward(tape, self.options.images, self.item, self.forward.held, self.run.tensors, writers, len(steps), halves)
+        found = Backward(
+            tape,
+            batch=self.options.images,
+            item=self.item,
+            held=self.forward.held,
+            tensors=self.run.tensors,
+            writers=writers,
+            now=len(steps),
+            halves=halves,
+        )
         found.weights = grads
         found.uses = Counter(node.shared or node for node in ancestors(self.graph.returned, by_value=True))
         if self.frames is not None:

@@ -13,7 +13,7 @@ REGION, LAYER = 1, 2**12  # between plans of equal MACs, layers that run again d
 MACS = 2**32
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Atom:
     """A layer that is run once (no `tree`), or a region.
 
@@ -49,7 +49,7 @@ class Priced:
     def _layer(self, at: int) -> Atom:
         profile = self.profile
         need = max(profile.backward[at], profile.forward[at] + profile.base)
-        return Atom(at, at + 1, None, profile.keeps[at], need, 0, profile.forward[at])
+        return Atom(start=at, stop=at + 1, tree=None, keeps=profile.keeps[at], need=need, cost=0, names=profile.forward[at])
 
     def _from(self, start: int, stops: set[int]) -> Iterator[Atom]:
         """The regions from a layer: plain, with the norms in them, with the blocks in them, with both."""
@@ -181,7 +181,15 @@ class _Walk:
     def atom(self, stop: int) -> Atom:
         need = max(self.back, self.rerun + self.profile.grads[stop], self.names + self.profile.base)
         tree = RegionTree(range(self.start, stop), tuple(self.inner))
-        return Atom(self.start, stop, tree, tuple(self.inputs), need, self.cost + self.inner_cost + REGION, self.names)
+        return Atom(
+            start=self.start,
+            stop=stop,
+            tree=tree,
+            keeps=tuple(self.inputs),
+            need=need,
+            cost=self.cost + self.inner_cost + REGION,
+            names=self.names,
+        )
 
 
 def _best(atoms: Iterable[Atom]) -> list[Atom]:

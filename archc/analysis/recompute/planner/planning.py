@@ -55,7 +55,7 @@ class PlanRow:
     saved: int
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Planned:
     """A plan, the step without it and with it, and what runs again.
 
@@ -137,7 +137,17 @@ def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = train
         raise ArgumentError(f"no plan of checkpointing: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
-        return Planned(memory, CheckpointPlan(()), before, before, True, Again(0, 0), (), True, CheckpointPlan(()))
+        return Planned(
+            memory=memory,
+            plan=CheckpointPlan(()),
+            before=before,
+            after=before,
+            fits=True,
+            again=Again(0, 0),
+            rows=(),
+            exact=True,
+            least=CheckpointPlan(()),
+        )
     return _Planner(before, memory, simulate).planned()
 
 
@@ -222,7 +232,18 @@ class _Planner:
         counted: set[int] = set()
         rows = tuple(self._row(tree, trees, counted) for tree in trees)
         again = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
-        return Planned(self.memory, plan, self.before, after, fits, again, rows, exact, least, self.pieces.coarse)
+        return Planned(
+            memory=self.memory,
+            plan=plan,
+            before=self.before,
+            after=after,
+            fits=fits,
+            again=again,
+            rows=rows,
+            exact=exact,
+            least=least,
+            coarse=self.pieces.coarse,
+        )
 
     def _row(self, tree: RegionTree, trees: tuple[RegionTree, ...], counted: set[int]) -> PlanRow:
         inputs = self._inputs(tree).keys() - counted

@@ -1,4 +1,4 @@
-"""A picture of pictures: rows with names of classes, for a look at what a network is given."""
+"""A preview of a set as one picture: rows of images with the names of their classes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder of images is meant as: which folders are splits, which are classes, and which are neither.
+"""Reads the layout of a folder of images: which folders are splits, which are classes, and which are neither.
 
 Where more than one reading is likely, it is an error that draws what is there and what is expected: nothing is guessed.
 """

@@ -1,4 +1,4 @@
-"""From a recipe's `data` to the set: which format it is, and how its parts become splits."""
+"""Opens the set that a recipe names: finds its format and makes its parts splits."""
 
 from __future__ import annotations
 

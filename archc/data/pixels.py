@@ -1,4 +1,4 @@
-"""Image files and arrays to a network's input: decoded by pillow, brought to its size and channels."""
+"""Decodes image files by pillow and brings images to a network's input size and channels."""
 
 from __future__ import annotations
 

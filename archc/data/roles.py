@@ -1,4 +1,4 @@
-"""What the name of a folder says: which split it is, that it goes with images as masks do, or that it is no part of a set."""
+"""The role of a folder by its name: a split, masks that go with images, or no part of a set."""
 
 from __future__ import annotations
 

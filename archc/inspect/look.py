@@ -1,4 +1,4 @@
-"""The looks themselves: a run and a question to a picture."""
+"""The commands of `archc look`: each makes a picture of a trained run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether images are those that a run was trained on, as far as names, counts and checksums tell."""
+"""Compares a set of images with the one that a run was trained on, by names, counts and checksums."""
 
 from __future__ import annotations
 

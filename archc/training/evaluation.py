@@ -1,4 +1,4 @@
-"""How good a network is on images: loss, accuracy, the five best guesses, and who is taken for whom."""
+"""Evaluation of a network on images: loss, accuracy, top-5 accuracy and the confusion of classes."""
 
 from __future__ import annotations
 

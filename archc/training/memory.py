@@ -1,4 +1,4 @@
-"""What the analysis says of a training's memory: what a step needs, the batch that fits, and what would fit where memory ran out."""
+"""The memory of a training by the analysis: what a step needs, the batch that fits, and what to do where memory ran out."""
 
 from __future__ import annotations
 

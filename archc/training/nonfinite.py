@@ -1,4 +1,4 @@
-"""Why a loss is not finite: the step once more, with an eye on every layer."""
+"""Finds why a loss is not finite: the step is run once more, and the output of every layer is checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a caller wants of a training besides its recipe, what comes out of it, and what goes wrong in it."""
+"""Options, result and error of a training: what a caller decides besides the recipe."""
 
 from __future__ import annotations
 

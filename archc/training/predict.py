@@ -1,4 +1,4 @@
-"""A run that is used: its network with the best weights, evaluated on images or asked about some."""
+"""A finished run in use: its network with the best weights, evaluated on images or asked for the classes of one."""
 
 from __future__ import annotations
 

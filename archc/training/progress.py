@@ -1,4 +1,4 @@
-"""What a reader sees of a training while it runs: a line an epoch, a bar on a terminal, TensorBoard on request."""
+"""Progress of a training while it runs: a line an epoch, a bar on a terminal, TensorBoard on request."""
 
 from __future__ import annotations
 

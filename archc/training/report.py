@@ -1,4 +1,4 @@
-"""What is said before the first step and after the last one, in lines of 80 columns."""
+"""The lines printed before the first step of a training and after the last one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A graph as the text of a spec that stands alone, also where no document is at hand."""
+"""The text of a spec that stands alone, written from a graph."""
 
 from __future__ import annotations
 

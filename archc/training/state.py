@@ -1,4 +1,4 @@
-"""All that a resumed training needs, as whole tensors by name: the same for one process and for many, sharded or not."""
+"""The state of a training as whole tensors by name: the same for one process and for many, sharded or not."""
 
 from __future__ import annotations
 

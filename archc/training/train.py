@@ -1,4 +1,4 @@
-"""`archc.train(…)`: the Python interface of the room."""
+"""`archc.train(…)`, the Python interface of training."""
 
 from __future__ import annotations
 

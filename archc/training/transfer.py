@@ -1,4 +1,4 @@
-"""Another head on a trained body: which tensors begin anew, and a linear classifier on features that are computed once."""
+"""Transfer learning: which tensors of a new head begin anew, and a linear classifier on features that are computed once."""
 
 from __future__ import annotations
 

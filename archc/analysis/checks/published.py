@@ -1,4 +1,4 @@
-"""What others print of a network, beside what comes out of its spec."""
+"""Compares published figures of a network with those of its spec."""
 
 from __future__ import annotations
 

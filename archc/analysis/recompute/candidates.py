@@ -1,4 +1,4 @@
-"""Regions that are worth a checkpoint, and the plans that are made of them."""
+"""Regions that are worth recomputing, and the plans made of them."""
 
 from __future__ import annotations
 

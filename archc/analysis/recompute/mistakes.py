@@ -1,4 +1,4 @@
-"""What makes a plan impossible or wrong for a network."""
+"""Checks of a plan: what makes it impossible or wrong for a network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans as people give them: files, words, objects."""
+"""Reads plans of recomputation from files, words and objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the rules find: at single layers, and folded over the layers that were written at one place."""
+"""Findings of the rules: at single layers, and folded over the layers that were written at one place."""
 
 from __future__ import annotations
 

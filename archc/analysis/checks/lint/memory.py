@@ -1,4 +1,4 @@
-"""Rules of what autograd keeps for backward."""
+"""Rules on what autograd keeps for backward."""
 
 from __future__ import annotations
 

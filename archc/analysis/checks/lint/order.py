@@ -1,4 +1,4 @@
-"""Rules of what stands before or after what."""
+"""Rules on the order of layers: what should not stand before or after what."""
 
 from __future__ import annotations
 

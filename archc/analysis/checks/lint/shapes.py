@@ -1,4 +1,4 @@
-"""Rules of sizes: what is computed for nothing, what is never read."""
+"""Rules on sizes: what is computed for nothing, what is never read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A layer as tools that watch PyTorch see it: the class of its module, what goes in and what comes out."""
+"""A layer as tools see it that hook PyTorch's modules: its class, what goes in and what comes out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tools, by name: version, the tool's own words, and its rules."""
+"""The tools that are compared, by name: version, what they print, and their rules of counting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a peak stands to what PyTorch asks for: exact, at least so much, or about so much, and why, in words."""
+"""How exact a peak is: equal to what PyTorch asks for, at least so much, or about so much, and why."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers that PyTorch runs as several operations: backward through one after the other, each with what it makes and drops.
+"""Backward of layers that PyTorch runs as several operations, each with what it allocates and frees.
 
 Slots are those of the operator's `keeps`. An operation's gradients are made, then what came and what it had saved is freed.
 """

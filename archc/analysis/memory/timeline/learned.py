@@ -1,4 +1,4 @@
-"""Layers with tensors of their own, some of whose gradients are sums that autograd takes after the layer has run backward."""
+"""Backward of layers with parameters whose gradients autograd sums after the layer has run backward."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A step at any number of images from two that were simulated: every size on the tape follows a straight line."""
+"""Predicts a step for any batch from two simulated ones: every size on the tape is linear in the batch."""
 
 from __future__ import annotations
 

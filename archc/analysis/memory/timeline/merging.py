@@ -1,4 +1,4 @@
-"""Sums, means and products of several values, back through one operation of two values after the other, the last first."""
+"""Backward of sums, means and products of several values, as a chain of operations of two values."""
 
 from __future__ import annotations
 

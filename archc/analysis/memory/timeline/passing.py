@@ -1,4 +1,4 @@
-"""What a layer of several operations makes and drops in its forward pass, beside its outputs and what is kept."""
+"""Temporaries of layers that run as several operations in the forward pass."""
 
 from __future__ import annotations
 

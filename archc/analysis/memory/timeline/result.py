@@ -1,4 +1,4 @@
-"""What a simulation found: the peak, where it is, and what it is made of."""
+"""The result of a simulation: the peak, where it is, and what it is made of."""
 
 from __future__ import annotations
 

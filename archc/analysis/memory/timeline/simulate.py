@@ -1,4 +1,4 @@
-"""A training step, and inference, run on a tape."""
+"""Simulates a training step, and inference, on a tape of allocations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pieces that plans are put together from: single layers, and regions with what lies in them, each with what it costs."""
+"""The parts that plans are put together from: single layers, and regions with what lies in them, each with its cost."""
 
 from __future__ import annotations
 

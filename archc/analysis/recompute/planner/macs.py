@@ -1,4 +1,4 @@
-"""What runs again under a plan: layers and multiply-accumulates, exact with PyTorch's early stop.
+"""What runs again under a plan, in layers and multiply-accumulates, exact with PyTorch's early stop.
 
 A region's second run ends as soon as everything is there that its layers keep for backward: at its last layer that keeps something,
 or at the start of a region inside it that comes last, since that keeps its inputs. A convolution, a linear layer and a product of

@@ -1,4 +1,4 @@
-"""The regions of a network that are worth considering, by their layers."""
+"""The regions of a network that a plan may consist of, by their layers."""
 
 from __future__ import annotations
 

@@ -36,13 +36,13 @@ __version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` rea
 _API = ["analyze", "build", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report", "roofline", "source"]
 _ROOMS = {
     **dict.fromkeys(_API, "api"),
-    "train": "training.calling",
+    "train": "training.train",
     # what these give
     "CheckpointPlan": "analysis.recompute",
     "Device": "catalog.devices.device",
     "Difference": "analysis.compare.diff",
     "Graph": "graph",
-    "Outcome": "training.build_options",
+    "Outcome": "training.options",
     "Picture": "draw.picture",
     "Planned": "analysis.recompute.planner",
     "Report": "analysis.cost.report",
@@ -58,7 +58,7 @@ _ROOMS = {
     "PlaceError": "runtime.build.place",
     "SpecError": "text.diagnostics",
     "SpecWarning": "text.diagnostics",
-    "TrainError": "training.build_options",
+    "TrainError": "training.options",
     "WeightsError": "runtime.weights.renaming",
 }
 __all__ = [

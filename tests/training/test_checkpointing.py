@@ -91,9 +91,10 @@ def test_less_memory_is_predicted_and_more_images_fit(monkeypatch: pytest.Monkey
     recipe = recipe_of(graph, checkpoint="norms")
     plan = plan_for(graph, recipe, PLAIN)
     assert plan is not None and plan.regions
-    assert (memory.predicted(graph, recipe, ALONE, plan) or 0) < (memory.predicted(graph, recipe, ALONE) or 0)
+    with_plan, without = memory.predict_memory(graph, recipe, ALONE, plan), memory.predict_memory(graph, recipe, ALONE)
+    assert with_plan is not None and without is not None and with_plan[0] < without[0]
     fit = replace(recipe, batch=0)
-    assert memory.fitted(graph, fit, None, ALONE, plan)[0].batch > memory.fitted(graph, fit, None, ALONE)[0].batch
+    assert memory.choose_batch(graph, fit, None, ALONE, plan)[0].batch > memory.choose_batch(graph, fit, None, ALONE)[0].batch
 
 
 def test_in_python(tmp_path: Path, plain: Path) -> None:

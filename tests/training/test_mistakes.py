@@ -226,9 +226,9 @@ def test_strategies() -> None:
 
 def test_too_few_images_for_a_step(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="too few"):
-        from archc.training.setup import order_of
+        from archc.training.setup import open_training_data, order_of
 
-        data = engine.opened_data(graph_of(MLP), graph_of(MLP).recipe)
+        data = open_training_data(graph_of(MLP), graph_of(MLP).recipe)
         order_of(replace(graph_of(MLP).recipe, batch=3, accumulate=4), data, CPU)
 
 

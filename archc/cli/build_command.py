@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
     fast.add_argument(
-        "--checkpoint", metavar="PLAN", help="run parts again in backward to keep less until then: norms, blocks, or a file with a plan"
+        "--checkpoint", metavar="PLAN", help="recompute parts in backward, to keep less until then: norms, blocks, or a file with a plan"
     )
     where = parser.add_argument_group("where and as what")
     where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, meta or auto")

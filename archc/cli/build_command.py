@@ -24,7 +24,6 @@ from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
 from archc.text.atomic import streamed
-from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = {
@@ -167,12 +166,8 @@ def _is_batch(digits: str) -> bool:
 
 def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     """Weights and exports; what went wrong, or None."""
-    try:
-        from archc.cli.build_files import write_files
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "numpy", "safetensors"):
-            raise
-        return needs(error.name, "torch")
+    from archc.cli.build_files import write_files
+
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 

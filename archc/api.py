@@ -74,7 +74,7 @@ def memory(
     optimizer: any that a recipe may name: sgd, momentum, nesterov, adam, adamw, …
     how: its implementation: loop, foreach or fused; torch.optim's choice unless given
     loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
-    checkpoint: what backward recomputes, as in `build`
+    checkpoint: what backward runs again, as in `build`
     accumulate: passes forward and backward of a step, among which the batch is divided, as in `train`
 
     Raises SpecError, ValueError.
@@ -235,7 +235,7 @@ def build(
     deployed: without what is there in training alone
     optimize: "inference" (batch normalization folded, dead layers dropped, in place, channels_last; in eval mode) or "train"
         (in place where autograd allows, channels_last)
-    checkpoint: what backward recomputes in training, to keep less until then: "norms", "blocks", a file, or a CheckpointPlan
+    checkpoint: what backward runs again in training, to keep less until then: "norms", "blocks", a file, or a CheckpointPlan
     autocast: a dtype, as bf16: each forward runs under torch.autocast; compile: through torch.compile
 
     Raises SpecError, WeightsError, PlaceError, ValueError.

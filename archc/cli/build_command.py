@@ -24,6 +24,7 @@ from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
 from archc.text.atomic import streamed
+from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = {
@@ -52,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
     fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
     fast.add_argument(
-        "--checkpoint", metavar="PLAN", help="recompute parts in backward, to keep less until then: norms, blocks, or a file with a plan"
+        "--checkpoint", metavar="PLAN", help="run parts again in backward to keep less until then: norms, blocks, or a file with a plan"
     )
     where = parser.add_argument_group("where and as what")
     where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, meta or auto")
@@ -166,8 +167,12 @@ def _is_batch(digits: str) -> bool:
 
 def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     """Weights and exports; what went wrong, or None."""
-    from archc.cli.build_files import write_files
-
+    try:
+        from archc.cli.build_files import write_files
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "numpy", "safetensors"):
+            raise
+        return needs(error.name, "torch")
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 

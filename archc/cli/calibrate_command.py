@@ -20,6 +20,7 @@ from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refused_place, shown, write_whole
 from archc.text.atomic import streamed
+from archc.text.extras import needs
 from archc.text.quantity import rate_text, time_text
 from archc.text.table import Column, Table
 
@@ -40,8 +41,13 @@ def run(args: argparse.Namespace) -> int:
     if told:
         complain(told)
         return 2
-    from archc.runtime.calibrate.calibrate import calibrate, steps
-
+    try:
+        from archc.runtime.calibrate.calibrate import calibrate, steps
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "numpy", "safetensors"):
+            raise
+        complain(f"{needs(error.name, 'torch')}")
+        return 2
     with progress("starting", steps(args.quick), patience=0) as step:
         result = calibrate(args.device, args.dtype, args.quick, args.threads, step)
     text = to_yaml(result.device)

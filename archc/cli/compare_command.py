@@ -66,14 +66,18 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
 
 
 def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
-    from archc.draw.charts import bubbles
+    from archc.draw.charts import ChartError, bubbles
 
     points = plotted(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
     if not points:
         complain("none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")
         return 2
-    picture = bubbles(points, Path(name).suffix[1:].lower())
+    try:
+        picture = bubbles(points, Path(name).suffix[1:].lower())
+    except ChartError as error:
+        complain(error)
+        return 2
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
         print(prose(f"left out, since no accuracy is quoted: {left_out}", stream=sys.stderr), file=sys.stderr)

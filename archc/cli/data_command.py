@@ -21,16 +21,17 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import compiled, load_plugins, show
+from archc.cli.common import compiled, show
 from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
-from archc.cli.training import guarded, plugin_option, refused
+from archc.cli.training import plugin_option, refused
 from archc.elaborate.compiler import compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe import Data, Recipe
 from archc.text.atomic import streamed
 from archc.text.diagnostics import SpecError, printable
+from archc.text.extras import needs
 from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
@@ -65,8 +66,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if (wrong := _wrong(args)) is not None:
         return refused(wrong)
-    load_plugins(args.plugin)
-    return guarded(lambda: (_info if args.what == "info" else _preview)(args))
+    try:
+        from archc.data import DataError
+
+        try:
+            return (_info if args.what == "info" else _preview)(args)
+        except DataError as error:
+            return refused(str(error))
+    except SpecError as error:
+        show(error.diagnostics)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name not in ("numpy", "PIL", "torch"):
+            raise
+        return refused(needs(error.name, "train"))
 
 
 def _wrong(args: argparse.Namespace) -> str | None:

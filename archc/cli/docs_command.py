@@ -104,9 +104,13 @@ def _zoo() -> int:
 
 def _pictures(folder: Path, args: argparse.Namespace) -> int:
     from archc.cli.files import write_whole
-    from archc.draw.charts import Bar, bubbles, timeline
+    from archc.draw.charts import Bar, ChartError, bubbles, timeline
     from archc.reference.zoo import challenge, history, plotted
 
     bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]
-    pictures = {"zoo.svg": bubbles(plotted(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
+    try:
+        pictures = {"zoo.svg": bubbles(plotted(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
+    except ChartError as error:
+        complain(error)
+        return 2
     return max(write_whole(str(folder / name), picture, args) for name, picture in pictures.items())

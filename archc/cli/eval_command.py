@@ -114,8 +114,12 @@ def _to_dict(data: str, split: str, report: EvaluationReport, classes: tuple[str
 
 
 def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str, ...]) -> int:
-    from archc.draw.charts import confusion
+    from archc.draw.charts import ChartError, confusion
 
     if report.pairs is None:
         return refused("--confusion: there are too many classes for a picture of all pairs")
-    return write_whole(args.confusion, confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower()), args)
+    try:
+        picture = confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower())
+        return write_whole(args.confusion, picture, args)
+    except ChartError as error:
+        return refused(str(error))

@@ -6,8 +6,8 @@ archc fit vit_b16 --device a100 --amp bf16
 archc fit densenet121 --batch 64 --memory 16GiB
 archc fit resnet50 --batch 512 --memory 24GiB -o plan.yaml
 
-A batch that does not fit is planned with activation checkpointing: which layers are
-recomputed in backward, at the least extra work. `archc build --checkpoint
+A batch that does not fit is planned with activation checkpointing: which layers
+run again in backward, at the least extra work. `archc build --checkpoint
 plan.yaml` builds the plan in.
 """
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     fitting = Fitting(graph, args.inference)
     with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
-        step("what backward recomputes")
+        step("what runs again in backward")
         planned = _planned(fitting, options, budget, args)
         found = []
         step("as asked")

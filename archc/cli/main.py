@@ -191,7 +191,7 @@ def _guarded(run: Callable[[], int]) -> int:
             return run()
         finally:
             sys.stdout.flush()
-    except (ArchcError, ModuleNotFoundError) as error:  # the one place where what the user got wrong is told
+    except ArchcError as error:  # the one place where what the user got wrong is told
         from archc.cli.mistakes import tell
 
         return tell(error)

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images of a step (default: 1)")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     parser.add_argument(
-        "--checkpoint", metavar="PLAN", help="what backward recomputes: norms, blocks, or a file with a plan, as in `archc build`"
+        "--checkpoint", metavar="PLAN", help="with what backward runs again: norms, blocks, or a file with a plan, as in `archc build`"
     )
     training_options(parser)
     parser.add_argument("--top", type=positive, default=MOST_LAYERS, metavar="N", help=f"show the N layers that keep most ({MOST_LAYERS})")
@@ -170,9 +170,7 @@ def _header(found: Timeline, room: int) -> list[str]:
     if found.plan is not None:
         count = len(found.plan.regions)
         lines.append(
-            f"{count} region{'' if count == 1 else 's'}, recomputed in backward"
-            if count
-            else "no region in the plan: nothing is recomputed"
+            f"{count} region{'' if count == 1 else 's'}, run again in backward" if count else "the plan has no region: nothing runs again"
         )
     return lines
 

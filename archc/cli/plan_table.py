@@ -22,13 +22,13 @@ def plan_lines(planned: Planned) -> list[str]:
     else:
         first = f"the least that checkpointing reaches is {after.told(after.needed_bytes)}:"
     again = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
-    found = "no plan of such regions recomputes less" if planned.exact and planned.fits else ""
+    found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
     if planned.coarse:
         found = f"of {len(before.graph.nodes):,} layers, regions between some cuts alone were searched"
     return [
         first,
         f"peak       {before.told(before.peak_bytes)} before, {after.told(after.peak_bytes)} after",
-        f"recomputed {again}",
+        f"runs again {again}",
         *([f"           {found}"] if found else []),
         "",
         table_text(_table(planned), DEFAULT_WIDTH),
@@ -38,7 +38,7 @@ def plan_lines(planned: Planned) -> list[str]:
 
 def _table(planned: Planned) -> Table:
     table = Table([
-        Column("recomputed in backward"),
+        Column("run again in backward"),
         Column("regions", "count"),
         Column("layers", "count"),
         Column("kept", "bytes"),
@@ -51,11 +51,11 @@ def _table(planned: Planned) -> Table:
         table.rows.append([named([row.region for row in groups[at]]), *_sums(groups[at])])
     rest = [row for at, rows in enumerate(groups) if at not in set(shown) for row in rows]
     if rest:
-        table.rows.append([f"and {len(groups) - len(shown)} more kinds", *_sums(rest)])
+        table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
     table.totals.append(["", *_sums(list(planned.rows))])
-    table.notes.append("recomputed layers, bytes kept and saved for a batch, MACs for an image")
+    table.notes.append("layers that run again, bytes kept and saved for a batch, MACs for an image")
     if any(row.again.layers > row.layers for row in planned.rows):
-        table.notes.append("regions within regions are included: their layers are recomputed twice")
+        table.notes.append("regions within regions are counted in: their layers run again twice")
     return table
 
 

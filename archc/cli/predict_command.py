@@ -13,8 +13,7 @@ from pathlib import Path
 from archc.cli.common import load_plugins
 from archc.cli.console import DEFAULT_WIDTH, table_text
 from archc.cli.memory_command import positive
-from archc.cli.mistakes import tell
-from archc.cli.training import guarded, plugin_option
+from archc.cli.training import guarded, plugin_option, refused
 from archc.text.table import Column, Table, to_csv
 
 Guesses = list[tuple[str, float]]
@@ -47,7 +46,7 @@ def _predict(args: argparse.Namespace) -> int:
         try:
             found[name] = trained.predict(Path(name), args.top)
         except DataError as error:
-            status = tell(error)
+            status = refused(str(error))
     if args.format == "json":
         rows = [{"image": name, "classes": [{"class": one, "probability": p} for one, p in top]} for name, top in found.items()]
         print(json.dumps({"images": rows}, indent=2, ensure_ascii=False))

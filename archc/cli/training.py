@@ -14,9 +14,11 @@ from archc.cli.console import DEFAULT_WIDTH, complain
 from archc.cli.mistakes import tell
 from archc.cli.streams import silence, unwritten
 from archc.errors import ArchcError
+from archc.text.extras import needs
 
 LATER = 3.0  # seconds
 _LOST: list[OSError] = []  # why lines of this process's training were not read by anyone
+_NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
 
 
 def guarded(work: Callable[[], int]) -> int:
@@ -47,10 +49,15 @@ def several() -> bool:
 def _guarded(work: Callable[[], int]) -> int:
     try:
         return work()
-    except (ArchcError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
+            raise
+        missing = error.name.partition(".")[0]
+        return refused(needs(missing, "look" if missing == "captum" else "train"))
+    except ArchcError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(LATER)  # where all processes meet the same mistake, the first one tells it, and the others are ended meanwhile
-        return tell(error, "train")
+        return tell(error)
 
 
 def refused(told: str) -> int:

@@ -18,7 +18,7 @@ from archc.data.readers import Arrays, Files, small
 from archc.data.splits import SAMPLED, Rows, hold_out, measure
 from archc.data.survey import LOOKED_AT, common_shape, white_of
 from archc.data.tree import shown
-from archc.errors import Head, Parameter
+from archc.errors import Parameter
 from archc.recipe import Data
 
 DIGITS = "digits"
@@ -256,8 +256,8 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     return replace(made, notes=tuple(filter(None, [told])), white=white)
 
 
-def check_classes(dataset: DataSet, outputs: int, loaded: bool = False) -> None:
-    """Raises DataError where a network has not one output a class. `loaded`: whether weights are, so that only the head is new."""
+def check_classes(dataset: DataSet, outputs: int) -> None:
+    """Raises DataError where a network has not one output a class."""
     if outputs == len(dataset.classes):
         return
     count = len(dataset.classes)
@@ -265,5 +265,4 @@ def check_classes(dataset: DataSet, outputs: int, loaded: bool = False) -> None:
     if dataset.doubtful:
         named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
         raise DataError("\n".join([f"{told}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"]))
-    parameter = (Head if loaded else Parameter)("classes", count)
-    raise DataError(told, "write ", parameter, " where the spec takes it, or change its last layer")
+    raise DataError(told, "write ", Parameter("classes", count), " where the spec takes it, or change its last layer")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import graphviz
     import networkx
 
+    from archc.graph.captured import Captured
     from archc.ops.registry import Op
     from archc.recipe.recipe import Recipe
 
@@ -190,6 +191,7 @@ class Graph:
         "_recipe",
         "_uses",
         "budget",
+        "captured",
         "doc",
         "heads",
         "init",
@@ -218,6 +220,7 @@ class Graph:
         self.promises: list[Promise] = []
         self.passed_on: dict[str, PassedOn] = {}
         self.budget: list[Limit] = []
+        self.captured: Captured | None = None
         self._recipe: Recipe | None = None
         self._positions: dict[Node, int] = {}
         self._uses: tuple[int, dict[Value, tuple[Node, ...]]] = (-1, {})

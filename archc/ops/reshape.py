@@ -30,6 +30,17 @@ def identity(x: Shape) -> Facts:
     return _moved(x, "{0}")
 
 
+@op
+def clone(x: Shape, *, contiguous: bool = False) -> Facts:
+    """[*] -> [*]. The same values in storage of their own: torch.clone.
+
+    contiguous: whether they lie there in the order of their axes, as after `Tensor.contiguous` where they did not
+    """
+    text = "{0}.clone(memory_format=torch.contiguous_format)" if contiguous else "{0}.clone()"
+    layout = CONTIGUOUS if contiguous else PRESERVED
+    return weightless(x, work=Work(), keeps=(), reach=POINT, torch=Expression(text), classic="CLONE", layout=layout)
+
+
 @op(bare="it makes one axis of all, as PyTorch's start_dim=1: write `flatten`")
 def flatten(x: Shape) -> Facts:
     """[*] -> [F]. All axes as one."""

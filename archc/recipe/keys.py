@@ -41,7 +41,7 @@ VALUES = takes(
     strategy=(one_of("auto", "single", "ddp", "fsdp"), _RECIPE.strategy, "of several processes: auto, single, ddp or fsdp"),
     compile=(FLAG, _RECIPE.compile, "through torch.compile"),
     optimize=(FLAG, _RECIPE.optimize, "results in place where autograd allows it, channels last"),
-    checkpoint=(one_of(*PLANS), _RECIPE.checkpoint, "what backward recomputes, to keep less until then: none, norms or blocks"),
+    checkpoint=(one_of(*PLANS), _RECIPE.checkpoint, "what backward runs again, to keep less until then: none, norms or blocks"),
     save_every=(whole(0), _RECIPE.save_every, "steps between checkpoints, besides those after each epoch; 0 for none"),
 )
 KEYS: dict[str, str] = {

@@ -72,7 +72,7 @@ class Recipe:
     rates: factors of the learning rate by patterns over names of tensors, the last that fits; freeze: patterns of tensors that stay
     unfreeze: patterns that begin to learn at an epoch, gradually
     strategy: auto, single, ddp or fsdp
-    checkpoint: what backward recomputes to keep less until then: none, norms or blocks, as archc.build has them
+    checkpoint: what backward runs again to keep less until then: none, norms or blocks, as archc.build has them
     """
 
     data: Data = field(default_factory=Data)

@@ -52,7 +52,7 @@ def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str
 def _again(plan: CheckpointPlan | None) -> str:
     """How many parts backward runs again."""
     many = len(plan.regions) if plan else 0
-    return f", {many:,} {'part' if many == 1 else 'parts'} recomputed in backward" if many else ""
+    return f", {many:,} {'part' if many == 1 else 'parts'} run again in backward" if many else ""
 
 
 def corrupt_text(data: DataSet) -> str:

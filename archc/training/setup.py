@@ -18,7 +18,6 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.runtime.build.build import BuildOptions, build_with_report
 from archc.runtime.build.optimizers import optimizer as optimizer_by_name
-from archc.runtime.weights.load import UnfitWeights
 from archc.training.augment import Augmentation, mix
 from archc.training.batches import DataOrder, mix_seed, pass_sizes
 from archc.training.distributed import World, strategy_of, wrap_module
@@ -29,7 +28,7 @@ from archc.training.options import TrainError, TrainOptions
 from archc.training.parameters import Freezer, parameter_groups
 from archc.training.progress import summary_writer
 from archc.training.step import HALF, Prepare, Stepper
-from archc.training.transfer import FEATURES, head_named
+from archc.training.transfer import FEATURES
 
 Group = dict[str, Any]
 _FUSED_IN_PIECES = {"adam", "adamw"}  # the fused kernels that PyTorch has for tensors that lie in pieces on processes
@@ -66,8 +65,8 @@ def main_output(graph: Graph) -> str:
     return next(iter(graph.deployed().outputs))
 
 
-def check_data(graph: Graph, data: DataSet, loaded: bool = False) -> None:
-    """Raises TrainError or DataError where data and network do not fit. `loaded`: whether the network starts from weights."""
+def check_data(graph: Graph, data: DataSet) -> None:
+    """Raises TrainError or DataError where data and network do not fit."""
     name = main_output(graph)
     shape = tuple(map(int, graph.outputs[name].shape))
     if len(shape) != 1:
@@ -79,13 +78,13 @@ def check_data(graph: Graph, data: DataSet, loaded: bool = False) -> None:
             f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]}; "
             f"where {other} gives the classes, let it be the first in `outputs`"
         )
-    check_classes(data, shape[0], loaded)
+    check_classes(data, shape[0])
 
 
-def open_training_data(graph: Graph, recipe: Recipe, loaded: bool = False) -> DataSet:
+def open_training_data(graph: Graph, recipe: Recipe) -> DataSet:
     """The images to train on. Raises TrainError or DataError where they do not go with the network and the recipe."""
     data = open_data(recipe.data, input_shape(graph), recipe.seed)
-    check_data(graph, data, loaded)
+    check_data(graph, data)
     check_outputs(graph, recipe, len(data.classes))
     check_figures(recipe, data)
     return data
@@ -102,7 +101,9 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: Tr
     """Builds all of it. Raises TrainError, WeightsError, PlaceError."""
     torch.manual_seed(mix_seed(recipe.seed, 0))
     plan = plan_for(graph, recipe, options)
-    module = first_build(graph, recipe, world, options, plan)
+    module, loaded = build_with_report(graph, replace(initial_build(recipe, world, options), checkpoint=plan))
+    if loaded is not None and world.first:
+        options.say(loaded.text())
     strategy = strategy_of(recipe.strategy, module, world)
     if strategy == "fsdp" and recipe.unfreeze:
         raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later; write strategy: ddp")
@@ -149,17 +150,6 @@ def order_of(recipe: Recipe, data: DataSet, world: World) -> DataOrder:
     if order.whole < passes:
         raise TrainError(f"{order.whole} images a step are too few for {world.size} processes with {recipe.accumulate} passes each")
     return order
-
-
-def first_build(graph: Graph, recipe: Recipe, world: World, options: TrainOptions, plan: CheckpointPlan | None = None) -> nn.Module:
-    """The network to start from; what was loaded into it is said. Raises WeightsError, PlaceError."""
-    try:
-        module, loaded = build_with_report(graph, replace(initial_build(recipe, world, options), checkpoint=plan))
-    except UnfitWeights as error:
-        raise head_named(error, graph) from None
-    if loaded is not None and world.first:
-        options.say(loaded.text())
-    return module
 
 
 def initial_build(recipe: Recipe, world: World, options: TrainOptions) -> BuildOptions:

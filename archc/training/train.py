@@ -40,7 +40,7 @@ def train(
     """Trains a network by the recipe of its spec, or by `recipe`. `overrides` change that: archc.train("lenet5", epochs=5).
 
     folder: of the run, new or empty (default: runs/NAME-N); with `resume` one that has a run, which then goes on by its own recipe
-    checkpoint: what backward recomputes: norms, blocks, a plan, or a file with one
+    checkpoint: what backward runs again: norms, blocks, a plan, or a file with one
     device: cpu, cuda, cuda:1, mps, or auto; weights: a file to start from, loaded as `build` does; say: takes what would be printed
 
     The outcome has `.module` (best weights, eval mode), `.metrics` and `.folder`.

@@ -58,7 +58,7 @@ def test_the_plan_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert sum(one["extra_macs"] for one in found["plan"]["regions"]) == found["plan"]["extra_macs"]
     assert sum(one["recomputed"] for one in found["plan"]["regions"]) == found["plan"]["recomputed"]
     names = [one["name"] for one in found["alternatives"] if one["checkpoint"]]
-    assert names == ["normalizations recomputed", "most recomputed"]
+    assert names == ["normalizations run again", "most runs again"]
     asked = found["alternatives"][0]
     assert all(one["needed"] < asked["needed"] and one["largest_batch"] > asked["largest_batch"] for one in found["alternatives"][-2:])
 

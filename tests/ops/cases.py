@@ -234,6 +234,8 @@ def _moves() -> Iterator[Case]:
     yield case("pixel_shuffle", (8, 3, 4), factor=2)
     yield case("pixel_shuffle", (9, 2, 2), factor=3)
     yield case("pixel_shuffle", M, factor=1)
+    yield case("clone", M)
+    yield case("clone", (6,), contiguous=True)
     yield from (case("tokens", shape) for shape in (L, M, D))
     yield case("class_token", T)
     yield case("position_embedding", T)

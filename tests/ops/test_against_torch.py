@@ -39,7 +39,7 @@ def storage(tensor: Any) -> int:
 
 
 def test_every_operator_has_a_case() -> None:
-    shipped = [name for name in OPERATORS if OPERATORS[name].module.startswith("archc.ops.")]
+    shipped = [name for name in OPERATORS if OPERATORS[name].module.startswith("archc.ops.") and name != "opaque"]  # which has no form
     assert [name for name in shipped if name not in {case.op for case in CASES}] == []
 
 

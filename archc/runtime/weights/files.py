@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from archc.runtime.weights.renaming import WeightsError, shown
-from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
 from archc.text.suggest import did_you_mean
 from archc.validation.documents import Damaged, read_json
@@ -92,7 +91,7 @@ def _require_file(path: Path) -> None:
 
 
 def _unread(path: Path, what: str) -> WeightsError:
-    return WeightsError(f"{printable(str(path))} {what}")
+    return WeightsError(f"{shown(str(path), 80)} {what}")
 
 
 @contextmanager

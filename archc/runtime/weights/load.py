@@ -16,7 +16,6 @@ from archc.runtime.weights.files import read
 from archc.runtime.weights.mismatch import Skipped, hints, listed, sections, shape_text
 from archc.runtime.weights.renaming import WeightsError, parse_rule, renamed, shown
 from archc.runtime.weights.write import write
-from archc.text.diagnostics import printable
 
 _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch 0.4.1 have none
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
@@ -50,19 +49,11 @@ class Loaded:
         return [one.name for one in self.skipped if one.file and one.network]
 
     def text(self) -> str:
-        """A summary: a line, and lists of what was left."""
+        """A summary in lines of 80 columns."""
         what = f"all {self.total:,}" if len(self.loaded) == self.total else f"{len(self.loaded):,} of {self.total:,}"
         lines = [f"loaded {what} tensors from {shown(self.path.name)}"]
         notes = [*self.notes, *(f"{len(names):,} tensors cast from {what}" for what, names in self.cast.items())]
         return "\n".join([*lines, *(f"  {note}" for note in notes), *sections(self.skipped)])
-
-
-class UnfitWeights(WeightsError):
-    """A file whose tensors are not those of the network; `skipped` are those that do not fit."""
-
-    def __init__(self, *parts: str | Argument, skipped: Sequence[Skipped]) -> None:
-        super().__init__(*parts)
-        self.skipped = tuple(skipped)
 
 
 class _Fit(NamedTuple):
@@ -103,9 +94,9 @@ def load_weights(
     unused = [f"the rule {shown(rule.text)} changed no name" for rule in idle]
     notes = [*stored.notes, *prefix, *unused, *fit.notes]
     if fit.skipped and not partial:
-        raise UnfitWeights(*_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"), skipped=fit.skipped)
+        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"))
     if all(name.endswith(_COUNTER) for name in fit.names):
-        raise UnfitWeights(*_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"), skipped=fit.skipped)
+        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"))
     _require_ties(path, fit.names, theirs, ours)
     if bad := _not_finite(fit.names, theirs, ours):
         if finite:
@@ -287,7 +278,7 @@ def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mappin
 
 
 def _not_finite_text(path: Path, bad: list[tuple[str, str]]) -> str:
-    lines = listed(f"{printable(str(path))} holds values that are not finite, in tensors", bad)
+    lines = listed(f"{shown(str(path), 80)} holds values that are not finite, in tensors", bad)
     return "\n".join([*lines, "nothing was loaded: a training that went wrong may have written it; take an earlier file"])
 
 
@@ -337,7 +328,7 @@ def _unfit_text(
 ) -> list[str | Argument]:
     """The whole of an error: counts, notes, lists, and what may have been meant."""
     counts = f"{len(fit.names):,} tensors fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
-    lines = [f"{printable(str(path))} {what}: {counts}", *(f"  {note}" for note in notes)]
+    lines = [f"{shown(str(path), 80)} {what}: {counts}", *(f"  {note}" for note in notes)]
     lines += sections(fit.skipped)
     told = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]
     if any(not name.endswith(_COUNTER) for name in fit.names):

@@ -1,4 +1,4 @@
-"""What did not fit, in lists that are cut where they are long; and the rule that would rename it, where one is easily found."""
+"""What did not fit, in lines of 80 columns; and the rule that would rename it, where one is easily found."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from archc.runtime.weights.renaming import Rule, parse_rule, shown
 from archc.text.names import folded
 from archc.text.suggest import nearest
 
-LONGEST_NAME = 200  # characters of a tensor's name
+LONGEST_NAME = 76  # characters of a tensor's name
 _MOST_LINES = 12  # of one list
 _MOST_FOLDED = 5000  # names of one list: folding takes time
 _MOST_TRIED = 400  # names that hints are drawn from
@@ -51,7 +51,7 @@ def listed(title: str, entries: list[tuple[str, str]]) -> list[str]:
         return []
     groups: dict[str, list[str]] = {}
     for name, told in entries[:_MOST_FOLDED]:
-        groups.setdefault(told, []).append(shown(name, LONGEST_NAME))
+        groups.setdefault(told, []).append(shown(name, 200))
     rows = [(name, told) for told, names in groups.items() for name in folded(names)]
     width = max((len(name) for name, _ in rows[:_MOST_LINES] if len(name) <= 44), default=0)
     lines = [_row(name, told, width) for name, told in rows[:_MOST_LINES]]

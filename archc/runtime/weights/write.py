@@ -12,7 +12,6 @@ from torch import Tensor
 from archc.runtime.weights.files import safetensors_library
 from archc.runtime.weights.renaming import WeightsError, shown
 from archc.text import atomic
-from archc.text.diagnostics import printable
 
 
 class Sink:
@@ -40,21 +39,21 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
     What is not safetensors is a plain `state_dict`, as load_state_dict takes it: it has no place for metadata.
     """
     if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
-        raise WeightsError(f"{printable(str(path))} tells no format: write a name that ends in .safetensors or .pth")
+        raise WeightsError(f"{shown(str(path), 80)} tells no format: write a name that ends in .safetensors or .pth")
     caught: tuple[type[Exception], ...] = (OSError,)
     if path.suffix == ".safetensors":
         library = safetensors_library()
         put = partial(library.torch.save_file, tensors, metadata=metadata or None)
         caught = (OSError, library.SafetensorError, UnicodeError)
     elif metadata:
-        raise WeightsError(f"{printable(str(path))} is a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
+        raise WeightsError(f"{shown(str(path), 80)} is a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
     else:
         put = partial(_pickle, tensors)
     try:
         return atomic.write(path, put)
     except caught as error:
         told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise WeightsError(f"{printable(str(path))} cannot be written: {shown(told.partition(' at path')[0], 120)}") from None
+        raise WeightsError(f"{shown(str(path), 80)} cannot be written: {shown(told.partition(' at path')[0], 120)}") from None
 
 
 def _pickle(held: object, beside: Path) -> None:

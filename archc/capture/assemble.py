@@ -1,0 +1,313 @@
+"""A graph from a trace: names, levels, facts. Every shape that was seen is held against the operator's own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from archc.capture.compare import Seen
+from archc.capture.running import CaptureError
+from archc.capture.steps import Call, Ref, Unit
+from archc.capture.trace import Trace
+from archc.graph import Graph, Node, Scope, Value
+from archc.graph.captured import Captured
+from archc.ops.facts import DTYPES, Facts
+from archc.ops.registry import OPERATORS, Op
+from archc.ops.shape import Shape
+from archc.signature import Fault, bind
+
+MOST_LABEL = 100
+
+
+@dataclass
+class Assembly:
+    """A graph in the making.
+
+    shapes: without the batch, of what opaque steps return
+    tensors: of the model, by name; alike: the first name of a tensor that has several
+    """
+
+    trace: Trace
+    graph: Graph
+    shapes: dict[Call, Seen]
+    tensors: dict[str, torch.Tensor]
+    values: dict[Ref, Value] = field(default_factory=dict)
+    nodes: dict[Call, Node] = field(default_factory=dict)
+    owners: dict[str, Node] = field(default_factory=dict)
+    first_units: dict[str, Unit] = field(default_factory=dict)
+    scopes: dict[Unit, Scope] = field(default_factory=dict)
+    weights: dict[str, str] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def fill(self) -> None:
+        for name, shape in self.trace.shapes.items():
+            value = self.graph.inputs[name] = Value(None, 0, Shape(shape[1:] or (1,)), name)
+            self.values[name, 0] = value
+        self.level(self.trace.root, self.graph.root)
+        self.graph.outputs = {label_of(name): self.values[ref] for name, ref in self.trace.outputs.items()}
+        self.graph.heads = {label_of(name): self.values[ref] for name, ref in self.trace.heads.items()}
+        self.graph.root.stop = len(self.graph.nodes)
+        self.graph.root.inputs = tuple(self.graph.inputs.values())
+        self.graph.root.outputs = tuple(self.graph.outputs.values())
+        _set_borders(self.graph)
+
+    def level(self, unit: Unit, scope: Scope) -> None:
+        """The steps of a unit, in a level of names."""
+        items = [(_relative(child, unit), child) for child in map(_simplest, unit.children) if not _is_empty(child)]
+        self.items(items, scope)
+
+    def items(self, items: list[tuple[list[str], Unit | Call]], scope: Scope) -> None:
+        """Steps and units by the parts of their names. Neighbours whose names begin alike stand in a level of their own."""
+        runs = _runs(items)
+        reserved = {run[0][0][0] for run in runs if run[0][0]}
+        taken: set[str] = set()
+        holders: set[str] = set()
+        for run in runs:
+            parts, child = run[0]
+            if len(parts) > 1 and len({parts[0] for parts, _ in run}) == 1 and parts[0] not in holders and parts[0] not in taken:
+                holders.add(parts[0])
+                taken.add(parts[0])
+                self.items([(rest[1:], one) for rest, one in run], self.open(scope, label_of(parts[0]), ""))
+                self.close()
+                continue
+            for parts, child in run:
+                label = _free("_".join(parts) if parts else _plain_label(child), taken, reserved if not parts else set())
+                taken.add(label)
+                self.place(child, label, scope)
+
+    def place(self, child: Unit | Call, label: str, scope: Scope) -> None:
+        if isinstance(child, Call):
+            self.add(child, label, scope)
+            return
+        inner = self.open(scope, label, child.cls)
+        first = self.first_units.setdefault(child.path, child)
+        if first is not child and first in self.scopes:
+            inner.shared = self.scopes[first]
+        self.scopes[child] = inner
+        self.level(child, inner)
+        self.close()
+
+    _open: list[Scope] = field(default_factory=list)
+
+    def open(self, parent: Scope, label: str, cls: str) -> Scope:
+        scope = Scope(f"{parent.name}.{label}" if parent.name else label, parent, cls)
+        scope.start = len(self.graph.nodes)
+        parent.children.append(scope)
+        self._open.append(scope)
+        return scope
+
+    def close(self) -> None:
+        self._open.pop().stop = len(self.graph.nodes)
+
+    def add(self, call: Call, label: str, scope: Scope) -> None:
+        name = f"{scope.name}.{label}" if scope.name else label
+        inputs = tuple(self.values[ref] for ref in call.inputs)
+        node = self.node(call, name, inputs, scope)
+        node.train_only = call.train_only
+        self.nodes[call] = node
+        self.graph.nodes.append(node)
+        scope.children.append(node)
+        for index, value in enumerate(node.outputs):
+            self.values[call, index] = value
+
+    def node(self, call: Call, name: str, inputs: tuple[Value, ...], scope: Scope) -> Node:
+        """A layer by its operator; opaque where the operator does not say what was seen."""
+        if call.kind != "opaque":
+            op = OPERATORS[call.kind]
+            args, why = self.facts(op, call, inputs)
+            if why is None:
+                shared = self.shared(call)
+                if shared is not False:
+                    node = Node(name, op, args[0], inputs, args[1], scope)
+                    node.shared = shared
+                    self.own(node, call)
+                    return node
+                why = f"a weight of {self.owners[next(one for one in call.weights.values() if one in self.owners)].name} is also its own"
+            call.args, call.why, call.kind = {"name": call.kind}, why, "opaque"
+            call.weights = {one: one for one in call.weights.values()}
+        return self.opaque(call, name, inputs, scope)
+
+    def facts(self, op: Op, call: Call, inputs: tuple[Value, ...]) -> tuple[tuple[dict[str, Any], Facts], str | None]:
+        """An operator's arguments and facts, and why they are not those of the step."""
+        args, faults = bind(op.signature, call.args, {})
+        if not faults:
+            try:
+                facts = op.function(*(value.shape for value in inputs), **args)
+            except Fault as fault:
+                faults = [fault]
+        if faults:
+            return ({}, Facts(Shape((1,)))), faults[0].message
+        seen = self.shapes.get(call)
+        if seen is not None and [tuple(shape) for shape in facts.outputs] != seen.shapes:
+            listed = ", ".join("x".join(map(str, shape or ())) for shape in seen.shapes)
+            return (args, facts), f"{op.name} would give {', '.join(map(str, facts.outputs))}, and {listed} was seen"
+        stated = {weight.name: tuple(weight.shape) for weight in facts.owned}
+        had = {suffix: tuple(self.tensors[full].shape) for suffix, full in call.weights.items()}
+        if {suffix: shape for suffix, shape in stated.items() if suffix in had} != had and call.weights:
+            return (args, facts), f"its weights are {had}, and those of {op.name} {stated}"
+        if set(stated) - set(had) - {"num_batches_tracked"}:
+            return (args, facts), f"weights of {op.name} are missing: {', '.join(sorted(set(stated) - set(had)))}"
+        return (args, facts), None
+
+    def shared(self, call: Call) -> Node | Literal[False] | None:
+        """The layer that has the same weights; False where it has some of them, or is of another kind."""
+        learned = [full for full in call.weights.values() if full in self.owners]
+        if not learned:
+            return None
+        owner = self.owners[learned[0]]
+        same = owner.kind == call.kind and {self.owners.get(full) for full in call.weights.values()} == {owner}
+        mine = dict(call.weights.items())
+        theirs = {
+            weight.name: self.weights.get(f"{owner.name}.{weight.name}", f"{owner.name}.{weight.name}") for weight in owner.facts.owned
+        }
+        return owner if same and all(theirs.get(suffix) == full for suffix, full in mine.items()) else False
+
+    def own(self, node: Node, call: Call) -> None:
+        for suffix, full in call.weights.items():
+            self.owners.setdefault(full, node)
+            ours = f"{node.name}.{suffix}" if suffix else node.name
+            if node.shared is None and ours != full:
+                self.weights[ours] = full
+
+    def opaque(self, call: Call, name: str, inputs: tuple[Value, ...], scope: Scope) -> Node:
+        seen = self.shapes.get(call)
+        if seen is None or call.shapes is None:
+            raise CaptureError(f"{call.args.get('name')} at {call.place} comes out as parts that archc does not understand: {call.why}")
+        fresh = [full for full in call.weights.values() if full not in self.owners]
+        labels = _short_names(fresh)
+        learned = [full for full in fresh if isinstance(self.tensors[full], nn.Parameter)]
+        sizes = {full: list(self.tensors[full].shape) or [1] for full in fresh}
+        args: dict[str, Any] = {
+            "outputs": tuple(list(shape or whole or (1,)) for shape, whole in zip(seen.shapes, call.shapes, strict=True)),
+            "name": call.args.get("name", ""),
+            "weights": {labels[full]: sizes[full] for full in learned},
+            "buffers": {labels[full]: sizes[full] for full in fresh if full not in learned},
+            "macs": seen.macs(),
+            "dtypes": _dtypes(call, self.trace.dtype),
+            "place": call.place,
+            "why": call.why,
+        }
+        bound, faults = bind(OPERATORS["opaque"].signature, args, {})
+        assert not faults, faults[0].message
+        node = Node(name, OPERATORS["opaque"], bound, inputs, OPERATORS["opaque"](*(value.shape for value in inputs), **bound), scope)
+        if call.place:
+            self.places[name] = call.place
+        for full in fresh:
+            self.owners[full] = node
+            if f"{name}.{labels[full]}" != full:
+                self.weights[f"{name}.{labels[full]}"] = full
+        return node
+
+
+def assemble(trace: Trace, shapes: dict[Call, Seen], model: nn.Module, name: str, notes: list[str]) -> Graph:
+    """The graph of a trace, with what is known of its origin."""
+    graph = Graph(name, "", {})
+    tensors = dict([*model.named_parameters(), *model.named_buffers()])
+    made = Assembly(trace, graph, shapes, tensors)
+    made.fill()
+    unused = {full: one.numel() for full, one in model.named_parameters() if full not in made.owners}
+    graph.captured = Captured(
+        source=type(model).__name__,
+        dtype=str(trace.dtype).removeprefix("torch."),
+        places=made.places,
+        weights=made.weights,
+        unused=unused,
+        frozen=tuple(full for full, one in model.named_parameters() if not one.requires_grad),
+        notes=tuple(notes),
+    )
+    return graph
+
+
+def label_of(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII)[:MOST_LABEL] or "layer"
+
+
+def _plain_label(child: Unit | Call) -> str:
+    return child.label if isinstance(child, Call) else child.path.rpartition(".")[2]
+
+
+def _free(label: str, taken: set[str], reserved: set[str]) -> str:
+    """A label that no other has on this level."""
+    label = label_of(label)
+    if label.isdigit() and label in taken | reserved:
+        label = f"layer{label}"
+    if label == "input":
+        label = "input_"
+    found, count = label, 1
+    while found in taken or found in reserved:
+        count += 1
+        found = f"{label}_{count}"
+    return found
+
+
+def _relative(child: Unit | Call, unit: Unit) -> list[str]:
+    """The parts of a name within a unit; none for what has no name of its own there."""
+    path = child.path if isinstance(child, Unit) else child.own_path
+    prefix = f"{unit.path}." if unit.path else ""
+    return [label_of(part) for part in path[len(prefix) :].split(".")] if path and path.startswith(prefix) and path != unit.path else []
+
+
+def _runs(items: list[tuple[list[str], Unit | Call]]) -> list[list[tuple[list[str], Unit | Call]]]:
+    """Neighbours whose names begin with the same part. Steps without a name and weights join those around them."""
+    runs: list[list[tuple[list[str], Unit | Call]]] = []
+    for parts, child in items:
+        last = runs[-1] if runs else None
+        if last and parts and len(parts) > 1 and len(last[0][0]) > 1 and last[0][0][0] == parts[0]:
+            last.append((parts, child))
+        else:
+            runs.append([(parts, child)])
+    return runs
+
+
+def _simplest(child: Unit | Call) -> Unit | Call:
+    """A unit that did one thing is that thing, under the unit's name."""
+    if isinstance(child, Unit) and len(child.children) == 1 and isinstance(child.children[0], Call):
+        only = child.children[0]
+        if not only.own_path:
+            only.own_path, only.unit_class = child.path, child.cls
+        return only if only.own_path == child.path else child
+    return child
+
+
+def _is_empty(child: Unit | Call) -> bool:
+    return isinstance(child, Unit) and not any(True for _ in child.calls())
+
+
+def _short_names(names: list[str]) -> dict[str, str]:
+    """The ends of names by which they differ."""
+    for depth in range(1, 20):
+        short = {name: ".".join(name.split(".")[-depth:]) for name in names}
+        if len(set(short.values())) == len(names):
+            return short
+    return {name: name for name in names}
+
+
+def _dtypes(call: Call, own: torch.dtype) -> tuple[str, ...]:
+    names = ["same" if one == own else str(one).removeprefix("torch.") for one in call.dtypes]
+    return tuple(name if name in DTYPES else "float32" for name in names) if set(names) != {"same"} else ()
+
+
+def _set_borders(graph: Graph) -> None:
+    """What goes into and comes out of each level."""
+    last = graph.last_uses()
+    position = graph.positions
+
+    def visit(scope: Scope) -> None:
+        for child in scope.children:
+            if isinstance(child, Scope):
+                visit(child)
+        if scope is graph.root:
+            return
+        inner = graph.nodes[scope.start : scope.stop]
+        own = set(inner)
+        scope.inputs = tuple(dict.fromkeys(value for node in inner for value in node.inputs if value.node not in own))
+        outside = [value for node in inner for value in node.outputs if last.get(value, -1) >= scope.stop]
+        scope.outputs = tuple(outside) or inner[-1].outputs[:1]
+
+    visit(graph.root)
+    assert len(position) == len(graph.nodes)

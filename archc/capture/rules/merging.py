@@ -1,0 +1,111 @@
+"""Functions that drop values, and that join several tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor
+
+from archc.capture.rules.registry import in_place, rule
+from archc.capture.steps import Layer, Unsaid
+from archc.capture.trace import Trace
+
+
+@rule("dropout")
+def dropout(
+    trace: Trace, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False, train: bool = True
+) -> Layer | list[Layer]:
+    trace.image(input)
+    if trace.training and not (training and train):
+        return []
+    return [] if p == 0 else Layer("dropout", (input,), {"p": p} | in_place(trace))
+
+
+@rule("dropout1d dropout2d dropout3d feature_dropout")
+def spatial_dropout(trace: Trace, input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Layer | list[Layer]:
+    trace.image(input)
+    if trace.training and not training:
+        return []
+    return [] if p == 0 else Layer("spatial_dropout", (input,), {"p": p})
+
+
+@rule("add iadd radd")
+def add(trace: Trace, input: Any, other: Any, alpha: float = 1) -> Layer | list[Layer]:
+    if alpha != 1:
+        raise Unsaid("a weighted sum")
+    tensors = [one for one in (input, other) if trace.live(one)]
+    if len(tensors) == 2:
+        a, b = trace.image(input), trace.image(other)
+        return Layer("add", (input, other), ({"broadcast": True} if a != b else {}) | in_place(trace))
+    constant = other if trace.live(input) else input
+    image = trace.image(tensors[0])
+    if isinstance(constant, Tensor):
+        owned = trace.owned(constant)
+        if owned is not None and tuple(owned.shape) in (image, (1, *image)) and len(image) == 2 and not trace.in_place:
+            return Layer("position_embedding", (tensors[0],), {}, {"": owned})
+        raise Unsaid("a tensor is added that is no layer's output")
+    if constant == 0:
+        return []
+    raise Unsaid("a number is added")
+
+
+@rule("mul imul rmul multiply")
+def mul(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
+    tensors = [one for one in (input, other) if trace.live(one)]
+    if len(tensors) == 2:
+        trace.image(input), trace.image(other)
+        return Layer("mul", (input, other))
+    factor = other if trace.live(input) else input
+    image = trace.image(tensors[0])
+    if not isinstance(factor, Tensor):
+        return [] if factor == 1 and not trace.in_place else Layer("scale", (tensors[0],), {"factor": float(factor)})
+    keep = trace.constant(factor).keep
+    if keep is not None and tuple(factor.shape) == (trace.batch, *(1,) * len(image)):
+        return Layer("drop_path", (tensors[0],), {"p": round(1 - keep, 12)})
+    owned = trace.owned(factor)
+    if owned is not None and not trace.in_place:
+        return Layer("layer_scale", (tensors[0],), {}, {"": owned})
+    raise Unsaid("it is multiplied by a tensor that is no layer's output")
+
+
+@rule("div truediv true_divide divide itruediv")
+def div(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
+    if not trace.live(input) or isinstance(other, Tensor):
+        raise Unsaid("a quotient")
+    trace.image(input)
+    return [] if other == 1 else Layer("scale", (input,), {"factor": 1 / other})
+
+
+@rule("neg")
+def neg(trace: Trace, input: Tensor) -> Layer:
+    trace.image(input)
+    return Layer("scale", (input,), {"factor": -1.0})
+
+
+@rule("matmul bmm")
+def matmul(trace: Trace, input: Any, other: Any) -> Layer:
+    if not (trace.live(input) and trace.live(other)):
+        raise Unsaid("a product with a tensor that is no layer's output")
+    trace.image(input), trace.image(other)
+    return Layer("matmul", (input, other))
+
+
+@rule("cat concat concatenate")
+def cat(trace: Trace, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Layer | list[Layer]:
+    live = [one for one in tensors if trace.live(one)]
+    at = dim if axis is None else axis
+    if len(tensors) == 1:
+        return []
+    if len(live) == len(tensors):
+        return Layer("concat", tuple(tensors), {"axis": trace.axis(live[0], at)})
+    token = trace.owned(tensors[0])
+    if (
+        len(tensors) == 2
+        and trace.live(tensors[1])
+        and token is not None
+        and trace.axis(live[0], at) == 0
+        and token.numel() == live[0].shape[-1]
+    ):
+        return Layer("class_token", (tensors[1],), {}, {"": token})
+    raise Unsaid("a tensor is joined that is no layer's output")

@@ -1,0 +1,65 @@
+"""Modules that are one step: those of torch.nn that do more than one function, those that the user names, and what packages map."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archc.capture.rules.registry import short
+from archc.capture.steps import Layer, Rule, Unsaid
+from archc.capture.trace import Trace
+
+# Modules of torch.nn whose steps say less than they do: kept whole, without an operator.
+RECURRENT = (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+
+
+def attention(
+    trace: Trace, module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor, key_padding_mask: Tensor | None = None,
+    need_weights: bool = True, attn_mask: Tensor | None = None, average_attn_weights: bool = True, is_causal: bool = False,
+) -> Layer:  # fmt: skip
+    trace.image(query), trace.image(key)
+    if not module.batch_first:
+        raise Unsaid("the batch is the second axis")
+    if key is not value or need_weights or key_padding_mask is not None or attn_mask is not None or is_causal:
+        raise Unsaid("attention with a mask, with its weights as a result, or with keys and values of their own")
+    if module.in_proj_weight is None or module.bias_k is not None or module.add_zero_attn:
+        raise Unsaid("attention over several widths")
+    args = {"heads": module.num_heads, "bias": module.in_proj_bias is not None, "dropout": module.dropout}
+    weights: dict[str, Any] = {"in_proj_weight": module.in_proj_weight, "out_proj.weight": module.out_proj.weight}
+    if module.in_proj_bias is not None:
+        weights |= {"in_proj_bias": module.in_proj_bias, "out_proj.bias": module.out_proj.bias}
+    return Layer("attention", (query,) if key is query else (query, key), args, weights)
+
+
+def padded_convolution(trace: Trace, module: Any, input: Tensor) -> Layer:
+    """A convolution whose border is not of zeros."""
+    trace.image(input)
+    args = {"channels": module.out_channels, "kernel": short(module.kernel_size), "stride": short(module.stride),
+            "padding": module.padding if isinstance(module.padding, str) else short(module.padding),
+            "dilation": short(module.dilation), "groups": module.groups, "bias": module.bias is not None,
+            "padding_mode": module.padding_mode}  # fmt: skip
+    return Layer("conv", (input,), args, {"weight": module.weight} | ({"bias": module.bias} if module.bias is not None else {}))
+
+
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
+
+def rule_of(module: nn.Module) -> Rule | None:
+    """The rule of a module that is one step because of what torch.nn makes of it; None for all others."""
+    kind = type(module)
+    if isinstance(module, nn.MultiheadAttention) and kind.forward is nn.MultiheadAttention.forward:
+        return attention
+    base = next((one for one in CONVOLUTIONS if isinstance(module, one)), None)
+    plain = base is not None and kind.forward is base.forward and not torch.nn.utils.parametrize.is_parametrized(module)
+    return padded_convolution if plain and getattr(module, "padding_mode", "zeros") != "zeros" else None
+
+
+def is_whole(module: nn.Module, leaves: frozenset[str]) -> bool:
+    """Whether a module is one step without an operator: a recurrent one, or of a class that the user names."""
+    if isinstance(module, RECURRENT):
+        return True
+    return any(
+        name in leaves for cls in type(module).__mro__ for name in (cls.__name__, cls.__qualname__, f"{cls.__module__}.{cls.__qualname__}")
+    )

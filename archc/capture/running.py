@@ -1,0 +1,203 @@
+"""A copy of a module without values, and runs of it that are written down. The module itself is left as it is."""
+
+from __future__ import annotations
+
+import copy
+import random
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from archc.capture.rules import RULES, is_whole, rule_of
+from archc.capture.trace import Trace, tensors_in
+from archc.errors import ArchcError
+
+
+class CaptureError(ArchcError):
+    """A module that cannot be captured: what it does, and what to give instead."""
+
+
+class _Empty(TorchFunctionMode):
+    """Copies tensors without their values: those that are no parameters, too."""
+
+    def __init__(self, memo: dict[int, Any]) -> None:
+        super().__init__()
+        self.memo = memo
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is Tensor.__deepcopy__:
+            tensor, memo = args[0], args[1]
+            if id(tensor) not in memo:
+                memo[id(tensor)] = tensor.detach().to("meta", copy=True)
+            return memo[id(tensor)]
+        return func(*args, **(kwargs or {}))
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside of torch.compile, DataParallel and their like."""
+    while (inner := getattr(module, "_orig_mod", None) or _parallel(module)) is not None:
+        module = inner
+    return module
+
+
+def _parallel(module: nn.Module) -> nn.Module | None:
+    named = type(module).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
+    inner = getattr(module, "module", None)
+    return inner if named and isinstance(inner, nn.Module) else None
+
+
+def empty_copy(module: nn.Module) -> nn.Module:
+    """A copy whose tensors are on `meta`; what is one tensor under two names stays one."""
+    memo: dict[int, Any] = {}
+    for parameter in module.parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise CaptureError(f"{type(module).__name__} has lazy parameters; run it once on an input, then its sizes are known")
+        memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
+    for buffer in module.buffers():
+        memo[id(buffer)] = buffer.detach().to("meta", copy=True)
+    return _copied(module, memo, _Empty(memo))
+
+
+def full_copy(module: nn.Module) -> nn.Module:
+    """A copy on the CPU, with its values."""
+    return _copied(module, {}, None).cpu()
+
+
+def _copied(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Module:
+    if isinstance(module, torch.jit.ScriptModule):
+        raise CaptureError(f"{type(module).__name__} is a TorchScript module, whose steps cannot be seen; give the Python module")
+    try:
+        if mode is None:
+            return copy.deepcopy(module, memo)
+        with mode:
+            return copy.deepcopy(module, memo)
+    except (TypeError, RuntimeError) as error:
+        raise CaptureError(f"{type(module).__name__} cannot be copied, and archc runs no module of yours itself: {error}") from error
+
+
+def run(model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, leaves: frozenset[str]) -> Trace:
+    """One run of a copy. Its modules tell the trace when they are called, by a `forward` of their own."""
+    model.train(training)
+    trace = Trace(model, inputs, batch, RULES, training)
+    device = next(iter(inputs.values())).device
+    with _watched(model, trace, leaves), torch.device(device):
+        result = trace.run(lambda: model(*given.positional(inputs), **given.keywords(inputs)))
+    for name, value in named_outputs(result):
+        trace.returned(name, value)
+    if not trace.outputs:
+        raise CaptureError(f"{type(model).__name__} returns no tensor that depends on its input")
+    return trace
+
+
+@contextmanager
+def _watched(model: nn.Module, trace: Trace, leaves: frozenset[str]) -> Iterator[None]:
+    watched: list[nn.Module] = []
+    for path, module in model.named_modules():
+        if module is model or isinstance(module, torch.jit.ScriptModule):
+            continue
+        watched.append(module)
+        module.__dict__["forward"] = _watching(trace, path, module, leaves)
+    original = torch.autograd.Function.__dict__.get("apply", None)
+    inherited = getattr(torch.autograd.Function.apply, "__func__")  # noqa: B009
+
+    def apply(cls: Any, *args: Any, **options: Any) -> Any:
+        call = partial(inherited, cls)
+        return call(*args, **options) if trace.quiet else trace.function(cls.__name__, call, args, options)
+
+    torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if original is None:
+            del torch.autograd.Function.apply
+        else:
+            torch.autograd.Function.apply = original  # type: ignore[method-assign]
+        for module in watched:
+            module.__dict__.pop("forward", None)
+
+
+def _watching(trace: Trace, path: str, module: nn.Module, leaves: frozenset[str]) -> Callable[..., Any]:
+    forward = module.forward
+    rule = rule_of(module)
+    whole = rule is not None or is_whole(module, leaves)
+
+    def watched(*args: Any, **options: Any) -> Any:
+        if trace.quiet:
+            return forward(*args, **options)
+        trace.enter(path, module)
+        try:
+            if whole and any(trace.live(tensor) for tensor in tensors_in((args, options))):
+                return trace.whole(rule, module, forward, args, options)
+            return forward(*args, **options)
+        finally:
+            trace.leave()
+
+    return watched
+
+
+def named_outputs(result: Any, name: str = "") -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a result, by the names that a dict, a named tuple or a dataclass gives them; else by number."""
+    if isinstance(result, Tensor):
+        yield name or "output", result
+        return
+    fields = getattr(result, "_fields", None)
+    if isinstance(result, Mapping):
+        pairs: Sequence[tuple[Any, Any]] = list(result.items())
+    elif fields is not None:
+        pairs = list(zip(fields, result, strict=True))
+    elif isinstance(result, list | tuple):
+        pairs = list(enumerate(result))
+    elif hasattr(result, "__dataclass_fields__"):
+        pairs = [(one, getattr(result, one)) for one in result.__dataclass_fields__]
+    else:
+        return
+    for key, value in pairs:
+        inner = str(key) if not str(key).isdigit() or name else f"output{key}"
+        yield from named_outputs(value, f"{name}_{inner}" if name else inner)
+
+
+class Given:
+    """The inputs of a module: tensors, or shapes without the batch, by position or by name.
+
+    order: the names of those by position; dtypes: of whole numbers, where they are known
+    """
+
+    def __init__(
+        self, shapes: dict[str, tuple[int, ...]], order: Sequence[str], dtypes: dict[str, torch.dtype], real: dict[str, Tensor]
+    ) -> None:
+        self.shapes, self.order, self.dtypes, self.real = shapes, order, dtypes, real
+
+    def tensors(self, batch: int, dtype: torch.dtype) -> dict[str, Tensor]:
+        """On `meta`."""
+        return {name: torch.empty(batch, *shape, dtype=self.dtypes.get(name, dtype), device="meta") for name, shape in self.shapes.items()}
+
+    def values(self, batch: int) -> dict[str, Tensor]:
+        """The tensors that were given, with as many images."""
+        return {name: tensor.detach().cpu()[torch.arange(batch) % len(tensor)] for name, tensor in self.real.items()}
+
+    def positional(self, tensors: dict[str, Tensor]) -> list[Tensor]:
+        return [tensors[name] for name in self.order]
+
+    def keywords(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor for name, tensor in tensors.items() if name not in self.order}
+
+
+@contextmanager
+def unchanged_random_state() -> Iterator[None]:
+    """Random numbers go on afterwards as if nothing had been drawn."""
+    ours = random.getstate()
+    numpy = sys.modules.get("numpy")
+    theirs = numpy.random.get_state() if numpy is not None else None
+    with torch.random.fork_rng(devices=[]):
+        try:
+            yield
+        finally:
+            random.setstate(ours)
+            if numpy is not None:
+                numpy.random.set_state(theirs)

@@ -1,0 +1,115 @@
+"""What is written down of a run: calls of modules, the steps in them, what rules say of a function, what stands for a tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+class Unsaid(Exception):
+    """Why no operator says what a function does."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """An operator with its arguments, on tensors of the run.
+
+    inputs: the tensors; none where the layer before it in the same list gives them
+    weights: the operator's names for the tensors that it owns, with the tensors
+    output: which of its outputs passes on, where the function has one result and the operator several
+    result: which of the function's results it is, where each has a layer of its own
+    """
+
+    kind: str
+    inputs: tuple[Tensor, ...] = ()
+    args: dict[str, Any] = field(default_factory=dict)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    label: str = ""
+    output: int | None = None
+    result: int | None = None
+
+
+class WholeNumbers(Exception):
+    """An input that is looked up in a table, and was given as numbers with a fraction."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the input {name} holds whole numbers")
+        self.name = name
+
+
+@dataclass(eq=False)
+class Unit:
+    """A call of a module: `path` is the module's name in the model, `calls` what it did, in order."""
+
+    path: str
+    cls: str
+    parent: Unit | None
+    children: list[Unit | Call] = field(default_factory=list)
+    place: str = ""
+
+    def calls(self) -> Iterator[Call]:
+        for child in self.children:
+            if isinstance(child, Call):
+                yield child
+            else:
+                yield from child.calls()
+
+
+@dataclass(eq=False)
+class Call:
+    """A step: an operator of archc with its arguments, or `opaque`.
+
+    inputs: the steps, or names of the network's inputs, and which of their outputs
+    shapes: of the outputs, with the batch; None where a step is one of several for one function, and not the last
+    weights: the parameters and buffers of the model that it uses, by the operator's name for them
+    count: the MACs of all images by torch's counter, None where that does not know them; asked of opaque steps alone
+    """
+
+    kind: str
+    args: dict[str, Any]
+    inputs: tuple[Ref, ...]
+    shapes: tuple[tuple[int, ...], ...] | None
+    unit: Unit
+    label: str
+    weights: dict[str, str] = field(default_factory=dict)
+    dtypes: tuple[torch.dtype, ...] = ()
+    count: Callable[[], int | None] = lambda: 0
+    place: str = ""
+    why: str = ""
+    train_only: bool = False
+    own_path: str = ""
+    unit_class: str = ""
+
+
+Ref = tuple[Call | str, int]
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A tensor that no input bears on: the names of the parameters and buffers it is made of.
+
+    own: whether it is one of them as it is; moved: whether it has the values of one in another shape
+    keep: the probability of a tensor of random ones and zeros
+    """
+
+    names: tuple[str, ...] = ()
+    own: bool = False
+    moved: bool = False
+    keep: float | None = None
+
+
+@dataclass
+class Bound:
+    """What stands for a tensor. It holds the tensor, whose id would be used again. `late` wrote over a part of it."""
+
+    tensor: Tensor
+    ref: Ref
+    late: Ref | None = None
+
+
+Rule = Callable[..., Layer | list[Layer]]
+Rules = dict[str, Rule]

@@ -1,0 +1,339 @@
+"""One run of a module, written down: which functions were called on which tensors, by which modules.
+
+The module runs under a TorchFunctionMode, which sees the functions that its author called (`F.relu`, `x.flatten(1)`) and not
+what torch makes of them; the `forward` of each of its modules tells where they were called.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from archc.capture.counting import count_macs
+from archc.capture.results import known_result
+from archc.capture.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
+
+OWN_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+
+
+class Trace(TorchFunctionMode):
+    """What one run of a model did. `batch` is the size of its first axis."""
+
+    def __init__(self, model: nn.Module, inputs: dict[str, Tensor], batch: int, rules: Rules, training: bool) -> None:
+        super().__init__()
+        self.batch = batch
+        self.rules, self.training = rules, training
+        self.root = Unit("", type(model).__name__, None)
+        self.unit = self.root
+        self.quiet = 0
+        self.in_place = False
+        self.dtype = own_dtype(model)
+        self.outputs: dict[str, Ref] = {}
+        self.heads: dict[str, Ref] = {}
+        self.used: set[str] = set()
+        self._bound: dict[int, Bound] = {}
+        self._by_storage: dict[int, list[Bound]] = {}
+        self._constants: dict[int, Constant] = {}
+        self._kept: list[Any] = []
+        self._owned: dict[str, Tensor] = {}
+        self.results: list[Tensor] = []
+        self.shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+            self._constants[id(tensor)] = Constant((name,), own=True)
+            self._owned[name] = tensor
+        for name, tensor in inputs.items():
+            self._bind(tensor, (name, 0))
+
+    # What rules ask
+
+    def live(self, value: Any) -> bool:
+        """Whether a value is a tensor that depends on the inputs."""
+        return isinstance(value, Tensor) and id(value) in self._bound
+
+    def constant(self, value: Any) -> Constant:
+        return self._constants.get(id(value), Constant())
+
+    def owned(self, value: Tensor) -> Tensor | None:
+        """The parameter or buffer whose values a constant has."""
+        constant = self.constant(value)
+        return self._owned[constant.names[0]] if constant.own or constant.moved else None
+
+    def image(self, tensor: Tensor) -> tuple[int, ...]:
+        """The shape without the batch. Raises Unsaid where the first axis is no batch."""
+        if not tensor.dim() or tensor.shape[0] != self.batch:
+            raise Unsaid(f"the first axis of {tuple(tensor.shape)} is not the batch")
+        if tensor.dim() < 2:
+            raise Unsaid("one number for each image")
+        return tuple(tensor.shape[1:])
+
+    def axis(self, tensor: Tensor, dim: int) -> int:
+        """An axis counted without the batch."""
+        at = dim % tensor.dim()
+        if at == 0:
+            raise Unsaid("it goes along the batch")
+        return at - 1
+
+    # What a run tells
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        with torch.no_grad(), self:
+            return call()
+
+    def enter(self, path: str, module: nn.Module) -> Unit:
+        unit = Unit(path, type(module).__name__, self.unit)
+        self.unit.children.append(unit)
+        self.unit = unit
+        return unit
+
+    def leave(self) -> None:
+        assert self.unit.parent is not None
+        self.unit = self.unit.parent
+
+    def whole(self, rule: Rule | None, module: nn.Module, forward: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """A module that is one step: an operator by a rule of its own, or opaque."""
+        bound = (lambda trace, *a, **k: rule(trace, module, *a, **k)) if rule is not None else None
+        name = type(module).__name__
+        return self._step(bound, forward, args, options, label=name, name=name, owned=[*module.parameters(), *module.buffers()])
+
+    def function(self, name: str, forward: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
+        """A function that is one step and that no rule knows: an autograd Function."""
+        return self._step(None, forward, (*args,), options, label=name, name=name)
+
+    def returned(self, name: str, value: Tensor) -> None:
+        """An output of the model."""
+        ref = self._read(value) if self.live(value) else None
+        if ref is not None:
+            self.outputs[name] = ref
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if self.quiet:
+            return func(*args, **kwargs)
+        name = _name(func)
+        return self._step(self.rules.get(name), func, args, kwargs, label=name, name=name)
+
+    def _step(
+        self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *,
+        label: str, name: str, owned: Sequence[Tensor] = (),
+    ) -> Any:  # fmt: skip
+        tensors = list(tensors_in((args, kwargs)))
+        if name == "embedding" and tensors[0].is_floating_point() and self.live(tensors[0]):
+            source, _ = self._read(tensors[0])
+            if isinstance(source, str):
+                raise WholeNumbers(source)
+        before = [(tensor, tensor._version) for tensor in tensors]
+        self.quiet += 1
+        try:
+            out = known_result(getattr(func, "__name__", ""), args, kwargs)
+            if out is None:
+                out = func(*args, **kwargs)
+        finally:
+            self.quiet -= 1
+        made = list(tensors_in(out))
+        changed = [tensor for tensor, version in before if tensor._version != version]
+        written = [one for one in changed if self.live(one) or not made or any(one is other for other in made)]
+        results = made + [one for one in written if not any(one is other for other in made)]
+        if not results:
+            return out
+        live = [tensor for tensor in tensors if self.live(tensor)]
+        if not live:
+            self._fold(name, args, tensors, results, owned)
+        elif name in FACTORIES:  # only the shape of the input counts
+            self._kept += made
+        elif rule is not None or written or not all(self.live(one) for one in results):
+            self._record(rule, func, args, kwargs, live=live, results=results, written=written, label=label, name=name, owned=owned)
+        return out
+
+    def _record(
+        self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
+        results: list[Tensor], written: list[Tensor], label: str, name: str, owned: Sequence[Tensor],
+    ) -> None:  # fmt: skip
+        why = "no operator says it"
+        layers: Layer | list[Layer] | None = None
+        if rule is not None:
+            try:
+                self.in_place, self.results = bool(written), results
+                layers = rule(self, *args, **kwargs)
+            except Unsaid as reason:
+                why = str(reason)
+            except (TypeError, ValueError, IndexError) as error:
+                why = f"its arguments are not understood ({error})"
+        if isinstance(layers, Layer):
+            layers = [layers]
+        for suffix, tensor in [pair for layer in layers or () for pair in layer.weights.items()]:
+            constant = self.constant(tensor)
+            if not constant.own:
+                origin = "an input" if self.live(tensor) else ", ".join(constant.names) or "nothing that the model owns"
+                layers, why = None, f"its {suffix} is computed from {origin}"
+                break
+        if layers == [] and any(result.dtype != live[0].dtype for result in results):
+            layers, why = None, "the dtype changes"
+        if layers == []:  # the same tensor, seen otherwise
+            if not any(result is live[0] for result in results):
+                self._alias(live[0], results)
+            return
+        if layers is not None and written and not _writes(layers[-1]):
+            layers, why = None, "it writes in place"
+        if layers is not None and any(result.dtype != self.dtype for result in results):
+            layers, why = None, "the dtype is another"
+        if layers is None:
+            self._opaque(func, args, kwargs, live=live, results=results, written=written, label=label, name=name, why=why, owned=owned)
+            return
+        count = partial(count_macs, func, args, kwargs, written)
+        step: Call | None = None
+        ends: list[Ref] = []
+        for layer in layers:
+            inputs = tuple(self._read(x) for x in layer.inputs) if layer.inputs else (ends[-1],)
+            step = Call(layer.kind, layer.args, inputs, None, self.unit, layer.label or label)
+            step.weights = {suffix: self.constant(tensor).names[0] for suffix, tensor in layer.weights.items()}
+            self.used.update(step.weights.values())
+            self.unit.children.append(step)
+            ends.append((step, layer.output or 0))
+        assert step is not None
+        if layers[0].result is not None:
+            for (one, _), result in zip(ends, results, strict=True):
+                assert isinstance(one, Call)
+                self._close(one, [result], [], count)
+        elif layers[-1].output is not None:
+            self._bind(results[0], ends[-1])
+        else:
+            self._close(step, results, written, count)
+
+    def _opaque(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor], results: list[Tensor],
+        written: list[Tensor], label: str, name: str, why: str, owned: Sequence[Tensor],
+    ) -> None:  # fmt: skip
+        inputs = tuple(dict.fromkeys(self._read(tensor) for tensor in live))
+        names = dict.fromkeys(one for tensor in (*tensors_in((args, kwargs)), *owned) for one in self.constant(tensor).names)
+        step = Call("opaque", {"name": name}, inputs, None, self.unit, label.strip("_") or "step", {one: one for one in names}, why=why)
+        self.used.update(names)
+        self.unit.children.append(step)
+        self._close(step, results, written, partial(count_macs, func, args, kwargs, written))
+
+    def _close(self, step: Call, results: list[Tensor], written: list[Tensor], count: Callable[[], int | None]) -> None:
+        step.count, step.place = count, _place()
+        step.shapes = tuple(tuple(result.shape) for result in results)
+        step.dtypes = tuple(result.dtype for result in results)
+        for tensor in written:
+            self._overwrite(tensor, (step, next((i for i, result in enumerate(results) if result is tensor), 0)))
+        for index, result in enumerate(results):
+            self._bind(result, (step, index))
+
+    # Tensors and what stands for them
+
+    def _bind(self, tensor: Tensor, ref: Ref) -> None:
+        bound = self._bound[id(tensor)] = Bound(tensor, ref)
+        self._by_storage.setdefault(_storage(tensor), []).append(bound)
+        self._constants.pop(id(tensor), None)
+
+    def _alias(self, tensor: Tensor, results: list[Tensor]) -> None:
+        for result in results:
+            self._bind(result, self._read(tensor))
+
+    def _overwrite(self, tensor: Tensor, ref: Ref) -> None:
+        """Other views of what was written over are no longer what they were."""
+        for other in self._by_storage.get(_storage(tensor), ()):
+            if _same_view(other.tensor, tensor):
+                other.ref, other.late = ref, None
+            else:
+                other.late = ref
+
+    def _read(self, tensor: Tensor) -> Ref:
+        bound = self._bound.get(id(tensor))
+        if bound is None:
+            raise Unsaid("a tensor that is made of no input")
+        if bound.late is not None:
+            step = Call("opaque", {"name": "write"}, (bound.ref, bound.late), (tuple(tensor.shape),), self.unit, "write",
+                        dtypes=(tensor.dtype,), place=_place(), why="a part of it was written over through a view")  # fmt: skip
+            self.unit.children.append(step)
+            bound.ref, bound.late = (step, 0), None
+        return bound.ref
+
+    def _fold(self, name: str, args: Sequence[Any], tensors: list[Tensor], made: list[Tensor], owned: Sequence[Tensor]) -> None:
+        """Of constants alone: another constant."""
+        names = tuple(dict.fromkeys(one for tensor in (*tensors, *owned) for one in self.constant(tensor).names))
+        keep = next((self.constant(tensor).keep for tensor in tensors if self.constant(tensor).keep is not None), None)
+        if name == "bernoulli" and len(args) > 1 and isinstance(args[1], float):
+            keep = args[1]
+        constants = [self.constant(tensor) for tensor in tensors]
+        moved = name in MOVES and len(constants) == 1 and (constants[0].own or constants[0].moved)
+        for tensor in made:
+            if not (self.constant(tensor).own and any(tensor is one for one in tensors)):
+                self._constants[id(tensor)] = Constant(names, moved=moved, keep=keep)
+                self._kept.append(tensor)
+
+
+# Functions whose result takes the shape of a tensor and none of its values.
+FACTORIES = {"new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "empty_like", "zeros_like", "ones_like", "full_like",
+             "rand_like", "randn_like"}  # fmt: skip
+# Functions that leave the values of a tensor as they are.
+MOVES = {"expand", "expand_as", "view", "view_as", "reshape", "unsqueeze", "squeeze", "to", "type_as", "contiguous", "clone", "detach",
+         "unflatten", "flatten", "repeat", "float"}  # fmt: skip
+
+
+def own_dtype(model: nn.Module) -> torch.dtype:
+    """That of the parameters; torch's default where there are none."""
+    return next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.get_default_dtype())
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from tensors_in(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from tensors_in(one)
+
+
+def _name(func: Any) -> str:
+    """`add` of torch.add, Tensor.add_, Tensor.__iadd__ and Tensor.__radd__; the name of a property."""
+    name = getattr(func, "__name__", "") or type(func).__name__
+    if name in ("__get__", "__set__"):
+        return f"{getattr(func.__self__, '__name__', '')}{'=' * (name == '__set__')}"
+    return name.split(".")[0].strip("_") if name not in ("__setitem__",) else "setitem"
+
+
+def _writes(layer: Layer) -> bool:
+    return bool(layer.args.get("inplace"))
+
+
+def _storage(tensor: Tensor) -> int:
+    return int(tensor.untyped_storage()._cdata)
+
+
+def _same_view(one: Tensor, other: Tensor) -> bool:
+    return one is other or (one.shape == other.shape and one.stride() == other.stride() and one.storage_offset() == other.storage_offset())
+
+
+def _place() -> str:
+    """The file and line of the nearest code that is not torch's."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(OWN_FOLDERS) and not file.startswith("<"):
+            return f"{_short(file)}:{frame.f_lineno}"
+        frame = frame.f_back
+    return ""
+
+
+def _short(file: str) -> str:
+    """A file below the working folder or an installed package, without what stands before."""
+    path = Path(file)
+    if path.is_relative_to(Path.cwd()):
+        return path.relative_to(Path.cwd()).as_posix()
+    parts = path.parts
+    for folder in ("site-packages", "dist-packages"):
+        if folder in parts:
+            return "/".join(parts[parts.index(folder) + 1 :])
+    return path.name

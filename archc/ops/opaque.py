@@ -1,0 +1,71 @@
+"""A step that no operator describes: what was seen of it, and nothing more."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from archc.ops.facts import Facts, Weight
+from archc.ops.registry import op
+from archc.ops.shape import Shape
+from archc.signature import ANY, MISSING, Fault, Type, is_int, items, shown
+
+MOST_MACS = 2**62
+MACS = Type(
+    "int", "a whole number from 0 up", lambda v: v if type(v) is int and 0 <= v < MOST_MACS else MISSING, {"type": "integer", "minimum": 0}
+)
+Shapes = Annotated[tuple[Any, ...], items(ANY)]
+Tensors = Annotated[Any, ANY]
+
+
+@op(bare="name its outputs: {opaque: {outputs: [[96, 56, 56]]}}")
+def opaque(
+    *xs: Shape,
+    outputs: Shapes,
+    name: str = "",
+    weights: Tensors = (),
+    buffers: Tensors = (),
+    macs: Annotated[int | None, MACS] = None,
+    dtypes: Annotated[tuple[Any, ...], items(ANY)] = (),
+    place: str = "",
+    why: str = "",
+) -> Facts:
+    """[*], … -> [*]. A step of an imported model that no operator describes. Its work, and what backward keeps, are unknown.
+
+    It has no form in PyTorch, so a network with such a step is not built.
+
+    outputs: the shape of each output
+    name: what it is called where it comes from: `roll`, `mypkg.Attention`
+    weights: the tensors that it learns: {qkv.weight: [288, 96]}
+    buffers: the tensors that it owns and does not learn
+    macs: multiply-accumulates for one image, if they are known
+    dtypes: the dtype of each output, where that is not the network's
+    place: where it is called: `model.py:33`
+    why: what keeps it from being an operator
+    """
+    shapes = tuple(_shape("outputs", sizes) for sizes in outputs)
+    if not shapes:
+        raise Fault("outputs", "outputs names no shape", "as in [[96, 56, 56]]")
+    if dtypes and len(dtypes) != len(shapes):
+        raise Fault("dtypes", f"{len(dtypes)} dtypes for {len(shapes)} outputs", "one for each")
+    owned = (*_tensors("weights", weights, "weight"), *_tensors("buffers", buffers, "buffer"))
+    return Facts(
+        shapes if len(shapes) > 1 else shapes[0],
+        weights=owned,
+        macs=macs,
+        dtypes=tuple(map(str, dtypes)),
+        classic=(name or "opaque").upper()[:24],
+    )
+
+
+def _shape(argument: str, sizes: Any) -> Shape:
+    if not isinstance(sizes, list | tuple) or not sizes or not all(is_int(size, 0) for size in sizes):
+        raise Fault(argument, f"{shown(sizes)} is no shape", "sizes, without the batch")
+    return Shape(sizes)
+
+
+def _tensors(argument: str, tensors: Any, role: str) -> tuple[Weight, ...]:
+    if not tensors:
+        return ()
+    if not isinstance(tensors, dict):
+        raise Fault(argument, f"{argument} is {shown(tensors)}, not names with shapes", "as in {weight: [64, 3, 7, 7]}")
+    return tuple(Weight(str(name), tuple(_shape(argument, sizes)), role) for name, sizes in tensors.items())

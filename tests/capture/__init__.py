@@ -1,0 +1,1 @@
+"""Graphs of PyTorch modules, against the modules themselves."""

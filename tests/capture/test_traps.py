@@ -1,0 +1,403 @@
+"""What makes a trace plausible and wrong: each comes out exact, or opaque, or as an error; never as a figure."""
+
+from __future__ import annotations
+
+import random
+from collections import namedtuple
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import archc
+from archc.capture import CaptureError, capture
+from archc.graph import Graph
+
+
+class Of(nn.Module):
+    """A module of a function and of some modules."""
+
+    def __init__(self, function: Any, **modules: Any) -> None:
+        super().__init__()
+        self.function = function
+        for name, module in modules.items():
+            if isinstance(module, Tensor) and not isinstance(module, nn.Parameter):
+                self.register_buffer(name, module)
+            else:
+                setattr(self, name, module)
+
+    def forward(self, *inputs: Tensor, **options: Tensor) -> Any:
+        return self.function(self, *inputs, **options)
+
+
+def of(function: Any, input: Any = (3, 8, 8), **modules: Any) -> Graph:
+    return capture(Of(function, **modules), input)
+
+
+def kinds(graph: Graph) -> list[str]:
+    return [node.args["name"] + "?" if node.kind == "opaque" else node.kind for node in graph.nodes]
+
+
+def numel(module: nn.Module) -> int:
+    return sum(one.numel() for one in module.parameters())
+
+
+def conv(inputs: int = 3, outputs: int = 4) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+# Shared and tied weights
+
+
+def test_a_module_called_twice_owns_its_weights_once() -> None:
+    graph = of(lambda m, x: m.b(m.b(m.a(x))), a=conv(), b=conv(4, 4))
+    assert [node.shared and node.shared.name for node in graph.nodes] == [None, None, "b"]
+    assert archc.analyze(graph).parameters == numel(nn.ModuleList([conv(), conv(4, 4)]))
+
+
+def test_a_part_called_twice_is_shared() -> None:
+    part = nn.Sequential(conv(4, 4), nn.BatchNorm2d(4), nn.ReLU())
+    graph = of(lambda m, x: m.part(m.part(m.stem(x))), stem=conv(), part=part)
+    assert [node.name for node in graph.nodes] == ["stem", "part.0", "part.1", "part.2", "part_2.0", "part_2.1", "part_2.2"]
+    assert [node.shared.name for node in graph.nodes if node.shared] == ["part.0", "part.1"]
+    assert archc.analyze(graph).parameters == numel(conv()) + numel(part)
+
+
+def test_two_names_of_one_module() -> None:
+    shared = conv(4, 4)
+    graph = of(lambda m, x: m.c(m.b(m.a(x))), a=conv(), b=shared, c=shared)
+    assert archc.analyze(graph).parameters == numel(conv()) + numel(shared)
+
+
+def test_weights_tied_across_kinds_are_counted_once() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.table = nn.Embedding(50, 8)
+            self.head = nn.Linear(8, 50, bias=False)
+            self.head.weight = self.table.weight
+
+        def forward(self, tokens: Tensor) -> Any:
+            return self.head(self.table(tokens))
+
+    graph = capture(Tied(), (6,))
+    report = archc.analyze(graph)
+    assert kinds(graph) == ["embedding", "linear?"] and report.parameters == 400 and report.macs == 6 * 8 * 50
+    assert "table" in graph.nodes[1].args["why"]
+
+
+def test_a_tie_survives_the_copy() -> None:
+    first, second = conv(4, 4), conv(4, 4)
+    second.weight, second.bias = first.weight, first.bias
+    graph = of(lambda m, x: m.b(m.a(x)), (4, 8, 8), a=first, b=second)
+    assert graph.nodes[1].shared is graph.nodes[0] and archc.analyze(graph).parameters == numel(first)
+
+
+# What the functions of a forward do
+
+
+def test_functions_are_layers() -> None:
+    graph = of(lambda m, x: F.max_pool2d(F.relu(m.a(x)), kernel_size=2).flatten(1), a=conv())
+    assert kinds(graph) == ["conv", "relu", "maxpool", "flatten"] and graph.nodes[-1].output.shape == (64,)
+
+
+@pytest.mark.parametrize("padding", [1, (1, 1), "same"])
+def test_a_functional_convolution_owns_its_weight(padding: Any) -> None:
+    weight = nn.Parameter(torch.randn(4, 3, 3, 3))
+    graph = of(lambda m, x: F.conv2d(x, m.weight, padding=padding), weight=weight)
+    assert kinds(graph) == ["conv"] and archc.analyze(graph).parameters == 108
+
+
+def test_python_loops_and_module_lists() -> None:
+    class Loop(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down = nn.ModuleList([nn.Conv2d(4, 4, 3, 1, 1) for _ in range(3)])
+            self.up = nn.ModuleList([nn.Conv2d(4, 4, 1) for _ in range(3)])
+
+        def forward(self, x: Tensor) -> Any:
+            for a, b in zip(self.down, self.up, strict=True):
+                x = x + b(a(x))
+            return x
+
+    graph = capture(Loop(), (4, 8, 8))
+    assert kinds(graph) == ["conv", "conv", "add"] * 3 and archc.analyze(graph).parameters == numel(Loop())
+    assert set(Loop().state_dict()) == {
+        graph.captured.weights.get(f"{node.name}.{weight.name}", f"{node.name}.{weight.name}")  # type: ignore[union-attr]
+        for node in graph.nodes
+        for weight in node.facts.owned
+    }
+
+
+def test_a_weight_that_is_computed_is_no_weight_of_the_layer() -> None:
+    def standardized(m: Any, x: Tensor) -> Tensor:
+        weight = m.weight - m.weight.mean(dim=(1, 2, 3), keepdim=True)
+        return F.conv2d(x, weight, padding=1)
+
+    graph = of(standardized, weight=nn.Parameter(torch.randn(4, 3, 3, 3)))
+    report = archc.analyze(graph)
+    assert kinds(graph) == ["conv2d?"] and report.parameters == 108 and report.macs == 64 * 108
+    assert "computed" in graph.nodes[0].args["why"] and archc.memory(graph).bound.reasons
+
+
+@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.parametrizations.weight_norm])
+def test_parametrized_modules(wrap: Any) -> None:
+    module = Of(lambda m, x: m.a(x), a=wrap(conv()))
+    graph = capture(module, (3, 8, 8))
+    report = archc.analyze(graph)
+    assert "conv2d?" in kinds(graph) and report.parameters == numel(module)
+
+
+def test_a_subclass_is_what_its_forward_does() -> None:
+    class Activated(nn.BatchNorm2d):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.relu(super().forward(x))
+
+    class Silent(nn.Conv2d):
+        pass
+
+    graph = of(lambda m, x: m.b(m.a(x)), a=Silent(3, 4, 3), b=Activated(4))
+    assert kinds(graph) == ["conv", "batchnorm", "relu"] and archc.analyze(graph).parameters == 112 + 8
+
+
+# What only training does
+
+
+def test_what_evaluation_leaves_out() -> None:
+    Both = namedtuple("Both", ["logits", "aux"])
+
+    def forward(m: Any, x: Tensor) -> Any:
+        x = m.a(x)
+        return Both(m.b(x), m.c(x)) if m.training else m.b(x)
+
+    graph = of(forward, a=conv(), b=conv(4, 5), c=conv(4, 7))
+    assert [node.name for node in graph.nodes if node.train_only] == ["c"]
+    assert list(graph.outputs) == ["output"] and list(graph.heads) == ["aux"]
+    assert archc.analyze(graph).parameters == numel(conv()) + numel(conv(4, 5))
+
+
+def test_stochastic_depth_is_seen_by_what_it_does() -> None:
+    def dropped(m: Any, x: Tensor) -> Tensor:
+        branch = m.a(x)
+        if m.training:
+            branch = branch * branch.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(0.8).div_(0.8)
+        return x + branch
+
+    graph = of(dropped, (4, 8, 8), a=conv(4, 4))
+    assert kinds(graph) == ["conv", "drop_path", "add"] and graph.nodes[1].args["p"] == pytest.approx(0.2)
+    assert next(node.kind for node in graph.deployed().nodes) == "conv" and not graph.captured.notes  # type: ignore[union-attr]
+
+
+def test_noise_in_training_is_said() -> None:
+    graph = of(lambda m, x: m.a(x + 0.1 * torch.randn_like(x) if m.training else x), a=conv())
+    assert graph.captured is not None and "training alone" in graph.captured.notes[0]
+    assert "add?" in kinds(graph)
+
+
+def test_evaluation_that_does_more() -> None:
+    graph = of(lambda m, x: m.a(x) if m.training else m.a(x).softmax(1), a=conv())
+    assert kinds(graph)[-1] == "softmax" and "evaluation does what training does not" in graph.captured.notes[0]  # type: ignore[union-attr]
+
+
+def test_dropout_that_is_off_or_always_on() -> None:
+    assert kinds(of(lambda m, x: F.dropout(m.a(x), 0.5, m.training), a=conv())) == ["conv", "dropout"]
+    assert kinds(of(lambda m, x: F.dropout(m.a(x), 0.5, False), a=conv())) == ["conv"]
+    assert kinds(of(lambda m, x: m.d(m.a(x)), a=conv(), d=nn.Dropout(0.0))) == ["conv"]
+
+
+# The batch
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        lambda m, x: m.a(x).reshape(2, -1) if x.shape[0] == 2 else m.a(x).reshape(3, -1),
+        lambda m, x: m.a(x) * x.shape[0],
+        lambda m, x: m.a(x).permute(1, 0, 2, 3).contiguous(),
+        lambda m, x: m.a(x).reshape(-1, 4, 4, 8),
+        lambda m, x: m.a(x).mean(0, keepdim=True) + m.a(x),
+    ],
+)
+def test_the_batch_built_in_is_opaque_or_plain(bound: Any) -> None:
+    graph = of(bound, a=conv())
+    opaque = [node for node in graph.nodes if node.kind == "opaque"]
+    assert opaque or kinds(graph) == ["conv", "flatten"]
+    assert archc.analyze(graph).parameters == numel(conv())
+
+
+def test_other_layers_at_another_batch_are_an_error() -> None:
+    with pytest.raises(CaptureError, match="other things with 3 images than with 2"):
+        of(lambda m, x: m.a(x) if x.shape[0] == 2 else F.relu(m.a(x)), a=conv())
+
+
+def test_windows_in_the_batch_keep_their_counts() -> None:
+    def windows(m: Any, x: Tensor) -> Tensor:
+        batch, height, width, channels = x.shape
+        x = x.reshape(batch, height // 4, 4, width // 4, 4, channels).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, channels)
+        return m.a(x).reshape(batch, -1, channels)
+
+    report = archc.analyze(of(windows, (8, 8, 6), a=nn.Linear(6, 6)))
+    assert report.parameters == 42 and report.macs == 64 * 36
+
+
+# Writing in place
+
+
+def test_in_place_is_kept() -> None:
+    graph = of(lambda m, x: m.r(m.a(x)).relu_(), a=conv(), r=nn.ReLU(inplace=True))
+    assert [node.args["inplace"] for node in graph.nodes[1:]] == [True, True]
+
+
+def test_a_value_is_what_was_written_over_it() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x)
+        F.relu(y, inplace=True)
+        return y + m.b(y)
+
+    graph = of(forward, a=conv(), b=conv(4, 4))
+    assert [value.node.kind for value in graph.nodes[-1].inputs if value.node] == ["relu", "conv"]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda y: y[:, 0].add_(1),
+        lambda y: y.view(-1).relu_(),
+        lambda y: y.__setitem__((slice(None), 0), 0.0),
+        lambda y: y.transpose(2, 3).mul_(2),
+        lambda y: torch.add(y[:, :2], y[:, 2:], out=y[:, :2]),
+    ],
+)
+def test_a_write_through_a_view_is_opaque(write: Any) -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        y = m.a(x)
+        with torch.no_grad():
+            write(y)
+        return m.b(y)
+
+    graph = of(forward, a=conv(), b=conv(4, 4))
+    last = graph.nodes[-1].inputs[0].node
+    assert last is not None and last.kind == "opaque" and archc.memory(graph).bound.reasons
+
+
+# Values that decide
+
+
+def test_a_branch_by_values_needs_a_tensor() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        return m.a(x) if x.mean() > 0 else m.b(x)
+
+    with pytest.raises(CaptureError, match="give a tensor"):
+        of(forward, a=conv(), b=conv(3, 9))
+    assert archc.analyze(of(forward, torch.ones(2, 3, 8, 8), a=conv(), b=conv(3, 9))).parameters == numel(conv())
+    assert archc.analyze(of(forward, -torch.ones(2, 3, 8, 8), a=conv(), b=conv(3, 9))).parameters == numel(conv(3, 9))
+
+
+# Inputs and outputs
+
+
+def test_several_inputs_by_position_and_by_name() -> None:
+    def two(m: Any, x: Tensor, y: Tensor) -> Tensor:
+        return m.a(x) + m.b(y)
+
+    modules = {"a": conv(), "b": conv(1, 4)}
+    for input in ([(3, 8, 8), (1, 8, 8)], ["3x8x8", "1x8x8"]):
+        graph = capture(Of(two, **modules), input)
+        assert kinds(graph) == ["conv", "conv", "add"] and len(graph.inputs) == 2
+
+    def named(m: Any, *, image: Tensor, mask: Tensor) -> Tensor:
+        return m.a(image) + m.b(mask)
+
+    graph = capture(Of(named, **modules), {"image": (3, 8, 8), "mask": (1, 8, 8)})
+    assert list(graph.inputs) == ["image", "mask"]
+
+
+def test_nested_outputs() -> None:
+    @dataclass
+    class Result:
+        logits: Tensor
+        maps: list[Tensor]
+        loss: float | None = None
+
+    graph = of(lambda m, x: {"a": (y := m.a(x)), "b": [F.relu(y), Result(y.tanh(), [y.sigmoid()])]}, a=conv())
+    assert list(graph.outputs) == ["a", "b_0", "b_1_logits", "b_1_maps_0"]
+
+
+def test_whole_numbers_are_found_out() -> None:
+    graph = of(lambda m, x: m.e(x), (7,), e=nn.Embedding(20, 4))
+    assert kinds(graph) == ["embedding"] and graph.nodes[0].output.shape == (7, 4)
+
+
+# The module
+
+
+def test_the_module_stays_as_it_is() -> None:
+    module = nn.Sequential(conv(), nn.BatchNorm2d(4), nn.Dropout())
+    module[0].eval()
+    calls: list[int] = []
+    module.register_forward_hook(lambda *_: None)
+    before = {name: one.clone() for name, one in module.state_dict().items()}
+    modes, keys = [one.training for one in module.modules()], [sorted(vars(one)) for one in module.modules()]
+    torch.manual_seed(0)
+    random.seed(0)
+    states = torch.get_rng_state(), random.getstate()
+    capture(module, (3, 8, 8))
+    assert all(torch.equal(before[name], one) for name, one in module.state_dict().items())
+    assert modes == [one.training for one in module.modules()] and keys == [sorted(vars(one)) for one in module.modules()]
+    assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate()
+    assert all(one.grad is None for one in module.parameters()) and not calls
+
+
+def test_errors_of_the_module_are_its_own() -> None:
+    def fails(m: Any, x: Tensor) -> Tensor:
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        of(fails)
+
+
+def test_an_autograd_function_is_one_opaque_step() -> None:
+    class Swish(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor) -> Tensor:
+            ctx.save_for_backward(x)
+            return x * torch.sigmoid(x)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return grads[0]
+
+    graph = of(lambda m, x: Swish.apply(m.a(x)), a=conv())
+    assert kinds(graph) == ["conv", "Swish?"] and archc.memory(graph).bound.reasons
+
+
+def test_a_class_kept_whole() -> None:
+    class Attention(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.qkv = nn.Linear(8, 24)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.qkv(x)[..., :8]
+
+    module = Of(lambda m, x: m.b(m.a(x)), a=Attention(), b=nn.Linear(8, 4))
+    graph = capture(module, (5, 8), leaves=["Attention"])
+    report = archc.analyze(graph)
+    assert kinds(graph) == ["Attention?", "linear"] and report.parameters == numel(module) and report.macs == 5 * 8 * 24 + 5 * 8 * 4
+
+
+def test_unused_parameters_are_named() -> None:
+    graph = of(lambda m, x: m.a(x), a=conv(), b=conv(4, 4))
+    assert graph.captured is not None and graph.captured.unused == {"b.weight": 144, "b.bias": 4}
+
+
+def test_opaque_steps_say_where_they_are_called() -> None:
+    graph = of(lambda m, x: torch.roll(m.a(x), 1, 2), a=conv())
+    assert graph.nodes[1].args["place"].startswith("tests/capture/test_traps.py:")
+    with pytest.raises(archc.ArchcError, match="roll"):
+        archc.build(graph)

@@ -22,7 +22,7 @@ FLOORS = {
     "analysis": 8,
     "draw": 9,
     **dict.fromkeys(("codegen", "reference", "html"), 10),
-    **dict.fromkeys(("runtime", "capture"), 11),
+    **dict.fromkeys(("runtime", "tracing"), 11),
     "training": 12,
     "inspect": 13,
     **dict.fromkeys(("api", "cli"), 14),
@@ -69,7 +69,7 @@ def test_torch_is_imported_in_its_own_rooms_alone() -> None:
     for path in FILES:
         found = {name.split(".")[0] for name in imported(path)}
         assert "click" not in found, path
-        if room(path) in ("runtime", "training", "inspect", "capture"):
+        if room(path) in ("runtime", "training", "inspect", "tracing"):
             continue
         heavy = {name.split(".")[0] for name in imported_when_run(path)}
         assert not heavy & ({"torch"} if room(path) == "data" else {"torch", "numpy"}), path

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archc
-from archc.capture import CaptureError, capture
+from archc.tracing import CaptureError, capture
 from archc.graph import Graph
 
 

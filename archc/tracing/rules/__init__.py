@@ -1,8 +1,8 @@
 """What functions and modules of torch are among archc's operators."""
 
-from archc.capture.rules import activations, merging, moving, weighted, windows
-from archc.capture.rules.modules import is_whole, rule_of
-from archc.capture.rules.registry import RULES
+from archc.tracing.rules import activations, merging, moving, weighted, windows
+from archc.tracing.rules.modules import is_whole, rule_of
+from archc.tracing.rules.registry import RULES
 
 MODULES = (activations, merging, moving, weighted, windows)
 

@@ -9,10 +9,10 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from archc.capture.compare import Seen
-from archc.capture.running import CaptureError
-from archc.capture.steps import Call, Ref, Unit
-from archc.capture.trace import Trace
+from archc.tracing.compare import Seen
+from archc.tracing.running import CaptureError
+from archc.tracing.steps import Call, Ref, Unit
+from archc.tracing.trace import Trace
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.captured import Captured
 from archc.ops.facts import DTYPES, Facts

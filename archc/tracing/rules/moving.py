@@ -7,9 +7,9 @@ from typing import Any
 
 from torch import Tensor
 
-from archc.capture.rules.registry import rule
-from archc.capture.steps import Layer, Unsaid
-from archc.capture.trace import Trace
+from archc.tracing.rules.registry import rule
+from archc.tracing.steps import Layer, Unsaid
+from archc.tracing.trace import Trace
 
 
 def reshaped(trace: Trace, input: Tensor, result: Tensor) -> Layer | list[Layer]:

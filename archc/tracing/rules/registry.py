@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
-from archc.capture.steps import Rule, Rules
-from archc.capture.trace import Trace
+from archc.tracing.steps import Rule, Rules
+from archc.tracing.trace import Trace
 
 RULES: Rules = {}
 Sizes = int | Sequence[int]

@@ -17,9 +17,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archc.capture.counting import count_macs
-from archc.capture.results import known_result
-from archc.capture.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
+from archc.tracing.counting import count_macs
+from archc.tracing.results import known_result
+from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
 
 OWN_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
 

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.capture.assemble import assemble
-from archc.capture.compare import drop_unused, mark_batch, merge_modes
-from archc.capture.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrapped
-from archc.capture.steps import WholeNumbers
-from archc.capture.trace import Trace, own_dtype
+from archc.tracing.assemble import assemble
+from archc.tracing.compare import drop_unused, mark_batch, merge_modes
+from archc.tracing.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrapped
+from archc.tracing.steps import WholeNumbers
+from archc.tracing.trace import Trace, own_dtype
 from archc.errors import ArchcError, ArgumentError
 from archc.graph import Graph
 from archc.ops.shape import read_sizes

@@ -14,8 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archc.capture.rules import RULES, is_whole, rule_of
-from archc.capture.trace import Trace, tensors_in
+from archc.tracing.rules import RULES, is_whole, rule_of
+from archc.tracing.trace import Trace, tensors_in
 from archc.errors import ArchcError
 
 

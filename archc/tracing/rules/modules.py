@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archc.capture.rules.registry import short
-from archc.capture.steps import Layer, Rule, Unsaid
-from archc.capture.trace import Trace
+from archc.tracing.rules.registry import short
+from archc.tracing.steps import Layer, Rule, Unsaid
+from archc.tracing.trace import Trace
 
 # Modules of torch.nn whose steps say less than they do: kept whole, without an operator.
 RECURRENT = (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)

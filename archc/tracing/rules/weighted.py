@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archc.capture.rules.registry import Sizes, rule, short, with_bias
-from archc.capture.steps import Layer, Unsaid
-from archc.capture.trace import Trace
+from archc.tracing.rules.registry import Sizes, rule, short, with_bias
+from archc.tracing.steps import Layer, Unsaid
+from archc.tracing.trace import Trace
 
 
 @rule("conv1d conv2d conv3d")

@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from archc.capture.rules.registry import RULES, in_place, rule
-from archc.capture.steps import Layer, Rule, Unsaid
-from archc.capture.trace import Trace
+from archc.tracing.rules.registry import RULES, in_place, rule
+from archc.tracing.steps import Layer, Rule, Unsaid
+from archc.tracing.trace import Trace
 
 
 def _activation(name: str) -> Rule:

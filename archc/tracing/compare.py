@@ -5,8 +5,8 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from archc.capture.steps import Call, Ref
-from archc.capture.trace import Trace
+from archc.tracing.steps import Call, Ref
+from archc.tracing.trace import Trace
 
 
 def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:

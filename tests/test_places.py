@@ -12,12 +12,12 @@ import pytest
 
 from tests.helpers.paths import ROOT
 
-SPECS = ("alexnet.yaml", "resnet18.yaml", "resnet34.yaml", "resnet50.yaml", "resnext50_32x4d.yaml")
+SPECS = ("alexnet.yaml", "lenet5.yaml", "resnet18.yaml", "resnet34.yaml", "resnet50.yaml", "resnext50_32x4d.yaml")
 COMMANDS = (
     "resolve resnext50_32x4d",
     "explain resnext50_32x4d layer1.0",
     "report alexnet resnext50_32x4d -o {out}/page.html",
-    "build alexnet -o {out}/net.py -o {out}/start.safetensors --device cpu",
+    "build lenet5 -o {out}/net.py -o {out}/start.safetensors --device cpu",
     "check alexnet",
     "resolve {own}/child.yaml",
     "check {own}/wrong.yaml",

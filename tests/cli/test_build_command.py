@@ -15,6 +15,7 @@ import pytest
 import archc
 from archc.cli.main import main
 from archc.ops.registry import OPERATORS
+from tests.helpers.onnx_operators import operators_read_once  # noqa: F401
 
 NET = """
 name: tiny

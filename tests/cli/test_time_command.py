@@ -135,7 +135,7 @@ def test_the_bound_is_one_on_this_machine(name: str, training: bool, here: Devic
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        graph = archc.load(name, input=(3, 64, 64)).deployed()
+        graph = archc.load(name, input=(3, 32, 32)).deployed()
         best = times(graph, Machine(torch.device("cpu"), "float32", 0.02), 4)[training].best
     finally:
         torch.set_num_threads(before)

@@ -23,10 +23,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from archc.runtime.build.build import make_module
 from tests.helpers.random_networks import networks
+from tests.helpers.zoo import some_of
 
 from .seen import inputs_of, randomize
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 NAMES = ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "efficientnet_b0", "preact_resnet164"]
 DROPPING = """
@@ -106,7 +107,7 @@ def small(name: str) -> Graph:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("name", NAMES)
+@some_of("resnet18 mobilenet_v2 googlenet", "densenet121 efficientnet_b0 preact_resnet164")
 def test_training_is_equal(name: str, plan: str) -> None:
     agree(small(name), plan)
 
@@ -230,7 +231,7 @@ def peak(module: Any, inputs: list[Any]) -> int:
     return most
 
 
-@pytest.mark.parametrize(("name", "least"), [("mobilenet_v2", 2.2), ("densenet121", 1.9)])
+@pytest.mark.parametrize(("name", "least"), [("mobilenet_v2", 2.2), pytest.param("densenet121", 1.9, marks=pytest.mark.heavy)])
 def test_norms_lower_the_peak(name: str, least: float) -> None:
     graph = archc.load(name, input=(3, 64, 64))
     plain, planned = both(graph, "norms")
@@ -280,7 +281,7 @@ def test_one_region_in_another() -> None:
 
 
 @pytest.mark.parametrize("plan", PLANS)
-@pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121"])
+@some_of("resnet18 mobilenet_v2", "densenet121")
 def test_with_results_in_place(name: str, plan: str) -> None:
     agree(small(name), plan, "train")
 
@@ -317,11 +318,12 @@ def test_pickled_and_copied() -> None:
     import copy
     import pickle
 
-    net = archc.build("resnet18", input=(3, 32, 32), checkpoint="norms", autocast="bfloat16")
-    inputs = [torch.randn(2, 3, 32, 32)]
+    graph = archc.loads(DROPPING)
+    net = archc.build(graph, checkpoint="norms", autocast="bfloat16")
+    inputs = [torch.randn(2, 4, 8, 8)]
     first = steps(copy.deepcopy(net), inputs)
     assert same(first, steps(pickle.loads(pickle.dumps(net)), inputs))
-    plain = archc.build("resnet18", input=(3, 32, 32), autocast="bfloat16")
+    plain = archc.build(graph, autocast="bfloat16")
     plain.load_state_dict(net.state_dict())
     assert same(first, steps(plain, inputs))
 
@@ -330,7 +332,7 @@ def test_sources_are_formatted(tmp_path: Path) -> None:
     ruff = Path(sys.executable).parent / "ruff"
     if not ruff.exists():
         pytest.skip("ruff is not installed")
-    for name in [*NAMES, "vit_b16", "resnext50_32x4d", "unet"]:
+    for name in ("googlenet", "densenet121", "vit_b16", "unet"):
         for plan in PLANS:
             (tmp_path / f"{name}_{plan}.py").write_text(archc.source(name, checkpoint=plan))
     checked = subprocess.run(

@@ -24,6 +24,12 @@ from .test_module import NAMES, TEXTS, equal, every_network, graph_of, module_of
 # Deployed networks that PyTorch cannot script, each with its reason: there are none. Networks with heads cannot be scripted
 # before `deployed`: their forward gives a tensor in eval mode, and a dict in training.
 UNSCRIPTED: dict[str, str] = {}
+# The compiler takes long over deep ones: what is special in them (heads, branches, shared weights) is in the small networks too.
+DEEP = ("googlenet", "mobilenet_v2", "bit_resnet50x1")
+
+
+def deep(name: str) -> Any:
+    return [pytest.mark.heavy] if name in DEEP else []
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +39,7 @@ def _alone() -> None:
     torch._dynamo.reset()
 
 
-@every_network
+@pytest.mark.parametrize("name", [pytest.param(name, marks=deep(name)) for name in NAMES])
 @pytest.mark.parametrize("train", [False, True], ids=["eval", "train"])
 def test_compiled_without_a_break(name: str, train: bool) -> None:
     """Outputs, gradients and statistics, bit by bit: the backend runs the operators that the compiler saw."""
@@ -71,7 +77,13 @@ def test_autocast_is_compiled_and_exported() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "strict"), [(name, strict) for name in NAMES for strict in (False, True) if not strict or name in TEXTS or name == "resnet18"]
+    ("name", "strict"),
+    [
+        pytest.param(name, strict, marks=deep(name))
+        for name in NAMES
+        for strict in (False, True)
+        if not strict or name in TEXTS or name == "resnet18"
+    ],
 )
 def test_exported(name: str, strict: bool) -> None:
     module, inputs = module_of(name), tuple(inputs_of(graph_of(name)))
@@ -111,7 +123,7 @@ def scripts(name: str) -> None:
         torch.jit.script(module)
 
 
-@pytest.mark.parametrize("name", ["alexnet_grouped", "zfnet", "efficientnet_b0", "densenet_40_12", "nasnet_a_mobile", "autoencoder"])
+@pytest.mark.parametrize("name", ["alexnet_grouped", "zfnet", "efficientnet_b0", "densenet_40_12", "autoencoder"])
 def test_scripts(name: str) -> None:
     """Local response normalization, stochastic depth, sums and concatenations, transposed convolutions."""
     scripts(name)

@@ -19,7 +19,7 @@ from tests.helpers.random_networks import networks
 from .seen import inputs_of, randomize, tensors_of
 from .test_zoo import layers_agree
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 

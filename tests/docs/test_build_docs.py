@@ -12,6 +12,7 @@ import pytest
 import archc
 from archc.cli.build_command import SUFFIXES
 from archc.cli.main import main
+from tests.helpers.onnx_operators import operators_read_once  # noqa: F401
 from tests.helpers.paths import ROOT
 
 torch = pytest.importorskip("torch")

@@ -89,8 +89,14 @@ def test_channels_last(name: str, device: str) -> None:
     assert 0 < apart(found, exact) < 1.5 * apart(expected, exact) < 1e-4
 
 
-@everywhere
-@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize(
+    ("device", "name"),
+    [
+        pytest.param(device, name, marks=[needs_cuda] if device == "cuda" else [pytest.mark.heavy] if name == "densenet121" else [])
+        for device in ("cpu", "cuda")
+        for name in SMALL
+    ],
+)
 def test_autocast(name: str, device: str) -> None:
     """Outputs are bfloat16, and as near to those in float64 as those of the one by hand on the same device, under autocast too."""
     theirs = by_hand(name)

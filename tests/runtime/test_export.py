@@ -18,6 +18,7 @@ from archc.runtime.export import check as export_check
 from archc.runtime.export import export as room
 from archc.runtime.export import write as export_write
 from archc.runtime.export.export import ExportError, export
+from tests.helpers.onnx_operators import operators_read_once  # noqa: F401
 
 SUFFIXES = [".onnx", ".pt2"]
 formats = pytest.mark.parametrize("suffix", SUFFIXES)

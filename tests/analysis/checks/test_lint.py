@@ -285,7 +285,7 @@ def test_repeats_are_one_finding() -> None:
     assert (found["L107"].span.line, found["L101"].span.text) == (5, "true")
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(networks())
 def test_any_network_can_be_linted(text: str) -> None:
     """Each hit's plan makes a network of the same outputs, which keeps no more than what is said."""

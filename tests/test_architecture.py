@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,7 @@ def room(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
 
+@cache
 def imported(path: Path) -> set[str]:
     """The modules that a file imports, anywhere in it."""
     found: set[str] = set()
@@ -88,6 +90,7 @@ def test_packages_have_their_places(package: str) -> None:
     assert users == set(PLACES[package])
 
 
+@cache
 def imported_when_run(path: Path) -> set[str]:
     """What a file imports for more than its annotations."""
     tree = ast.parse(path.read_text())

@@ -16,7 +16,7 @@ from archc.graph import Graph
 from archc.graph.write_spec import resolved_text
 from archc.text.diagnostics import draw
 
-RELAXED = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
 
 

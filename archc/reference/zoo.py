@@ -175,7 +175,7 @@ def _shown(found: Accuracy | None) -> list[str]:
 def _differences(entries: list[ZooEntry]) -> list[str]:
     lines = ["| spec | of | figure | printed | ours | by | why |", "|---|---|---|---:|---:|---|---|"]
     for entry in entries:
-        for row in compare(entry.spec)[0]:
+        for row in compare(entry.spec, entry.report)[0]:
             if row.verdict in (DIFFERS, CUT):
                 cells = [entry.name, _what(row), row.metric, str(row.printed), f"{row.ours:,}", row.claim.by, row.claim.why]
                 lines.append(f"| {' | '.join(map(escaped, cells))} |")

@@ -29,20 +29,16 @@ def printed(line: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_commands_of_the_page_run(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """And print what the page shows of them."""
     monkeypatch.setenv("COLUMNS", "80")
     text = printed(line, capsys)
     assert text and ("--format" in line or max(map(len, text.splitlines())) <= 80)
-
-
-@pytest.mark.parametrize(("line", "shown"), SHOWN)
-def test_the_page_shows_what_is_printed(line: str, shown: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    text = printed(line, capsys)
-    for part in shown.split("…\n"):
+    for part in (part for command, shown in SHOWN for part in shown.split("…\n") if command == line):
         assert part.strip("\n") in text
 
 
 def test_the_page_has_examples() -> None:
+    assert {line for line, _ in SHOWN} <= set(COMMANDS)
     assert len(COMMANDS) >= 4 and len(SHOWN) >= 2
     for body in re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL):
         exec(compile(body, "docs/memory.md", "exec"), {})

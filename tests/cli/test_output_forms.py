@@ -50,7 +50,7 @@ def test_one_top_level(words: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("explain lenet5 conv1", {"name", "layers"}),
         ("explain lenet5 *", {"name", "layers"}),
         ("explain lenet5 --paper", {"name", "paper", "published"}),
-        ("list", {"networks"}),
+        ("list 1998", {"networks"}),
         ("devices", {"devices"}),
         ("devices a100", {"devices"}),
         ("time lenet5 --device a100", {"name", "layers"}),
@@ -78,7 +78,7 @@ def test_csv_of_several_specs_is_one_table(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.parametrize(
-    "words", ["analyze lenet5 lenet5_32", "compare lenet5 vgg11", "list", "devices", "time lenet5 --device a100", "memory lenet5"]
+    "words", ["analyze lenet5 lenet5_32", "compare lenet5 vgg11", "list densely", "devices", "time lenet5 --device a100", "memory lenet5"]
 )
 def test_names_of_columns_are_unique(words: str, capsys: pytest.CaptureFixture[str]) -> None:
     names = next(csv.reader(io.StringIO(printed(capsys, f"{words} --format csv"))))

@@ -417,7 +417,7 @@ RECIPES = st.fixed_dictionaries(
 ).map(lambda one: Recipe(**one)).filter(together)  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 @given(RECIPES)
 def test_what_is_written_reads_back(tmp_path_factory: pytest.TempPathFactory, recipe: Recipe) -> None:
     text = recipe_text(recipe)

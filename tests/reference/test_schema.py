@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from archc.elaborate.compiler import compile_spec
+from archc.elaborate.compiler import load_spec
 from archc.reference.schema import schema
+from archc.text.diagnostics import Diagnostics
 from tests.helpers.paths import ROOT
 
 jsonschema = pytest.importorskip("jsonschema")
@@ -27,7 +28,7 @@ def test_it_is_a_schema() -> None:
 
 @pytest.mark.parametrize("path", SPECS, ids=lambda path: path.stem)
 def test_specs_that_ship_are_valid(path: Path) -> None:
-    spec = compile_spec(str(path)).spec
+    spec = load_spec(str(path), Diagnostics())
     assert spec is not None
     jsonschema.Draft7Validator(schema(spec.blocks.values())).validate(yaml.safe_load(path.read_text()))
 

@@ -34,11 +34,14 @@ class Comparison:
         return leading(self.printed)[0] / self.ours - 1 if self.ours else 0.0
 
 
-def compare(spec: Spec) -> tuple[list[Comparison], list[Diagnostic]]:
-    """All figures of a spec's `published`, and what is wrong with the claims themselves (a part or parameter that is not there)."""
+def compare(spec: Spec, own: Report | None = None) -> tuple[list[Comparison], list[Diagnostic]]:
+    """All figures of a spec's `published`, and what is wrong with the claims themselves (a part or parameter that is not there).
+
+    `own` is the analysis of the network as the spec has it, where that is known.
+    """
     rows: list[Comparison] = []
     wrong: list[Diagnostic] = []
-    reports: dict[str, Report] = {}
+    reports: dict[str, Report] = {} if own is None else {"": own}
     for claim in spec.published:
         report = _report(spec, claim, reports, wrong)
         if report is None:

@@ -17,9 +17,9 @@ from archc.analysis.checks.lint.net import Net, rewritten
 from archc.cli.main import main
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
-from archc.language.loading import shipped
 from tests.helpers.paths import ROOT
 from tests.helpers.random_networks import networks
+from tests.helpers.zoo import every_spec
 
 MAP, WIDE, VECTOR, TOKENS = "[16, 12, 12]", "[16, 13, 13]", "[16]", "[9, 16]"
 
@@ -337,12 +337,12 @@ def test_what_is_said_of_known_networks(name: str) -> None:
     assert {one.code for one in lint(archc.load(name))} - EXPECTED[name] <= {"L114"}
 
 
-def test_the_zoo_has_few_findings() -> None:
+@every_spec
+def test_the_zoo_has_few_findings(name: str) -> None:
     """Networks that ship are trained all over the world: what is said of most of them would be noise."""
-    for path in shipped():
-        found = lint(archc.load(path))
-        assert len(found) <= 8, path.stem
-        assert {one.code for one in found if LEVELS[one.code] == "warning"} <= {"L107"}, path.stem
+    found = lint(archc.load(name))
+    assert len(found) <= 8
+    assert {one.code for one in found if LEVELS[one.code] == "warning"} <= {"L107"}
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

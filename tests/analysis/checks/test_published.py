@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from archc.analysis.checks.published import CUT, DIFFERS, EXACT, QUOTED, ROUNDS, compare
-from archc.elaborate.compiler import compile_spec, compile_text
-from archc.language.loading import shipped
+from archc.elaborate.compiler import compile_spec, compile_text, load_spec
+from archc.text.diagnostics import Diagnostics
+from tests.helpers.zoo import every_spec
 
 HEAD = "archc: 1\ninput: [3, 8, 8]\nparams: {width: 16}\nlayers: {a: {conv: {channels: $width}}, b: [relu, {conv: 7}]}\npublished:\n"
 # a: 3*16 + 16 = 64 parameters, 3*16*64 = 3072 MACs; b.1: 16*7 + 7 = 119 parameters, 7168 MACs
@@ -61,10 +62,10 @@ def test_claims_about_nothing(claim: str, code: str) -> None:
     assert [one.code for one in wrong] == [code]
 
 
-@pytest.mark.parametrize("path", shipped(), ids=lambda path: path.stem)
-def test_differences_are_explained(path) -> None:  # type: ignore[no-untyped-def]
+@every_spec
+def test_differences_are_explained(name: str) -> None:
     """Where a figure that ships does not come out, the spec says why; where it does, there is nothing to explain."""
-    spec = compile_spec(str(path)).spec
+    spec = load_spec(name, Diagnostics())
     assert spec is not None
     rows, wrong = compare(spec)
     assert not wrong

@@ -41,6 +41,9 @@ FAMILIES: dict[str, tuple[int, int]] = {  # side of the image, images
     "fractalnet20": (32, 2),
     "bit_resnet50x1": (64, 2),
 }
+every_family = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.heavy] if name.endswith(("50", "50x1", "32x4d")) else []) for name in FAMILIES]
+)
 HOW = {"loop": {"foreach": False}, "foreach": {"foreach": True}, "fused": {"fused": True}}
 
 
@@ -127,12 +130,12 @@ def small(name: str) -> Graph:
     return archc.load(name, input=[1 if name == "unet" else 3, side, side])
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@every_family
 def test_a_training_step(name: str) -> None:
     agrees(small(name), Options(FAMILIES[name][1]))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@every_family
 def test_inference(name: str) -> None:
     evaluates(small(name), FAMILIES[name][1])
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 import archc
 from archc.draw import picture
+from archc.text.notebook import curve
 
 HOSTILE = """
 name: "<script>alert(1)</script>\\e[31m"
@@ -17,6 +20,9 @@ doc: "<img src=x onerror=alert(1)> & more"
 input: {"a": [3, 16, 16]}
 layers: [{conv: {channels: 8, kernel: 3}}, relu, global_avgpool, flatten, {linear: 10}]
 """
+
+
+SVG = {"svg", "title", "path", "circle", "text"}
 
 
 class Tags(HTMLParser):
@@ -49,13 +55,33 @@ def test_one_line_as_text_and_a_table_without_foreign_markup(load: Callable[[], 
         if (shown := getattr(one, "_repr_html_", None)) is None:
             continue
         tags = tags_of(shown())
-        assert {tag for tag, _ in tags} <= {"div", "b", "table", "thead", "tbody", "tr", "th", "td"}, type(one)
-        assert {name for _, names in tags for name in names} <= {"style"} and "\x1b" not in shown()
+        assert {tag for tag, _ in tags} <= {"div", "b", "table", "thead", "tbody", "tr", "th", "td"} | SVG, type(one)
+        assert {name for tag, names in tags for name in names if tag not in SVG} <= {"style"} and "\x1b" not in shown()
+        assert not {name for _, names in tags for name in names if name.startswith("on") or "href" in name}
 
 
 def test_the_table_has_the_figures() -> None:
     assert "<td" in (shown := archc.analyze("lenet5")._repr_html_()) and "44,426" in shown and "281,640" in shown
     assert "backward" in archc.memory("lenet5")._repr_html_()
+
+
+def test_a_timeline_shows_its_curve() -> None:
+    found = archc.memory("resnet18", batch=8)
+    shown = ElementTree.fromstring(f"<p>{(html := found._repr_html_())[html.index('<svg') : html.index('</svg>')]}</svg></p>")[0]
+    assert {"forward", "backward", f"peak {found.told(found.peak_bytes)}"} <= {one.text for one in shown.iter("text")}
+    heights = [float(at) for at in re.findall(r"V([\d.]+)H", shown[1].attrib["d"])]
+    top, base = float(shown.findall("circle")[0].attrib["cy"]), float(re.findall(r"V([\d.]+)Z", shown[1].attrib["d"])[0])
+    values = [one.total() for one in found.tape.moments()]
+    assert len(heights) == len(values) == len(found.events)
+    for height, value in zip(heights, values, strict=True):  # drawn to scale, from zero to the peak
+        assert base - height == pytest.approx((base - top) * value / found.peak_bytes, abs=0.06)
+
+
+def test_curves_of_any_length() -> None:
+    assert curve([], [], "") == curve([0, 0], [("a", 2)], "0 B") == ""
+    assert len(curve([7] * 100_000, [("a", 100_000)], "7 B")) < 20_000
+    drawn = curve([*range(5_000), 9_999, 1], [("<b>", 5_002)], "9 & 9")
+    assert f"V{22.0}H" in drawn and "&lt;b&gt;" in drawn and "9 &amp; 9" in drawn  # the peak is there, however narrow
 
 
 @pytest.mark.parametrize(("name", "style"), [("lenet5", "volumes"), ("unet", "volumes"), ("resnet18", "volumes")])

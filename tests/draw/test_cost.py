@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from archc import analyze, load, loads, memory
 from archc.analysis.memory.timeline import Options, training
 from archc.draw.cost.picture import BY, CostOptions, draw
-from archc.draw.cost.timeline import moments
 from archc.draw.cost.treemap import cells, parts, squarified
 from archc.draw.scene import Box, binary_ticks, plain_ticks
 from archc.draw.theme import DARK, LIGHT
@@ -127,7 +126,7 @@ def test_the_treemap_says_the_whole_figure(by: str) -> None:
 @pytest.mark.parametrize("options", (Options(1), Options(8, optimizer="adam", device="cuda")), ids=("sgd", "adam"))
 def test_the_timeline_reaches_the_peak_and_no_further(name: str, options: Options) -> None:
     found = training(net(name), options)
-    columns = moments(found)
+    columns = found.tape.moments()
     assert len(columns) == len(found.events)
     assert max(one.total() for one in columns) == found.peak_bytes
     assert all(one.total() >= mark.live for one, mark in zip(columns, found.events, strict=True))

@@ -20,28 +20,9 @@ _COLORS = dict(
 )
 
 
-def moments(timeline: Timeline) -> list[Counter[str]]:
-    """For each layer forward and backward, what there is by kind at the fullest moment since the one before."""
-    tape = timeline.tape
-    live, found, at = Counter[str](), [], 0
-    for mark in tape.marks:
-        total = live.total()
-        best, most = Counter(live), total
-        for block, made in tape.events[at : mark.event]:
-            step = block.bytes if made else -block.bytes
-            live[block.kind] += step
-            total += step
-            if total > most:
-                best, most = Counter(live), total
-        found.append(best)
-        at = max(at, mark.event)
-    return found
-
-
 def paint(scene: Scene, timeline: Timeline, box: Box, theme: Theme) -> None:
     """The chart within the box, its axes and words around it, its legend below."""
-    found = moments(timeline)
-    columns = _thinned(found)
+    columns = _thinned(timeline.tape.moments())
     peak = timeline.peak_bytes or 1
     ticks = binary_ticks(peak)
     scale = (box.bottom - box.top) / max(peak * 1.08, ticks[-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.memory.timeline.allocator import OutOfMemory, Pool, replay
@@ -47,7 +48,7 @@ class Timeline:
         return f"<Timeline {printable(self.graph.name)}: {step}, batch {self.options.batch}, {peak}{told}>"
 
     def _repr_html_(self) -> str:
-        from archc.text.notebook import to_html
+        from archc.text.notebook import curve, to_html
         from archc.text.table import Column, Table
 
         table = Table([Column("at the peak"), Column("memory", "bytes"), Column("part", "number")])
@@ -55,7 +56,12 @@ class Timeline:
             table.rows.append([kind, size, f"{size / self.peak_bytes:.1%}"])
         table.totals.append(["peak", self.told(self.peak_bytes), ""])
         step = f"a training step with {self.options.optimizer}" if self.how else "inference"
-        return to_html(f"{self.graph.name}: {step}, batch {self.options.batch}", table, [f"peak at {self.peak_at}", self.bound.text])
+        title, notes = f"{self.graph.name}: {step}, batch {self.options.batch}", [f"peak at {self.peak_at}", self.bound.text]
+        return to_html(title, table, notes, curve([one.total() for one in self.tape.moments()], self._phases(), self.told(self.peak_bytes)))
+
+    def _phases(self) -> list[tuple[str, int]]:
+        """Forward, backward and what else follows on another, each with how many marks it has."""
+        return [(phase, len(list(marks))) for phase, marks in groupby(mark.phase for mark in self.events)]
 
     @property
     def peak_bytes(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -68,6 +69,22 @@ class Tape:
 
     def mark(self, phase: str, layer: Node | None) -> None:
         self.marks.append(Mark(len(self.events), phase, layer, self.live))
+
+    def moments(self) -> list[Counter[str]]:
+        """For each mark, what there is by kind at the fullest moment since the one before."""
+        live, found, at = Counter[str](), [], 0
+        for mark in self.marks:
+            total = live.total()
+            best, most = Counter(live), total
+            for block, made in self.events[at : mark.event]:
+                step = block.bytes if made else -block.bytes
+                live[block.kind] += step
+                total += step
+                if total > most:
+                    best, most = Counter(live), total
+            found.append(best)
+            at = max(at, mark.event)
+        return found
 
     def alive(self, event: int) -> Iterator[Block]:
         """The blocks that are there after so many events."""

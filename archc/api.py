@@ -175,7 +175,7 @@ def report(
     from archc.html import TrainingChoice
     from archc.html import report as page
 
-    graphs = [one if isinstance(one, Graph) else load(one) for one in (net, other) if one is not None]
+    graphs = [model if isinstance(model, Graph) else load(model) for model in (net, other) if model is not None]
     found = device if isinstance(device, Device) else find(fspath(device))
     return page(graphs, found, TrainingChoice(batch, dtype, optimizer, inference))
 
@@ -298,6 +298,6 @@ def _sizes(shape: Any) -> Given:
 def _graph(model: Model) -> Graph:
     if model.graph is None:
         raise SpecError(model.diagnostics)
-    for one in model.diagnostics:
-        warnings.warn(draw(one), SpecWarning, stacklevel=3)
+    for diagnostic in model.diagnostics:
+        warnings.warn(draw(diagnostic), SpecWarning, stacklevel=3)
     return model.graph

@@ -36,8 +36,8 @@ def find_argument(kind: str, name: str, params: Params, *, foreign: bool = True,
     converted = known.converted.get((kind, folded))
     if converted is not None and converted.argument in params:
         return Says(converted.argument, converted.by)
-    meant = next((one for one in known.arguments.get(folded, ()) if one in params), None)
-    meant = meant or next((one for one in params if fold(one) == folded), None)
+    meant = next((argument for argument in known.arguments.get(folded, ()) if argument in params), None)
+    meant = meant or next((param for param in params if fold(param) == folded), None)
     if meant is not None:
         return Says(meant, _conversion(kind, meant))
     if folded in known.inferred or (folded in known.channels_inferred and kind in known.keeping):

@@ -96,8 +96,8 @@ def choice_hint(what: str, word: str) -> str | None:
 def choice_argument_hint(kind: str, word: str, params: Collection[str]) -> str | None:
     """An argument that a choice of a recipe does not have."""
     folded, known = fold(word), table().choice_arguments
-    own = next((one.say for one in known if one.of == kind and folded in one.words), None)
-    return own or next((one.say for one in known if one.needs in params and folded in one.words), None)
+    own = next((alias.say for alias in known if alias.of == kind and folded in alias.words), None)
+    return own or next((alias.say for alias in known if alias.needs in params and folded in alias.words), None)
 
 
 def setting_hint(word: str) -> str | None:

@@ -128,7 +128,7 @@ def _typed_hint(word: str, argument: t.Tree | None, known: Known, where: Where) 
         return layer_hint(pair[2], argument, known, where)
     if pair := re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*=\s*|\s+|\[)(\d[\d., x]*)\]?", text):
         there = bare and find_layer(pair[1], known.kinds) is not None
-        return _call_hint(pair[1], [("", one) for one in re.split(r"\s*,\s*|\s+", pair[2].strip())], known, where) if there else None
+        return _call_hint(pair[1], [("", number) for number in re.split(r"\s*,\s*|\s+", pair[2].strip())], known, where) if there else None
     if (pair := re.fullmatch(r"(\w+)\s+(\w+)", text)) and pair[2] in known.params(pair[1]) and argument is not None and not bare:
         return _drawn(rewrite_call(pair[1], Alias(pair[1]), [(pair[2], argument.span.text)], known), where)
     return layer_hint(text, argument, known, where) if text not in ("", word) else None
@@ -150,9 +150,9 @@ def _entries(first: str, after: Sequence[str], where: Where) -> str:
         return _with_modifiers(f"{{layers: [{', '.join([first, *after])}]}}", where)
     many = {2: "two", 3: "three"}.get(1 + len(after), "several")
     if where.listed:
-        return f"{many} entries, " + " and ".join(f"- {one}" for one in [first, *after])
+        return f"{many} entries, " + " and ".join(f"- {line}" for line in [first, *after])
     if where.key is not None and where.key.isidentifier():
-        return f"{many} entries, " + " and ".join([f"{where.key}: {first}", *(_named(where.key, one) for one in after)])
+        return f"{many} entries, " + " and ".join([f"{where.key}: {first}", *(_named(where.key, entry) for entry in after)])
     return f"a chain: [{', '.join([first, *after])}]"
 
 
@@ -241,13 +241,13 @@ def near_kind(word: str, known: Known, elsewhere: bool = True) -> str | None:
     own = {fold(kind): kind for kind in known.kinds}
     best, score = "", 0.0
     matcher = SequenceMatcher(None, "", folded)
-    for one in (*own, *(beginning(folded[:1]) if elsewhere else ())):
-        least = NEAR if one in own else NEAR_ELSEWHERE
-        if not _comparable(folded, one) or (one not in own and len(one) <= SHORT):
+    for entry in (*own, *(beginning(folded[:1]) if elsewhere else ())):
+        least = NEAR if entry in own else NEAR_ELSEWHERE
+        if not _comparable(folded, entry) or (entry not in own and len(entry) <= SHORT):
             continue
-        matcher.set_seq1(one)
+        matcher.set_seq1(entry)
         if min(matcher.real_quick_ratio(), matcher.quick_ratio()) >= least and (ratio := matcher.ratio()) >= least and ratio > score:
-            best, score = one, ratio
+            best, score = entry, ratio
     if not best:
         return None
     if best in own:
@@ -267,6 +267,6 @@ def _comparable(wrong: str, right: str) -> bool:
 def near_argument(name: str, params: Params) -> str | None:
     """A misspelled argument."""
     folded = fold(name)[:LONGEST]
-    ratios = {one: SequenceMatcher(None, folded, fold(one)).ratio() for one in params if _comparable(folded, fold(one))}
-    best = max(ratios, key=lambda one: ratios[one], default=None)
+    ratios = {param: SequenceMatcher(None, folded, fold(param)).ratio() for param in params if _comparable(folded, fold(param))}
+    best = max(ratios, key=lambda param: ratios[param], default=None)
     return f'did you mean "{best}"?' if best is not None and ratios[best] >= NEAR else None

@@ -137,7 +137,7 @@ def _positional(word: str, layer: Alias, params: Params, argument: t.Tree | None
 
 def _merged(kind: str, branches: t.Sequence, known: Known) -> str:
     """A merge with a list: of branches, or of names of values."""
-    names = [one.value for one in branches.items if isinstance(one, t.Scalar) and isinstance(one.value, str)]
+    names = [branch.value for branch in branches.items if isinstance(branch, t.Scalar) and isinstance(branch.value, str)]
     if names and len(names) == len(branches.items) and not any(name in known.kinds for name in names):
         return f"{{from: [{', '.join(names[:6])}{', …' * (len(names) > 6)}], {kind}: }}"
     text = branches.span.text

@@ -138,7 +138,7 @@ def _loss(folded: str) -> Note | None:
     """A loss, which is no layer."""
     known = table()
     for word in dict.fromkeys((folded, folded.removesuffix("loss"), shorten(folded))):
-        name = {fold(one): one for one in known.choices["loss"].values()}.get(word) or known.choices["loss"].get(word)
+        name = {fold(choice): choice for choice in known.choices["loss"].values()}.get(word) or known.choices["loss"].get(word)
         if name is not None:
             return Note(f"a loss is no layer; training has it: train: {{loss: {name}}}")
     if shorten(folded).endswith("loss") or folded in known.losses:
@@ -158,7 +158,7 @@ def table() -> Table:
     path = Path(__file__).with_name("table.yaml")
     diagnostics = Diagnostics()
     tree = t.parse(Source(path.name, path.read_text(encoding="utf-8")), diagnostics)
-    assert tree is not None and not list(diagnostics), [str(one.span) for one in diagnostics]
+    assert tree is not None and not list(diagnostics), [str(diagnostic.span) for diagnostic in diagnostics]
     data = _plain(tree)
     return Table(
         layers=_layers(data),
@@ -169,10 +169,10 @@ def table() -> Table:
         names=frozenset(data["arguments"]),
         of={(kind, word): name for kind, names in data["of"].items() for word, name in _by_word(names).items()},
         converted={
-            (kind, fold(one)): Converted(item["to"], item["by"])
+            (kind, fold(term)): Converted(item["to"], item["by"])
             for item in data["converted"]
             for kind in item["of"].split()
-            for one in _words(item["words"])
+            for term in _words(item["words"])
         },
         inferred=_folded(data["inferred"]),
         channels_inferred=_folded(data["channels_inferred"]),
@@ -180,12 +180,12 @@ def table() -> Table:
         conversions={(kind, item["argument"]): item["by"] for item in data["conversions"] for kind in item["of"].split()},
         layout=_folded(data["layout"]),
         elsewhere=_said(data["elsewhere"]),
-        told={(kind, fold(one)): item["say"] for item in data["told"] for kind in item["of"].split() for one in _words(item["words"])},
+        told={(kind, fold(word)): item["say"] for item in data["told"] for kind in item["of"].split() for word in _words(item["words"])},
         next=_by_word(data["next"]),
         none=_folded(data["none"]),
         values={(name, word): value for name, values in data["values"].items() for word, value in _by_word(values).items()},
         no_values={
-            (name, fold(one)): item["say"] for item in data["no_values"] for name in item["of"].split() for one in _words(item["words"])
+            (name, fold(word)): item["say"] for item in data["no_values"] for name in item["of"].split() for word in _words(item["words"])
         },
         typed={(kind, argument): item["say"] for item in data["typed"] for kind, argument in [item["of"].split()]},
         examples={(item.get("of", ""), name): str(value) for item in data["examples"] for name, value in item.items() if name != "of"},
@@ -197,7 +197,7 @@ def table() -> Table:
         told_initializers=_said(data["told_initializers"]),
         choices={what: _by_word(names) for what, names in data["choices"].items()},
         choice_arguments=tuple(
-            ChoiceArgument(one.get("of", ""), one.get("needs", ""), _folded(one["words"]), one["say"]) for one in data["choice_arguments"]
+            ChoiceArgument(row.get("of", ""), row.get("needs", ""), _folded(row["words"]), row["say"]) for row in data["choice_arguments"]
         ),
         losses=_folded(data["losses"]),
         settings=_said(data["settings"]),

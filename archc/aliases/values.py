@@ -156,8 +156,8 @@ def sides(text: str, word: str) -> str | None:
 
 
 CONVERSIONS: dict[str, Callable[[str, str], str | None]] = {
-    one.__name__: one
-    for one in (
+    function.__name__: function
+    for function in (
         complement,
         negation,
         without_batch,

@@ -87,7 +87,7 @@ class InitRule(Generic[Target]):
 
 def _takes(**params: tuple[Any, Any, str]) -> Signature:
     """A signature from (type, default, meaning)."""
-    types = {name: next(one for one in get_args(annotation) if isinstance(one, Type)) for name, (annotation, _, _) in params.items()}
+    types = {name: next(arg for arg in get_args(annotation) if isinstance(arg, Type)) for name, (annotation, _, _) in params.items()}
     return Signature({name: Param(name, types[name], default, doc) for name, (_, default, doc) in params.items()})
 
 

@@ -257,7 +257,7 @@ def _summary(report: Report, left_out: int) -> list[str]:
     if left_out:
         layers = "1 layer that is" if left_out == 1 else f"{left_out} layers that are"
         lines.append(f"left out     {layers} there in training alone (--training)")
-    open_ended = [key for key, one in counts.items() if not one.exact and key != "activations"]
+    open_ended = [key for key, count in counts.items() if not count.exact and key != "activations"]
     if open_ended:
         lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
     return lines
@@ -272,8 +272,8 @@ def _step(graph: Graph) -> StepWork:
 def _step_line(report: Report) -> str:
     """What a training step computes."""
     work, batch = _step(report.graph), report.memory.batch
-    counts = [Count(2 * one.low, None if one.high is None else 2 * one.high) for one in (work.forward, work.backward, work.step)]
-    forward, backward, step = (cell_text(one, "count", True) for one in counts)
+    counts = [Count(2 * term.low, None if term.high is None else 2 * term.high) for term in (work.forward, work.backward, work.step)]
+    forward, backward, step = (cell_text(count, "count", True) for count in counts)
     whole = f", {cell_text(Count(batch * counts[2].low, counts[2].high and batch * counts[2].high), 'count', True)} for {batch}"
     return f"step         FLOPs an image at 2 a MAC: forward {forward}, backward {backward}, both {step}{whole if batch > 1 else ''}"
 

@@ -67,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     wrong = (*map(_wrong_name, args.output), refused_places(args.output, args), _wrong_options(args), _wrong_for_export(args))
-    told = next((one for one in wrong if one), None)
+    told = next((message for message in wrong if message), None)
     if told:
         return _refused(told)
     graph = usable(compiled(args, args.spec))

@@ -85,7 +85,7 @@ def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: li
 def _built_text(module: nn.Module, name: str) -> str:
     """One line on a network of which no file was wanted."""
     tensors = [*module.parameters(), *module.buffers()]
-    size = bytes_text(sum(one.numel() * one.element_size() for one in tensors))
+    size = bytes_text(sum(tensor.numel() * tensor.element_size() for tensor in tensors))
     if not tensors:
         return f"built {name}, which has no weights"
     dtype = str(tensors[0].dtype).removeprefix("torch.")

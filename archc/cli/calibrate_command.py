@@ -92,9 +92,9 @@ def _trials(result: CalibrationResult) -> str:
         Column("off", "count"),
     ]
     rows = [
-        [f"{one.network}, {one.batch} images", _step(one.training), time_text(one.measured), time_text(one.forecast),
-         f"{one.error:+.0%}"]
-        for one in known.trials
+        [f"{trial.network}, {trial.batch} images", _step(trial.training), time_text(trial.measured), time_text(trial.forecast),
+         f"{trial.error:+.0%}"]
+        for trial in known.trials
     ]  # fmt: skip
     return table_text(Table(columns, rows))
 

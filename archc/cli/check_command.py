@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
             continue
         unkept = check(model.graph)
         found.extend(unkept)
-        failed = any(one.severity == "error" for one in unkept)
+        failed = any(promise.severity == "error" for promise in unkept)
         broken += failed
         kept += not failed
     if args.format == "text":
@@ -54,7 +54,7 @@ def specs_of(named: str) -> list[str]:
     """The specs of a folder, or the one that is named. `specs` finds those that ship where there is no such folder."""
     path = Path(named)
     if path.is_dir():
-        return sorted(str(one) for one in path.rglob("*.yaml") if not any(part.startswith(".") for part in one.parts))
+        return sorted(str(entry) for entry in path.rglob("*.yaml") if not any(part.startswith(".") for part in entry.parts))
     if named.rstrip("/") == "specs" and not path.exists():
-        return [one.stem for one in shipped()]
+        return [path.stem for path in shipped()]
     return [named]

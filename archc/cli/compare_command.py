@@ -57,7 +57,9 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
         entries.append(analyzed(graph.name, model.spec, graph))
     if args.all:
         entries += [
-            entry for entry in history(track(shipped(), "reading the specs that ship")) if entry.name not in {one.name for one in entries}
+            entry
+            for entry in history(track(shipped(), "reading the specs that ship"))
+            if entry.name not in {other.name for other in entries}
         ]
     if not entries:
         complain("which networks? name some, or say --all")

@@ -53,10 +53,10 @@ def _parser(line: str) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND")
     named = set(line.split()[1:])
     for name, what in COMMANDS.items():
-        one = commands.add_parser(name, help=what, add_help=name in named, allow_abbrev=False)
+        command = commands.add_parser(name, help=what, add_help=name in named, allow_abbrev=False)
         if name in named:
-            add_arguments(one, import_module(f"archc.cli.{name}_command"))
-            _with_completers(one)
+            add_arguments(command, import_module(f"archc.cli.{name}_command"))
+            _with_completers(command)
     return parser
 
 

@@ -81,7 +81,7 @@ def width(stream: IO[str] | None = None) -> int | None:
 
 def columns_of(text: str) -> int:
     """The columns that a text takes in a terminal: two for a character of Chinese, Japanese or Korean, and for an emoji."""
-    if text.isascii() or NARROW.issuperset(one for one in text if not one.isascii()):
+    if text.isascii() or NARROW.issuperset(char for char in text if not char.isascii()):
         return len(text)
     try:
         from rich.cells import cell_len

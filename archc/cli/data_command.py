@@ -173,10 +173,10 @@ def _lines(dataset: DataSet, counts: dict[str, list[int]], read: int) -> list[st
     lines += [table_text(_table(dataset, counts), DEFAULT_WIDTH), ""]
     # what cannot be read is known after the statistics
     mean, std = dataset.normalization.mean, dataset.normalization.std
-    lines.append(f"mean     {'  '.join(f'{one:.4f}' for one in mean)}")
-    lines.append(f"std      {'  '.join(f'{one:.4f}' for one in std)}")
+    lines.append(f"mean     {'  '.join(f'{number:.4f}' for number in mean)}")
+    lines.append(f"std      {'  '.join(f'{number:.4f}' for number in std)}")
     if (sizes := _sizes(dataset)) is not None:
-        low, high = (f"{one[0]} x {one[1]}" for one in sizes)
+        low, high = (f"{size[0]} x {size[1]}" for size in sizes)
         lines.append(f"stored   {low}" + (f" to {high}" if low != high else ""))
     lines += [printable(line) for note in dataset.notes for line in wrap(note, 70, initial_indent="note     ", subsequent_indent=" " * 9)]
     return [*lines, *_corrupt(dataset, sum(map(sum, counts.values())), read), ""]
@@ -198,7 +198,7 @@ def _corrupt(dataset: DataSet, images: int, read: int) -> list[str]:
     bad = dataset.corrupt
     seen = "" if read + len(bad) >= images else " among those that were read; --all reads every image"
     lines = [f"corrupt  {len(bad) or 'none'}{seen}"]
-    lines += [printable(f"  {one.name}: {one.reason}") for one in bad[:MOST_SHOWN]]
+    lines += [printable(f"  {image.name}: {image.reason}") for image in bad[:MOST_SHOWN]]
     return lines + ([f"  and {len(bad) - MOST_SHOWN} more (--format json has all)"] if len(bad) > MOST_SHOWN else [])
 
 

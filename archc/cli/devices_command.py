@@ -62,10 +62,10 @@ _SHOWN = ("float32", "tf32", "float16", "bfloat16")
 def _table(devices: list[Device]) -> Table:
     columns = [Column("device"), Column("year", "count", 2), Column("memory", "bytes"), Column("bandwidth", "count")]
     table = Table([*columns, *(Column(name, "count") for name in _SHOWN)])
-    for one in devices:
-        peaks = [_rate(one.flops.get(name)) for name in _SHOWN]
-        year = None if one.year is None else str(one.year)
-        table.rows.append([one.key, year, one.memory, _rate(one.bandwidth), *peaks])
+    for device in devices:
+        peaks = [_rate(device.flops.get(name)) for name in _SHOWN]
+        year = None if device.year is None else str(device.year)
+        table.rows.append([device.key, year, device.memory, _rate(device.bandwidth), *peaks])
     table.notes += ["", "bandwidth in bytes/s, peaks in FLOP/s: dense, a multiply-add is two"]
     return table
 
@@ -77,7 +77,7 @@ def _rate(value: float | None) -> str | None:
 def _numbers(devices: list[Device]) -> Table:
     """The table as plain numbers."""
     names = ("device", "name", "year", "memory", "bandwidth", *ARITHMETIC, "source")
-    rows = [[d.key, d.name, d.year, d.memory, d.bandwidth, *(d.flops.get(one) for one in ARITHMETIC), d.source] for d in devices]
+    rows = [[d.key, d.name, d.year, d.memory, d.bandwidth, *(d.flops.get(dtype) for dtype in ARITHMETIC), d.source] for d in devices]
     return Table([Column(name) for name in names], rows)
 
 

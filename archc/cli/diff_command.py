@@ -140,10 +140,10 @@ def _told(group: list[Change]) -> str:
     if _renumbered(change):
         return f"{len(group)} renumbered, as {change.old.name if change.old else ''} → {change.part.name}"
     if change.what in (RENAMED, MOVED):
-        return f"was {', '.join(folded(one.old.name for one in group if one.old is not None))}"
+        return f"was {', '.join(folded(other.old.name for other in group if other.old is not None))}"
     if change.what == CHANGED:
         return ", ".join(change.details)
-    layers = sum(one.layers for one in group)
+    layers = sum(other.layers for other in group)
     words = [change.what] + ([f"{len(group)} times"] if len(group) > 1 else [])
     if isinstance(change.part, Scope):
         words.append(f"({layers} layer{'s' if layers != 1 else ''})")

@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
         print(recipe_markdown())
         return 0
     found = [_find(name) for name in args.names]
-    if unknown := next((name for name, one in zip(args.names, found, strict=True) if one is None), None):
+    if unknown := next((name for name, entry in zip(args.names, found, strict=True) if entry is None), None):
         complain(f"no layer or block is called {printable(unknown)!r}; {_hint(unknown)}")
         return 2
-    known = [one for one in found if one is not None]
+    known = [entry for entry in found if entry is not None]
     if args.format == "markdown":
         print(markdown([name for name, _ in known] or None))
     elif not known:
@@ -91,7 +91,7 @@ def _hint(name: str) -> str:
     from archc.elaborate.unknown import known_layers
 
     known = known_layers({})
-    chosen = [one for table in TABLES.values() for one in table]
+    chosen = [entry for table in TABLES.values() for entry in table]
     return told(name, known) or near_kind(name, known) or did_you_mean(name, chosen) or "`archc docs` lists them"
 
 

@@ -75,9 +75,9 @@ def _lines(network: str, data: str, split: str, report: EvaluationReport, table:
 def _table(report: EvaluationReport, classes: tuple[str, ...]) -> Table:
     """Of each class its images, how many were found, how many that were taken for it are, and what it is taken for most."""
     table = Table([Column("class"), Column("images", "count"), Column("recall"), Column("precision"), Column("taken for")])
-    for one in _figures(report, classes):
-        other = f"{one['taken_for']} ({one['times']:,})" if one["times"] else ""
-        table.rows.append([one["class"], one["images"], _percent(one["recall"]), _percent(one["precision"]), other])
+    for figure in _figures(report, classes):
+        other = f"{figure['taken_for']} ({figure['times']:,})" if figure["times"] else ""
+        table.rows.append([figure["class"], figure["images"], _percent(figure["recall"]), _percent(figure["precision"]), other])
     return table
 
 
@@ -91,7 +91,7 @@ def _figures(report: EvaluationReport, classes: tuple[str, ...]) -> list[dict[st
     guessed = [sum(column) for column in zip(*pairs, strict=True)]
     found = []
     for index, row in enumerate(pairs):
-        wrong = max((one for one in range(len(row)) if one != index and row[one]), key=lambda one: row[one], default=None)
+        wrong = max((other for other in range(len(row)) if other != index and row[other]), key=lambda other: row[other], default=None)
         figures = {"class": classes[index], "images": sum(row), "recall": _part(row[index], sum(row))}
         figures |= {"precision": _part(row[index], guessed[index])}
         found.append(figures | {"taken_for": None if wrong is None else classes[wrong], "times": 0 if wrong is None else row[wrong]})
@@ -104,7 +104,7 @@ def _part(part: int, whole: int) -> float | None:
 
 def _exact(report: EvaluationReport, classes: tuple[str, ...]) -> Table:
     table = Table([Column(name) for name in ("class", "images", "recall", "precision", "taken_for", "times")])
-    table.rows = [["" if one is None else one if isinstance(one, str) else repr(one) for one in row.values()]
+    table.rows = [["" if cell is None else cell if isinstance(cell, str) else repr(cell) for cell in row.values()]
                   for row in _figures(report, classes)]  # fmt: skip
     return table
 

@@ -67,16 +67,16 @@ def _refused_file(name: str, path: Path) -> str | None:
 
 def _read_by(name: str, args: argparse.Namespace) -> str | None:
     """Whether a command reads the file that it would write, under this name or another."""
-    for one in filter(None, (getattr(args, option, None) for option in _SETS)):
-        if isinstance(one, str) and _among_images(Path(name), Path(one)):
+    for options in filter(None, (getattr(args, option, None) for option in _SETS)):
+        if isinstance(options, str) and _among_images(Path(name), Path(options)):
             return f"-o {shown(name)}: the images that this command reads lie there;\nwrite elsewhere"
     target = _regular(name)
     if target is None:
         return None
-    for one in inputs_of(args):
-        found = _regular(one)
+    for path in inputs_of(args):
+        found = _regular(path)
         if found is not None and os.path.samestat(found, target):
-            called = "" if one == name else f", as {shown(one)}"
+            called = "" if path == name else f", as {shown(path)}"
             return f"-o {shown(name)}: this command reads that file{called},\nand would write over it; name another file"
     return None
 
@@ -104,7 +104,7 @@ def inputs_of(args: argparse.Namespace) -> list[str]:
     found: list[str] = []
     for option, value in vars(args).items():
         if option not in (*_WRITTEN, *_REPLACED):
-            found += [one for one in (value if isinstance(value, list) else [value]) if isinstance(one, str)]
+            found += [path for path in (value if isinstance(value, list) else [value]) if isinstance(path, str)]
     return found
 
 

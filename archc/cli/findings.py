@@ -18,7 +18,7 @@ FORMATS = ("text", "json", "github", "sarif")
 def draw_all(found: Sequence[Diagnostic], form: str) -> str:
     """All diagnostics in one of the forms."""
     if form == "json":
-        return json.dumps({"diagnostics": [diagnostic_to_dict(one) for one in found]}, indent=2)
+        return json.dumps({"diagnostics": [diagnostic_to_dict(diagnostic) for diagnostic in found]}, indent=2)
     if form == "github":
         return "\n".join(map(_github, found))
     if form == "sarif":
@@ -26,48 +26,50 @@ def draw_all(found: Sequence[Diagnostic], form: str) -> str:
     return draw_text(found)
 
 
-def diagnostic_to_dict(one: Diagnostic) -> dict[str, Any]:
+def diagnostic_to_dict(diagnostic: Diagnostic) -> dict[str, Any]:
     """One of `archc check --format json`; lines and columns count from 1."""
-    line, column = one.span.source.position(one.span.start)
-    end_line, end_column = one.span.source.position(one.span.end)
+    line, column = diagnostic.span.source.position(diagnostic.span.start)
+    end_line, end_column = diagnostic.span.source.position(diagnostic.span.end)
     return {
-        "code": one.code,
-        "severity": one.severity,
-        "message": one.message,
-        "hint": one.hint,
-        "file": one.span.source.name,
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "hint": diagnostic.hint,
+        "file": diagnostic.span.source.name,
         "line": line,
         "column": column,
         "end_line": end_line,
         "end_column": end_column,
-        "uses": [{"label": use.label, "file": use.span.source.name, "line": use.span.line, "column": use.span.column} for use in one.uses],
+        "uses": [
+            {"label": use.label, "file": use.span.source.name, "line": use.span.line, "column": use.span.column} for use in diagnostic.uses
+        ],
     }
 
 
-def _github(one: Diagnostic) -> str:
+def _github(diagnostic: Diagnostic) -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
-    span, text = _anchored(one)
+    span, text = _anchored(diagnostic)
     place = f"file={_property(span.source.name)},line={span.line},col={span.column}," if span is not None else ""
-    level = {"error": "error", "note": "notice"}.get(one.severity, "warning")
-    return f"::{level} {place}title={one.code}::{printable(text).replace('%', '%25')}"
+    level = {"error": "error", "note": "notice"}.get(diagnostic.severity, "warning")
+    return f"::{level} {place}title={diagnostic.code}::{printable(text).replace('%', '%25')}"
 
 
-def _anchored(one: Diagnostic) -> tuple[Span | None, str]:
+def _anchored(diagnostic: Diagnostic) -> tuple[Span | None, str]:
     """Where an annotation can stand, and its text: at the place itself, or where what the reader has in hand leads there.
 
     A place in what is installed becomes that of the block's use, or of the `extends` or `use`, in the reader's own file; the text
     then tells the place. None where nothing of the reader's leads there, as for a spec that ships, called by its name.
     """
-    text = one.message + (f" ({one.hint})" if one.hint else "")
+    text = diagnostic.message + (f" ({diagnostic.hint})" if diagnostic.hint else "")
     root = _repository()
-    if _within(one.span.source, root):
-        return one.span, text
-    ways = [use.span for use in one.uses]
-    named = one.span.source.via
+    if _within(diagnostic.span.source, root):
+        return diagnostic.span, text
+    ways = [use.span for use in diagnostic.uses]
+    named = diagnostic.span.source.via
     while named is not None:
         ways.append(named)
         named = named.source.via
-    return next((way for way in ways if _within(way.source, root)), None), f"{text}, at {one.span}"
+    return next((way for way in ways if _within(way.source, root)), None), f"{text}, at {diagnostic.span}"
 
 
 def _repository() -> Path:
@@ -94,19 +96,19 @@ def _property(text: str) -> str:
 
 def _sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
     """SARIF 2.1.0, as code scanning reads it."""
-    used = sorted({one.code for one in found})
+    used = sorted({diagnostic.code for diagnostic in found})
     known = CODES | LINT
     driver = {"name": "archc", "rules": [{"id": code, "shortDescription": {"text": known.get(code, code)}} for code in used]}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
-        "runs": [{"tool": {"driver": driver}, "results": [_result(one) for one in found]}],
+        "runs": [{"tool": {"driver": driver}, "results": [_result(diagnostic) for diagnostic in found]}],
     }
 
 
-def _result(one: Diagnostic) -> dict[str, Any]:
-    span, text = _anchored(one)
-    found: dict[str, Any] = {"ruleId": one.code, "level": one.severity, "message": {"text": text}, "locations": []}
+def _result(diagnostic: Diagnostic) -> dict[str, Any]:
+    span, text = _anchored(diagnostic)
+    found: dict[str, Any] = {"ruleId": diagnostic.code, "level": diagnostic.severity, "message": {"text": text}, "locations": []}
     if span is not None:
         line, column = span.source.position(span.start)
         end_line, end_column = span.source.position(span.end)

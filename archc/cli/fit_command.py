@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
         planned = _planned(fitting, options, budget, args)
         found = []
         step("as asked")
-        for one in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
-            found.append(one)
-            step(f"after: {one.name}")
+        for alternative in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
+            found.append(alternative)
+            step(f"after: {alternative.name}")
     if args.format == "json":
         told = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
         print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned) | told, indent=2))
@@ -180,28 +180,36 @@ def _table(found: list[Alternative], batch: int | None, budget: int | None) -> T
         table.columns.append(Column(f"batch {batch} needs", "bytes"))
     if budget is not None:
         table.columns.append(Column("largest batch", "count"))
-    for one in found:
-        needed = one.needed if not one.bound.sign or one.needed is None else f"{one.bound.sign}{bytes_text(one.needed)}"
-        largest = one.largest if not one.bound.sign or one.largest is None else f"{one.bound.count_sign}{one.largest:,}"
-        table.rows.append([one.name, *([needed] if batch is not None else []), *([largest] if budget is not None else [])])
+    for alternative in found:
+        needed = (
+            alternative.needed
+            if not alternative.bound.sign or alternative.needed is None
+            else f"{alternative.bound.sign}{bytes_text(alternative.needed)}"
+        )
+        largest = (
+            alternative.largest
+            if not alternative.bound.sign or alternative.largest is None
+            else f"{alternative.bound.count_sign}{alternative.largest:,}"
+        )
+        table.rows.append([alternative.name, *([needed] if batch is not None else []), *([largest] if budget is not None else [])])
     return table
 
 
 def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alternative], planned: Planned | None) -> dict[str, object]:
     rows = [
         {
-            "name": one.name,
-            "optimizer": one.options.optimizer,
-            "implementation": one.options.how or None,
-            "dtype": one.options.dtype,
-            "amp": one.options.amp or None,
-            "needed": one.needed,
-            "largest_batch": one.largest,
-            "bound": one.bound.status,
-            "reasons": list(one.bound.reasons),
-            "checkpoint": one.plan is not None,
+            "name": alternative.name,
+            "optimizer": alternative.options.optimizer,
+            "implementation": alternative.options.how or None,
+            "dtype": alternative.options.dtype,
+            "amp": alternative.options.amp or None,
+            "needed": alternative.needed,
+            "largest_batch": alternative.largest,
+            "bound": alternative.bound.status,
+            "reasons": list(alternative.bound.reasons),
+            "checkpoint": alternative.plan is not None,
         }
-        for one in found
+        for alternative in found
     ]
     told = {"plan": planned.to_dict()} if planned is not None else {}
     return {"name": name, "memory": budget, "batch": batch, "alternatives": rows, **told}

@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         wrong += model.graph is None
         found += lint(model.graph, args.batch, ignored) if model.graph is not None else []
     print(_drawn(found, args.format, len(names), wrong))
-    return 2 if wrong or not names else int(args.strict and any(one.level == WARNING for one in found))
+    return 2 if wrong or not names else int(args.strict and any(finding.level == WARNING for finding in found))
 
 
 def _ignored(words: list[str]) -> set[str] | None:
@@ -65,18 +65,18 @@ def _ignored(words: list[str]) -> set[str] | None:
 
 
 def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
-    diagnostics = [one.diagnostic() for one in found]
+    diagnostics = [finding.diagnostic() for finding in found]
     if form == "json":
-        rows = [diagnostic_to_dict(told) | _figures(one) for told, one in zip(diagnostics, found, strict=True)]
+        rows = [diagnostic_to_dict(told) | _figures(finding) for told, finding in zip(diagnostics, found, strict=True)]
         return json.dumps({"findings": rows}, indent=2)
     if form != "text":
         return draw_all(diagnostics, form)
     text = diagnostics_text(diagnostics, sys.stdout)
-    warnings = sum(one.level == WARNING for one in found)
+    warnings = sum(finding.level == WARNING for finding in found)
     told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
     told = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", told) if part)
     return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
 
 
-def _figures(one: Finding) -> dict[str, Any]:
-    return {"layers": [node.name for node in one.layers], "batch": one.batch, "cost": one.cost._asdict()}
+def _figures(finding: Finding) -> dict[str, Any]:
+    return {"layers": [node.name for node in finding.layers], "batch": finding.batch, "cost": finding.cost._asdict()}

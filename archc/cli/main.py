@@ -181,7 +181,7 @@ def _writes_to_output(args: argparse.Namespace) -> bool:
         return False
     from archc.cli.files import is_output
 
-    return any(is_output(name) for one in given if one for name in ([one] if isinstance(one, str) else one))
+    return any(is_output(name) for names in given if names for name in ([names] if isinstance(names, str) else names))
 
 
 def _guarded(run: Callable[[], int]) -> int:

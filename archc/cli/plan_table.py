@@ -76,10 +76,10 @@ def grouped(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
 
 def named(regions: list[Region]) -> str:
     """One name for regions that are alike: where their numbers differ, a star."""
-    first = _starred([one.first for one in regions])
+    first = _starred([region.first for region in regions])
     if not regions[0].last:
         return first
-    last = _starred([one.last for one in regions])
+    last = _starred([region.last for region in regions])
     around = first.split(".")[:-1]
     parts = last.split(".")
     same = 0

@@ -48,7 +48,7 @@ def _predict(args: argparse.Namespace) -> int:
         except DataError as error:
             status = refused(str(error))
     if args.format == "json":
-        rows = [{"image": name, "classes": [{"class": one, "probability": p} for one, p in top]} for name, top in found.items()]
+        rows = [{"image": name, "classes": [{"class": label, "probability": p} for label, p in top]} for name, top in found.items()]
         print(json.dumps({"images": rows}, indent=2, ensure_ascii=False))
     elif args.format == "csv":
         print(to_csv(_exact(found)))
@@ -61,12 +61,12 @@ def _table(found: dict[str, Guesses]) -> Table:
     most = max(len(top) for top in found.values())
     table = Table([Column("image"), Column("is"), *(Column("or", rank=most - i) for i in range(1, most))])
     for name, top in found.items():
-        table.rows.append([name, *(f"{one} {probability:.1%}" for one, probability in top)])
+        table.rows.append([name, *(f"{label} {probability:.1%}" for label, probability in top)])
     return table
 
 
 def _exact(found: dict[str, Guesses]) -> Table:
     table = Table([Column("image"), Column("rank", "count"), Column("class"), Column("probability")])
     for name, top in found.items():
-        table.rows += [[name, rank, one, repr(probability)] for rank, (one, probability) in enumerate(top, 1)]
+        table.rows += [[name, rank, label, repr(probability)] for rank, (label, probability) in enumerate(top, 1)]
     return table

@@ -231,11 +231,11 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
         return f"--by is about the treemap; leave --by or --of {args.of} out"
     if args.output and (told := refused_place(args.output, args)) is not None:
         return told
-    known = dict.fromkeys(option for one in STYLES.values() for option in one.takes)
+    known = dict.fromkeys(option for drawing in STYLES.values() for option in drawing.takes)
     for option in known:
         given = getattr(args, option)
         if option not in STYLES[style].takes and not (given is None or given is False or given == []):
-            of = " and ".join(name for name, one in STYLES.items() if option in one.takes)
+            of = " and ".join(name for name, drawing in STYLES.items() if option in drawing.takes)
             return f"--{option} goes with --style {of}, not with {style}"
     return ""
 

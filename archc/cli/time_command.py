@@ -144,18 +144,20 @@ def _forecast(result: Roofline) -> list[str]:
     if result.forecast is None or result.device.calibration is None:
         return []
     line = f"forecast     {time_text(result.forecast)} a step, {_rate(result.batch / result.forecast)}"
-    trials = [one for one in result.device.calibration.trials if one.training == result.training]
+    trials = [trial for trial in result.device.calibration.trials if trial.training == result.training]
     if not trials:
         return [line, "             its error is not known: no network was measured"]
-    errors = [abs(one.error) for one in trials]
+    errors = [abs(trial.error) for trial in trials]
     told = f"{sum(errors) / len(errors):.0%} on average, at most {max(errors):.0%}"
-    names = ", ".join(f"{one.network} {one.error:+.0%}" for one in trials)
+    names = ", ".join(f"{trial.network} {trial.error:+.0%}" for trial in trials)
     return [line, f"             off by {told}, on networks not fitted to:", f"             {names}"]
 
 
 def _fit(device: Device, result: Roofline) -> list[str]:
     """A word where the weights alone do not fit."""
-    owned = sum(one.values for node in result.graph.nodes if node.shared is None for one in node.facts.owned) * ARITHMETIC[result.dtype]
+    owned = (
+        sum(weight.values for node in result.graph.nodes if node.shared is None for weight in node.facts.owned) * ARITHMETIC[result.dtype]
+    )
     if device.memory is None or owned <= device.memory:
         return []
     return [f"memory       the weights take {bytes_text(owned)}, the device has {bytes_text(device.memory)}"]

@@ -187,7 +187,7 @@ class DataSet:
             "shape": list(self.shape),
             "images": {name: split.length for name, split in self.splits().items()},
             "normalization": self.normalization.to_dict(),
-            "corrupt": [{"name": one.name, "reason": one.reason} for one in self.corrupt],
+            "corrupt": [{"name": image.name, "reason": image.reason} for image in self.corrupt],
             "notes": list(self.notes),
             "white": self.white,
         }

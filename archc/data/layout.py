@@ -111,11 +111,11 @@ def _is_class(folder: Folder) -> bool:
 def _splits(root: Folder, notes: Notes) -> dict[str, Folder] | None:
     """The folder of each split, or None where the folders are classes. Raises Unclear."""
     roles = _roles(root)
-    others = [one for one in root.filled if one not in roles.values()]
-    for one in roles.values():
-        _not_other_tasks(one)
-    inner = {part: _inside(one, part) for part, one in roles.items()}
-    divided = [part for part, one in inner.items() if one.filled]
+    others = [child for child in root.filled if child not in roles.values()]
+    for role in roles.values():
+        _not_other_tasks(role)
+    inner = {part: _inside(role, part) for part, role in roles.items()}
+    divided = [part for part, child in inner.items() if child.filled]
     if not divided:
         _not_flat_splits(roles, others, notes)
         return None
@@ -123,12 +123,12 @@ def _splits(root: Folder, notes: Notes) -> dict[str, Folder] | None:
         raise Unclear(f"{shown(roles[divided[0]].name)}/ is a split, and there is none for training")
     if TRAIN not in divided:
         raise Unclear(f"{shown(roles[TRAIN].name)}/ has no folders for classes")
-    strange = [one for one in others if not is_stray(one.name) and not is_doubtful(one.name) and not is_target(one.name)]
+    strange = [other for other in others if not is_stray(other.name) and not is_doubtful(other.name) and not is_target(other.name)]
     if strange and len(roles) == 1:
         why = f"is {shown(roles[TRAIN].name)}/ the training images, or a class beside {shown(strange[0].name)}/?"
         raise Unclear(why, f"move {shown(strange[0].name)}/ elsewhere, or rename it to val or test if it is that")
-    for one in others:
-        notes.add(f"{shown(one.name)}/ is passed over: {counted(one.count(), 'image')} of no split")
+    for other in others:
+        notes.add(f"{shown(other.name)}/ is passed over: {counted(other.count(), 'image')} of no split")
     if root.images:
         notes.add(f"{counted(len(root.images), 'image')} beside the splits are passed over")
     return inner
@@ -138,12 +138,12 @@ def _roles(root: Folder) -> dict[str, Folder]:
     """The folders that are splits by their names. Raises Unclear where two are the same."""
     plain: dict[str, list[Folder]] = {}
     marked: dict[tuple[str, ...], dict[str, Folder]] = {}
-    for one in root.filled:
-        role, rest = named_role(one.name)
-        if role_of(one.name) is not None and role is not None:
-            plain.setdefault(role, []).append(one)
+    for child in root.filled:
+        role, rest = named_role(child.name)
+        if role_of(child.name) is not None and role is not None:
+            plain.setdefault(role, []).append(child)
         elif role is not None:
-            marked.setdefault(rest, {})[role] = one
+            marked.setdefault(rest, {})[role] = child
     twice = next((found for found in plain.values() if len(found) > 1), None)
     if twice:
         raise Unclear(f"{shown(twice[0].name)}/ and {shown(twice[1].name)}/ are both the {role_of(twice[0].name)} split")
@@ -151,7 +151,7 @@ def _roles(root: Folder) -> dict[str, Folder]:
     if not plain and len(several) == 1:
         return several[0]
     if not plain and several:
-        named = ", ".join(shown(one.name) for one in several[0].values())
+        named = ", ".join(shown(folder.name) for folder in several[0].values())
         raise Unclear(f"each class has its splits: {named}, …", "make a folder for each split, and in it one for each class")
     return {role: found[0] for role, found in plain.items()}
 
@@ -168,38 +168,38 @@ def _inside(folder: Folder, part: str) -> Folder:
 
 def _not_flat_splits(roles: dict[str, Folder], others: list[Folder], notes: Notes) -> None:
     """Folders that are called as splits are, and have no classes in them. Raises Unclear."""
-    kept = [one for one in others if not is_stray(one.name)]
+    kept = [other for other in others if not is_stray(other.name)]
     if len(roles) > 1 or (roles and not kept):
         first = next(iter(roles.values()))
         raise Unclear(f"{shown(first.name)}/ is a split by its name, and has no folders for classes", _by_name(first))
-    for part, one in roles.items():
+    for part, role in roles.items():
         if part != TRAIN:
-            what = f"is {shown(one.name)}/ a class, or images for {'testing' if part == TEST else 'validation'}?"
-            raise Unclear(what, f"move {shown(one.name)}/ elsewhere, or the classes into train/")
-        notes.add(f"{shown(one.name)}/ is read as a class: its images lie in it, and not in folders of classes")
+            what = f"is {shown(role.name)}/ a class, or images for {'testing' if part == TEST else 'validation'}?"
+            raise Unclear(what, f"move {shown(role.name)}/ elsewhere, or the classes into train/")
+        notes.add(f"{shown(role.name)}/ is read as a class: its images lie in it, and not in folders of classes")
 
 
 def _classes(root: Folder, notes: Notes) -> tuple[str, ...]:
     """The names of the classes. Raises DataError."""
     _not_other_tasks(root)
-    found = [one for one in root.folders if not is_stray(one.name) and (one.has_images or not is_target(one.name))]
-    left = [one for one in root.folders if one not in found]
-    for one in left:
-        notes.add(f"{shown(one.name)}/ is passed over: {counted(one.count(), 'image')} of no class")
+    found = [child for child in root.folders if not is_stray(child.name) and (child.has_images or not is_target(child.name))]
+    left = [child for child in root.folders if child not in found]
+    for child in left:
+        notes.add(f"{shown(child.name)}/ is passed over: {counted(child.count(), 'image')} of no class")
     loose = len(root.images)
-    if loose and loose >= sum(one.count() for one in found):
+    if loose and loose >= sum(child.count() for child in found):
         what = f"{counted(loose, 'image')} lie{'s' if loose == 1 else ''} in {shown(root.name)}/ itself"
         raise Unclear(f"{what}, and not in one folder a class", _by_name(root))
     if loose:
         notes.add(f"{counted(loose, 'image')} beside the folders of classes {'is' if loose == 1 else 'are'} passed over")
-    filled = [one for one in found if one.has_images]
+    filled = [child for child in found if child.has_images]
     if not filled:
         unread = f"; it has {_endings(root.others())}" if root.others() else ""
         raise DataError(
             f"there are no images in {root.path}{unread}", f"it wants one folder a class, with files ending in {', '.join(ENDINGS)}"
         )
     if len(filled) < len(found):
-        empty = next(one for one in found if not one.has_images)
+        empty = next(child for child in found if not child.has_images)
         why = f"has {_endings(empty.others())}, and no image that is read" if empty.others() else "is empty"
         raise DataError(
             f"the class folder {empty.path} {why}", f"put images into it (files ending in {', '.join(ENDINGS)}), or move it elsewhere"
@@ -209,15 +209,15 @@ def _classes(root: Folder, notes: Notes) -> tuple[str, ...]:
     _not_divided(filled)
     _not_alike(found)
     _inner(found, notes)
-    for one in found:
-        if is_doubtful(one.name):
-            notes.add(f"{shown(one.name)}/ is read as a class")
-    return tuple(one.name for one in found)
+    for child in found:
+        if is_doubtful(child.name):
+            notes.add(f"{shown(child.name)}/ is read as a class")
+    return tuple(child.name for child in found)
 
 
 def _inner(classes: Sequence[Folder], notes: Notes) -> None:
     """Says that folders within a class are of that class."""
-    deep = [one for one in classes if one.filled and not (len(one.filled) == 1 and is_container(one.filled[0].name))]
+    deep = [cls for cls in classes if cls.filled and not (len(cls.filled) == 1 and is_container(cls.filled[0].name))]
     if deep:
         named = ", ".join(shown(inner.name) for inner in deep[0].filled[:_MOST_NAMED])
         more = f" and {len(deep) - 1:,} more classes have" if len(deep) > 1 else " has"
@@ -232,8 +232,8 @@ def _runs(root: Folder, notes: Notes) -> None:
 def _passed(parts: dict[str, Folder], classes: tuple[str, ...], notes: Notes) -> None:
     """Files among the images that are none by their endings."""
     files: Counter[str] = Counter()
-    for one in (one for folder in parts.values() for one in folder.folders if one.name in classes):
-        files += one.others()
+    for part in (child for folder in parts.values() for child in folder.folders if child.name in classes):
+        files += part.others()
     if files:
         notes.add(f"files that are not read, by their endings: {_endings(files)}", doubtful=False)
 
@@ -245,9 +245,9 @@ def _endings(files: Counter[str]) -> str:
 
 def _not_other_tasks(root: Folder) -> None:
     """Folders of images beside folders of masks, boxes or labels are for segmentation or detection. Raises Unclear."""
-    pair = paired([one.name for one in root.folders])
-    first = next((one for one in root.filled if pair is not None and one.name == pair[0]), None)
-    if pair is not None and first is not None and (first.images or all(role_of(one.name) for one in first.filled)):
+    pair = paired([child.name for child in root.folders])
+    first = next((child for child in root.filled if pair is not None and child.name == pair[0]), None)
+    if pair is not None and first is not None and (first.images or all(role_of(child.name) for child in first.filled)):
         images, targets = map(shown, pair)
         raise Unclear(
             f"{images}/ and {targets}/ belong together, as for segmentation or detection",
@@ -257,31 +257,31 @@ def _not_other_tasks(root: Folder) -> None:
 
 def _not_divided(classes: Sequence[Folder]) -> None:
     """Classes with the same folders in them: those are the classes, or splits. Raises Unclear."""
-    for one in classes:
-        roles = [role_of(inner.name) for inner in one.filled]
+    for cls in classes:
+        roles = [role_of(inner.name) for inner in cls.filled]
         if roles and (all(roles) or len({*roles} - {None}) > 1):
-            told = ", ".join(shown(inner.name) for inner in one.filled[:3])
-            raise Unclear(f"the splits lie inside the classes: {shown(one.name)}/ has {told}", _splits_first(one))
+            told = ", ".join(shown(inner.name) for inner in cls.filled[:3])
+            raise Unclear(f"the splits lie inside the classes: {shown(cls.name)}/ has {told}", _splits_first(cls))
     first: dict[str, Folder] = {}
-    for one in classes:
-        shared = Counter(first[_folded(inner.name)].name for inner in one.filled if _folded(inner.name) in first)
+    for cls in classes:
+        shared = Counter(first[_folded(inner.name)].name for inner in cls.filled if _folded(inner.name) in first)
         if shared and (most := shared.most_common(1)[0])[1] > 1:
-            why = f"{shown(most[0])}/ and {shown(one.name)}/ have folders of the same names: which are the classes?"
-            inner = one.filled[0]
+            why = f"{shown(most[0])}/ and {shown(cls.name)}/ have folders of the same names: which are the classes?"
+            inner = cls.filled[0]
             remedy = (
                 f"if {shown(inner.name)} is a class, name the outer folders train, val and test; "
-                f"if {shown(one.name)} is one, put its images into {shown(one.name)}/ itself"
+                f"if {shown(cls.name)} is one, put its images into {shown(cls.name)}/ itself"
             )
             raise Unclear(why, remedy)
-        for inner in one.filled:
-            first.setdefault(_folded(inner.name), one)
+        for inner in cls.filled:
+            first.setdefault(_folded(inner.name), cls)
 
 
-def _splits_first(one: Folder) -> str:
-    role = next((part for inner in reversed(one.filled) if (part := role_of(inner.name))), TRAIN)
-    inner = next(inner for inner in one.filled if role_of(inner.name) == role)
+def _splits_first(folder: Folder) -> str:
+    role = next((part for inner in reversed(folder.filled) if (part := role_of(inner.name))), TRAIN)
+    inner = next(inner for inner in folder.filled if role_of(inner.name) == role)
     short = {VALIDATION: "val"}.get(role, role)
-    return f"move {shown(one.name)}/{shown(inner.name)}/ to {short}/{shown(one.name)}/, and so on"
+    return f"move {shown(folder.name)}/{shown(inner.name)}/ to {short}/{shown(folder.name)}/, and so on"
 
 
 def _folded(name: str) -> str:
@@ -292,10 +292,10 @@ def _folded(name: str) -> str:
 def _not_alike(classes: Iterable[Folder]) -> None:
     """Cat and cat are one class, most likely; A and a are letters. Raises Unclear."""
     seen: dict[str, str] = {}
-    for one in classes:
-        other = seen.setdefault(_folded(one.name), one.name)
-        if other != one.name and len(one.name.strip()) > 1:
-            raise Unclear(f"{shown(other)}/ and {shown(one.name)}/ differ in nothing but case or blanks", "join them, or rename one")
+    for cls in classes:
+        other = seen.setdefault(_folded(cls.name), cls.name)
+        if other != cls.name and len(cls.name.strip()) > 1:
+            raise Unclear(f"{shown(other)}/ and {shown(cls.name)}/ differ in nothing but case or blanks", "join them, or rename one")
 
 
 def _labelled(part: str, folder: Folder, notes: Notes) -> bool:
@@ -311,12 +311,12 @@ def _labelled(part: str, folder: Folder, notes: Notes) -> bool:
 def _same_classes(parts: dict[str, Folder], classes: tuple[str, ...]) -> None:
     """Raises Unclear for a class that no training image is of."""
     for part, folder in parts.items():
-        for one in folder.folders if part != TRAIN else ():
-            if one.name in classes or is_stray(one.name) or (not one.has_images and is_target(one.name)):
+        for child in folder.folders if part != TRAIN else ():
+            if child.name in classes or is_stray(child.name) or (not child.has_images and is_target(child.name)):
                 continue
-            near = next((name for name in classes if _folded(name) == _folded(one.name)), None)
+            near = next((name for name in classes if _folded(name) == _folded(child.name)), None)
             known = f"it is called {shown(near)} there" if near else f"known: {', '.join(shown(name) for name in classes[:_MOST_NAMED])}"
-            raise Unclear(f"{shown(folder.name)}/ has the class {shown(one.name)}, which no training image is of; {known}")
+            raise Unclear(f"{shown(folder.name)}/ has the class {shown(child.name)}, which no training image is of; {known}")
 
 
 def _by_name(folder: Folder) -> str:

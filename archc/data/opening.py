@@ -174,7 +174,7 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     classes = layout.classes
     listings = {part: folder.listing(root, classes) for part, root in layout.parts.items()}
     shape = shape or image_shape(common_shape(listings["train"].root / path for path in listings["train"].paths), data.size)
-    white, told = white_of([one.root / name for one in listings.values() for name in one.paths], data.white)
+    white, told = white_of([listing.root / name for listing in listings.values() for name in listing.paths], data.white)
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
     for part, listed in listings.items():

@@ -61,8 +61,8 @@ class Folder:
         if self._names and self._depth >= MOST_DEPTH:
             raise DataError(f"{self.path / self._names[0]} lies deeper than {MOST_DEPTH} folders")
         found = [Folder(self.path / name, self._depth + 1, self.root, self._looked) for name in self._names]
-        self.runs = [one.name for one in found if one.is_run or one.holds_runs]
-        return [one for one in found if one.name not in self.runs]
+        self.runs = [child.name for child in found if child.is_run or child.holds_runs]
+        return [child for child in found if child.name not in self.runs]
 
     @property
     def is_run(self) -> bool:
@@ -76,16 +76,16 @@ class Folder:
     @cached_property
     def has_images(self) -> bool:
         """Whether it has an image, at some depth."""
-        return bool(self.images) or any(one.has_images for one in self.folders)
+        return bool(self.images) or any(child.has_images for child in self.folders)
 
     @cached_property
     def filled(self) -> list[Folder]:
         """The folders in it that have images."""
-        return [one for one in self.folders if one.has_images]
+        return [child for child in self.folders if child.has_images]
 
     def paths(self, before: str = "") -> Iterator[str]:
         """Each image in it, at any depth, in the order of names: its path from here, after `before`."""
-        inner = {one.name: one for one in self.folders}
+        inner = {child.name: child for child in self.folders}
         for name in sorted([*self.images, *inner]) if inner else self.images:
             if name in inner:
                 yield from inner[name].paths(f"{before}{name}/")
@@ -94,11 +94,11 @@ class Folder:
 
     def count(self) -> int:
         """How many images it has, at any depth."""
-        return len(self.images) + sum(one.count() for one in self.folders)
+        return len(self.images) + sum(child.count() for child in self.folders)
 
     def others(self) -> Counter[str]:
         """Files that are none of the images that are read, by their endings."""
-        return sum((one.others() for one in self.folders), Counter(self.files))
+        return sum((child.others() for child in self.folders), Counter(self.files))
 
     def drawn(self) -> str:
         """A few lines that show what it has."""
@@ -113,8 +113,8 @@ def _lines(folder: Folder, level: int) -> Iterator[str]:
     yield f"{'  ' * level}{shown(folder.name)}/{'  ' * bool(told)}{', '.join(told)}"
     if level > _DEEP:
         return
-    for one in folder.folders[:_EACH]:
-        yield from _lines(one, level + 1)
+    for child in folder.folders[:_EACH]:
+        yield from _lines(child, level + 1)
     if len(folder.folders) > _EACH:
         yield f"{'  ' * (level + 1)}… and {len(folder.folders) - _EACH:,} more folders"
 

@@ -51,7 +51,7 @@ def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
     found = growths(graph)
     if len(graph.inputs) > 1:
         raise ArgumentError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
-    if all(one.field.whole for one in found):
+    if all(point.field.whole for point in found):
         raise ArgumentError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")
     picture.text((0, -34), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
@@ -94,12 +94,12 @@ def chosen(graph: Graph, found: list[Growth], names: tuple[str, ...]) -> list[Gr
         known = _of_first(graph)
         return [_named(graph, known, name) for name in names]
     extent = next(iter(graph.inputs.values())).shape[-1]
-    sizes = [one for one in found if one.size is not None and one.size <= extent]
+    sizes = [point for point in found if point.size is not None and point.size <= extent]
     picked: list[Growth] = []
-    for one in sizes:
-        apart = (one.size or 0) - ((picked[-1].size or 0) if picked else 0)
+    for size in sizes:
+        apart = (size.size or 0) - ((picked[-1].size or 0) if picked else 0)
         if apart >= extent / (MOST_NESTED + 2) or not picked:
-            picked.append(one)
+            picked.append(size)
     if sizes and picked[-1] is not sizes[-1] and (sizes[-1].size or 0) - (picked[-1].size or 0) >= extent / 16:
         picked.append(sizes[-1])
     return picked
@@ -120,28 +120,28 @@ def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) ->
     scale = SQUARE / max(height, width)
     box = Box((SQUARE - width * scale) / 2, (SQUARE - height * scale) / 2, (SQUARE + width * scale) / 2, (SQUARE + height * scale) / 2)
     picture.rect(box, theme.family_fill("input"), theme.family_edge("input"), title=f"input {shape}")
-    ordered = sorted(nested, key=lambda one: -(one.size or 10**9))
-    for i, one in enumerate(ordered):
-        (top, bottom), (left, right) = _extents(one, height, width, len(shape))
+    ordered = sorted(nested, key=lambda point: -(point.size or 10**9))
+    for i, point in enumerate(ordered):
+        (top, bottom), (left, right) = _extents(point, height, width, len(shape))
         field = Box(box.left + left * scale, box.top + top * scale, box.left + right * scale, box.top + bottom * scale)
         fill = mixed(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * i / max(len(ordered) - 1, 1))
-        picture.rect(field, fill, theme.family_edge("convolution"), 1, title=f"{one.node.name}: {one.field}")
+        picture.rect(field, fill, theme.family_edge("convolution"), 1, title=f"{point.node.name}: {point.field}")
     picture.text((SQUARE / 2, SQUARE + 16), f"input {'×'.join(map(str, shape[1:]))}", 10.5, theme.ink, "middle", True)
-    for i, one in enumerate(reversed(ordered)):
+    for i, point in enumerate(reversed(ordered)):
         y = SQUARE + 36 + 16 * i
         part = len(ordered) - 1 - i
         fill = mixed(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * part / max(len(ordered) - 1, 1))
         picture.rect(Box(0, y - 9, 11, y + 2), fill, theme.family_edge("convolution"))
-        text = "the whole input" if one.field.whole else "×".join(map(str, one.field.size))
-        more = ", wider than the input" if one.size is not None and one.size > width else ""
-        name = shortened(one.node.name, 10, SQUARE - 30 - text_width(text + more, 10, True))
+        text = "the whole input" if point.field.whole else "×".join(map(str, point.field.size))
+        more = ", wider than the input" if point.size is not None and point.size > width else ""
+        name = shortened(point.node.name, 10, SQUARE - 30 - text_width(text + more, 10, True))
         drawn = picture.text((18, y), text, 10, theme.ink, bold=True)
         picture.text((drawn.right + 8, y), name + more, 10, theme.faint)
 
 
-def _extents(one: Growth, height: int, width: int, rank: int) -> list[tuple[int, int]]:
+def _extents(point: Growth, height: int, width: int, rank: int) -> list[tuple[int, int]]:
     """From where to where the field of the widest position covers the input, nearest to the middle and within its borders."""
-    pairs = zip(one.field.axes[-2:], (height, width)[-len(one.field.axes[-2:]) :], strict=True)
+    pairs = zip(point.field.axes[-2:], (height, width)[-len(point.field.axes[-2:]) :], strict=True)
     spans = []
     for axis, size in pairs:
         first, last = axis.span(axis.widest())
@@ -153,7 +153,7 @@ def _extents(one: Growth, height: int, width: int, rank: int) -> list[tuple[int,
 def _chart(picture: Scene, found: list[Growth], more: tuple[list[Growth], int, int, str], box: Box, theme: Theme) -> None:
     """The field's extent as a step line over the layers, the input's as a line across, the layers that widen it as points."""
     nested, layers, extent, unit = more
-    sizes = [one.size for one in found if one.size is not None]
+    sizes = [point.size for point in found if point.size is not None]
     top = max(*sizes, extent) * 1.06
     for tick in plain_ticks(top):
         y = box.bottom - tick / top * (box.bottom - box.top)
@@ -162,23 +162,23 @@ def _chart(picture: Scene, found: list[Growth], more: tuple[list[Growth], int, i
     picture.text((box.left, box.top - 18), f"Extent of the field, in {unit}", 11, theme.ink, bold=True)
     y = box.bottom - extent / top * (box.bottom - box.top)
     picture.line([(box.left, y), (box.right, y)], theme.line, 1.1, "5 3")
-    places = [(box.left + (one.at + 0.5) / layers * (box.right - box.left), one) for one in found]
+    places = [(box.left + (point.at + 0.5) / layers * (box.right - box.left), point) for point in found]
     line: list[Point] = [(box.left, box.bottom - 1 / top * (box.bottom - box.top))]
-    for x, one in places:
-        high = box.bottom - (one.size or extent) / top * (box.bottom - box.top)
+    for x, point in places:
+        high = box.bottom - (point.size or extent) / top * (box.bottom - box.top)
         line += [(x, line[-1][1]), (x, min(high, line[-1][1]))]
     line.append((box.right, line[-1][1]))
     picture.line(line, theme.family_edge("convolution"), 1.6)
     _points(picture, places, line, theme)
     picture.line([(box.left, box.bottom), (box.right, box.bottom)], theme.line, 0.9)
     _words(picture, found, layers, extent, (box, y), theme)
-    _sizes(picture, [(x, high, one) for (x, one), (_, high) in zip(places, line[2::2], strict=False) if one in nested], box, theme)
+    _sizes(picture, [(x, high, point) for (x, point), (_, high) in zip(places, line[2::2], strict=False) if point in nested], box, theme)
 
 
 def _sizes(picture: Scene, points: list[tuple[float, float, Growth]], box: Box, theme: Theme) -> None:
     """The extents of the fields that are nested on the input, beside their points, where there is room."""
-    for x, high, one in points:
-        text, at = f"{one.size:,}" if one.size is not None else "", (x - 6, high - 6)
+    for x, high, point in points:
+        text, at = f"{point.size:,}" if point.size is not None else "", (x - 6, high - 6)
         place = text_box(at, text, 9.5, "end", True)
         if text and place.left > box.left and not any(other.meets(place, 2) for _, other in picture.texts):
             picture.text(at, text, 9.5, theme.ink, "end", True)
@@ -186,10 +186,10 @@ def _sizes(picture: Scene, points: list[tuple[float, float, Growth]], box: Box, 
 
 def _points(picture: Scene, places: list[tuple[float, Growth]], line: list[Point], theme: Theme) -> None:
     heights = dict(line[2::2])
-    for x, one in places[:MOST_POINTS]:
-        title = f"{one.node.name}: {'the whole input' if one.field.whole else one.field}"
+    for x, point in places[:MOST_POINTS]:
+        title = f"{point.node.name}: {'the whole input' if point.field.whole else point.field}"
         radius = 3.2 if len(places) < 80 else 2.2
-        picture.circle((x, heights[x]), radius, theme.fill(one.node.kind), theme.edge(one.node.kind), title)
+        picture.circle((x, heights[x]), radius, theme.fill(point.node.kind), theme.edge(point.node.kind), title)
 
 
 def _words(picture: Scene, found: list[Growth], layers: int, extent: int, at: tuple[Box, float], theme: Theme) -> None:
@@ -197,7 +197,7 @@ def _words(picture: Scene, found: list[Growth], layers: int, extent: int, at: tu
     box, y = at
     last = found[-1]
     x = box.left + (last.at + 0.5) / layers * (box.right - box.left)
-    beyond = next((one for one in found if one.size is None or one.size >= extent), None)
+    beyond = next((point for point in found if point.size is None or point.size >= extent), None)
     picture.text((box.left + 6, y - 5), f"input {extent}", 10, theme.ink)
     early = last.field.whole and x < (box.left + box.right) / 2
     picture.text((box.right if early else box.left, box.bottom + 16), "layers in order", 10, theme.faint, "end" if early else "start")
@@ -208,7 +208,7 @@ def _words(picture: Scene, found: list[Growth], layers: int, extent: int, at: tu
     if beyond is not None and not beyond.field.whole:
         text = f"from {shortened(beyond.node.name, 10, 220)} on wider than the input" if beyond.size != extent else ""
         picture.text((box.left, box.bottom + 36), text, 10, theme.ink) if text else None
-    used = {family(one.node.kind) for one in found}
+    used = {family(point.node.kind) for point in found}
     x, y = box.left, box.bottom + 60
     for name in FAMILIES:
         if name in used:

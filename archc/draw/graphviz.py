@@ -62,7 +62,7 @@ def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Layout]:
         answers = [_run(command, text.encode(), timeout) for text in texts]
     try:
         read = [json.loads(answer) for answer in answers]
-        found = [read_layout(one) for one in (read[0] if command[-1] == _MODULE else read)]
+        found = [read_layout(text) for text in (read[0] if command[-1] == _MODULE else read)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:  # what is in JSON may be of any form
         raise DrawError(f"Graphviz gave no layout: {_plain(str(error))}") from None
     if len(found) != len(texts):

@@ -44,19 +44,19 @@ def read_layout(found: Any) -> Layout:
     nodes: dict[str, Box] = {}
     clusters: dict[str, Box] = {}
     headings: dict[str, Point] = {}
-    for one in found.get("objects", ()):
-        name = str(one["name"])
-        if "pos" in one:
-            x, y = flip.point(one["pos"])
-            wide, high = float(one["width"]) * _INCH / 2, float(one["height"]) * _INCH / 2
+    for entry in found.get("objects", ()):
+        name = str(entry["name"])
+        if "pos" in entry:
+            x, y = flip.point(entry["pos"])
+            wide, high = float(entry["width"]) * _INCH / 2, float(entry["height"]) * _INCH / 2
             nodes[name] = Box(x - wide, y - high, x + wide, y + high)
-        elif "bb" in one:
-            x1, y1, x2, y2 = _numbers(one["bb"], 4)
+        elif "bb" in entry:
+            x1, y1, x2, y2 = _numbers(entry["bb"], 4)
             clusters[name] = Box(x1 - left, top - y2, x2 - left, top - y1)
-            if "lp" in one:
-                headings[name] = flip.point(one["lp"])
-    numbers = {one["_gvid"]: str(one["name"]) for one in found.get("objects", ())}
-    wires = [_wire(one, numbers, flip) for one in found.get("edges", ())]
+            if "lp" in entry:
+                headings[name] = flip.point(entry["lp"])
+    numbers = {entry["_gvid"]: str(entry["name"]) for entry in found.get("objects", ())}
+    wires = [_wire(entry, numbers, flip) for entry in found.get("edges", ())]
     return Layout(right - left, top - bottom, nodes, clusters, headings, tuple(wires))
 
 
@@ -72,22 +72,22 @@ class _Flip:
         return x - self.left, self.top - y
 
 
-def _wire(one: Mapping[str, Any], numbers: Mapping[int, str], flip: _Flip) -> Wire:
+def _wire(edge: Mapping[str, Any], numbers: Mapping[int, str], flip: _Flip) -> Wire:
     curve: list[Point] = []
     tip: Point | None = None
-    for part in str(one["pos"]).partition(";")[0].split():
+    for part in str(edge["pos"]).partition(";")[0].split():
         if part.startswith("e,"):
             tip = flip.point(part[2:])
         elif not part.startswith("s,"):
             curve.append(flip.point(part))
     if len(curve) % 3 != 1 or len(curve) < 4:
         raise ValueError(f"a curve of {len(curve)} points")
-    texts = [(str(one[key]).strip(), flip.point(one[place])) for key, place in _LABELS if one.get(place) and one.get(key)]
-    return Wire(numbers[one["tail"]], numbers[one["head"]], tuple(curve), tip, tuple(texts))
+    texts = [(str(edge[key]).strip(), flip.point(edge[place])) for key, place in _LABELS if edge.get(place) and edge.get(key)]
+    return Wire(numbers[edge["tail"]], numbers[edge["head"]], tuple(curve), tip, tuple(texts))
 
 
 def _numbers(text: str, count: int) -> list[float]:
-    found = [float(one) for one in _NUMBER.findall(text)]
+    found = [float(number) for number in _NUMBER.findall(text)]
     if len(found) != count:
         raise ValueError(f"{count} numbers, not {len(found)}")
     return found

@@ -128,12 +128,12 @@ def _bare_hint(entry: Entry, signature: Signature, value: Any, instead: Instead 
     hint = hint or several(entry.kind, signature, value)
     main = signature.main
     if isinstance(value, str) and (numbers := re.fullmatch(r"\d+((\s*,\s*|\s+)\d+)+", value.strip())) and not THOUSANDS.fullmatch(value):
-        return _bare_hint(entry, signature, [int(one) for one in re.findall(r"\d+", numbers[0])], instead)
+        return _bare_hint(entry, signature, [int(number) for number in re.findall(r"\d+", numbers[0])], instead)
     if hint is not None or main is None or not isinstance(value, list) or main.type.name in LISTS:
         return hint
     if len(value) == 1:
         return f"write {{{entry.kind}: {shown(value[0])}}}"
-    named = [f"{name}: {shown(one)}" for name, one in zip(signature.params, value, strict=False)]
+    named = [f"{name}: {shown(part)}" for name, part in zip(signature.params, value, strict=False)]
     return f"name each: {{{entry.kind}: {{{', '.join(named)}}}}}" if 1 < len(value) <= len(signature.params) else None
 
 

@@ -51,7 +51,7 @@ def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = N
     path = locate(named)
     if path is None:
         stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
-        names = [one.stem for one in shipped()]
+        names = [path.stem for path in shipped()]
         ships = f"the spec that ships is called {stem}" if stem in names else None
         hint = ships or did_you_mean(stem, names) or "`archc list` shows the specs that ship"
         diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)

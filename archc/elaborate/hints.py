@@ -43,8 +43,8 @@ def starred(param: Param | None, value: Any) -> str | None:
 
 def several(kind: str, signature: Signature, value: Any) -> str | None:
     """What to write in place of a value without a name that holds more than one: arguments, a number of copies, another layer."""
-    if isinstance(value, list) and value and all(isinstance(one, dict) and len(one) == 1 for one in value):
-        pairs = [(str(name), shown(of)) for one in value for name, of in one.items()]
+    if isinstance(value, list) and value and all(isinstance(pair, dict) and len(pair) == 1 for pair in value):
+        pairs = [(str(name), shown(of)) for pair in value for name, of in pair.items()]
     elif isinstance(value, str) and len(value) <= LONGEST:
         pairs = (
             re.findall(r"(\w+)\s*=\s*([\w.]+)", value) if re.fullmatch(r"\w+\s*=\s*[\w.]+([\s,;]+\w+\s*=\s*[\w.]+)*", value.strip()) else []

@@ -69,7 +69,7 @@ class Tensors:
             if node.shared is None:
                 self._add(node)
         self.characters = sum(map(len, self.at))
-        self.names = [_address(one.name) for one in islice(filter(is_learned, self.all), MOST_NAMES)]  # for suggestions
+        self.names = [_address(tensor.name) for tensor in islice(filter(is_learned, self.all), MOST_NAMES)]  # for suggestions
         self.patterns = likely_patterns(self.names)
 
     def _add(self, node: Node) -> None:
@@ -115,7 +115,7 @@ def initialize(run: Elaboration, lenient: bool) -> None:
 
 
 def _made(rule: Rule, how: How, targets: list[Tensor]) -> InitRule[tuple[Node, Weight]]:
-    decides = tuple((one.node, one.weight) for one in targets)
+    decides = tuple((target.node, target.weight) for target in targets)
     return InitRule("op" if rule.op else "pattern", rule.text, rule.op, rule.tensor, how.function, how.options, decides)
 
 
@@ -212,7 +212,7 @@ def _check_op(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
     exact = f'write ".{rule.text}" for the tensor of this name' if rule.text in tensors.at else None
     node = tensors.layers.get(rule.op)
     possible = [weight for weight in _possible(run, node) if weight.role != "buffer"] if node is not None else []
-    if rule.tensor in {name for one in possible for name in (one.name, "" if one.role == "weight" else one.name)}:
+    if rule.tensor in {name for learned in possible for name in (learned.name, "" if learned.role == "weight" else learned.name)}:
         return
     if node is None and exact is None:
         return

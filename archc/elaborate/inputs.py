@@ -52,7 +52,7 @@ def _check_names(
         sizes = sizes_of(given, {})
         if sizes and (not name or not isinstance(tree, t.Mapping)):
             named = known if isinstance(tree, t.Mapping) else [""]
-            hint = "write " + (" or " if name else ", ").join(spelled(sizes, given.source, one) for one in named[:3])
+            hint = "write " + (" or " if name else ", ").join(spelled(sizes, given.source, place) for place in named[:3])
         run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
 
 
@@ -144,7 +144,7 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
 
 def _numbers(value: list[Any]) -> list[int]:
     """The sizes of a list that are written as texts or with a decimal point; none where one is no size."""
-    texts = [str(int(one)) if isinstance(one, float) and one.is_integer() else str(one) for one in value]
+    texts = [str(int(size)) if isinstance(size, float) and size.is_integer() else str(size) for size in value]
     sizes = read_sizes(" ".join(texts))
     return sizes if len(sizes) <= MOST_AXES and min(sizes, default=0) > 0 else []
 
@@ -158,6 +158,6 @@ def _meant(run: Elaboration, name: str, value: Any, tree: t.Tree) -> str | None:
         return f"write {spelled(sizes, tree.source, name)}"
     if is_int(value, 1):
         return f"write {spelled([value], tree.source, name)} for a vector; an image is [3, 224, 224]"
-    if isinstance(value, list) and len(value) == MOST_AXES + 1 and value[1:2] in ([1], [3]) and all(is_int(one, 4) for one in value[2:]):
+    if isinstance(value, list) and len(value) == MOST_AXES + 1 and value[1:2] in ([1], [3]) and all(is_int(size, 4) for size in value[2:]):
         return f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}"
     return None

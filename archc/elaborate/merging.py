@@ -47,7 +47,7 @@ def apply_merge(run: Elaboration, op: Op, entry: Entry, name: str, context: Cont
 
 def _check_values(op: Op, branches: t.Sequence, context: Context) -> None:
     """Branches are layers; names of values alone are for `from`."""
-    names = [one.value for one in branches.items if isinstance(one, t.Scalar) and isinstance(one.value, str)]
+    names = [branch.value for branch in branches.items if isinstance(branch, t.Scalar) and isinstance(branch.value, str)]
     if len(names) < 2 or len(names) < len(branches.items) or not all(is_visible(name, context) for name in names):
         return
     listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")

@@ -204,7 +204,7 @@ def _named(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, 
     name = str(item.value) if isinstance(item, t.Scalar) else ""
     if not is_pattern(name) or is_expression(item):
         return [(name, item)]
-    return [(one, t.Scalar(item.source, item.start, item.end, one)) for one in family(run, name, item.span, context)]
+    return [(member, t.Scalar(item.source, item.start, item.end, member)) for member in family(run, name, item.span, context)]
 
 
 def _promises(run: Elaboration, env: dict[str, Any]) -> None:

@@ -64,11 +64,11 @@ def explain(run: Elaboration, trial: Trial) -> None:
         unlike = _unlike_base(run, value.shape)
         for found in [*([unlike] if unlike else []), *_weak(value.shape, {entry.kind for entry in run.met})]:
             again = trial(name, _tree(span, found.right))
-            if again is None or {one.span for one in _misfits(again)} & {one.span for one in failed}:
+            if again is None or {misfit.span for misfit in _misfits(again)} & {diagnostic.span for diagnostic in failed}:
                 continue
             if _fits(again.graph.nodes, again.graph.inputs[name], found):
-                for one in failed:
-                    one.hint = f"{found.rule}: with {spelled(found.right, span.source, name)} this fits"
+                for diagnostic in failed:
+                    diagnostic.hint = f"{found.rule}: with {spelled(found.right, span.source, name)} this fits"
                 _add(run.diagnostics, name, value.shape, found, span)
                 return
 
@@ -76,7 +76,7 @@ def explain(run: Elaboration, trial: Trial) -> None:
 def _unlike_base(run: Elaboration, shape: Shape) -> Suspicion | None:
     """Another number of axes than the spec has that this one extends, where the sizes tell that it is no other kind of network."""
     base, sizes = run.spec.base_input, list(shape)
-    if base is None or base is run.spec.input or isinstance(base, t.Mapping) or any(one.own for one in run.inputs.values()):
+    if base is None or base is run.spec.input or isinstance(base, t.Mapping) or any(given.own for given in run.inputs.values()):
         return None
     own = sizes_of(base, run.graph.params)
     if 1 < len(own) == len(sizes) - 1 and sizes[1] == own[0]:
@@ -88,7 +88,7 @@ def _unlike_base(run: Elaboration, shape: Shape) -> Suspicion | None:
 
 def _misfits(run: Elaboration) -> list[Diagnostic]:
     """The mistakes that may be due to a shape."""
-    return [one for one in run.diagnostics if one.code in ("A501", "A502") and one.severity == "error"]
+    return [diagnostic for diagnostic in run.diagnostics if diagnostic.code in ("A501", "A502") and diagnostic.severity == "error"]
 
 
 def _add(diagnostics: Diagnostics, name: str, shape: Shape, found: Suspicion, span: Span) -> None:
@@ -133,7 +133,7 @@ def _strong(shape: Shape) -> Suspicion | None:
 def _weak(shape: Shape, kinds: set[str]) -> list[Suspicion]:
     """What may be meant where a layer fails, in a spec of these kinds of layers."""
     sizes = list(shape)
-    found = [one for one in [_strong(shape)] if one is not None]
+    found = [reason for reason in [_strong(shape)] if reason is not None]
     if len(sizes) == 4 and sizes[3] in (1, 3) and min(sizes[1:3]) >= LEAST_SIDE:
         found.append(Suspicion([sizes[3], *sizes[1:3]], BOTH))
     signals = len(sizes) == 3 and sizes[1] == 1
@@ -163,7 +163,7 @@ def _first(nodes: list[Node], value: Value) -> list[Node]:
     """The layers that read an input, directly or over others that keep the number of its axes."""
     reached, found = {value}, []
     for node in nodes:
-        if any(one in reached for one in node.inputs) and any(len(one.shape) == len(value.shape) for one in node.inputs):
+        if any(source in reached for source in node.inputs) and any(len(source.shape) == len(value.shape) for source in node.inputs):
             found.append(node)
             reached.update(out for out in node.outputs if len(out.shape) == len(value.shape) and node.kind not in MOVING)
     return found

@@ -34,7 +34,7 @@ def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain:
     if (value := _value(entry, context)) is not None:
         return value
     tree = entry.tree
-    key = next((one for one, _ in tree.items if one.value == kind), None) if isinstance(tree, t.Mapping) else None
+    key = next((word for word, _ in tree.items if word.value == kind), None) if isinstance(tree, t.Mapping) else None
     if isinstance(tree, t.Mapping) and key is not None and (told := _keyed(run, tree, key, _chains(context, chain))) is not None:
         return told
     known = _known(run)
@@ -55,7 +55,7 @@ def suggest_value(kind: str, argument: str | None, param: Param | None, value: o
 
     if argument is None or param is None:
         return None
-    return hints.value_hint(kind, argument, value, lambda one: param.type.accept(one) is not MISSING)
+    return hints.value_hint(kind, argument, value, lambda candidate: param.type.accept(candidate) is not MISSING)
 
 
 def complete(run: Elaboration, tree: t.Tree, context: Context | None, chain: Chain | None = None) -> None:
@@ -70,14 +70,14 @@ def _keyed(run: Elaboration, tree: t.Mapping, key: t.Scalar, chains: list[Chain]
     from archc.aliases import hints
     from archc.aliases.entries import is_kind_key
 
-    named = next(value for one, value in tree.items if one is key)
+    named = next(value for word, value in tree.items if word is key)
     if not is_kind_key(str(key.value)) or not isinstance(named, t.Scalar) or not isinstance(named.value, str):
         return None
-    rest = [(one, value) for one, value in tree.items if one is not key and one.value not in MODIFIERS]
+    rest = [(word, value) for word, value in tree.items if word is not key and word.value not in MODIFIERS]
     if len(rest) == 1 and rest[0][0].value in ("config", "args", "arguments", "params", "kwargs") and isinstance(rest[0][1], t.Mapping):
         rest = rest[0][1].items
     entry = Entry(tree, named.value, named.span, t.Mapping(tree.source, tree.start, tree.end, rest))
-    entry.modifiers = {str(one.value): value for one, value in tree.items if one.value in MODIFIERS}
+    entry.modifiers = {str(word.value): value for word, value in tree.items if word.value in MODIFIERS}
     known = _known(run)
     hint = hints.layer_hint(entry.kind, entry.argument, known, _where(entry, chains))
     hint = hint or hints.near_kind(entry.kind, known) or f"`archc docs` lists the layers; {hints.PLUGIN}"

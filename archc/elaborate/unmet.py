@@ -28,7 +28,7 @@ def _check_chain(run: Elaboration, chain: Chain) -> None:
             complete(run, tree, None, chain)
             continue
         if entry.chain is not None:
-            todo.extend(one for _, one in entry.chain.entries)
+            todo.extend(child for _, child in entry.chain.entries)
         elif entry not in run.met and entry.kind not in GROUPS and entry.kind != "null" and not entry.kind.startswith("$"):
             todo.extend(_check_entry(run, entry, chain))
 

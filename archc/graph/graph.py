@@ -125,10 +125,10 @@ class Scope:
 
     def around(self) -> Iterator[Scope]:
         """Itself and the scopes around it, from the innermost to the root."""
-        one: Scope | None = self
-        while one is not None:
-            yield one
-            one = one.parent
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
 
     def walk(self) -> Iterator[Node]:
         """The layers in it, at any depth."""
@@ -298,7 +298,7 @@ class Graph:
 
         table = Table([Column("layer"), Column("kind"), Column("output"), Column("parameters", "count")])
         for node in self.nodes:
-            learned = 0 if node.shared is not None else sum(one.values for one in node.facts.owned if one.role != "buffer")
+            learned = 0 if node.shared is not None else sum(weight.values for weight in node.facts.owned if weight.role != "buffer")
             table.rows.append([node.name, node.kind, str(node.output.shape), learned])
         inputs = ", ".join(f"{name} {value.shape}" for name, value in self.inputs.items())
         return to_html(f"{self.name}: {inputs}", table, [self.doc])

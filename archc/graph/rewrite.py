@@ -54,9 +54,9 @@ class Copy:
         """Puts layers in the place of one, each on what the one before it gives; with none, what came in passes on."""
         outputs = tuple(map(self.of, node.inputs))[:1]
         inputs: Inputs | None = None
-        for one, arguments in layers:
-            self.keep(one, arguments, inputs)
-            inputs = outputs = self.nodes[one].outputs
+        for old, arguments in layers:
+            self.keep(old, arguments, inputs)
+            inputs = outputs = self.nodes[old].outputs
         self.moved.update(zip(node.outputs, outputs, strict=False))
 
     def scope(self, old: Scope) -> Scope:

@@ -47,7 +47,9 @@ def dead_weights(graph: Graph) -> dict[Node, int]:
     Shared weights are alive where one of the layers that use them is.
     """
     alive = {node.shared or node for node in ancestors(graph.outputs.values())}
-    owned = {node: sum(one.values for one in node.facts.owned if one.role != "buffer") for node in graph.nodes if node.shared is None}
+    owned = {
+        node: sum(weight.values for weight in node.facts.owned if weight.role != "buffer") for node in graph.nodes if node.shared is None
+    }
     return {node: values for node, values in owned.items() if values and not node.train_only and node not in alive}
 
 
@@ -133,4 +135,4 @@ def common_scope(scopes: Iterable[Scope]) -> Scope:
 
 def is_within_block(scope: Scope) -> bool:
     """Whether a block is around a scope; what it is itself does not count."""
-    return any(one.block for one in scope.around() if one is not scope)
+    return any(above.block for above in scope.around() if above is not scope)

@@ -233,7 +233,7 @@ def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]
         yield from _scope(writer, child, indent + 1)
         if writer.current != child.outputs:  # a branch that ends with a value from before its last layer
             names = [reference(value) for value in child.outputs]
-            label = next(name for name in map("end{}".format, count()) if all(one.label != name for one in child.children))
+            label = next(name for name in map("end{}".format, count()) if all(sibling.label != name for sibling in child.children))
             yield indent + 1, f"{label}: {{from: [{', '.join(names)}], identity: }}", ""
     else:
         yield indent, "[identity]", ""

@@ -23,8 +23,8 @@ def traffic(graph: Graph) -> dict[str, Any]:
         whole, empty, plain = (forward(node, batch, size, True) for batch, size in ((1, 1), (0, 1), (1, 0)))
         indices = plain.bytes
         ahead.append([whole.flops, whole.bytes - empty.bytes - indices, indices, empty.bytes])
-        one, none = backward(node, 1, 1, wanted), backward(node, 0, 1, wanted)
-        back.append([one.flops, one.bytes - none.bytes, none.bytes])
+        whole, empty = (backward(node, batch, 1, wanted) for batch in (1, 0))
+        back.append([whole.flops, whole.bytes - empty.bytes, empty.bytes])
     idle = [i for i, node in enumerate(graph.nodes) if node.facts.identity_in_eval]
     return {"ahead": _short(ahead), "back": _short(back), "idle": idle}
 
@@ -36,20 +36,20 @@ def _short(rows: list[list[int]]) -> list[list[int]]:
 
 def devices(chosen: Device) -> list[dict[str, Any]]:
     """The devices that ship and state a peak; one of the user's own comes first, in the place of one with its name."""
-    found = {one.key: one for one in shipped().values() if one.flops}
+    found = {device.key: device for device in shipped().values() if device.flops}
     if found.get(chosen.key) != chosen:
         found = {chosen.key: chosen} | found | {chosen.key: chosen}
-    return [_device(one) for one in found.values()]
+    return [_device(device) for device in found.values()]
 
 
-def _device(one: Device) -> dict[str, Any]:
+def _device(device: Device) -> dict[str, Any]:
     return {
-        "key": one.key,
-        "name": one.name,
-        "bandwidth": one.bandwidth,
-        "flops": one.flops,
-        "memory": one.memory and of_device(one).usable,
-        "source": one.source,
+        "key": device.key,
+        "name": device.name,
+        "bandwidth": device.bandwidth,
+        "flops": device.flops,
+        "memory": device.memory and of_device(device).usable,
+        "source": device.source,
     }
 
 

@@ -106,7 +106,7 @@ def _words(report: Report) -> dict[str, Any]:
     layers = report.layers
     derived = len(layers) <= MOST_DERIVED
     return {
-        "derived": [[steps(one) for one in derive(layer, report.fields)] if derived else [] for layer in layers],
+        "derived": [[steps(item) for item in derive(layer, report.fields)] if derived else [] for layer in layers],
         "arguments_of": [arguments(_arguments(layer.node)) for layer in layers],
         "written_of": [places(_place(layer.node)) for layer in layers],
         "steps": steps.things,

@@ -64,7 +64,7 @@ def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
     base = four[0]
     many = _record(base, whole, graph.positions)
     ones = [run(1, dtype) for dtype in dtypes]
-    if _alike(base, ones[0]) and all(_predicts(whole, one, 1, ITEMS[dtype]) for one, dtype in zip(ones, dtypes, strict=True)):
+    if _alike(base, ones[0]) and all(_predicts(whole, run, 1, ITEMS[dtype]) for run, dtype in zip(ones, dtypes, strict=True)):
         return [many]
     return [many, _record(ones[0], _fitted_alone(ones), graph.positions)]
 
@@ -92,16 +92,16 @@ def _raw(tape: Tape) -> Raw:
     return list(numbers), events, tape
 
 
-def _alike(one: Raw, other: Raw) -> bool:
+def _alike(first: Raw, other: Raw) -> bool:
     """Whether the same is made and freed in the same order."""
-    return one[1] == other[1] and all(a.kind == b.kind and a.of is b.of for a, b in zip(one[0], other[0], strict=True))
+    return first[1] == other[1] and all(a.kind == b.kind and a.of is b.of for a, b in zip(first[0], other[0], strict=True))
 
 
 def _fitted(four: list[Raw], check: Raw, half: list[Raw]) -> list[Size]:
     """The formula of each block, from batches of 2 and 3 with items of 4 and 8 bytes, then of 2; without `half` the item is always 4."""
-    if not all(_alike(four[0], one) for one in (*four[1:], check, *half)):
+    if not all(_alike(four[0], run) for run in (*four[1:], check, *half)):
         raise NotLinear
-    columns = [[block.bytes for block in one[0]] for one in (*four, *half)]
+    columns = [[block.bytes for block in run[0]] for run in (*four, *half)]
     if half:
         found = [_size(*sizes) for sizes in zip(*columns, strict=True)]
     else:
@@ -127,10 +127,10 @@ def _fitted_alone(ones: list[Raw]) -> list[Size]:
     """The formulas at a batch of 1."""
     if len(ones) == 1:
         return [(block.bytes, 0, 0, 0, 0, 0) for block in ones[0][0]]
-    if not all(_alike(ones[0], one) for one in ones[1:]):
+    if not all(_alike(ones[0], run) for run in ones[1:]):
         raise NotLinear
     found = []
-    for at4, at8, at2 in zip(*(one[0] for one in ones), strict=True):
+    for at4, at8, at2 in zip(*(run[0] for run in ones), strict=True):
         b = (at8.bytes - at4.bytes) // 4
         a = at4.bytes - 4 * b
         e = (at2.bytes - a - 2 * b) // 2

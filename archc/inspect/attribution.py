@@ -64,15 +64,15 @@ def _chain(graph: Graph, module: nn.Module) -> nn.Module:
     lowered = lower(graph.deployed(), "inference")
     _require_chain(lowered.graph)
     chain = after_passes(module, lowered).eval()
-    for name, one in chain.named_modules():
-        if hasattr(one, "inplace"):
-            one.inplace = False
-        if isinstance(one, _LINEAR):
-            one.rule = EpsilonRule()
-        elif isinstance(one, _POINTWISE):
-            one.rule = IdentityRule()
-        elif not list(one.children()) and not isinstance(one, _KNOWN):
-            raise LookError(f"LRP has no rule for {name} ({type(one).__name__}): take gradcam or integrated")
+    for name, layer in chain.named_modules():
+        if hasattr(layer, "inplace"):
+            layer.inplace = False
+        if isinstance(layer, _LINEAR):
+            layer.rule = EpsilonRule()
+        elif isinstance(layer, _POINTWISE):
+            layer.rule = IdentityRule()
+        elif not list(layer.children()) and not isinstance(layer, _KNOWN):
+            raise LookError(f"LRP has no rule for {name} ({type(layer).__name__}): take gradcam or integrated")
     return chain
 
 

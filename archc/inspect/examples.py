@@ -46,7 +46,7 @@ def strongest(
         for kept, value, position in zip(found, values.T.tolist(), places.T.tolist(), strict=True):
             width = caught[-1].shape[-1] if caught[-1].ndim > 2 else 0
             kept += [Example(i, v, divmod(p, width) if width else ()) for i, v, p in zip(read, value, position, strict=True)]
-            kept.sort(key=lambda one: (-one.response, one.index))
+            kept.sort(key=lambda example: (-example.response, example.index))
             del kept[most:]
     return found
 
@@ -54,7 +54,7 @@ def strongest(
 def _readable(split: Split, indices: list[int]) -> tuple[object, list[int]]:
     """Images, and the indices of those that could be read."""
     images, _ = split.read(indices)
-    return (images, indices) if len(images) == len(indices) else (images, [one for one in indices if len(split.read([one])[0])])
+    return (images, indices) if len(images) == len(indices) else (images, [index for index in indices if len(split.read([index])[0])])
 
 
 def _most(given: Tensor) -> tuple[Tensor, Tensor]:
@@ -68,9 +68,9 @@ def _most(given: Tensor) -> tuple[Tensor, Tensor]:
 def seen(graph: Graph, at: LayerPlace, position: Sequence[int], size: Sequence[int]) -> Box | None:
     """The pixels that a unit sees at a position, within the image; None where it sees all of it."""
     axes = listed(graph, at.node).axes
-    if len(axes) != 2 or len(position) != 2 or not all(one.exact and one.axis in (-1, i) for i, one in enumerate(axes, 1)):
+    if len(axes) != 2 or len(position) != 2 or not all(axis.exact and axis.axis in (-1, i) for i, axis in enumerate(axes, 1)):
         return None
-    (top, bottom), (left, right) = (one.span(i) for one, i in zip(axes, position, strict=True))
+    (top, bottom), (left, right) = (axis.span(i) for axis, i in zip(axes, position, strict=True))
     if (top, left, bottom, right) == (0, 0, *(limit - 1 for limit in size)) or top > bottom or left > right:
         return None
     return left, top, right + 1, bottom + 1

@@ -41,7 +41,7 @@ def filters(trained: TrainedRun, layer: str = "") -> Look:
     """The filters of a convolution, each on its own scale."""
     at = place(trained.graph, trained.module, layer) if layer else first_convolution(trained.graph, trained.module)
     found = filters_of(at)
-    cells = [Cell(pixels_of(one), str(number)) for number, one in enumerate(found)]
+    cells = [Cell(pixels_of(image), str(number)) for number, image in enumerate(found)]
     shown = f"{at.units} filters" if at.units <= MOST_FILTERS else f"the first {MOST_FILTERS} of {at.units:,} filters"
     channels = int(at.node.inputs[0].shape[0])
     first = "" if channels in (1, 3) else f", each by its first of {channels:,} channels"
@@ -95,7 +95,7 @@ def feature(trained: TrainedRun, where: str, steps: int, seed: int) -> Look:
     found, responses = maximized(trained.module, at, units, input_shape(trained.graph), seed, steps)
     images = visible(found, trained.normalization)
     named = [f"{at.node.name}.{unit}" for unit in units]
-    cells = [Cell(pixels_of(one), f"{unit}: {value:.3g}") for one, unit, value in zip(images, units, responses.tolist(), strict=True)]
+    cells = [Cell(pixels_of(image), f"{unit}: {value:.3g}") for image, unit, value in zip(images, units, responses.tolist(), strict=True)]
     notes = [
         f"{name} responds with {value:.4g} on average over its positions" for name, value in zip(named, responses.tolist(), strict=True)
     ]
@@ -114,10 +114,10 @@ def examples(trained: TrainedRun, where: str, source: str | None, split: str, to
     rows, notes = [], []
     for unit, best in zip(units, found, strict=True):
         cells = []
-        for one in best:
-            image, labels = chosen.read([one.index])
-            box = seen(trained.graph, at, one.position, image.shape[2:])
-            cells.append(Cell(pixels_of(torch.from_numpy(image[0])), f"{data.classes[int(labels[0])]}: {one.response:.3g}", box))
-            notes.append(f"{at.node.name}.{unit}  {one.response:.4g}  {chosen.name(one.index)}")
+        for example in best:
+            image, labels = chosen.read([example.index])
+            box = seen(trained.graph, at, example.position, image.shape[2:])
+            cells.append(Cell(pixels_of(torch.from_numpy(image[0])), f"{data.classes[int(labels[0])]}: {example.response:.3g}", box))
+            notes.append(f"{at.node.name}.{unit}  {example.response:.4g}  {chosen.name(example.index)}")
         rows.append((f"{at.node.name}.{unit}", cells))
     return Look(sheet(rows, f"{trained.graph.name} {at.node.name}: {split} images that excite a unit most"), notes[:top])

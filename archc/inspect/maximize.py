@@ -28,7 +28,7 @@ def maximized(
     optimizer = torch.optim.Adam([images], lr=RATE)
     most = max(1, min(shape[1:]) // 16)
     for step in range(steps):
-        shift = [int(one) for one in torch.randint(-most, most + 1, (2,), generator=generator)]
+        shift = [int(distance) for distance in torch.randint(-most, most + 1, (2,), generator=generator)]
         optimizer.zero_grad()
         torch.autograd.backward(-response(module, at, units, torch.roll(images, shift, (2, 3))).sum())
         optimizer.step()

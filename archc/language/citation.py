@@ -136,7 +136,7 @@ def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
             claim.of = tuple(_text(name, part, diagnostics) for part in parts)
         elif name == "set":
             if isinstance(value, t.Mapping):
-                claim.set = {str(one.value): tree for one, tree in value.items}
+                claim.set = {str(item.value): tree for item, tree in value.items}
             else:
                 diagnostics.error("A202", value.span, "set is a mapping of names to values", "set: {classes: 10}")
         elif name in CLAIM:

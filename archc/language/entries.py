@@ -193,9 +193,9 @@ def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostic
     value = kinds[1][1]
     if (hint := arguments_hint(kinds)) is not None:
         pass
-    elif all(isinstance(one, t.Scalar) and one.value is None for _, one in kinds):
+    elif all(isinstance(kind, t.Scalar) and kind.value is None for _, kind in kinds):
         hint = f"a chain of both is [{first}, {second}]"
-    elif all(looks_like_entry(one) for _, one in kinds):
+    elif all(looks_like_entry(kind) for _, kind in kinds):
         hint = f"a chain of named layers is {{layers: {{{first}: …, {second}: …}}}}; two layers are two entries"
     elif isinstance(value, t.Scalar) and value.value is None:
         hint = "a second layer needs an entry of its own"

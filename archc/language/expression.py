@@ -292,8 +292,8 @@ def _open_bracket(text: str) -> int | None:
     """The last bracket that is opened and not closed."""
     open_ = [at for at in range(len(text)) if text[at] in "(["]
     for at in range(len(text)):
-        if text[at] in ")]" and any(one < at for one in open_):
-            open_.remove(max(one for one in open_ if one < at))
+        if text[at] in ")]" and any(bracket < at for bracket in open_):
+            open_.remove(max(bracket for bracket in open_ if bracket < at))
     return open_[-1] if open_ else None
 
 
@@ -301,7 +301,7 @@ def _instead(name: str, env: Env) -> str | None:
     """What an unknown name may have meant."""
     if name in ("index", "first", "last"):
         return "`repeat` binds it, and stands beside the layer: {repeat: 3, conv: 64}"
-    if name == "input" and (inputs := [one for one in _given(env) if isinstance(env[one], Axes)]):
+    if name == "input" and (inputs := [word for word in _given(env) if isinstance(env[word], Axes)]):
         return f"the inputs here are {', '.join(inputs)}"
     return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declared(name, env)
 

@@ -138,8 +138,8 @@ def weight(value: Any, depth: int = 0) -> int:
     if depth > DEEPEST:
         raise impossible(f"lists nested deeper than {DEEPEST} levels")
     total = 0
-    for one in value.values() if isinstance(value, dict) else value:
-        total += 1 if type(one) is int else weight(one, depth + 1)
+    for part in value.values() if isinstance(value, dict) else value:
+        total += 1 if type(part) is int else weight(part, depth + 1)
         if total > LONGEST_LIST:
             raise impossible(f"a list of more than {LONGEST_LIST:,} values, with those inside it")
     return total + (depth > 0)
@@ -245,9 +245,9 @@ def _comparable(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], boo
     """A comparison that is charged for all that it may walk through."""
 
     def run(left: Any, right: Any) -> bool:
-        for one in (left, right):
-            if isinstance(one, list | dict | str):
-                budget.spend(2 * WALK * weight(one))
+        for operand in (left, right):
+            if isinstance(operand, list | dict | str):
+                budget.spend(2 * WALK * weight(operand))
         return compare(left, right)
 
     return run
@@ -266,9 +266,9 @@ def _range(*ends: int) -> list[int]:
 
 
 def _zip(*lists: Any) -> list[list[Any]]:
-    lengths = {_len(one) for one in lists}
+    lengths = {_len(values) for values in lists}
     if len(lengths) > 1:
-        raise impossible(f"lists of different lengths: {', '.join(str(len(one)) for one in lists)}", "make them equal")
+        raise impossible(f"lists of different lengths: {', '.join(str(len(values)) for values in lists)}", "make them equal")
     return [list(row) for row in zip(*lists, strict=True)]
 
 

@@ -83,7 +83,7 @@ class Loader:
             return None
         line = (*line, *([path.resolve()] if path else []))
         if target.resolve() in line:
-            circle = " extends ".join(one.name for one in (*line[line.index(target.resolve()) :], target))
+            circle = " extends ".join(path.name for path in (*line[line.index(target.resolve()) :], target))
             self.diagnostics.error("A703", tree.span, f"a circle: {circle}", "remove one `extends`")
             return None
         if len(line) > LONGEST_LINE_OF_DESCENT:

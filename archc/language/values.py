@@ -214,16 +214,16 @@ def as_tree(value: Any, where: t.Tree) -> t.Tree:
     """A value as if it were written in a place."""
     source, start, end = where.source, where.start, where.end
     if isinstance(value, dict):
-        return t.Mapping(source, start, end, [(t.Scalar(source, start, end, key), as_tree(one, where)) for key, one in value.items()])
+        return t.Mapping(source, start, end, [(t.Scalar(source, start, end, key), as_tree(part, where)) for key, part in value.items()])
     if isinstance(value, list):
-        return t.Sequence(source, start, end, [as_tree(one, where) for one in value])
+        return t.Sequence(source, start, end, [as_tree(part, where) for part in value])
     return t.Scalar(source, start, end, value.replace("$", "$$") if isinstance(value, str) else value)
 
 
 def plain(value: Any) -> Any:
     """A value of expressions as YAML and JSON know it."""
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(part) for part in value]
     return value

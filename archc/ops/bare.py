@@ -20,7 +20,7 @@ def is_number(value: Any) -> bool:
 
 def whole_numbers(value: Any) -> list[int]:
     """The numbers of a list of whole numbers; none of anything else."""
-    return list(value) if isinstance(value, list | tuple) and all(is_int(one) for one in value) else []
+    return list(value) if isinstance(value, list | tuple) and all(is_int(size) for size in value) else []
 
 
 def axis_alone(kind: str) -> Bare:

@@ -58,7 +58,7 @@ def _outputs(facts: Facts) -> Iterator[Breach]:
 def _weights(facts: Facts) -> Iterator[Breach]:
     if facts.weights is None:
         return
-    if not isinstance(facts.weights, tuple) or not all(isinstance(one, Weight) for one in facts.weights):
+    if not isinstance(facts.weights, tuple) or not all(isinstance(weight, Weight) for weight in facts.weights):
         yield Breach("weights", f"weights is {facts.weights!r}, not a tuple of Weight", 'weights=(Weight("weight", (channels, 3)),)')
         return
     names = [weight.name for weight in facts.weights]
@@ -100,20 +100,20 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
         if isinstance(kept, Kept):
             yield Breach(field, f"{field} is a single Kept, not a tuple", f"{field}=(OUTPUT,), with its comma")
             return
-        if not isinstance(kept, tuple) or not all(isinstance(one, Kept) for one in kept):
+        if not isinstance(kept, tuple) or not all(isinstance(storage, Kept) for storage in kept):
             yield Breach(field, f"{field} is {kept!r}", f"a tuple of INPUT, OUTPUT and new(values), as in {field}=(OUTPUT,)")
             continue
-        for one in kept:
-            most = {"input": len(shapes), "output": len(facts.outputs)}.get(one.what, one.which + 1)
-            if one.what not in ("input", "output", "new") or not 0 <= one.which < most:
+        for storage in kept:
+            most = {"input": len(shapes), "output": len(facts.outputs)}.get(storage.what, storage.which + 1)
+            if storage.what not in ("input", "output", "new") or not 0 <= storage.which < most:
                 yield Breach(
-                    field, f"{field} names {one.what} {one.which}", f"there are {len(shapes)} inputs, {len(facts.outputs)} outputs"
+                    field, f"{field} names {storage.what} {storage.which}", f"there are {len(shapes)} inputs, {len(facts.outputs)} outputs"
                 )
-            if not all(0 <= i < len(shapes) for i in one.wanted_by):
+            if not all(0 <= i < len(shapes) for i in storage.wanted_by):
                 yield Breach(
-                    field, f"{field} is wanted by the inputs {one.wanted_by!r}", f"inputs are numbered from 0 to {len(shapes) - 1}"
+                    field, f"{field} is wanted by the inputs {storage.wanted_by!r}", f"inputs are numbered from 0 to {len(shapes) - 1}"
                 )
-    if not isinstance(facts.doubts, tuple) or not all(isinstance(one, Doubt) for one in facts.doubts):
+    if not isinstance(facts.doubts, tuple) or not all(isinstance(doubt, Doubt) for doubt in facts.doubts):
         yield Breach("doubts", f"doubts is {facts.doubts!r}", "a tuple of Doubt(argument, message, hint)")
 
 

@@ -95,7 +95,7 @@ class Module(NamedTuple):
         """What the call adds around the input before the module sees it: the sides, in the order of torch.nn.functional.pad."""
         from archc.ops.syntax import Input, Items, calls, flat
 
-        pads = next((one.arguments for one in calls(self.tree, "F.pad") if one.arguments[:1] == (Input(0),)), ())
+        pads = next((call.arguments for call in calls(self.tree, "F.pad") if call.arguments[:1] == (Input(0),)), ())
         sides = [flat(side) for side in pads[1].items] if len(pads) > 1 and isinstance(pads[1], Items) else []
         return tuple(map(int, sides)) if all(side.removeprefix("-").isdecimal() for side in sides) else ()
 

@@ -149,8 +149,8 @@ def _convolved(x: Strided, weight: Strided, sizes: Sizes) -> Strided:
         x = contiguous(x.sizes)
     x, weight = _lifted(x), _lifted(weight)
     if x.suggests_channels_last:
-        packed = [one if one.channels_last else channels_last(one.sizes) for one in (x, weight)]
-        if any(one.suggests_channels_last for one in packed):
+        packed = [lay if lay.channels_last else channels_last(lay.sizes) for lay in (x, weight)]
+        if any(lay.suggests_channels_last for lay in packed):
             return _flat(channels_last(_tall(sizes)), sizes)
     return contiguous(sizes)
 

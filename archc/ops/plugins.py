@@ -61,15 +61,15 @@ def load_file(path: str) -> list[str]:
     before = set(OPERATORS)
     try:
         spec.loader.exec_module(module)
-        added = [one for one in OPERATORS if one not in before]
-        for one in added:
-            OPERATORS.get(one)  # reads its signature, so that a wrong one shows here
+        added = [kind for kind in OPERATORS if kind not in before]
+        for kind in added:
+            OPERATORS.get(kind)  # reads its signature, so that a wrong one shows here
     except Exception as error:
         del sys.modules[name]
-        here = [module.__dict__.get(one) for one in OPERATORS if one not in before]
-        for one in set(OPERATORS) - before:
-            OPERATORS.remove(one)
-        span = _raised(error, str(module.__file__)) or next((place_of(one, "") for one in here if callable(one)), None)
+        here = [module.__dict__.get(kind) for kind in OPERATORS if kind not in before]
+        for kind in set(OPERATORS) - before:
+            OPERATORS.remove(kind)
+        span = _raised(error, str(module.__file__)) or next((place_of(function, "") for function in here if callable(function)), None)
         told = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
         found = Diagnostic(CODE, told, span, "the plugin cannot be loaded") if span is not None else None
         raise PluginError(f"the plugin {path} failed: {told}{f' (line {span.line})' if span else ''}", found) from None
@@ -110,14 +110,14 @@ def place_of(function: Function, field: str) -> Span | None:
         nodes = list(ast.walk(ast.parse(source.text)))
     except (SyntaxError, ValueError, RecursionError):
         return None
-    first = [one for one in nodes if isinstance(one, ast.FunctionDef) and one.name == code.co_name]
-    starts = [min([one.lineno, *(mark.lineno for mark in one.decorator_list)]) for one in first]
-    chosen = next((one for one, start in zip(first, starts, strict=True) if start == code.co_firstlineno), None)
+    first = [node for node in nodes if isinstance(node, ast.FunctionDef) and node.name == code.co_name]
+    starts = [min([function.lineno, *(mark.lineno for mark in function.decorator_list)]) for function in first]
+    chosen = next((function for function, start in zip(first, starts, strict=True) if start == code.co_firstlineno), None)
     if chosen is None:
         return None
-    calls = [one for one in ast.walk(chosen) if isinstance(one, ast.Call) and getattr(one.func, "id", None) == "Facts"]
+    calls = [node for node in ast.walk(chosen) if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "Facts"]
     for call in reversed(calls):
-        stated = next((one.value for one in call.keywords if one.arg == field), None)
+        stated = next((keyword.value for keyword in call.keywords if keyword.arg == field), None)
         if stated is None and field == "out" and call.args:
             stated = call.args[0]
         if stated is not None:

@@ -140,7 +140,7 @@ def _annotations(function: Function) -> dict[str, Any]:
 
 def _type(annotation: Any, argument: str, name: str) -> Type:
     while get_origin(annotation) not in (Annotated, None):  # `Size | None` is a Size that may be left out
-        annotation = next((one for one in get_args(annotation) if one is not type(None)), None)
+        annotation = next((arg for arg in get_args(annotation) if arg is not type(None)), None)
     for extra in getattr(annotation, "__metadata__", ()):
         if isinstance(extra, Type):
             return extra

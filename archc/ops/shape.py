@@ -22,8 +22,8 @@ def product(sizes: Iterable[int]) -> int:
 def divisors(number: int, near: int, name: str) -> str:
     """What to write for an argument that does not divide a number: its divisors, `groups: 1, 2 or 4`, of many the nearest."""
     count = int(number)
-    small = [one for one in range(1, min(isqrt(count), MOST_TRIED) + 1) if count % one == 0]
-    found = sorted({*small, *(count // one for one in small)}, key=lambda one: abs(one - int(near)))[:MOST_DIVISORS]
+    small = [divisor for divisor in range(1, min(isqrt(count), MOST_TRIED) + 1) if count % divisor == 0]
+    found = sorted({*small, *(count // divisor for divisor in small)}, key=lambda divisor: abs(divisor - int(near)))[:MOST_DIVISORS]
     *others, last = map(str, sorted(found))
     return f"{name}: {', '.join(others)}{' or ' * bool(others)}{last}"
 

@@ -164,7 +164,7 @@ def terms(tree: Op) -> list[str]:
     level = LEVEL[tree.signs[0]]
     first, rest = (level + 1, _SIGNED) if level == _POWER else (level + (level in _APART), level + 1)
     pairs = zip(tree.signs, tree.operands[1:], strict=True)
-    return [operand(tree.operands[0], first), *(f"{sign} {operand(one, rest)}" for sign, one in pairs)]
+    return [operand(tree.operands[0], first), *(f"{sign} {operand(term, rest)}" for sign, term in pairs)]
 
 
 def _short(tree: Tree) -> str:
@@ -243,14 +243,14 @@ def walk(tree: Tree) -> Iterator[Tree]:
 
 def calls(tree: Tree, function: str) -> Iterator[Call]:
     """The calls of a function by its dotted name: `F.pad`."""
-    return (one for one in walk(tree) if isinstance(one, Call) and dotted_name(one.value) == function)
+    return (part for part in walk(tree) if isinstance(part, Call) and dotted_name(part.value) == function)
 
 
 def names(tree: Tree) -> set[str]:
     """The names that an expression uses, with their attributes: `torch.cat`."""
     found: set[str] = set()
-    for one in walk(tree):
-        found |= one.names if isinstance(one, Verbatim) else {dotted_name(one)} if isinstance(one, Name | Attribute) else set()
+    for part in walk(tree):
+        found |= part.names if isinstance(part, Verbatim) else {dotted_name(part)} if isinstance(part, Name | Attribute) else set()
     return found - {""}
 
 
@@ -261,18 +261,18 @@ def replaced(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
         spine.append(tree)
         tree = tree.value
     made = _replaced(tree, change)
-    for one in reversed(spine):
-        if isinstance(one, Attribute):
-            made = Attribute(made, one.name)
-        elif isinstance(one, Index):
-            made = Index(made, _each(one.items, change))
+    for node in reversed(spine):
+        if isinstance(node, Attribute):
+            made = Attribute(made, node.name)
+        elif isinstance(node, Index):
+            made = Index(made, _each(node.items, change))
         else:
-            made = Call(made, _each(one.arguments, change))
+            made = Call(made, _each(node.arguments, change))
     return made
 
 
 def _each(trees: Sequence[Tree], change: Callable[[Tree], Tree]) -> tuple[Tree, ...]:
-    return tuple(replaced(one, change) for one in trees)
+    return tuple(replaced(tree, change) for tree in trees)
 
 
 def _replaced(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:

@@ -63,21 +63,23 @@ class _Reader:
             spine.append(node)
             node = node.func if isinstance(node, ast.Call) else node.value
         made = self._tree(node)
-        for one in reversed(spine):
-            if isinstance(one, ast.Attribute):
-                made = Attribute(made, one.attr)
-            elif isinstance(one, ast.Subscript):
-                made = Index(made, self._each(one.slice.elts if isinstance(one.slice, ast.Tuple) and one.slice.elts[1:] else [one.slice]))
+        for level in reversed(spine):
+            if isinstance(level, ast.Attribute):
+                made = Attribute(made, level.attr)
+            elif isinstance(level, ast.Subscript):
+                made = Index(
+                    made, self._each(level.slice.elts if isinstance(level.slice, ast.Tuple) and level.slice.elts[1:] else [level.slice])
+                )
             else:
-                made = Call(made, self._arguments(one))
+                made = Call(made, self._arguments(level))
         return made
 
     def _each(self, nodes: Sequence[ast.expr]) -> tuple[Tree, ...]:
         return tuple(map(self.tree, nodes))
 
     def _arguments(self, node: ast.Call) -> tuple[Tree, ...]:
-        ordered: list[Any] = sorted([*node.args, *node.keywords], key=lambda one: (one.lineno, one.col_offset))
-        return tuple(self._keyword(one) if hasattr(one, "arg") else self.tree(one) for one in ordered)
+        ordered: list[Any] = sorted([*node.args, *node.keywords], key=lambda arg: (arg.lineno, arg.col_offset))
+        return tuple(self._keyword(argument) if hasattr(argument, "arg") else self.tree(argument) for argument in ordered)
 
     def _keyword(self, node: ast.keyword) -> Tree:
         value = self.tree(node.value)
@@ -98,7 +100,7 @@ class _Reader:
         if isinstance(node, ast.BoolOp):
             return Op(self._each(node.values), (_SIGNS[type(node.op).__name__],) * (len(node.values) - 1))
         if isinstance(node, ast.Compare):
-            return Op(self._each([node.left, *node.comparators]), tuple(_SIGNS[type(one).__name__] for one in node.ops))
+            return Op(self._each([node.left, *node.comparators]), tuple(_SIGNS[type(sign).__name__] for sign in node.ops))
         if isinstance(node, ast.List | ast.Tuple):
             return Items("[" if isinstance(node, ast.List) else "(", self._each(node.elts))
         return self._verbatim(node)
@@ -136,7 +138,7 @@ class _Reader:
 
 def names_in(node: ast.AST) -> set[str]:
     """The names that Python code uses, with their attributes: `torch.cat`."""
-    found = {ast.unparse(one) for one in ast.walk(node) if isinstance(one, ast.Name | ast.Attribute)}
+    found = {ast.unparse(part) for part in ast.walk(node) if isinstance(part, ast.Name | ast.Attribute)}
     return {name for name in found if re.fullmatch(r"[^\W\d][\w.]*", name) and not _HOLE.search(name)}
 
 

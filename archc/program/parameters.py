@@ -111,7 +111,13 @@ class _Chosen:
         """First what comes in and goes out, as in torch.nn; those with a default last."""
         found = [_whole_column(name, values, self._default(values, varying)) for name, values in self.named.items()]
         order = list(self.known)
-        return sorted(found, key=lambda one: (one.default is not MISSING, order.index(one.name) if one.name in order else len(order)))
+        return sorted(
+            found,
+            key=lambda parameter: (
+                parameter.default is not MISSING,
+                order.index(parameter.name) if parameter.name in order else len(order),
+            ),
+        )
 
     def _default(self, values: Column, varying: list[tuple[Slot, ...]]) -> Any:
         """PyTorch's own default, where all that the parameter stands for has the same."""

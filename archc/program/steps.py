@@ -129,7 +129,11 @@ def _gather(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step]
 def _called(step: Step) -> Tree | None:
     """The part or module that a step calls on its inputs and nothing else."""
     value = step.value
-    if not isinstance(value, Call) or value.arguments[:1] != (Input(0),) or not all(isinstance(one, Input) for one in value.arguments):
+    if (
+        not isinstance(value, Call)
+        or value.arguments[:1] != (Input(0),)
+        or not all(isinstance(argument, Input) for argument in value.arguments)
+    ):
         return None
     return value.value if _is_path(value.value) else None
 

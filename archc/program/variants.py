@@ -67,7 +67,7 @@ def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
     used = [value is None for value in step.outputs] == [value is None for value in other.outputs]
     if not (inputs and used) or flat(step.value) != flat(other.value) or step.training != other.training:
         return False
-    mine, theirs = (structure(one.body, {value: at for at, value in enumerate(one.inputs)}) for one in (step, other))
+    mine, theirs = (structure(form.body, {value: at for at, value in enumerate(form.inputs)}) for form in (step, other))
     return mine == theirs
 
 

@@ -110,21 +110,21 @@ def recipe_text(recipe: Recipe) -> str:
 
 def written(recipe: Recipe) -> dict[str, Any]:
     """The recipe as plain values, in the form of the language."""
-    values = {one.name: _plain(getattr(recipe, one.name)) for one in fields(recipe)}
+    values = {field.name: _plain(getattr(recipe, field.name)) for field in fields(recipe)}
     return {**values, "batch": recipe.batch or "fit"}
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Part):
-        options = {name: _plain(one) for name, one in value.options.items() if one is not None}
+        options = {name: _plain(option) for name, option in value.options.items() if option is not None}
         return {value.name: options} if options else value.name
     if isinstance(value, Data | EarlyStop):
-        pairs = [(one.name, getattr(value, one.name)) for one in fields(value)]
-        return {name: _plain(one) for name, one in pairs if one is not None}
+        pairs = [(field.name, getattr(value, field.name)) for field in fields(value)]
+        return {name: _plain(part) for name, part in pairs if part is not None}
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
+        return [_plain(part) for part in value]
     return value
 
 

@@ -29,7 +29,7 @@ def _does_something(arguments: Mapping[str, Any]) -> Fault | None:
 
 
 _CHANCE = (FRACTION, 0.5, "how often")
-OPTIMIZERS: dict[str, Choice] = {name: one.choice for name, one in _OPTIMIZERS.items()}
+OPTIMIZERS: dict[str, Choice] = {name: entry.choice for name, entry in _OPTIMIZERS.items()}
 _GAMMA = (number(above=0, most=1), 0.1, "factor of the learning rate at each drop")
 _END = (FRACTION, 0.0, "what is left of the learning rate at the end, as a part of it")
 

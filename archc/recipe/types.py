@@ -20,7 +20,7 @@ def _same_twice(value: Any) -> Any:
 
 
 def _epochs(value: Any) -> Any:
-    found = tuple(POSITIVE.accept(one) for one in value) if isinstance(value, list | tuple) else ()
+    found = tuple(POSITIVE.accept(number) for number in value) if isinstance(value, list | tuple) else ()
     fits = found and MISSING not in found and all(a < b for a, b in pairwise(found))
     return found if fits else MISSING
 

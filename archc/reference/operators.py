@@ -78,8 +78,8 @@ def recipe_markdown() -> str:
         parts += ["", f"### {name}", *_markdown_table(signature)]
     for what, table in TABLES.items():
         parts += ["", f"## {_PLURALS[what]}"]
-        for name, one in table.items():
-            parts += ["", f"### {name}", "", f"{one.doc[:1].upper()}{one.doc[1:]}.", *_markdown_table(one.signature)]
+        for name, entry in table.items():
+            parts += ["", f"### {name}", "", f"{entry.doc[:1].upper()}{entry.doc[1:]}.", *_markdown_table(entry.signature)]
     return "\n".join(parts)
 
 

@@ -98,7 +98,7 @@ def _train() -> Schema:
 def _choice(what: str) -> Schema:
     """A word of a table, or one name with its arguments."""
     table = TABLES[what]
-    named = {name: _arguments(one.signature, one.doc) for name, one in table.items()}
+    named = {name: _arguments(choice.signature, choice.doc) for name, choice in table.items()}
     mapping = {"type": "object", "properties": named, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
     words: Schema = {"anyOf": [{"enum": list(table)}, EXPRESSION]}
     return {"if": {"type": "string"}, "then": words, "else": mapping if what != "augmentation" else {**mapping, "type": ["object", "null"]}}
@@ -115,7 +115,7 @@ def _budget() -> Schema:
 
 def _initializer() -> Schema:
     """A number, a name, or one name with its arguments."""
-    named = {name: _arguments(one.signature, one.doc) for name, one in INITIALIZERS.items()}
+    named = {name: _arguments(initializer.signature, initializer.doc) for name, initializer in INITIALIZERS.items()}
     alone = {"anyOf": [{"type": "number"}, {"enum": sorted(named)}, EXPRESSION]}
     mapping = {"properties": named, "additionalProperties": False, "minProperties": 1, "maxProperties": 1}
     return {"if": {"type": "object"}, "then": mapping, "else": alone}
@@ -166,7 +166,7 @@ def _mapping(kinds: Schema) -> Schema:
         "train_only": _or_expression({"type": "boolean"}),
         "parallel": _or_expression({"type": "boolean"}),
     }
-    modifiers = {name: {**one, "description": MODIFIERS[name]} for name, one in modifiers.items()}
+    modifiers = {name: {**modifier, "description": MODIFIERS[name]} for name, modifier in modifiers.items()}
     return {
         "type": ["object", "null"],
         "properties": {**kinds, **modifiers},
@@ -206,8 +206,8 @@ def _param(param: Param) -> Schema:
     return made
 
 
-def _or_expression(one: Schema) -> Schema:
-    return {"anyOf": [one, EXPRESSION]}
+def _or_expression(schema: Schema) -> Schema:
+    return {"anyOf": [schema, EXPRESSION]}
 
 
 def _block_definition() -> Schema:

@@ -61,7 +61,7 @@ def pair(of: Type, rising: bool = False) -> Type:
     """Two values of one type; `rising`: the first is no larger than the second."""
 
     def accept(value: Any) -> Any:
-        both = tuple(of.accept(one) for one in value) if isinstance(value, list | tuple) and len(value) == 2 else (MISSING,)
+        both = tuple(of.accept(item) for item in value) if isinstance(value, list | tuple) and len(value) == 2 else (MISSING,)
         return MISSING if MISSING in both or (rising and both[0] > both[1]) else both
 
     expected = f"a list of two, {'the smaller first, ' if rising else ''}each {of.expected}"

@@ -120,15 +120,15 @@ def _pieces(value: Any, room: int) -> Iterator[str]:
         yield f'"{value[:room]}"'
     elif isinstance(value, list | tuple):
         yield "["
-        for at, one in enumerate(value):
+        for at, part in enumerate(value):
             yield ", " if at else ""
-            yield from _pieces(one, room)
+            yield from _pieces(part, room)
         yield "]"
     elif isinstance(value, dict):
         yield "{"
-        for at, (key, one) in enumerate(value.items()):
+        for at, (key, part) in enumerate(value.items()):
             yield f"{', ' if at else ''}{str(key)[:room]}: "
-            yield from _pieces(one, room)
+            yield from _pieces(part, room)
         yield "}"
     else:
         yield str(value)
@@ -139,7 +139,9 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability", "factors")
     if isinstance(value, float) and sizes and abs(value) < LARGEST_SIZE:
         return _whole(value, _least(wanted.schema))
-    if sizes and (low := [one for one in (value if isinstance(value, list) else [value]) if is_int(one) and one < _least(wanted.schema)]):
+    if sizes and (
+        low := [part for part in (value if isinstance(value, list) else [value]) if is_int(part) and part < _least(wanted.schema)]
+    ):
         return f"write {_least(wanted.schema)} or more{f' in place of {low[0]}' * isinstance(value, list)}"
     if wanted.name == "probability" and is_int(value, 2) and value <= 100:
         return f"write {value / 100:g} for {value}%"
@@ -169,19 +171,19 @@ def _whole(value: float, least: int) -> str:
     """The whole numbers around a number, and how an expression is rounded to one."""
     if value.is_integer():
         return f"write {int(value)}, or int(…) in an expression"
-    near = " or ".join(str(one) for one in (floor(value), ceil(value)) if one >= least)
+    near = " or ".join(str(number) for number in (floor(value), ceil(value)) if number >= least)
     return f"write {near or f'{least} or more'}; an expression is rounded by int(…), round(…) or round_to(…, 8)"
 
 
 def _least(schema: Mapping[str, Any]) -> int:
     """The least whole number that a schema allows."""
-    found = [_least(one) for one in schema.get("anyOf", ()) if one.get("type") != "array" and "enum" not in one]
+    found = [_least(choice) for choice in schema.get("anyOf", ()) if choice.get("type") != "array" and "enum" not in choice]
     return min(found) if found else int(schema.get("minimum", -LARGEST_SIZE))
 
 
 def _words(schema: Mapping[str, Any]) -> list[str]:
     """The words that a schema allows."""
-    return [*schema.get("enum", ()), *(word for one in schema.get("anyOf", ()) for word in _words(one))]
+    return [*schema.get("enum", ()), *(word for choice in schema.get("anyOf", ()) for word in _words(choice))]
 
 
 def is_int(value: Any, least: int = -LARGEST_SIZE) -> bool:
@@ -224,8 +226,8 @@ def items(of: Type) -> Type:
     def accept(value: Any) -> Any:
         if not isinstance(value, list | tuple):
             return MISSING
-        accepted = tuple(of.accept(one) for one in value)
-        return MISSING if any(one is MISSING for one in accepted) else accepted
+        accepted = tuple(of.accept(part) for part in value)
+        return MISSING if any(part is MISSING for part in accepted) else accepted
 
     return Type("list", f"a list, each {of.expected}", accept, {"type": "array", "items": of.schema})
 
@@ -234,10 +236,10 @@ def either(*types: Type) -> Type:
     """The first type that accepts the value."""
 
     def accept(value: Any) -> Any:
-        return next((ok for one in types if (ok := one.accept(value)) is not MISSING), MISSING)
+        return next((ok for type_ in types if (ok := type_.accept(value)) is not MISSING), MISSING)
 
-    expected = " or ".join(one.expected for one in types)
-    return Type(types[0].name, expected, accept, {"anyOf": [one.schema for one in types]})
+    expected = " or ".join(type_.expected for type_ in types)
+    return Type(types[0].name, expected, accept, {"anyOf": [type_.schema for type_ in types]})
 
 
 def per_axis(least: int) -> Type:
@@ -245,7 +247,7 @@ def per_axis(least: int) -> Type:
 
     def accept(value: Any) -> Any:
         if isinstance(value, list | tuple):
-            return tuple(value) if value and all(is_int(one, least) for one in value) else MISSING
+            return tuple(value) if value and all(is_int(part, least) for part in value) else MISSING
         return value if is_int(value, least) else MISSING
 
     number = {"type": "integer", "minimum": least}

@@ -110,8 +110,8 @@ class Diagnostics:
             self._found[key] = Diagnostic("A603", message, found.span, "those after this one are not looked for", found.uses)
 
     def extend(self, several: Iterable[Diagnostic]) -> None:
-        for one in several:
-            self.add(one)
+        for diagnostic in several:
+            self.add(diagnostic)
 
     @property
     def full(self) -> bool:
@@ -120,7 +120,7 @@ class Diagnostics:
 
     @property
     def failed(self) -> bool:
-        return any(one.severity == "error" for one in self._found.values())
+        return any(diagnostic.severity == "error" for diagnostic in self._found.values())
 
     def __iter__(self) -> Iterator[Diagnostic]:
         return iter(sorted(self._found.values(), key=lambda d: (d.span.source.name, d.span.start)))
@@ -153,13 +153,13 @@ def lines_of_all(found: Iterable[Diagnostic], width: int | None = None, measure:
     """Diagnostics as lines, in their order; of each file the first MOST_DRAWN, and how many more there are."""
     drawn: list[list[Line]] = []
     count: dict[str, int] = {}
-    for one in found:
-        name = one.span.source.name
+    for diagnostic in found:
+        name = diagnostic.span.source.name
         count[name] = count.get(name, 0) + 1
         if count[name] <= MOST_DRAWN:
-            drawn.append(lines_of(one, width, measure))
+            drawn.append(lines_of(diagnostic, width, measure))
     more = (f"… and {many - MOST_DRAWN:,} more in {printable(name)}" for name, many in count.items() if many > MOST_DRAWN)
-    drawn += [[[(line, "")] for line in wrap(one, width, measure=measure)] for one in more]
+    drawn += [[[(line, "")] for line in wrap(message, width, measure=measure)] for message in more]
     return [line for i, lines in enumerate(drawn) for line in ([[], *lines] if i else lines)]
 
 

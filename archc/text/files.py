@@ -29,6 +29,6 @@ def read_file(path: Path, name: str, where: Span | None, diagnostics: Diagnostic
     except (OSError, ValueError) as error:
         problem = "not UTF-8 text" if isinstance(error, UnicodeDecodeError) else getattr(error, "strerror", None) or "not a path"
     span = where or Span(Source(name, ""), 0, 0)
-    near = did_you_mean(path.name, (one.name for one in path.parent.glob("*.yaml"))) if path.parent.is_dir() else None
+    near = did_you_mean(path.name, (entry.name for entry in path.parent.glob("*.yaml"))) if path.parent.is_dir() else None
     diagnostics.error("A701", span, f"cannot read {name}: {problem}", near if problem == "no such file" else None)
     return None

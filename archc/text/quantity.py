@@ -108,8 +108,8 @@ def slack_of(found: Parts, scale: float, units: Units, bare: float = 1.0) -> flo
         return 0.0 if found.sign not in ("", "==") else found.rounding(scale)
     if found.slack_unit == "%":
         return _value(found.slack) / 100 * found.amount(scale)
-    one = units.scale(found.slack_unit) if found.slack_unit else bare
-    return None if one is None else _value(found.slack) * one
+    unit_size = units.scale(found.slack_unit) if found.slack_unit else bare
+    return None if unit_size is None else _value(found.slack) * unit_size
 
 
 def read_amount(text: str, units: Units, bare: float | None = None) -> float | None:

@@ -44,11 +44,11 @@ def nearest(wrong: str, right: Iterable[str], most: int = 3) -> list[str]:
     return sorted(found, key=lambda name: sorted(name) != swapped)[:most]  # letters that changed places are the commonest slip
 
 
-def _may_be_near(one: str, other: str, letters: set[str]) -> bool:
+def _may_be_near(word: str, other: str, letters: set[str]) -> bool:
     """Whether two names have letters enough in common: what difflib would find out with more work."""
-    together = len(one) + len(other)
+    together = len(word) + len(other)
     alone = len(letters ^ set(other))  # each stands in one of the two at least once
-    return together - max(alone, abs(len(one) - len(other))) >= CUTOFF * together
+    return together - max(alone, abs(len(word) - len(other))) >= CUTOFF * together
 
 
 def did_you_mean(wrong: str, right: Iterable[str]) -> str | None:

@@ -132,8 +132,8 @@ def parse_part(source: Source, start: int, end: int, diagnostics: Diagnostics) -
     """The tree of a part of a source, with its positions in the whole."""
     found = Diagnostics()
     tree = parse(Source(source.name, " " * start + source.text[start:end]), found)
-    for one in found:
-        diagnostics.error(one.code, Span(source, one.span.start, one.span.end), one.message, one.hint)
+    for problem in found:
+        diagnostics.error(problem.code, Span(source, problem.span.start, problem.span.end), problem.message, problem.hint)
     for part in walk(tree) if tree is not None else ():
         part.source = source
     return tree
@@ -148,7 +148,7 @@ def walk(tree: Tree) -> Iterator[Tree]:
         if isinstance(part, Sequence):
             todo.extend(part.items)
         elif isinstance(part, Mapping):
-            todo.extend(one for pair in part.items for one in pair)
+            todo.extend(half for pair in part.items for half in pair)
 
 
 class _Refused(Exception):

@@ -22,19 +22,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(text_of, value)) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key_of(str(key))}: {text_of(one)}" for key, one in value.items()) + "}"
+        return "{" + ", ".join(f"{key_of(str(key))}: {text_of(part)}" for key, part in value.items()) + "}"
     text = json.dumps(value)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
 
 
 def quoted(text: str) -> str:
     """A text in double quotes; what no line may hold is escaped."""
-    return '"' + "".join(_ESCAPES.get(one) or (one if one.isprintable() else _escaped(one)) for one in text) + '"'
+    return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _escaped(char)) for char in text) + '"'
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def _escaped(one: str) -> str:
-    code = ord(one)
+def _escaped(char: str) -> str:
+    code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

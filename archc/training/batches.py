@@ -111,8 +111,8 @@ def _read_ahead(read: Callable[[int], Batch], steps: range) -> Iterator[Batch]:
                     return
                 yield waiting.popleft().result()
         finally:
-            for one in waiting:
-                one.cancel()
+            for future in waiting:
+                future.cancel()
 
 
 def _pass(split: Split, indices: Sequence[int], device: torch.device) -> Pass:
@@ -161,9 +161,9 @@ class StreamReader:
         """The images of an epoch for this process, without an end."""
         for turn in count():
             empty = True
-            for one in self.split.stream(self.order.seed, epoch + turn * _AGAIN, self.world.rank, self.world.size):
+            for sample in self.split.stream(self.order.seed, epoch + turn * _AGAIN, self.world.rank, self.world.size):
                 empty = False
-                yield one
+                yield sample
             if empty:
                 raise TrainError(f"the shards have no image for process {self.world.rank}: write more shards, or take fewer processes")
 

@@ -75,7 +75,7 @@ def _files(checkpoint: Checkpoint) -> dict[str, Content]:
 
 def _write_sums(path: Path) -> None:
     """The checksums of the files that were written beside `path` before."""
-    path.write_text(json.dumps({one.name: _sum(one) for one in sorted(path.parent.iterdir()) if one != path}, indent=1))
+    path.write_text(json.dumps({entry.name: _sum(entry) for entry in sorted(path.parent.iterdir()) if entry != path}, indent=1))
 
 
 def _sum(path: Path) -> str:
@@ -110,8 +110,8 @@ def found(folder: Path) -> list[Path]:
     """The checkpoints of a folder, the oldest first."""
     if not folder.is_dir():
         return []
-    named = [(int(match[1]), one) for one in folder.iterdir() if (match := _NAME.match(one.name)) and one.is_dir()]
-    return [one for _, one in sorted(named)]
+    named = [(int(match[1]), entry) for entry in folder.iterdir() if (match := _NAME.match(entry.name)) and entry.is_dir()]
+    return [path for _, path in sorted(named)]
 
 
 def latest(folder: Path) -> Path | None:
@@ -161,9 +161,9 @@ def _sums(path: Path) -> dict[str, str]:
 def digest(tensors: Mapping[str, Tensor]) -> str:
     """The SHA-256 of tensors with their names, dtypes and shapes."""
     found = sha256()
-    for name, one in sorted(tensors.items()):
-        found.update(f"{name} {one.dtype} {list(one.shape)}\n".encode())
-        found.update(one.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        found.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 

@@ -49,9 +49,9 @@ class World:
             dist.all_reduce(value)
         return value
 
-    def any(self, one: bool) -> bool:
+    def any(self, flag: bool) -> bool:
         """Whether it is so in a process."""
-        return one if self.size == 1 else bool(self.sum(torch.tensor(int(one), device=self.device)))
+        return flag if self.size == 1 else bool(self.sum(torch.tensor(int(flag), device=self.device)))
 
     def gather(self, value: str) -> list[str]:
         """A text of each process, for all."""
@@ -59,7 +59,7 @@ class World:
             return [value]
         found: list[Any] = [None] * self.size
         dist.all_gather_object(found, value)
-        return [str(one) for one in found]
+        return [str(word) for word in found]
 
     def wait(self) -> None:
         if self.size > 1:
@@ -127,14 +127,14 @@ def strategy_of(wanted: str, module: nn.Module, world: World) -> str:
         return wanted
     if world.device.type != "cuda":
         return "ddp"
-    needed = 4 * sum(one.numel() * one.element_size() for one in module.parameters())
+    needed = 4 * sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     return "fsdp" if 2 * needed > torch.cuda.get_device_properties(world.device).total_memory else "ddp"
 
 
 def wrap_module(module: nn.Module, strategy: str, world: World) -> nn.Module:
     """The module whose forward all processes call together."""
     if strategy == "ddp":
-        if not any(one.requires_grad for one in module.parameters()):
+        if not any(parameter.requires_grad for parameter in module.parameters()):
             return module
         places = [world.device] if world.device.type == "cuda" else None
         with warnings.catch_warnings():  # the newer name of broadcast_buffers is not in every PyTorch that archc takes
@@ -161,9 +161,13 @@ def _units(module: nn.Module) -> list[nn.Module]:
     parts = [part for part in module.children() if any(True for _ in part.parameters())]
     owners: dict[int, int] = {}
     for part in parts:
-        for one in {id(one) for one in part.parameters()}:
-            owners[one] = owners.get(one, 0) + 1
-    return [part for part in parts if all(owners[id(one)] == 1 for one in part.parameters()) and next(part.children(), None) is not None]
+        for number in {id(parameter) for parameter in part.parameters()}:
+            owners[number] = owners.get(number, 0) + 1
+    return [
+        part
+        for part in parts
+        if all(owners[id(parameter)] == 1 for parameter in part.parameters()) and next(part.children(), None) is not None
+    ]
 
 
 @contextmanager

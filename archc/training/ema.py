@@ -19,12 +19,12 @@ class Average:
 
     def __init__(self, module: nn.Module, decay: float) -> None:
         self.decay = decay
-        self.weights = {name: one.detach().clone() for name, one in module.named_parameters()}
+        self.weights = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
 
     @torch.no_grad()
     def update(self, module: nn.Module, step: int) -> None:
         """After the step of this number, from 1 up."""
-        now = [one.detach() for _, one in module.named_parameters()]
+        now = [parameter.detach() for _, parameter in module.named_parameters()]
         torch._foreach_lerp_(list(self.weights.values()), now, 1 - self.at(step))
 
     def at(self, step: int) -> float:
@@ -42,10 +42,10 @@ class Average:
 
     @torch.no_grad()
     def _swap(self, module: nn.Module) -> None:
-        for name, one in module.named_parameters():
+        for name, parameter in module.named_parameters():
             mine = self.weights[name]
-            kept = one.detach().clone()
-            one.copy_(mine)
+            kept = parameter.detach().clone()
+            parameter.copy_(mine)
             mine.copy_(kept)
 
     @torch.no_grad()

@@ -82,7 +82,7 @@ def _started(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOpti
     if loaded is not None:
         options.say(loaded.text())
     folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), describe_data(data))
-    save_tensors(folder.path / START, {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}, {})
+    save_tensors(folder.path / START, {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}, {})
     return module
 
 
@@ -94,7 +94,7 @@ def _told(graph: Graph, cached: DataSet) -> str:
 
 def _whole(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -> Outcome:
     """The whole network with its classifier, as the best of the run."""
-    tensors = {name: one.detach().cpu().contiguous() for name, one in module.state_dict().items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     save_tensors(folder.best, tensors, {"archc": graph.name})
     _copied(found.folder / METRICS, folder.path / METRICS)
     write(folder.path / RESULT, json.dumps(found.metrics, indent=1) + "\n")

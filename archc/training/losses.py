@@ -48,19 +48,19 @@ LOSSES: dict[str, Callable[[Recipe], Loss]] = {"cross_entropy": cross_entropy, "
 
 def loss_of(recipe: Recipe, main: str, heads: Sequence[str]) -> Callable[[Outputs, Tensor], Tensor]:
     """Of all that a network gives, the loss: `main` counts once, each head 0.3 and each other output 1 where the recipe has no weight."""
-    one = LOSSES[recipe.loss.name](recipe)
+    loss_of_one = LOSSES[recipe.loss.name](recipe)
     weights = dict.fromkeys(heads, HEAD) | dict(recipe.heads)
 
     def loss(outputs: Outputs, labels: Tensor) -> Tensor:
         if isinstance(outputs, Tensor):
-            return one(outputs, labels)
-        total = one(outputs[main], labels) * weights.get(main, 1.0)
+            return loss_of_one(outputs, labels)
+        total = loss_of_one(outputs[main], labels) * weights.get(main, 1.0)
         for name, value in outputs.items():
             if name == main:
                 continue
             weight = weights.get(name, 1.0)
             # also with the weight 0 it is there: processes wait for the gradient of every tensor
-            total = total + (weight * one(value, labels) if weight else 0.0 * value.sum())
+            total = total + (weight * loss_of_one(value, labels) if weight else 0.0 * value.sum())
         return total
 
     return loss

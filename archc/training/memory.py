@@ -100,7 +100,7 @@ def choose_batch(graph: Graph, recipe: Recipe, images: int | None, world: World,
     chosen = chosen - chosen % 8 if chosen > 8 else chosen
     if images is not None:
         chosen = max(1, min(chosen, images // passes))
-    chosen = min(int(one) for one in world.gather(str(chosen)))
+    chosen = min(int(answer) for answer in world.gather(str(chosen)))
     why = f"of {most:,} that fit {bytes_text(memory)}" if chosen < most else f"the most that {bytes_text(memory)} take"
     return replace(recipe, batch=chosen * passes), f"batch: fit chose {chosen * passes:,} images a step: {chosen:,} at once, {why}"
 
@@ -121,10 +121,10 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
         fitting = Fitting(graph, plan=plan)
         found = fitting.timeline(options)
         lines.append(f"of {graph.name} need {found.told(found.needed_bytes)} by the memory analysis. What would fit:")
-        for one in fitting.alternatives(options, allocatable(world, total, started=False), options.batch):
-            if one.largest:
-                name = "as it is" if one.name == "as asked" else one.name
-                lines.append(f"  {name}: at most {one.largest // recipe.accumulate:,} images at once")
+        for alternative in fitting.alternatives(options, allocatable(world, total, started=False), options.batch):
+            if alternative.largest:
+                name = "as it is" if alternative.name == "as asked" else alternative.name
+                lines.append(f"  {name}: at most {alternative.largest // recipe.accumulate:,} images at once")
         lines.append(f"Write a smaller batch, accumulate: {2 * recipe.accumulate}, or batch: fit;")
         lines.append(f"`archc fit {graph.name}` shows more.")
     except ValueError:

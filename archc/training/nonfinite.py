@@ -25,13 +25,13 @@ def explain_nonfinite(module: nn.Module, again: Callable[[], Any], first: bool =
         again()
     if found:
         return found[0]
-    gradients = [name for name, one in module.named_parameters() if one.grad is not None and not _finite(one.grad)]
+    gradients = [name for name, tensor in module.named_parameters() if tensor.grad is not None and not _finite(tensor.grad)]
     return f"every output is finite, and the loss of them is not{f'; so is the gradient of {gradients[-1]}' if gradients else ''}"
 
 
 def bad_weights(module: nn.Module) -> str:
     """The last layer, in the order of the network, with a weight that is not finite."""
-    names = [name for name, one in module.named_parameters() if not _finite(one)]
+    names = [name for name, tensor in module.named_parameters() if not _finite(tensor)]
     return names[-1].rpartition(".")[0] or names[-1] if names else ""
 
 
@@ -39,18 +39,18 @@ def bad_weights(module: nn.Module) -> str:
 def _watch_outputs(module: nn.Module, found: list[str]) -> Iterator[None]:
     def watch(name: str) -> Callable[..., None]:
         def hook(layer: nn.Module, inputs: Any, output: Any) -> None:
-            if not found and any(not _finite(one) for one in _tensors(output)):
+            if not found and any(not _finite(tensor) for tensor in _tensors(output)):
                 if not all(map(_finite, _tensors(inputs))):
                     found.append(f"already the input of {name}, the first layer, is not finite: look at the images")
                     return
-                given = [one for one in _tensors(inputs) if one.is_floating_point() and one.numel()]
-                most = max((float(one.detach().abs().max()) for one in given), default=0.0)
+                given = [tensor for tensor in _tensors(inputs) if tensor.is_floating_point() and tensor.numel()]
+                most = max((float(tensor.detach().abs().max()) for tensor in given), default=0.0)
                 found.append(f"first at the output of {name} ({type(layer).__name__}), whose input goes up to {most:.3g}")
 
         return hook
 
-    layers = [(name, one) for name, one in module.named_modules() if name and next(one.children(), None) is None]
-    handles = [one.register_forward_hook(watch(name)) for name, one in layers]
+    layers = [(name, layer) for name, layer in module.named_modules() if name and next(layer.children(), None) is None]
+    handles = [layer.register_forward_hook(watch(name)) for name, layer in layers]
     try:
         yield
     finally:
@@ -62,8 +62,8 @@ def _tensors(value: Any) -> Iterator[Tensor]:
     if isinstance(value, Tensor):
         yield value
     elif isinstance(value, tuple | list):
-        for one in value:
-            yield from _tensors(one)
+        for part in value:
+            yield from _tensors(part)
 
 
 def _finite(tensor: Tensor) -> bool:

@@ -45,19 +45,19 @@ class Freezer:
             parameter.requires_grad_(learns)
             if not learns:
                 parameter.grad = None
-        self.still = [one for name, one in self.module.named_modules() if isinstance(one, NORMS) and _held(name, one, frozen)]
+        self.still = [layer for name, layer in self.module.named_modules() if isinstance(layer, NORMS) and _held(name, layer, frozen)]
         return changed
 
     def train(self) -> None:
         """Training mode, for all but the frozen normalizations."""
         self.module.train()
-        for one in self.still:
-            one.eval()
+        for norm in self.still:
+            norm.eval()
 
 
 def _held(name: str, norm: nn.Module, frozen: set[str]) -> bool:
-    own = [f"{name}.{one}" if name else one for one in norm.state_dict()]
-    return bool(own) and all(one in frozen for one in own if not one.endswith("num_batches_tracked"))
+    own = [f"{name}.{tensor}" if name else tensor for tensor in norm.state_dict()]
+    return bool(own) and all(tensor in frozen for tensor in own if not tensor.endswith("num_batches_tracked"))
 
 
 UNDECAYED = ("class_token", "position_embedding", "layer_scale")  # as Dosovitskiy et al., 2021, and Touvron et al., 2021, train them

@@ -24,7 +24,7 @@ def header(
     """Network, data, batch, optimizer, device, memory, folder."""
     shapes = ", ".join("x".join(map(str, value.shape)) for value in graph.inputs.values())
     parameters = analyze(graph).parameters
-    counts = ", ".join(f"{name} {'stream' if one.length is None else f'{one.length:,}'}" for name, one in data.splits().items())
+    counts = ", ".join(f"{name} {'stream' if split.length is None else f'{split.length:,}'}" for name, split in data.splits().items())
     most = min(recipe.batch, data.train.length or recipe.batch)
     rows = [
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),

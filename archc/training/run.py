@@ -179,12 +179,20 @@ def _own(path: Path) -> None:
     folders = [path / CHECKPOINTS, path / TENSORBOARD, path / CLASSIFIER]
     files = [path / name for name in (SPEC, RECIPE, ENVIRONMENT, DATA, METRICS, BEST, PLAN, START, RESULT)]
     if (path / CHECKPOINTS).is_dir():
-        folders += [one for one in (path / CHECKPOINTS).iterdir() if one.name.startswith("step-")]
-    for one in (*folders, *files):
-        there = one.is_dir() if one in folders else one.is_file()
-        if one.is_symlink() or (one.exists() and not there):
-            what = "a link" if one.is_symlink() else "a folder" if one.is_dir() else "no folder" if one in folders else "no regular file"
-            raise TrainError(f"{one} is {what}: a run has its files in its own folder; put the real one there")
+        folders += [entry for entry in (path / CHECKPOINTS).iterdir() if entry.name.startswith("step-")]
+    for folder in (*folders, *files):
+        there = folder.is_dir() if folder in folders else folder.is_file()
+        if folder.is_symlink() or (folder.exists() and not there):
+            what = (
+                "a link"
+                if folder.is_symlink()
+                else "a folder"
+                if folder.is_dir()
+                else "no folder"
+                if folder in folders
+                else "no regular file"
+            )
+            raise TrainError(f"{folder} is {what}: a run has its files in its own folder; put the real one there")
 
 
 def opened(path: str | Path) -> RunFolder:
@@ -209,7 +217,7 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
             raise TrainError(f"{shown(wanted)} cannot be a folder: {getattr(error, 'strerror', None) or error}") from None
         return RunFolder(path)
     plain = re.sub(r"[^\w.-]+", "-", name).strip(".-").encode()[:_LONGEST].decode("utf-8", "ignore") or "network"
-    numbers = [_number(one, plain) for one in parent.iterdir()] if parent.is_dir() else []
+    numbers = [_number(entry, plain) for entry in parent.iterdir()] if parent.is_dir() else []
     return RunFolder(parent / f"{plain}-{max(numbers, default=0) + 1}", stem=plain)
 
 

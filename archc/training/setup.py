@@ -72,7 +72,7 @@ def check_data(graph: Graph, data: DataSet) -> None:
     if len(shape) != 1:
         raise TrainError(f"{graph.name} gives {'x'.join(map(str, shape))} at its output {name}, and not a number for each class")
     count = len(data.classes)
-    other = next((one for one, value in graph.deployed().outputs.items() if value.shape == (count,)), name)
+    other = next((output for output, value in graph.deployed().outputs.items() if value.shape == (count,)), name)
     if shape[0] != count and other != name:
         raise TrainError(
             f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]}; "
@@ -192,10 +192,10 @@ def _stepper(
 
 def make_optimizer(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer:
     """The recipe's optimizer over groups of parameters: fused as archc.optimizer chooses for all of them."""
-    everything = [one for group in groups for one in group["params"]]
+    everything = [parameter for group in groups for parameter in group["params"]]
     options = {name: value for name, value in recipe.optimizer.options.items() if value is not None}
     name = recipe.optimizer.name
-    if OPTIMIZERS[name].fused and name not in _FUSED_IN_PIECES and any(isinstance(one, DTensor) for one in everything):
+    if OPTIMIZERS[name].fused and name not in _FUSED_IN_PIECES and any(isinstance(parameter, DTensor) for parameter in everything):
         options["fused"] = False
     made = optimizer_by_name(everything, name, **options)
     made.param_groups.clear()
@@ -296,7 +296,7 @@ def check_passes(graph: Graph, recipe: Recipe, module: nn.Module, order: DataOrd
 def smallest_pass(order: DataOrder) -> int:
     """The fewest images of a pass, over all processes."""
     ranks = (DataOrder(order.images, order.batch, order.seed, rank, order.size, order.accumulate) for rank in (0, order.size - 1))
-    return min(min(pass_sizes(one), default=0) for one in ranks)
+    return min(min(pass_sizes(indices), default=0) for indices in ranks)
 
 
 def _larger(order: DataOrder) -> list[str | Argument]:

@@ -24,8 +24,8 @@ def gather_tensors(tensors: Mapping[str, Tensor], keep: bool) -> Tensors:
     In the order of names: what was loaded from a file lies in an order that differs between processes.
     """
     found: Tensors = {}
-    for name, one in sorted(tensors.items()):
-        full = (one.full_tensor() if isinstance(one, DTensor) else one).detach()
+    for name, parameter in sorted(tensors.items()):
+        full = (parameter.full_tensor() if isinstance(parameter, DTensor) else parameter).detach()
         if keep:
             copied = full.to("cpu", copy=True)
             found[name] = copied.contiguous()
@@ -54,7 +54,7 @@ def load_module(module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
 
 def optimizer_tensors(optimizer: Optimizer, module: nn.Module) -> Tensors:
     """`NAME/KEY`: what the optimizer keeps for each parameter."""
-    names = {id(one): name for name, one in module.named_parameters()}
+    names = {id(parameter): name for name, parameter in module.named_parameters()}
     found: Tensors = {}
     for parameter, kept in optimizer.state.items():
         for key, value in kept.items():
@@ -71,7 +71,7 @@ def load_optimizer(optimizer: Optimizer, module: nn.Module, tensors: Mapping[str
     Raises Mismatch where it is that of another network.
     """
     parameters = dict(module.named_parameters())
-    learns = {id(one) for group in optimizer.param_groups for one in group["params"]}
+    learns = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
     for full, value in tensors.items():
         name, _, key = full.rpartition("/")
         if name not in parameters:

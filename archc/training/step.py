@@ -69,22 +69,22 @@ class Stepper:
         """Gradients of all passes added up. What is random in a step hangs on its number alone."""
         seed(mix_seed(self.seed, batch.step, self.world.rank), self.world.device)
         total: Tensor | None = None
-        for number, one in enumerate(batch.passes):
+        for number, pass_ in enumerate(batch.passes):
             last = number == len(batch.passes) - 1
             with no_sync(self.forward, last):
-                loss = self._loss(one, batch.step * self.accumulate + number)
+                loss = self._loss(pass_, batch.step * self.accumulate + number)
                 total = loss.detach() if total is None else total + loss.detach()
                 told = PendingLoss(self.world.mean(total)) if last else None
                 self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         assert told is not None
         return told
 
-    def _loss(self, one: Pass, number: int) -> Tensor:
+    def _loss(self, passing: Pass, number: int) -> Tensor:
         """The part of this pass in the mean over the step's images, times the processes, over which gradients are averaged."""
-        images, labels = self.prepare(*one, number)
+        images, labels = self.prepare(*passing, number)
         with self.autocast():
             outputs = self.forward(images)
-        return self.loss(outputs, labels) * (len(one[1]) * self.world.size / self.images)
+        return self.loss(outputs, labels) * (len(passing[1]) * self.world.size / self.images)
 
     def autocast(self) -> torch.autocast:
         half = HALF.get(self.precision)
@@ -101,7 +101,8 @@ class Stepper:
         """The first process's line on what is not finite that knows one."""
         self.optimizer.zero_grad(set_to_none=True)
         return next(
-            (one for one in self.world.gather(explain_nonfinite(self.bare, lambda: self._passes(batch), batch.step == 0)) if one), ""
+            (answer for answer in self.world.gather(explain_nonfinite(self.bare, lambda: self._passes(batch), batch.step == 0)) if answer),
+            "",
         )
 
     def rate(self, factors: Iterable[float]) -> None:

@@ -27,8 +27,8 @@ def new_tensors(before: Graph, after: Graph) -> list[str]:
 
     Raises TrainError where that is nothing, or all of it.
     """
-    old = {one.name: one.weight.shape for one in Tensors(before).all}
-    new = {one.name: one.weight.shape for one in Tensors(after).all}
+    old = {tensor.name: tensor.weight.shape for tensor in Tensors(before).all}
+    new = {tensor.name: tensor.weight.shape for tensor in Tensors(after).all}
     fresh = [name for name, shape in new.items() if old.get(name) != shape]
     if not fresh:
         raise TrainError(f"nothing of {after.name} was replaced: no tensor has another shape than before")

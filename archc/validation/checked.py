@@ -36,9 +36,9 @@ def read(described: Any, text: str | bytes, closed: bool, faults: list[Fault]) -
         raise NotJson(found[0]["ctx"]["error"])
     top = taken_apart(described)
     made = [_fault(top, error) for error in found]
-    unknown = {one.where for one in made if one.kind == "unknown"}
-    told = [one for one in made if not any(one.where[:length] in unknown for length in range(len(one.where)))]
-    faults += {one.where: one for one in told if one.kind == "unknown" or one.where not in unknown}.values()
+    unknown = {fault.where for fault in made if fault.kind == "unknown"}
+    told = [fault for fault in made if not any(fault.where[:length] in unknown for length in range(len(fault.where)))]
+    faults += {fault.where: fault for fault in told if fault.kind == "unknown" or fault.where not in unknown}.values()
     return None
 
 

@@ -46,13 +46,13 @@ class Range:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
         schema = handler(source)
-        for one in schema.get("choices", [schema]):
+        for choice in schema.get("choices", [schema]):
             if self.least > -inf:
-                one["gt" if self.excluded else "ge"] = int(self.least) if one["type"] == "int" else self.least
+                choice["gt" if self.excluded else "ge"] = int(self.least) if choice["type"] == "int" else self.least
             if self.most < inf:
-                one["le"] = int(self.most) if one["type"] == "int" else self.most
-            if one["type"] == "float":
-                one["allow_inf_nan"] = False
+                choice["le"] = int(self.most) if choice["type"] == "int" else self.most
+            if choice["type"] == "float":
+                choice["allow_inf_nan"] = False
         return schema
 
 
@@ -136,7 +136,7 @@ class Entries:
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
         from pydantic_core import core_schema
 
-        known = {name: core_schema.typed_dict_field(handler.generate_schema(one), required=False) for name, one in self.types.items()}
+        known = {name: core_schema.typed_dict_field(handler.generate_schema(inner), required=False) for name, inner in self.types.items()}
         others = handler.generate_schema(get_args(source)[1])
         return core_schema.typed_dict_schema(known, extras_schema=others, extra_behavior="allow")
 
@@ -163,7 +163,7 @@ class Shape:
 
     def mark(self, kind: type[Any]) -> Any:
         """The mark of a kind, or None."""
-        return next((one for one in self.marks if isinstance(one, kind)), None)
+        return next((mark for mark in self.marks if isinstance(mark, kind)), None)
 
     @property
     def fields(self) -> dict[str, Shape]:
@@ -202,7 +202,7 @@ def taken_apart(hint: Any) -> Shape:
             hint, *found = get_args(hint)
             marks = (*found, *marks)
         elif get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint):
-            left = [one for one in get_args(hint) if one is not NoneType]
+            left = [arg for arg in get_args(hint) if arg is not NoneType]
             hint, optional = (left[0] if len(left) == 1 else Union[tuple(left)]), True  # noqa: UP007 - of a list, at run time
         else:
             return Shape(hint, marks, optional)
@@ -212,13 +212,13 @@ def taken_apart(hint: Any) -> Shape:
 def shapes(described: type[Any]) -> dict[str, Shape]:
     """The fields of a dataclass by name."""
     hints = get_type_hints(described, include_extras=True)
-    return {one.name: taken_apart(hints[one.name]) for one in fields(described)}
+    return {field.name: taken_apart(hints[field.name]) for field in fields(described)}
 
 
 @cache
 def required(described: type[Any]) -> frozenset[str]:
     """The fields of a dataclass that have no default."""
-    return frozenset(one.name for one in fields(described) if not _has_default(one))
+    return frozenset(field.name for field in fields(described) if not _has_default(field))
 
 
 def _has_default(field: Field[Any]) -> bool:

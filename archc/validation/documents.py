@@ -73,7 +73,7 @@ def data_of(tree: t.Tree | None, words: bool = False) -> Any:
     if isinstance(tree, t.Mapping):
         return {key.value: data_of(value, words) for key, value in tree.items}
     if isinstance(tree, t.Sequence):
-        return [data_of(one, words) for one in tree.items]
+        return [data_of(part, words) for part in tree.items]
     if not isinstance(tree, t.Scalar) or tree.value is t.BROKEN:
         return None
     return tree.span.text.strip() if words and not tree.quoted and tree.end > tree.start else tree.value
@@ -90,10 +90,10 @@ def _place(tree: t.Tree, fault: Fault) -> tuple[t.Tree, Span]:
 def _follow(tree: t.Tree, where: Where) -> tuple[t.Tree, t.Scalar | None, bool]:
     """The part that keys lead to, its own key, and whether all of them are there: if not, those of the part around it."""
     found: t.Scalar | None = None
-    for one in where:
-        if isinstance(tree, t.Sequence) and isinstance(one, int) and one < len(tree.items):
-            tree = tree.items[one]
-        elif isinstance(tree, t.Mapping) and (pair := next((pair for pair in tree.items if pair[0].value == one), None)) is not None:
+    for part in where:
+        if isinstance(tree, t.Sequence) and isinstance(part, int) and part < len(tree.items):
+            tree = tree.items[part]
+        elif isinstance(tree, t.Mapping) and (pair := next((pair for pair in tree.items if pair[0].value == part), None)) is not None:
             found, tree = pair
         else:
             return tree, found, False

@@ -35,8 +35,8 @@ class Fault:
 def dotted(where: Iterable[str | int]) -> str:
     """`best.step`, `images[2]`."""
     text = ""
-    for one in where:
-        text += f"[{one}]" if isinstance(one, int) else f".{one}" if text else one
+    for part in where:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
     return text
 
 

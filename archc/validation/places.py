@@ -16,8 +16,8 @@ _DECODER = JSONDecoder(strict=False)
 def place_of(text: str, where: Where) -> tuple[Any, int]:
     """The value that keys lead to and the offset of its key; of one that is not there, those of the value around it."""
     at = begin = _skip(text, 0)
-    for one in where:
-        found = next((pair for key, *pair in _parts(text, begin) if key == one), None)
+    for part in where:
+        found = next((pair for key, *pair in _parts(text, begin) if key == part), None)
         if found is None:
             break
         at, begin = found

@@ -29,8 +29,8 @@ def read(shape: Shape, data: Any, closed: bool, faults: list[Fault], where: Wher
     if shape.kind == "object":
         return (_fields if is_dataclass(shape.bare) else _entries)(shape, data, closed, faults, where)
     if shape.kind == "list":
-        return tuple(read(shape.inner(at), one, closed, faults, (*where, at)) for at, one in enumerate(data))
-    if any(not one.holds(data) for one in shape.marks if isinstance(one, Range | OneOf)):
+        return tuple(read(shape.inner(at), value, closed, faults, (*where, at)) for at, value in enumerate(data))
+    if any(not mark.holds(data) for mark in shape.marks if isinstance(mark, Range | OneOf)):
         faults.append(Fault(where, "limit", shape, data))
         return None
     return float(data) if shape.bare is float else data
@@ -58,13 +58,13 @@ def _fields(shape: Shape, data: dict[str, Any], closed: bool, faults: list[Fault
     if closed:
         faults += [Fault((*where, name), "unknown", shape, data[name]) for name in data if name not in known]
     faults += [Fault((*where, name), "missing", shape) for name in known if name in required(shape.bare) - data.keys()]
-    values = {name: read(one, data[name], closed, faults, (*where, name)) for name, one in known.items() if name in data}
+    values = {name: read(description, data[name], closed, faults, (*where, name)) for name, description in known.items() if name in data}
     return shape.bare(**values) if len(faults) == before else None
 
 
 def _entries(shape: Shape, data: dict[str, Any], closed: bool, faults: list[Fault], where: Where) -> Any:
     names = shape.key().mark(OneOf)
     if names is not None:
-        faults += [Fault((*where, name), "unknown", shape, one) for name, one in data.items() if not names.holds(name)]
-        data = {name: one for name, one in data.items() if names.holds(name)}
-    return {name: read(shape.inner(name), one, closed, faults, (*where, name)) for name, one in data.items()}
+        faults += [Fault((*where, name), "unknown", shape, value) for name, value in data.items() if not names.holds(name)]
+        data = {name: value for name, value in data.items() if names.holds(name)}
+    return {name: read(shape.inner(name), value, closed, faults, (*where, name)) for name, value in data.items()}

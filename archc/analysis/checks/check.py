@@ -39,7 +39,7 @@ def check(graph: Graph) -> list[Diagnostic]:
             inherited.setdefault(promise.heir, []).append((promise, told))
     notes = [_dropped(graph, heir, several) for heir, several in inherited.items()]
     broken = [promise for promise, _ in found]
-    return [*unkept, *over(graph), *idle(graph, [one for one in graph.promises if one not in broken]), *notes]
+    return [*unkept, *over(graph), *idle(graph, [kept for kept in graph.promises if kept not in broken]), *notes]
 
 
 class _Told(NamedTuple):

@@ -63,12 +63,12 @@ class Difference:
         from archc.text.table import Column, Table
 
         table = Table([Column("change"), Column("layer"), Column("details"), Column("parameters", "number"), Column("MACs", "number")])
-        for one in self.changes:
-            was = one.old.name if one.old is not None and one.new is not None and one.old.name != one.new.name else ""
-            details = ", ".join([*([f"was {was}"] if was else []), *one.details])
-            table.rows.append([one.what, one.part.name, details, *(f"{one.costs[key]:+,}" for key in ("parameters", "macs"))])
+        for change in self.changes:
+            was = change.old.name if change.old is not None and change.new is not None and change.old.name != change.new.name else ""
+            details = ", ".join([*([f"was {was}"] if was else []), *change.details])
+            table.rows.append([change.what, change.part.name, details, *(f"{change.costs[key]:+,}" for key in ("parameters", "macs"))])
         more = (self.new.counts[key].low - self.old.counts[key].low for key in ("parameters", "macs"))
-        table.totals.append(["in all", "", f"{self.same:,} layers are as they were", *(f"{one:+,}" for one in more)])
+        table.totals.append(["in all", "", f"{self.same:,} layers are as they were", *(f"{figure:+,}" for figure in more)])
         return to_html(f"{self.old.name} → {self.new.name}", table)
 
     @property

@@ -43,10 +43,10 @@ def total(counts: Iterable[Count]) -> Count:
     """The sum; unknown parts make it a lower bound."""
     low, high = 0, 0
     open_ended = False
-    for one in counts:
-        low += one.low
-        if one.high is None:
+    for term in counts:
+        low += term.low
+        if term.high is None:
             open_ended = True
         else:
-            high += one.high
+            high += term.high
     return Count(low, None if open_ended else high)

@@ -83,9 +83,9 @@ def _tracked_argument(name: str, value: Any) -> Any:
         return value
     if isinstance(value, int):
         return Tracked(value, name)
-    if len(set(value)) == 1 and all(isinstance(one, int) for one in value):
-        return tuple(Tracked(one, name) for one in value)
-    return tuple(Tracked(one, f"{name}[{i}]") if isinstance(one, int) else one for i, one in enumerate(value))
+    if len(set(value)) == 1 and all(isinstance(size, int) for size in value):
+        return tuple(Tracked(size, name) for size in value)
+    return tuple(Tracked(size, f"{name}[{i}]") if isinstance(size, int) else size for i, size in enumerate(value))
 
 
 def _step(what: str, value: int) -> DerivationStep:
@@ -154,15 +154,15 @@ def _field_steps(node: Node, before: list[Field], field: Field, on: str) -> list
         return [DerivationStep(what, "", "", f"at most {bound}: a bound, since positions could not be followed")]
     if field.whole:
         return [DerivationStep(what, "", "", "the whole input")]
-    if all(one.axes == field.axes for one in before) or (len(before) == 1 and None not in field.jump and _alike(before[0], field)):
+    if all(source.axes == field.axes for source in before) or (len(before) == 1 and None not in field.jump and _alike(before[0], field)):
         return [DerivationStep(what, f"that of its input{'s' if len(before) > 1 else ''}", "", str(field))]
     steps: list[DerivationStep] = []
     names = AXIS_NAMES.get(len(field.axes), ())
     seen = set()
     for k, (name, axis) in enumerate(zip(names, field.axes, strict=False)):
-        inputs = [one.axes[k] for one in before]
+        inputs = [source.axes[k] for source in before]
         rule = _window(node, axis) if len(inputs) == 1 else None
-        key = (axis._replace(axis=0), *(one._replace(axis=0) for one in inputs), rule)
+        key = (axis._replace(axis=0), *(value._replace(axis=0) for value in inputs), rule)
         if key not in seen:
             seen.add(key)
             steps += _axis_steps(f"{name}{on}", inputs, axis, rule)

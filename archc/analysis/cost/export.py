@@ -71,7 +71,7 @@ def layer_to_dict(layer: Layer, size: int) -> dict[str, Any]:
         "receptive_field": _field(field),
     }
     if len(layer.fields) > 1:
-        made["receptive_fields"] = {name: _field(one) for name, one in layer.fields.items()}
+        made["receptive_fields"] = {name: _field(field_of_input) for name, field_of_input in layer.fields.items()}
     if layer.dense is not None:
         made["dense_equivalent"] = layer.dense
     if node.shared is not None:

@@ -119,7 +119,7 @@ class Report:
     @property
     def complete(self) -> bool:
         """Whether every total is exact."""
-        return all(one.exact for one in self.counts.values())
+        return all(figure.exact for figure in self.counts.values())
 
     def __repr__(self) -> str:
         return f"<Report {printable(self.name)}: {self.parameters:,} parameters, {self.macs:,} MACs, {len(self.layers):,} layers>"

@@ -58,14 +58,14 @@ def _behind(state: State, shape: Shape, out: Shape, rule: Behavior, moves: Seque
         return _moved(state, shape, moves, pixels)
     if type(rule) is Along:
         return _stretched(_mixed(state, rule, pixels), shape, out)
-    return tuple([whole(one, size, rule == WHOLE) for one, size in zip(state, pixels, strict=True)])
+    return tuple([whole(carried, size, rule == WHOLE) for carried, size in zip(state, pixels, strict=True)])
 
 
-def whole(one: Carried, pixels: int, exact: bool = True) -> Carried:
+def whole(carried: Carried, pixels: int, exact: bool = True) -> Carried:
     """All positions together; the whole axis where that is no more than a bound."""
     if not exact:
         return Carried(Always(0, pixels - 1), exact=False)
-    return one if type(one.seen) is Always else Carried(one.seen.everywhere(pixels), exact=one.exact)
+    return carried if type(carried.seen) is Always else Carried(carried.seen.everywhere(pixels), exact=carried.exact)
 
 
 def _slid(state: State, shape: Shape, out: Shape, rules: tuple[Rule | str, ...], pixels: Sequence[int]) -> State:
@@ -73,44 +73,44 @@ def _slid(state: State, shape: Shape, out: Shape, rules: tuple[Rule | str, ...],
     made: list[Carried] = []
     more = len(shape) - len(rules)
     before: tuple[object, ...] = ()
-    for one, size in zip(state, pixels, strict=True):
-        axis, seen = one.axis, one.seen
+    for carried, size in zip(state, pixels, strict=True):
+        axis, seen = carried.axis, carried.seen
         if type(seen) is Always:
-            made.append(one)
+            made.append(carried)
             continue
         if axis < more:  # in groups, perhaps
-            made.append(whole(one, size, exact=False))
+            made.append(whole(carried, size, exact=False))
             continue
         rule = rules[axis - more]
         if isinstance(rule, str):
-            made.append(whole(one, size) if rule == WHOLE else one)
+            made.append(whole(carried, size) if rule == WHOLE else carried)
             continue
-        task = (seen, one.stride, rule, shape[axis], out[axis])
+        task = (seen, carried.stride, rule, shape[axis], out[axis])
         if task == before:  # height and width are mostly alike
             made.append(made[-1]._replace(axis=axis))
         else:
-            made.append(Carried(_spread(one, shape[axis]).through(rule, out[axis]), axis, 1, one.exact))
+            made.append(Carried(_spread(carried, shape[axis]).through(rule, out[axis]), axis, 1, carried.exact))
         before = task
     return tuple(made)
 
 
-def _spread(one: Carried, size: int) -> PositionLine | Positions:
+def _spread(carried: Carried, size: int) -> PositionLine | Positions:
     """What each entry of the axis that carries it sees."""
-    seen = one.seen
+    seen = carried.seen
     assert not isinstance(seen, Always)
-    if one.stride == 1 and seen.positions == size:
+    if carried.stride == 1 and seen.positions == size:
         return seen
-    return seen.picked([i // one.stride % seen.positions for i in range(size)])
+    return seen.picked([i // carried.stride % seen.positions for i in range(size)])
 
 
 def _mixed(state: State, along: Along, pixels: Sequence[int]) -> State:
     """All entries along some axes together."""
     made = []
-    for one, size in zip(state, pixels, strict=True):
-        if type(one.seen) is Always or one.axis in along.axes:
-            made.append(whole(one, size))
+    for carried, size in zip(state, pixels, strict=True):
+        if type(carried.seen) is Always or carried.axis in along.axes:
+            made.append(whole(carried, size))
         else:
-            made.append(one._replace(axis=one.axis - sum(axis < one.axis for axis in along.axes)) if along.gone else one)
+            made.append(carried._replace(axis=carried.axis - sum(axis < carried.axis for axis in along.axes)) if along.gone else carried)
     return tuple(made)
 
 
@@ -118,32 +118,32 @@ def _stretched(state: State, shape: Shape, out: Shape) -> State:
     """An axis of size 1 that is stretched is seen everywhere alike."""
     if len(shape) != len(out):
         return state
-    return tuple([_first(one) if one.axis >= 0 and shape[one.axis] == 1 != out[one.axis] else one for one in state])
+    return tuple([_first(carried) if carried.axis >= 0 and shape[carried.axis] == 1 != out[carried.axis] else carried for carried in state])
 
 
-def _first(one: Carried, entry: int = 0) -> Carried:
+def _first(carried: Carried, entry: int = 0) -> Carried:
     """One entry of the axis that carries it."""
-    if type(one.seen) is PositionLine:
+    if type(carried.seen) is PositionLine:
         raise Unfollowed
-    i = entry // one.stride % one.seen.positions if type(one.seen) is Positions else 0
-    return Carried(Always(*one.seen.span(i)), exact=one.exact)
+    i = entry // carried.stride % carried.seen.positions if type(carried.seen) is Positions else 0
+    return Carried(Always(*carried.seen.span(i)), exact=carried.exact)
 
 
 def _union(several: Sequence[Carried], pixels: int) -> Carried:
     """What any of them sees."""
     first = several[0]
-    if all(one is first for one in several):
+    if all(carried is first for carried in several):
         return first
-    for one in several:
-        if type(one.seen) is Always and one.exact and one.seen.covers(pixels):
-            return one
-    places = {(one.axis, one.stride, one.seen.positions) for one in several if not isinstance(one.seen, Always)}
-    exact = all(one.exact for one in several) and len(places) < 2
+    for carried in several:
+        if type(carried.seen) is Always and carried.exact and carried.seen.covers(pixels):
+            return carried
+    places = {(carried.axis, carried.stride, carried.seen.positions) for carried in several if not isinstance(carried.seen, Always)}
+    exact = all(carried.exact for carried in several) and len(places) < 2
     if len(places) > 1:  # a value for each pair of positions: no less than what all pairs see
-        several = [whole(one, pixels) for one in several]
+        several = [whole(carried, pixels) for carried in several]
     seen = several[0].seen
-    for one in several[1:]:
-        seen = seen.union(one.seen)
+    for carried in several[1:]:
+        seen = seen.union(carried.seen)
     axis, stride, _ = places.pop() if len(places) == 1 else (-1, 1, 1)
     return Carried(seen, axis, stride, exact)
 
@@ -154,25 +154,25 @@ def _joined(joined: Joined, inputs: Sequence[Given], pixels: Sequence[int]) -> S
     made: list[Carried] = []
     for k, size in enumerate(pixels):
         column = [state[k] for state in known]
-        if not joined.before and all(one.axis != joined.axis for one in column):
+        if not joined.before and all(carried.axis != joined.axis for carried in column):
             made.append(_union(column, size))
-        elif any(one.axis not in (joined.axis, -1) for one in column):
+        elif any(carried.axis not in (joined.axis, -1) for carried in column):
             made.append(whole(column[0], size, exact=False))
         else:
             parts = [_listed(state[k] if state else None, shape[joined.axis]) for state, shape in inputs]
             own = NOWHERE.each(joined.before)
             firsts, lasts = (sum([part[end] for part in parts], own[end]) for end in (0, 1))
-            made.append(Carried(Positions(firsts, lasts), joined.axis, 1, all(one.exact for one in column)))
+            made.append(Carried(Positions(firsts, lasts), joined.axis, 1, all(carried.exact for carried in column)))
     return tuple(made)
 
 
-def _listed(one: Carried | None, size: int) -> Positions:
+def _listed(carried: Carried | None, size: int) -> Positions:
     """What each entry of an axis sees, one by one."""
-    if one is None:
+    if carried is None:
         return NOWHERE.each(size)
-    if isinstance(one.seen, Always):
-        return one.seen.each(size)
-    seen = _spread(one, size)
+    if isinstance(carried.seen, Always):
+        return carried.seen.each(size)
+    seen = _spread(carried, size)
     if isinstance(seen, PositionLine):
         raise Unfollowed
     return seen
@@ -183,54 +183,58 @@ def _moved(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[i
     sizes: tuple[int, ...] = (1, *shape)
     for move in moves:
         if isinstance(move, Axes):
-            state = tuple([one if one.axis < 0 else one._replace(axis=move.order.index(one.axis + 1) - 1) for one in state])
+            state = tuple(
+                [carried if carried.axis < 0 else carried._replace(axis=move.order.index(carried.axis + 1) - 1) for carried in state]
+            )
             sizes = tuple(sizes[axis] for axis in move.order)
         elif isinstance(move, Merge):
             last = move.last % len(sizes)
-            state = tuple([_merged(one, move.first - 1, sizes[1 : last + 1]) for one in state])
+            state = tuple([_merged(carried, move.first - 1, sizes[1 : last + 1]) for carried in state])
             sizes = (*sizes[: move.first], product(sizes[move.first : last + 1]), *sizes[last + 1 :])
         elif isinstance(move, Sized):
-            flat = [_merged(one, 0, sizes[1:]) for one in state]
-            state = tuple([_divided(one, move.shape, size) for one, size in zip(flat, pixels, strict=True)])
+            flat = [_merged(carried, 0, sizes[1:]) for carried in state]
+            state = tuple([_divided(carried, move.shape, size) for carried, size in zip(flat, pixels, strict=True)])
             sizes = (1, *move.shape)
         elif isinstance(move, Part):
             rule = Reach(1, move.start, move.start)
-            state = tuple([_cut(one, sizes[move.axis], rule, move.size) if one.axis == move.axis - 1 else one for one in state])
+            state = tuple(
+                [_cut(carried, sizes[move.axis], rule, move.size) if carried.axis == move.axis - 1 else carried for carried in state]
+            )
             sizes = (*sizes[: move.axis], move.size, *sizes[move.axis + 1 :])
         elif isinstance(move, Entry):
-            state = tuple([_taken(one, move.axis - 1, move.at % sizes[move.axis]) for one in state])
+            state = tuple([_taken(carried, move.axis - 1, move.at % sizes[move.axis]) for carried in state])
             sizes = (*sizes[: move.axis], *sizes[move.axis + 1 :])
     return state
 
 
-def _merged(one: Carried, first: int, sizes: tuple[int, ...]) -> Carried:
+def _merged(carried: Carried, first: int, sizes: tuple[int, ...]) -> Carried:
     """The axes from `first` to the last of `sizes` as one."""
     last = len(sizes) - 1
-    if one.axis < first or type(one.seen) is Always:
-        return one
-    if one.axis > last:
-        return one._replace(axis=one.axis - (last - first))
-    return one._replace(axis=first, stride=one.stride * product(sizes[one.axis + 1 :]))
+    if carried.axis < first or type(carried.seen) is Always:
+        return carried
+    if carried.axis > last:
+        return carried._replace(axis=carried.axis - (last - first))
+    return carried._replace(axis=first, stride=carried.stride * product(sizes[carried.axis + 1 :]))
 
 
-def _divided(one: Carried, shape: tuple[int, ...], pixels: int) -> Carried:
+def _divided(carried: Carried, shape: tuple[int, ...], pixels: int) -> Carried:
     """A single axis as several: the one that holds the positions, whole and in order, if there is one."""
-    if isinstance(one.seen, Always):
-        return one
+    if isinstance(carried.seen, Always):
+        return carried
     after = 1
     for axis in range(len(shape) - 1, -1, -1):
         through = after * shape[axis]
-        if one.stride % after == 0 and through % (one.stride * one.seen.positions) == 0:
-            return one._replace(axis=axis, stride=one.stride // after)
+        if carried.stride % after == 0 and through % (carried.stride * carried.seen.positions) == 0:
+            return carried._replace(axis=axis, stride=carried.stride // after)
         after = through
-    return whole(one, pixels, exact=False)
+    return whole(carried, pixels, exact=False)
 
 
-def _cut(one: Carried, size: int, rule: Reach, out: int) -> Carried:
-    return one if type(one.seen) is Always else Carried(_spread(one, size).through(rule, out), one.axis, 1, one.exact)
+def _cut(carried: Carried, size: int, rule: Reach, out: int) -> Carried:
+    return carried if type(carried.seen) is Always else Carried(_spread(carried, size).through(rule, out), carried.axis, 1, carried.exact)
 
 
-def _taken(one: Carried, axis: int, entry: int) -> Carried:
-    if type(one.seen) is Always or one.axis < axis:
-        return one
-    return _first(one, entry) if one.axis == axis else one._replace(axis=one.axis - 1)
+def _taken(carried: Carried, axis: int, entry: int) -> Carried:
+    if type(carried.seen) is Always or carried.axis < axis:
+        return carried
+    return _first(carried, entry) if carried.axis == axis else carried._replace(axis=carried.axis - 1)

@@ -161,7 +161,7 @@ class _Walk:
     def _followed(self, node: Node, read: Sequence[Value]) -> list[State]:
         """From what its inputs see, as they are known."""
         states = self._composed(node, read, self.known)
-        kinds = [type(one.seen) for one in states[0]]
+        kinds = [type(state.seen) for state in states[0]]
         if Positions in kinds:
             if PositionLine in kinds:
                 raise Unfollowed
@@ -184,23 +184,23 @@ class _Walk:
             if before in self.known and before not in self.places and before.node is not None and before.node not in needed:
                 needed[before.node] = before.node.read
                 waiting += needed[before.node]
-        for one in sorted(needed, key=self.graph.positions.__getitem__):
-            self.room -= _cost(one, needed[one])
+        for scanned in sorted(needed, key=self.graph.positions.__getitem__):
+            self.room -= _cost(scanned, needed[scanned])
             try:
                 if self.room < 0:
                     raise Unfollowed
-                states = self._composed(one, needed[one], self.places)
+                states = self._composed(scanned, needed[scanned], self.places)
             except Unfollowed:
-                states = [tuple([Carried(Always(0, size - 1), exact=False) for size in self.pixels])] * len(one.outputs)
-            self.places.update(zip(one.outputs, states, strict=True))
+                states = [tuple([Carried(Always(0, size - 1), exact=False) for size in self.pixels])] * len(scanned.outputs)
+            self.places.update(zip(scanned.outputs, states, strict=True))
         return states
 
     def field_of(self, state: State, shape: Shape) -> Field:
         """The field of a value; a vector is one position, which sees what all its entries see. Raises Unfollowed."""
         if len(shape) == 1:
-            state = tuple([whole(one, size) for one, size in zip(state, self.pixels, strict=True)])
+            state = tuple([whole(carried, size) for carried, size in zip(state, self.pixels, strict=True)])
         rows = zip(state, self.pixels, strict=True)
-        return Field(tuple([Axis(one.seen, size, one.exact, one.axis if one.stride == 1 else -1) for one, size in rows]))
+        return Field(tuple([Axis(part.seen, size, part.exact, part.axis if part.stride == 1 else -1) for part, size in rows]))
 
 
 def _cost(node: Node, read: Sequence[Value]) -> int:

@@ -48,7 +48,7 @@ class PositionLine(NamedTuple):
             raise Unfollowed
         spans = [self._within(rule.at(i)) for i in range(turns * rule.period)]
         return PositionLine(
-            turns * rule.shift // period * shift, tuple([one[0] for one in spans]), tuple([one[1] for one in spans]), out, full
+            turns * rule.shift // period * shift, tuple([span[0] for span in spans]), tuple([span[1] for span in spans]), out, full
         )
 
     def _within(self, taps: range) -> tuple[int, int]:
@@ -97,7 +97,7 @@ class Positions(NamedTuple):
     def through(self, rule: Rule, out: int) -> Positions:
         size = len(self.firsts)
         spans = [self._within(_cut(rule, rule.at(i), size)) for i in range(out)]
-        return Positions(tuple([one[0] for one in spans]), tuple([one[1] for one in spans]))
+        return Positions(tuple([span[0] for span in spans]), tuple([span[1] for span in spans]))
 
     def _within(self, taps: slice | list[int]) -> tuple[int, int]:
         if isinstance(taps, slice):

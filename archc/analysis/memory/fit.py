@@ -95,7 +95,7 @@ class Fitting:
     def _largest_of_long(self, options: Options, memory: int) -> int:
         """As `largest`, with two simulations and few replays of the allocator: what lies beyond two images is on a straight line."""
         passes = options.accumulate
-        there = [one.batch // passes for one in self.known if replace(one, batch=options.batch) == options and one.images > 2]
+        there = [run.batch // passes for run in self.known if replace(run, batch=options.batch) == options and run.images > 2]
         low, high = 2, max(there, default=16)
         small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
         if not small.fits(memory):
@@ -122,9 +122,9 @@ class Fitting:
 
         What `effort` has no room for is left out, and named there.
         """
-        for name, one in ways(options, self.inference):
+        for name, change in ways(options, self.inference):
             if self._affords(name):
-                yield self._alternative(name, one, memory, batch)
+                yield self._alternative(name, change, memory, batch)
         norms = READY["norms"](self.graph) if not self.inference and self.plan is None else CheckpointPlan(())
         for name, plan in (("normalizations run again", norms), ("most runs again", least or CheckpointPlan(()))):
             if plan.regions and self._affords(name):

@@ -42,8 +42,8 @@ def _kept(optimizer: str, shapes: list[tuple[int, ...]]) -> int:
 
     if optimizer not in OPTIMIZERS:
         raise ArgumentError(f"no optimizer is called {optimizer}; there are {', '.join(OPTIMIZERS)}")
-    one = OPTIMIZERS[optimizer]
-    return sum(sum(one.kept(shape, one.choice.defaults())) for shape in shapes)
+    entry = OPTIMIZERS[optimizer]
+    return sum(sum(entry.kept(shape, entry.choice.defaults())) for shape in shapes)
 
 
 def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> Memory:

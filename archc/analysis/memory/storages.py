@@ -111,7 +111,7 @@ def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> Lay
         outputs = tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
     else:
         outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
-    kept = [_kept(node, one, inputs, outputs, done) for one in _keeps(facts, inputs)] if needs_grad else []
+    kept = [_kept(node, slot, inputs, outputs, done) for slot in _keeps(facts, inputs)] if needs_grad else []
     return LayerRun(node, inputs, outputs, wanting, _first(node, [storage for storage in kept if storage is not None]), tuple(kept))
 
 

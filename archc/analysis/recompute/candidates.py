@@ -52,7 +52,7 @@ def _is_cheap(node: Node) -> bool:
 def blocks(graph: Graph) -> list[Region]:
     """Every block of more than one layer, those around others first."""
     places = NetworkPlaces(graph)
-    named = sorted(places.parts.items(), key=lambda one: (one[1].start, -one[1].stop))
+    named = sorted(places.parts.items(), key=lambda part: (part[1].start, -part[1].stop))
     return _legal(graph, (Region(name) for name, span in named if places.scopes[name].block and len(span) > 1))
 
 

@@ -84,10 +84,10 @@ class NetworkPlaces:
 
     def _walk(self, scope: Scope) -> range | None:
         inner = [self._walk(c) if isinstance(c, Scope) else _one(self.layers.get(c.name)) for c in scope.children]
-        there = [one for one in inner if one is not None]
+        there = [span for span in inner if span is not None]
         if not there:
             return None
-        found = range(min(one.start for one in there), max(one.stop for one in there))
+        found = range(min(span.start for span in there), max(span.stop for span in there))
         if scope.parent is not None:
             self.parts[scope.name], self.scopes[scope.name] = found, scope
             if scope.shared is not None:
@@ -105,8 +105,8 @@ class NetworkPlaces:
             first, last = self.layers[region.first], self.layers[region.last]
             found = range(first, last + 1)
             return found or PlanMistake(0, f"{region.last} runs before {region.first}", f"write [{region.last}, {region.first}]")
-        both = [one for one in (_one(self.layers.get(region.first)), self.parts.get(region.first)) if one is not None]
-        return range(min(one.start for one in both), max(one.stop for one in both))
+        both = [span for span in (_one(self.layers.get(region.first)), self.parts.get(region.first)) if span is not None]
+        return range(min(span.start for span in both), max(span.stop for span in both))
 
     def taken(self, span: range) -> list[Value]:
         """The values that layers read and do not make."""

@@ -71,7 +71,7 @@ class LayerTime:
     @property
     def bound(self) -> str:
         """What the larger part of the time is bound by; empty where there is none."""
-        parts = [(one.seconds, COMPUTE if one.compute >= one.bandwidth else BANDWIDTH) for one in (self.forward, self.backward)]
+        parts = [(phase.seconds, COMPUTE if phase.compute >= phase.bandwidth else BANDWIDTH) for phase in (self.forward, self.backward)]
         return max(parts)[1] if self.seconds else ""
 
 

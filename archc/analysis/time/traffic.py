@@ -99,7 +99,7 @@ def touched(node: Node, value: Value) -> int:
     if rules is None or len(rules) < len(space) or len(node.inputs) != 1:
         return value.shape.values
     axes = zip(space, node.output.shape[1:], rules[-len(space) :], strict=True)
-    return value.shape[0] * product(tuple(_seen(int(size), int(out), one) for size, out, one in axes))
+    return value.shape[0] * product(tuple(_seen(int(size), int(out), axis) for size, out, axis in axes))
 
 
 def _seen(size: int, out: int, rule: Rule | str) -> int:
@@ -120,7 +120,7 @@ def _read(node: Node) -> Iterator[Value]:
 
 def _owned(node: Node, buffers: bool) -> int:
     """Values of its weights, also of those that it shares."""
-    return sum(one.values for one in node.facts.owned if one.role != "buffer" or (buffers and one.dtype == "same"))
+    return sum(weight.values for weight in node.facts.owned if weight.role != "buffer" or (buffers and weight.dtype == "same"))
 
 
 def _hands_on(node: Node) -> bool:

@@ -60,7 +60,7 @@ def find(name: str, more: dict[str, Device] | None = None) -> Device:
         return devices[name]
     wanted = _plain(name)
     for device in reversed(devices.values()):
-        if wanted in {_plain(one) for one in (device.key, device.name, *device.aliases)}:
+        if wanted in {_plain(alias) for alias in (device.key, device.name, *device.aliases)}:
             return device
     raise DeviceError(f"no device is called {printable(name)!r}; {_hint(name, devices.values())}")
 
@@ -81,8 +81,8 @@ def _plain(name: str) -> str:
 
 
 def _hint(name: str, devices: Iterable[Device]) -> str:
-    names = [one for device in devices for one in (device.key, *device.aliases)]
-    begins = [f'"{one}"' for one in names if _plain(name) and _plain(one).startswith(_plain(name))]
+    names = [alias for device in devices for alias in (device.key, *device.aliases)]
+    begins = [f'"{known}"' for known in names if _plain(name) and _plain(known).startswith(_plain(name))]
     if begins:
         return f"did you mean {' or '.join(begins[:4])}?"
     return did_you_mean(name.lower(), names) or "`archc devices` lists them; a file of your own ends in .yaml"

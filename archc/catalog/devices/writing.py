@@ -37,9 +37,9 @@ def _calibration(known: Calibration) -> Iterator[str]:
             yield from (f"  {name}: {{{_rates(rates)}}}" for name, rates in classes.items())
     if known.trials:
         yield "trials:"
-    for one in known.trials:
-        seconds = f"measured: {_number(one.measured)}, forecast: {_number(one.forecast)}"
-        yield f"  - {{network: {_quoted(one.network)}, batch: {one.batch}, training: {str(one.training).lower()}, {seconds}}}"
+    for trial in known.trials:
+        seconds = f"measured: {_number(trial.measured)}, forecast: {_number(trial.forecast)}"
+        yield f"  - {{network: {_quoted(trial.network)}, batch: {trial.batch}, training: {str(trial.training).lower()}, {seconds}}}"
 
 
 def _rates(rates: Rates) -> str:

@@ -124,7 +124,7 @@ def initialization(graph: Graph) -> Initialization:
     used: set[str] = set()
     rules = [rule for rule in graph.init if rule.targets]
     for at, rule in enumerate(rules):
-        later = {_key(*target) for one in rules[at + 1 :] for target in one.targets}
+        later = {_key(*target) for other in rules[at + 1 :] for target in other.targets}
         found = _by_class(graph, rule, later)
         if not found and (found := _by_pattern(graph, rule, later)):
             used.add("fnmatchcase")
@@ -137,7 +137,7 @@ def _joined(lines: list[str]) -> list[str]:
     found: list[str] = []
     for line in lines:
         if not line.startswith(" ") and line.startswith("for ") and line in found and found[-1].startswith(" "):
-            head = max(i for i, one in enumerate(found) if not one.startswith(" "))
+            head = max(i for i, text in enumerate(found) if not text.startswith(" "))
             if found[head] == line:
                 continue
         found.append(line)

@@ -59,8 +59,8 @@ class Forward:
         if last is not None:
             returned = [Return(last.value)]
         shape = self._shape(last) if last is not None else ""
-        lines = [line for one in statements for line in _lines(one, self._shape(one))]
-        return [f"    def {head}:", *lines, *(line for one in returned for line in _lines(one, shape))]
+        lines = [line for statement in statements for line in _lines(statement, self._shape(statement))]
+        return [f"    def {head}:", *lines, *(line for statement in returned for line in _lines(statement, shape))]
 
     def _shape(self, statement: Statement) -> str:
         """The shape of what a statement computes, known by its last layer, as steps may be copies."""

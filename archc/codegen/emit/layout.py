@@ -68,8 +68,8 @@ def wrap(lead: str, tree: Tree, indent: int) -> list[str]:
         return [outer + lead + text]
     head, items, close = broken
     inside = ", ".join(map(flat, items))
-    one = indent + 4 + len(inside) <= WIDTH
-    lines = [inner + inside] if one else [line for item in items for line in _item(item, indent + 4)]
+    fits = indent + 4 + len(inside) <= WIDTH
+    lines = [inner + inside] if fits else [line for item in items for line in _item(item, indent + 4)]
     return [outer + lead + head, *lines, outer + close]
 
 

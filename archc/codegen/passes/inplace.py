@@ -42,7 +42,7 @@ def _saves(node: Node) -> bool:
     if "inplace" not in node.op.signature.params or node.facts.keeps is None or node.kind == "dropout":
         return False
     facts = node.op(*(value.shape for value in node.inputs), **{**node.args, "inplace": True}) if _fits(node) else node.facts
-    return facts.keeps is not None and sum(one.values for one in facts.keeps) <= sum(one.values for one in node.facts.keeps)
+    return facts.keeps is not None and sum(storage.values for storage in facts.keeps) <= sum(storage.values for storage in node.facts.keeps)
 
 
 def _fits(node: Node) -> bool:

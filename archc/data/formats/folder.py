@@ -30,7 +30,7 @@ def is_folder(root: Path) -> bool:
 
 def listing(root: Folder, classes: tuple[str, ...]) -> Listing:
     """The images of each class. Raises DataError for links that lead out of the folder."""
-    folders = {one.name: one for one in root.folders}
+    folders = {child.name: child for child in root.folders}
     inside = root.path.resolve()
     paths: list[str] = []
     labels: list[int] = []
@@ -49,8 +49,8 @@ def listing(root: Folder, classes: tuple[str, ...]) -> Listing:
 def _without_links(folder: Folder, inside: Path) -> None:
     for name in folder.links:
         _stays(folder.path / name, inside)
-    for one in folder.folders:
-        _without_links(one, inside)
+    for child in folder.folders:
+        _without_links(child, inside)
 
 
 def _stays(link: Path, inside: Path) -> None:

@@ -147,8 +147,8 @@ def class_names(files: Iterable[Path]) -> tuple[str, ...]:
     numbers = [number(text) for text in found]
     if not found:
         raise DataError("the shards have no labels", "each image wants a .cls (a number) or .txt (a name) of the same name")
-    if all(one is not None for one in numbers):
-        return tuple(map(str, range(max(one for one in numbers if one is not None) + 1)))
+    if all(index is not None for index in numbers):
+        return tuple(map(str, range(max(index for index in numbers if index is not None) + 1)))
     return tuple(sorted(found))
 
 

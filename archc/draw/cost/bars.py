@@ -52,7 +52,7 @@ def figures(kept: Mapping[Node, int], batch: int) -> list[Figure]:
 
 def bars(report: Report, found: list[Figure], most: int = MOST_ROWS) -> list[LayerBar]:
     """Rows of layers, as deep into the names as leaves no more than `most`; layers that cost nothing are left out."""
-    layers = [layer for layer in report.layers if any(one.of(layer) for one in found)]
+    layers = [layer for layer in report.layers if any(figure.of(layer) for figure in found)]
     deepest = max((layer.name.count(".") + 1 for layer in layers), default=1)
     rows = _rows(layers, found, 1)
     for depth in range(2, deepest + 1):
@@ -69,8 +69,8 @@ def _rows(layers: list[Layer], found: list[Figure], depth: int) -> list[LayerBar
         name = ".".join(layer.name.split(".")[:depth])
         if not rows or rows[-1].name != name:
             rows.append(LayerBar(name, [Counter() for _ in found]))
-        for parts, one in zip(rows[-1].parts, found, strict=True):
-            parts[family(layer.kind)] += one.of(layer)
+        for parts, figure in zip(rows[-1].parts, found, strict=True):
+            parts[family(layer.kind)] += figure.of(layer)
     return rows
 
 
@@ -80,7 +80,7 @@ def _windowed(rows: list[LayerBar], most: int) -> list[LayerBar]:
     for i in range(most):
         group = rows[i * len(rows) // most : (i + 1) * len(rows) // most]
         name = group[0].name if len(group) == 1 else f"{group[0].name} … {group[-1].name}"
-        joined.append(LayerBar(name, [sum((one.parts[k] for one in group), Counter()) for k in range(len(group[0].parts))]))
+        joined.append(LayerBar(name, [sum((bar.parts[k] for bar in group), Counter()) for k in range(len(group[0].parts))]))
     return joined
 
 
@@ -92,8 +92,8 @@ def paint(scene: Scene, report: Report, timeline: Timeline, at: tuple[float, flo
     for row_at, row in enumerate(rows):
         middle = y + 44 + row_at * ROW
         scene.text((x + NAMES - 8, middle + 3.5), shortened(row.name, 10, NAMES - 12), 10, theme.ink, "end", title=row.name)
-    for k, one in enumerate(found):
-        _column(scene, one, [(row.name, row.parts[k]) for row in rows], (x + NAMES + k * (WIDE + 62), y), theme)
+    for k, figure in enumerate(found):
+        _column(scene, figure, [(row.name, row.parts[k]) for row in rows], (x + NAMES + k * (WIDE + 62), y), theme)
     used = {name for row in rows for parts in row.parts for name, size in parts.items() if size}
     legend(scene, [name for name in FAMILIES if name in used], x + NAMES, y + 44 + len(rows) * ROW + 12, theme)
 

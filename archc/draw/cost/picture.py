@@ -74,7 +74,9 @@ def scene(graph: Graph, options: CostOptions, theme: Theme) -> Scene:
 
 
 def _treemap(picture: Scene, report: Report, timeline: Timeline, by: str, y: float, theme: Theme) -> None:
-    of: dict[str, Callable[[Layer], int]] = {one.key: one.of for one in cost_bars.figures(timeline.kept_by_layer(), timeline.options.batch)}
+    of: dict[str, Callable[[Layer], int]] = {
+        figure.key: figure.of for figure in cost_bars.figures(timeline.kept_by_layer(), timeline.options.batch)
+    }
     unit = {"macs": "MACs", "memory": "bytes"}.get(by, by)
     heading = {"memory": "memory kept for backward, by scope"}.get(by, f"{unit} by scope")
     picture.text((0, y + 10), heading[0].upper() + heading[1:], 12, theme.ink, bold=True)

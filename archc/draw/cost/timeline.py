@@ -30,7 +30,7 @@ def paint(scene: Scene, timeline: Timeline, box: Box, theme: Theme) -> None:
         y = box.bottom - tick * scale
         scene.line([(box.left, y), (box.right, y)], theme.grid, 0.8)
         scene.text((box.left - 6, y + 3), bytes_text(tick), 9, theme.faint, "end")
-    used = [kind for kind in KINDS if any(one[kind] for one in columns)]
+    used = [kind for kind in KINDS if any(column[kind] for column in columns)]
     _areas(scene, columns, used, box, scale, theme)
     scene.line([(box.left, box.bottom), (box.right, box.bottom)], theme.line, 0.9)
     _phases(scene, timeline, box, theme)
@@ -51,10 +51,10 @@ def _areas(scene: Scene, columns: list[Counter[str]], used: list[str], box: Box,
     step = (box.right - box.left) / len(columns)
     base = [0] * len(columns)
     for kind in used:
-        top = [below + one[kind] for below, one in zip(base, columns, strict=True)]
+        top = [below + column[kind] for below, column in zip(base, columns, strict=True)]
         upper = _stepped(top, box, step, scale)
         lower = _stepped(base, box, step, scale)
-        largest = max(one[kind] for one in columns)
+        largest = max(column[kind] for column in columns)
         family = _COLORS[kind]
         scene.polygon([*upper, *reversed(lower)], theme.family_fill(family), theme.family_edge(family), 0.4,
                       title=f"{kind}: {bytes_text(largest)} at most")  # fmt: skip

@@ -105,8 +105,8 @@ def paint(scene: Scene, root: TreemapPart, unit: str, box: Box, theme: Theme) ->
 
 def cells(part: TreemapPart, box: Box) -> list[tuple[TreemapPart, Box]]:
     """What is in a part, the largest first, each with its place; a scope with one thing in it is that thing."""
-    ordered = sorted(part.parts.values(), key=lambda one: (-one.size, one.name))
-    return [(_only(one), place) for one, place in zip(ordered, squarified([one.size for one in ordered], box), strict=True)]
+    ordered = sorted(part.parts.values(), key=lambda child: (-child.size, child.name))
+    return [(_only(child), place) for child, place in zip(ordered, squarified([child.size for child in ordered], box), strict=True)]
 
 
 def _only(part: TreemapPart) -> TreemapPart:
@@ -118,7 +118,7 @@ def _only(part: TreemapPart) -> TreemapPart:
 def _largest(part: TreemapPart) -> TreemapPart:
     """The layer in it that has most."""
     while part.parts:
-        part = max(part.parts.values(), key=lambda one: one.size)
+        part = max(part.parts.values(), key=lambda child: child.size)
     return part
 
 
@@ -137,15 +137,15 @@ class _Map:
 
     def fill(self, part: TreemapPart, box: Box, depth: int, free: float) -> None:
         """What is in a part; above `free` lie the names of those around."""
-        for one, place in cells(part, box):
+        for cell, place in cells(part, box):
             top = max(place.top, free)
-            if one.parts and depth > 1 and place.right - place.left > 44 and place.bottom - top > HEAD + 14:
-                self.fill(one, place, depth - 1, top + HEAD)
-                self._head(one, part.name, place, top, depth)
+            if cell.parts and depth > 1 and place.right - place.left > 44 and place.bottom - top > HEAD + 14:
+                self.fill(cell, place, depth - 1, top + HEAD)
+                self._head(cell, part.name, place, top, depth)
             else:
-                fill = self.theme.family_fill(family(one.kind or _largest(one).kind))
-                self.scene.rect(place, fill, mixed(fill, self.theme.background, 0.65), 0.8, title=self._title(one))
-                self._label(one, part.name, Box(place.left, top, place.right, place.bottom))
+                fill = self.theme.family_fill(family(cell.kind or _largest(cell).kind))
+                self.scene.rect(place, fill, mixed(fill, self.theme.background, 0.65), 0.8, title=self._title(cell))
+                self._label(cell, part.name, Box(place.left, top, place.right, place.bottom))
 
     def _title(self, part: TreemapPart) -> str:
         return f"{part.name}: {part.size:,} {self.unit}, {part.size / self.total:.1%}"

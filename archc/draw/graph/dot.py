@@ -40,12 +40,12 @@ def write_dot(name: str, views: list[View], options: GraphOptions, bare: bool = 
 def write_columns(name: str, columns: list[View], options: GraphOptions) -> list[str]:
     """A bare DOT text for each column of a picture; numbers go on from one to the next."""
     writer = _Writer(options, _numbered(columns), count(), True)
-    return [_text(name, [one], writer) for one in columns]
+    return [_text(name, [column], writer) for column in columns]
 
 
 def _numbered(views: list[View]) -> Telling:
     """Numbers the boxes anew, since views stand beside each other; what tells the uses of blocks apart."""
-    boxes = [box for one in views for box in one.boxes()]
+    boxes = [box for view in views for box in view.boxes()]
     for i, box in enumerate(boxes):
         box.index = i
     return telling(boxes)
@@ -53,11 +53,11 @@ def _numbered(views: list[View]) -> Telling:
 
 def _text(name: str, views: list[View], writer: _Writer) -> str:
     out = [f"digraph {_quoted(clean(name))} {{", *_defaults(writer)]
-    for one in views:
-        for item in one.items:
+    for view in views:
+        for item in view.items:
             out += _item(item, writer, 1)
-    for one in views:
-        out += edge_lines(one, writer.options, writer.telling)
+    for view in views:
+        out += edge_lines(view, writer.options, writer.telling)
     return "\n".join([*out, "}", ""])
 
 

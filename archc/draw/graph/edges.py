@@ -16,9 +16,9 @@ from archc.draw.scene import text_width
 _MARGIN = 8  # of a cluster, as far as a text may reach into it
 
 
-def edge_lines(one: View, options: GraphOptions, telling: Telling) -> Iterator[str]:
+def edge_lines(view: View, options: GraphOptions, telling: Telling) -> Iterator[str]:
     """The edges, first those that are drawn straight. Other branches begin at their fork; how far to the join, they have to see."""
-    edges, spine, around = one.edges, spines(one.edges), _around(one.items)
+    edges, spine, around = view.edges, spines(view.edges), _around(view.items)
     entering, leaving = Counter(edge.head.index for edge in edges), Counter(edge.tail.index for edge in edges)
     said: set[tuple[int, str]] = set()
     for edge in sorted(edges, key=lambda edge: id(edge) not in spine):

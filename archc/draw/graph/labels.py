@@ -164,7 +164,7 @@ def _block_lines(box: Box, telling: Telling) -> list[Line]:
 def _told(value: object) -> bool:
     """Whether an argument is short enough for a box: a number, a word, or a few numbers; and worth its room."""
     if isinstance(value, (list, tuple)):
-        return 0 < len(value) <= 6 and all(isinstance(one, int) for one in value)
+        return 0 < len(value) <= 6 and all(isinstance(number, int) for number in value)
     return isinstance(value, (bool, int)) or (isinstance(value, str) and len(value) <= 16)
 
 

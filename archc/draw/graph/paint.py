@@ -40,8 +40,8 @@ class Column:
         return self.layout.height + 2 * PAD
 
     def items(self) -> Iterator[Item]:
-        for one in self.views:
-            yield from one.items
+        for view in self.views:
+            yield from view.items
 
     def at(self, point: Point) -> Point:
         return point[0] + self.left + PAD, point[1] + PAD
@@ -56,8 +56,8 @@ def painted(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: 
     columns: list[Column] = []
     for views, layout in pages:
         columns.append(Column(views, layout, columns[-1].right + GUTTER if columns else 0.0))
-    scene.reserve(Place(0, 0, columns[-1].right, max(one.bottom for one in columns)))
-    names = telling(box for column in columns for one in column.views for box in one.boxes())
+    scene.reserve(Place(0, 0, columns[-1].right, max(group.bottom for group in columns)))
+    names = telling(box for column in columns for view in column.views for box in view.boxes())
     headings: list[tuple[Group, Point, str]] = []
     first = 0
     for column in columns:
@@ -66,7 +66,7 @@ def painted(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: 
         first += len(groups)
         for wire in column.layout.wires:
             _edge(scene, column, wire)
-        for box in (box for one in column.views for box in one.boxes()):
+        for box in (box for view in column.views for box in view.boxes()):
             if box.end != PORT:
                 _box(scene, box, column.box(column.layout.nodes[f"n{box.index}"]), names, options)
     _ways(scene, columns)
@@ -80,12 +80,12 @@ def ids(views: Iterable[View], prefix: str) -> dict[str, str]:
     """The id of the element of each layer and each block."""
     found: dict[str, str] = {}
     shown = list(views)
-    for box in (box for one in shown for box in one.boxes()):
+    for box in (box for view in shown for box in view.boxes()):
         for node in (node for copy in box.copies for node in copy):
             found[node.name] = f"{prefix}n-{box.index}"
         if box.closed:
             found.setdefault(box.closed.name, f"{prefix}n-{box.index}")
-    for i, (group, _) in enumerate(_groups(item for one in shown for item in one.items)):
+    for i, (group, _) in enumerate(_groups(item for view in shown for item in view.items)):
         found.setdefault(group.scope.name, f"{prefix}c-{i}")
     return found
 

@@ -53,7 +53,7 @@ def drawn(name: str, views: list[View], options: GraphOptions, timeout: float) -
 
 
 def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> Layout:
-    edges = sum(len(one.edges) for one in views)
+    edges = sum(len(drawn.edges) for drawn in views)
     if edges > MOST_EDGES:
         raise DrawError(
             f"{edges:,} edges are more than a picture can show ({MOST_EDGES:,}): give a smaller ",
@@ -70,4 +70,4 @@ def _painted(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options:
         svg = painted(name, pages, options)
     except KeyError as error:
         raise DrawError(f"Graphviz gave no place to {error}") from None
-    return Drawing(svg, ids((one for views, _ in pages for one in views), options.prefix))
+    return Drawing(svg, ids((drawn for views, _ in pages for drawn in views), options.prefix))

@@ -53,7 +53,7 @@ class Solid:
         return self.x, self.y
 
 
-def solid(unit: Unit, largest: int, scale: str) -> Solid:
+def make_solid(unit: Unit, largest: int, scale: str) -> Solid:
     """The sizes of a unit on paper, where `largest` is the largest extent of any map."""
     shape, channels = unit.shape, unit.shape[0] if unit.mapped else unit.shape[-1]
     space = shape[1:] if unit.mapped else shape[:-1]

@@ -81,10 +81,10 @@ def _join(part: Sequence[Node]) -> Node | None:
     for i, node in enumerate(part):
         found = [within.get(source, 0) for source in set(map(_source, node.inputs))]
         whole = shared = 0
-        for one in found:
-            shared |= whole & one
-            whole |= one
-        if sum((one & ~shared).bit_count() >= LONG for one in found) > 1:
+        for mask in found:
+            shared |= whole & mask
+            whole |= mask
+        if sum((mask & ~shared).bit_count() >= LONG for mask in found) > 1:
             return node
         within[id(node)] = whole | (1 << i if _makes(node) else 0)
     return None
@@ -96,7 +96,7 @@ def _reads(part: Iterable[Node], before: Iterable[Node]) -> bool:
 
 
 def _of_block(part: Sequence[Node]) -> bool:
-    return any(one.block for one in common(part))
+    return any(scope.block for scope in common(part))
 
 
 def _source(value: Value) -> int:

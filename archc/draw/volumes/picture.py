@@ -9,7 +9,7 @@ from archc.draw.scene import Box, Scene, shortened, text_width
 from archc.draw.theme import FAMILIES, Theme
 from archc.draw.volumes import chain as volumes_chain
 from archc.draw.volumes import u_shape as volumes_u
-from archc.draw.volumes.boxes import SCALES, Solid, largest_extent, paint, solid
+from archc.draw.volumes.boxes import SCALES, Solid, largest_extent, make_solid, paint
 from archc.draw.volumes.labels import Label, least_centre, place_below
 from archc.draw.volumes.labels import paint as paint_label
 from archc.draw.volumes.units import Unit, UnitRun, input_units, parts, runs, units_of
@@ -57,18 +57,18 @@ def _paint_row(picture: Scene, graph: Graph, options: VolumesOptions, theme: The
     found = runs([*input_units(graph), *units_of(cut)])
     shown = [unit for run in found for unit in run.shown]
     largest = largest_extent(shown)
-    rows = [[solid(unit, largest, options.scale) for unit in run.shown] for run in found]
+    rows = [[make_solid(unit, largest, options.scale) for unit in run.shown] for run in found]
     labels = [Label(run.shape_text, run.units[0].name if options.names else run.what) for run in found]
     _arrange(rows, labels)
     for i, (row, run) in enumerate(zip(rows, found, strict=True)):
-        for one in row:
-            paint(picture, one, theme)
+        for solid in row:
+            paint(picture, solid, theme)
         _dots(picture, row, run, theme)
         if i and run.shown[0].body != "input":  # one input does not come from another
             picture.arrow([rows[i - 1][-1].exit, row[0].entry], theme.line, 1.1)
-    tops = place_below(labels, [one.box for row in rows for one in row])
+    tops = place_below(labels, [solid.box for row in rows for solid in row])
     for label, row, top in zip(labels, rows, tops, strict=True):
-        paint_label(picture, label, top, max(one.bottom for one in row), theme)
+        paint_label(picture, label, top, max(solid.bottom for solid in row), theme)
     return shown
 
 
@@ -86,15 +86,15 @@ def _arrange(rows: list[list[Solid]], labels: list[Label]) -> None:
 
 
 def _line_up(row: list[Solid], x: float) -> None:
-    for one in row:
-        one.x = x
-        x += one.wide + max(7.0, min(one.slant[0] * 0.35, 22.0))
+    for solid in row:
+        solid.x = x
+        x += solid.wide + max(7.0, min(solid.slant[0] * 0.35, 22.0))
 
 
 def _dots(picture: Scene, row: list[Solid], run: UnitRun, theme: Theme) -> None:
     """How many maps a row of three stands for."""
     if len(run.units) > len(run.shown):
-        top = min(one.box.top for one in row)
+        top = min(solid.box.top for solid in row)
         picture.text(((row[0].box.left + row[-1].box.right) / 2, top - 6), f"{len(run.units)} in all", 9.5, theme.faint, "middle")
 
 

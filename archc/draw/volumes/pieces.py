@@ -58,7 +58,7 @@ def by_blocks(cut: list[list[Node]], scopes: list[list[Scope]], level: int) -> l
 
 def blocks(nodes: Iterable[Node]) -> list[Scope]:
     """The blocks around all layers, from the outermost, that are more than a convolution with its normalization."""
-    return [one for one in common(nodes) if one.block and sum(1 for node in one.walk() if family(node.kind) not in QUIET) > 1]
+    return [scope for scope in common(nodes) if scope.block and sum(1 for node in scope.walk() if family(node.kind) not in QUIET) > 1]
 
 
 def common(nodes: Iterable[Node]) -> list[Scope]:

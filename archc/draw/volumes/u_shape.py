@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from archc.draw.scene import Box, Scene
 from archc.draw.theme import Theme, family
-from archc.draw.volumes.boxes import Solid, largest_extent, paint, solid
+from archc.draw.volumes.boxes import Solid, largest_extent, make_solid, paint
 from archc.draw.volumes.labels import Label, write
 from archc.draw.volumes.units import Unit, chain_units, input_units, shape_text
 from archc.graph import Graph, Node
@@ -28,18 +28,18 @@ class Level:
 
     @property
     def wide(self) -> float:
-        return sum(one.wide for one in self.solids) + BESIDE * (len(self.solids) - 1)
+        return sum(solid.wide for solid in self.solids) + BESIDE * (len(self.solids) - 1)
 
     @property
     def top(self) -> float:
-        return min(one.box.top for one in self.solids)
+        return min(solid.box.top for solid in self.solids)
 
     def put(self, x: float, y: float) -> None:
         """Its left side and the middle of its axis."""
         self.label.left = x
-        for one in self.solids:
-            one.x, one.y = x, y
-            x += one.wide + BESIDE
+        for solid in self.solids:
+            solid.x, solid.y = x, y
+            x += solid.wide + BESIDE
         self.label.right = x - BESIDE
 
 
@@ -64,7 +64,7 @@ def _bridges(graph: Graph, way: list[Node]) -> list[tuple[Node, Node]]:
             if source is None or places[id(source)] >= i - 1:
                 continue
             between = way[places[id(source)] : i]
-            sizes = [one.output.shape[-1] for one in between if len(one.output.shape) > 1]
+            sizes = [unit.output.shape[-1] for unit in between if len(unit.output.shape) > 1]
             if sizes and STEP * min(sizes) <= min(source.output.shape[-1], node.output.shape[-1]):
                 found.append((source, node))
     return found
@@ -85,8 +85,8 @@ def paint_u(picture: Scene, graph: Graph, way: list[Node], scale: str, theme: Th
     stops = _stops(found, scale)
     _arrange(stops)
     for stop in stops:
-        for one in stop.solids:
-            paint(picture, one, theme)
+        for solid in stop.solids:
+            paint(picture, solid, theme)
         write(picture, stop.label, stop.top - stop.label.height - 3, theme)
     for before, after in pairwise(stops):
         _step(picture, before, after, theme)
@@ -125,10 +125,10 @@ def _stops(found: list[Unit], scale: str) -> list[Level]:
         size = now
         last = stops[-1].solids[-1].unit if stops else None
         if last is not None and stops[-1].level == level and (last.what, last.shape[0]) == (unit.what, unit.shape[0]):
-            stops[-1].solids.append(solid(unit, largest, scale))
+            stops[-1].solids.append(make_solid(unit, largest, scale))
             stops[-1].label = Label(shape_text(unit), f"{unit.what} ×{len(stops[-1].solids)}")
         else:
-            stops.append(Level(level, [solid(unit, largest, scale)], Label(shape_text(unit), unit.what)))
+            stops.append(Level(level, [make_solid(unit, largest, scale)], Label(shape_text(unit), unit.what)))
     return stops
 
 
@@ -136,24 +136,24 @@ def _arrange(stops: list[Level]) -> None:
     """Levels as rows, maps from left to right; a new level begins beside the arrow that leads to it."""
     middle = _middles(stops)
     x = 0.0
-    for i, one in enumerate(stops):
-        reach = max((one.label.width - one.wide) / 2, 0.0)
-        one.put(x + reach, middle[one.level])
+    for i, stop in enumerate(stops):
+        reach = max((stop.label.width - stop.wide) / 2, 0.0)
+        stop.put(x + reach, middle[stop.level])
         after = stops[i + 1] if i + 1 < len(stops) else None
-        last = one.solids[-1]
-        if after is not None and after.level > one.level:
+        last = stop.solids[-1]
+        if after is not None and after.level > stop.level:
             x = last.x + last.wide / 2 + 14
-        elif after is not None and after.level < one.level:
+        elif after is not None and after.level < stop.level:
             x = last.box.right + 14 - max(after.label.width, after.wide) / 2
         else:
-            x = max(last.box.right + 4, one.label.centre + one.label.width / 2) + 10
+            x = max(last.box.right + 4, stop.label.centre + stop.label.width / 2) + 10
 
 
 def _middles(stops: list[Level]) -> dict[int, float]:
     """Where the axis of each level is."""
     tall: dict[int, float] = {}
-    for one in stops:
-        tall[one.level] = max([tall.get(one.level, 0.0), *(each.box.bottom - each.box.top for each in one.solids)])
+    for stop in stops:
+        tall[stop.level] = max([tall.get(stop.level, 0.0), *(each.box.bottom - each.box.top for each in stop.solids)])
     y, middle = 0.0, {}
     for level in sorted(tall):
         middle[level] = y + tall[level] / 2
@@ -176,7 +176,7 @@ def _step(picture: Scene, before: Level, after: Level, theme: Theme) -> None:
 
 def _wires(picture: Scene, graph: Graph, way: list[Node], stops: list[Level], theme: Theme) -> None:
     """The wires across, each along its level."""
-    home = {id(node): stop for stop in stops for one in stop.solids for node in one.unit.nodes}
+    home = {id(node): stop for stop in stops for solid in stop.solids for node in solid.unit.nodes}
     for source, target in _bridges(graph, way):
         start, end = home.get(id(source)), home.get(id(target))
         if start is None or end is None:

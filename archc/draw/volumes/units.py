@@ -179,9 +179,9 @@ def _unit(nodes: list[Node], mapped: bool) -> Unit:
 def _covered(nodes: list[Node]) -> Scope | None:
     """The outermost block whose layers are all among these, but for those that make no map."""
     own = {id(node) for node in nodes}
-    for one in common(nodes):
-        if one.block and all(id(node) in own for node in one.walk() if family(node.kind) not in QUIET):
-            return one
+    for scope in common(nodes):
+        if scope.block and all(id(node) in own for node in scope.walk() if family(node.kind) not in QUIET):
+            return scope
     return None
 
 

@@ -104,11 +104,11 @@ def _written(rows: Rows, name: str) -> Iterator[tuple[t.Scalar, t.Tree, Span]]:
 def check_names(run: Elaboration, rows: Rows, recipe: Recipe, held: Held, known: Recipe | None = None) -> None:
     """Outputs that `heads` names, tensors that patterns name. `known` is a recipe that was checked already."""
     _check_heads(run, rows, held, known)
-    patterns = [one for one in _patterns(rows, recipe) if known is None or one[0] not in _all_patterns(known)]
+    patterns = [row for row in _patterns(rows, recipe) if known is None or row[0] not in _all_patterns(known)]
     if not patterns and "freeze" not in rows:
         return
     tensors = Tensors(run.graph)
-    names = [one.name for one in tensors.all if is_learned(one)]
+    names = [tensor.name for tensor in tensors.all if is_learned(tensor)]
     for pattern, span, tree in patterns:
         if not _matched(run, pattern, names, tensors, span) and held(tree):
             run.error("A303", span, f'no learned tensor has a name like "{pattern}"', _hint(pattern, names, tensors))
@@ -151,7 +151,7 @@ def _patterns(rows: Rows, recipe: Recipe) -> Iterator[tuple[str, Span, t.Tree]]:
 
 
 def _all_patterns(recipe: Recipe) -> set[str]:
-    return {*recipe.rates, *recipe.freeze, *(one for several in recipe.unfreeze.values() for one in several)}
+    return {*recipe.rates, *recipe.freeze, *(pattern for patterns in recipe.unfreeze.values() for pattern in patterns)}
 
 
 def _hint(pattern: str, names: list[str], tensors: Tensors) -> str:

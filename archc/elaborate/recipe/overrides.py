@@ -61,7 +61,7 @@ def recipe_with(
         if file is not None:
             recipe = _with_file(run, Path(fspath(file)), recipe, known)
         if not diagnostics.failed:
-            settings = [one for text in overrides if (one := _setting(text, recipe, diagnostics)) is not None]
+            settings = [setting for text in overrides if (setting := _setting(text, recipe, diagnostics)) is not None]
             recipe = _with_settings(run, settings, recipe)
     except ElaborationStopped:
         pass
@@ -102,16 +102,16 @@ def _with_file(run: Elaboration, path: Path, recipe: Recipe, known: bool) -> Rec
 def _with_settings(run: Elaboration, settings: list[_Setting], recipe: Recipe) -> Recipe:
     """Whole settings at once, then parts of them one by one."""
     known = recipe
-    rows: dict[str, tuple[t.Scalar, t.Tree]] = {one.head: (one.key, one.tree) for one in settings if not one.rest}
+    rows: dict[str, tuple[t.Scalar, t.Tree]] = {setting.head: (setting.key, setting.tree) for setting in settings if not setting.rest}
     recipe = read_rows(run, rows, recipe) or recipe
-    for one in settings:
-        if one.rest and not run.diagnostics.failed:
+    for setting in settings:
+        if setting.rest and not run.diagnostics.failed:
             try:
-                rows[one.head] = one.key, _part_of(one, recipe)
+                rows[setting.head] = setting.key, _part_of(setting, recipe)
             except Mistake as mistake:
                 run.mistake(mistake)
                 continue
-            recipe = read_rows(run, {one.head: rows[one.head]}, recipe) or recipe
+            recipe = read_rows(run, {setting.head: rows[setting.head]}, recipe) or recipe
     return recipe if run.diagnostics.failed else _checked(run, rows, recipe, known, epochs=True)
 
 
@@ -170,11 +170,11 @@ def _part_of(setting: _Setting, recipe: Recipe) -> t.Tree:
     if head != "augment":
         raise Mistake("A202", key.span, f"{head} has no parts", f"write {head}=…")
     which, _, argument = name.partition(".")
-    names = [_name(one) for one in plain]
+    names = [_name(part) for part in plain]
     if names.count(which) != 1 or not argument:
         hint = did_you_mean(which, names) or f"augment has {', '.join(names) or 'none'}; write augment=[flip, …]"
         raise Mistake("A302", key.span, f'"{which}" does not stand once in augment', hint)
-    items = [_chosen(one, argument, where, tree) if _name(one) == which else as_tree(one, where) for one in plain]
+    items = [_chosen(part, argument, where, tree) if _name(part) == which else as_tree(part, where) for part in plain]
     return t.Sequence(where.source, where.start, where.end, items)
 
 
@@ -192,5 +192,5 @@ def _chosen(plain: Any, name: str, where: t.Scalar, tree: t.Tree) -> t.Mapping:
 
 def _joined(plain: dict[str, Any], name: str, where: t.Scalar, tree: t.Tree) -> t.Mapping:
     source, start, end = where.source, where.start, where.end
-    rows: Iterable[tuple[str, t.Tree]] = [(key, as_tree(one, where)) for key, one in plain.items() if key != name] + [(name, tree)]
+    rows: Iterable[tuple[str, t.Tree]] = [(key, as_tree(part, where)) for key, part in plain.items() if key != name] + [(name, tree)]
     return t.Mapping(source, start, end, [(t.Scalar(source, start, end, key), value) for key, value in rows])

@@ -197,10 +197,10 @@ def _patterns(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[str, ...]:
         return ()
     found = value if isinstance(value, list) else [value]
     _limit(found, key)
-    for at, one in enumerate(found):
-        if not isinstance(one, str) or not 0 < len(one) <= MOST_PATTERN:
+    for at, entry in enumerate(found):
+        if not isinstance(entry, str) or not 0 < len(entry) <= MOST_PATTERN:
             where = tree.items[at] if isinstance(tree, t.Sequence) else tree
-            raise Mistake("A402", where.span, f"{shown(one)} is no pattern", _PATTERNS)
+            raise Mistake("A402", where.span, f"{shown(entry)} is no pattern", _PATTERNS)
     return tuple(found)
 
 

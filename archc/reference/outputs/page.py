@@ -35,10 +35,10 @@ def json_markdown() -> str:
     for outputs, names in commands.items():
         sections.append("## " + ", ".join(f"archc {name}" for name in names) + "\n")
         for output in outputs:
-            for one in described(output):
-                if one not in seen:
-                    seen.add(one)
-                    sections.append(_table(one, one is output))
+            for type_ in described(output):
+                if type_ not in seen:
+                    seen.add(type_)
+                    sections.append(_table(type_, type_ is output))
     return "\n".join(sections)
 
 
@@ -69,13 +69,13 @@ def _words(hint: Any, optional: bool) -> str:
     if origin is dict:
         return f"names to {_words(inner[1], False)}"
     if origin is Literal:
-        return ", ".join(f"`{one}`" for one in inner)
+        return ", ".join(f"`{part}`" for part in inner)
     if origin in (Union, UnionType):
-        return " or ".join(_words(one, False) for one in inner if not (optional and one is NoneType))
+        return " or ".join(_words(part, False) for part in inner if not (optional and part is NoneType))
     return _name(hint)
 
 
 def _plural(words: str) -> str:
     """Several of what words name; of a choice, each."""
-    several = [one if one in ("null", "true or false") or one.startswith("list") else f"{one}s" for one in words.split(" or ")]
+    several = [text if text in ("null", "true or false") or text.startswith("list") else f"{text}s" for text in words.split(" or ")]
     return " or ".join(several)

@@ -35,10 +35,10 @@ def output_schema(command: str) -> dict[str, Any]:
 
     several = OUTPUTS[command]
     union: Any = several[0]
-    for one in several[1:]:
-        union = union | one
+    for output in several[1:]:
+        union = union | output
     made = TypeAdapter(union).json_schema()
-    by_name = {one.__name__: one for top in several for one in described(top)}
+    by_name = {type_.__name__: type_ for top in several for type_ in described(top)}
     for name, part in [(made.get("title", ""), made), *made.get("$defs", {}).items()]:
         if name in by_name:
             _describe(part, by_name[name])
@@ -56,9 +56,9 @@ def _describe(part: dict[str, Any], output: type[Any]) -> None:
     part["description"] = output.__doc__
     texts = meanings(output)
     part["properties"] = {
-        key(name): {inner: value for inner, value in one.items() if inner not in ("title", "default")}
+        key(name): {inner: value for inner, value in keywords.items() if inner not in ("title", "default")}
         | ({"description": texts[name]} if texts[name] else {})
-        for name, one in part["properties"].items()
+        for name, keywords in part["properties"].items()
     }
     part["required"] = [key(name) for name in part["required"]]
 
@@ -71,7 +71,7 @@ def key(name: str) -> str:
 def meanings(output: type[Any]) -> dict[str, str]:
     """The fields of an output, with what is said of each."""
     hints = get_type_hints(output, include_extras=True)
-    return {name: next((one for one in _metadata(hint) if isinstance(one, str)), "") for name, hint in hints.items()}
+    return {name: next((mark for mark in _metadata(hint) if isinstance(mark, str)), "") for name, hint in hints.items()}
 
 
 def _metadata(hint: Any) -> tuple[Any, ...]:
@@ -83,11 +83,11 @@ def described(output: type[Any]) -> Iterator[type[Any]]:
     seen: dict[type[Any], None] = {}
     todo: list[Any] = [output]
     while todo:
-        one = todo.pop(0)
-        if is_dataclass(one) and isinstance(one, type):
-            if one not in seen:
-                seen[one] = None
-                todo += get_type_hints(one).values()
+        described_type = todo.pop(0)
+        if is_dataclass(described_type) and isinstance(described_type, type):
+            if described_type not in seen:
+                seen[described_type] = None
+                todo += get_type_hints(described_type).values()
         else:
-            todo += get_args(one)
+            todo += get_args(described_type)
     yield from seen

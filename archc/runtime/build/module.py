@@ -77,7 +77,7 @@ def _mixed(made: type[nn.Module], dtype: str) -> type[nn.Module]:
 
     @functools.wraps(made.forward)
     def forward(self: nn.Module, *inputs: torch.Tensor, **named: torch.Tensor) -> Any:
-        device = next((one.device.type for one in (*inputs, *named.values())), "cpu")
+        device = next((value.device.type for value in (*inputs, *named.values())), "cpu")
         with torch.autocast(device, dtype=getattr(torch, dtype)):
             return made.forward(self, *inputs, **named)
 

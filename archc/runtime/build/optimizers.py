@@ -68,11 +68,15 @@ class Lion(optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            values = [one for one in group["params"] if one.grad is not None]
-            means = [self._mean(one) for one in values]
-            foreach = group["foreach"] if group["foreach"] is not None else all(type(one) is nn.Parameter and one.is_cuda for one in values)
+            values = [parameter for parameter in group["params"] if parameter.grad is not None]
+            means = [self._mean(parameter) for parameter in values]
+            foreach = (
+                group["foreach"]
+                if group["foreach"] is not None
+                else all(type(parameter) is nn.Parameter and parameter.is_cuda for parameter in values)
+            )
             if foreach and values:
-                _step_at_once(values, [one.grad for one in values], means, group)
+                _step_at_once(values, [parameter.grad for parameter in values], means, group)
             else:
                 for value, mean in zip(values, means, strict=True):
                     _step_alone(value, mean, group)

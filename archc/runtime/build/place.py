@@ -103,7 +103,7 @@ def _why_no_cuda() -> str:
     if version is None:
         return f"This PyTorch ({torch.__version__}) is built for the CPU alone: install a CUDA build of PyTorch, see pytorch.org."
     built = f"It is built for {'CUDA' if torch.version.cuda else 'ROCm'} {version}"
-    hidden = next((one for one in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if one in os.environ), None)
+    hidden = next((variable for variable in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if variable in os.environ), None)
     if hidden:
         value = printable(os.environ[hidden][:30])
         return f'{built}, and {hidden}="{value}" limits what it may see: unset that, or name a GPU that exists (nvidia-smi).'
@@ -111,7 +111,7 @@ def _why_no_cuda() -> str:
 
 
 def dtype_of(name: str) -> torch.dtype:
-    floats = [one for one in NETWORK if one != "int8"]
+    floats = [dtype for dtype in NETWORK if dtype != "int8"]
     full = dtype_name(name)
     if full == "int8":
         raise PlaceError(_given("dtype", name), ": weights become integers by quantization, not by a cast: write " + ", ".join(floats))
@@ -124,8 +124,8 @@ def dtype_of(name: str) -> torch.dtype:
 
 def _layout_of(name: str, module: nn.Module) -> str | None:
     if name == "auto":
-        convolutions = (one for one in module.modules() if isinstance(one, nn.modules.conv._ConvNd))
-        return "channels_last" if any(one.weight.dim() == 4 for one in convolutions) else None
+        convolutions = (layer for layer in module.modules() if isinstance(layer, nn.modules.conv._ConvNd))
+        return "channels_last" if any(convolution.weight.dim() == 4 for convolution in convolutions) else None
     if name not in _FORMATS:
         known = ("auto", *_FORMATS)
         near = did_you_mean(name, known) or "one of " + ", ".join(known)
@@ -135,10 +135,10 @@ def _layout_of(name: str, module: nn.Module) -> str | None:
 
 def _require_possible(module: nn.Module, where: torch.device | None, number: torch.dtype | None) -> None:
     tensors = [*module.parameters(), *module.buffers()]
-    if where is not None and where.type != "meta" and any(one.is_meta for one in tensors):
+    if where is not None and where.type != "meta" and any(tensor.is_meta for tensor in tensors):
         raise PlaceError(f"the network is on the meta device and has no values to move to {where}: load weights first, or build it there")
     if where is not None and where.type == "mps":
-        dtypes = {number if number is not None and one.is_floating_point() else one.dtype for one in tensors}
+        dtypes = {number if number is not None and tensor.is_floating_point() else tensor.dtype for tensor in tensors}
         if torch.float64 in dtypes:
             raise PlaceError(Argument("device", "mps"), ": Apple's GPU has no float64; write ", Argument("dtype", "float32"))
 

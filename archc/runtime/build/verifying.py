@@ -84,8 +84,8 @@ Difference = tuple[str, str, str, str]  # the field of Facts, what is stated, wh
 
 def _shape_differences(node: Node, outputs: tuple[Any, ...]) -> Iterator[Difference]:
     facts = node.facts
-    if len(outputs) != len(facts.outputs) or not all(isinstance(one, Tensor) for one in outputs):
-        kinds = ", ".join(type(one).__name__ for one in outputs)
+    if len(outputs) != len(facts.outputs) or not all(isinstance(output, Tensor) for output in outputs):
+        kinds = ", ".join(type(output).__name__ for output in outputs)
         yield "out", f"{len(facts.outputs)} output{'s' * (len(facts.outputs) != 1)}", f"gives {kinds}", "state a shape for each tensor"
         return
     for index, (shape, tensor) in enumerate(zip(facts.outputs, outputs, strict=True)):
@@ -103,8 +103,8 @@ def _shape_differences(node: Node, outputs: tuple[Any, ...]) -> Iterator[Differe
 
 
 def _storage_differences(node: Node, inputs: list[Tensor], outputs: tuple[Any, ...]) -> Iterator[Difference]:
-    taken = {one.untyped_storage()._cdata for one in inputs}
-    shared = [isinstance(one, Tensor) and one.untyped_storage()._cdata in taken for one in outputs]
+    taken = {tensor.untyped_storage()._cdata for tensor in inputs}
+    shared = [isinstance(output, Tensor) and output.untyped_storage()._cdata in taken for output in outputs]
     if node.facts.storage == NEW and any(shared):
         yield "storage", "a new output", "gives its input, or a view of it", "storage=VIEW"
     elif node.facts.storage != NEW and not all(shared):
@@ -114,8 +114,8 @@ def _storage_differences(node: Node, inputs: list[Tensor], outputs: tuple[Any, .
 def _weight_differences(node: Node, module: nn.Module) -> Iterator[Difference]:
     if node.facts.weights is None:
         return
-    learned = {name: list(one.shape) for name, one in module.named_parameters()}
-    kept = {name: list(one.shape) for name, one in module.named_buffers() if name in module.state_dict()}
+    learned = {name: list(tensor.shape) for name, tensor in module.named_parameters()}
+    kept = {name: list(tensor.shape) for name, tensor in module.named_buffers() if name in module.state_dict()}
     stated = {_full(weight.name): (list(map(int, weight.shape)), weight.role) for weight in node.facts.weights}
     for name, (shape, role) in stated.items():
         there = kept if role == "buffer" else learned

@@ -93,9 +93,9 @@ def calibrate(
     with _tf32(dtype == "tf32"), _threads(threads), torch.random.fork_rng():
         torch.manual_seed(0)
         found = []
-        for one in kernels(quick):
-            say(f"{one.family}: {one.layer.strip(': ')} of {', '.join(str(list(shape)) for shape in one.inputs)}")
-            found.append(measure(one, place))
+        for kernel in kernels(quick):
+            say(f"{kernel.family}: {kernel.layer.strip(': ')} of {', '.join(str(list(shape)) for shape in kernel.inputs)}")
+            found.append(measure(kernel, place))
         made, errors = _fitted(place, found)
         trials = [
             trial
@@ -128,9 +128,9 @@ def times(graph: Graph, place: Machine, batch: int, inputs_too: bool = False) ->
     with torch.inference_mode():
         inference = taken(lambda: module(*inputs), place.device, place.budget)
     module.train()
-    wanted = [*module.parameters(), *([one.requires_grad_() for one in inputs] if inputs_too else [])]
+    wanted = [*module.parameters(), *([tensor.requires_grad_() for tensor in inputs] if inputs_too else [])]
     outputs = _tensors(module(*inputs))
-    grads = [torch.ones_like(one) for one in outputs]
+    grads = [torch.ones_like(output) for output in outputs]
 
     def step() -> None:
         torch.autograd.grad(_tensors(module(*inputs)), wanted, grads)
@@ -143,18 +143,18 @@ def _tensors(output: object) -> list[torch.Tensor]:
         return [output]
     values = output.values() if isinstance(output, dict) else output
     assert not isinstance(values, str)
-    return [one for one in values if isinstance(one, torch.Tensor)]  # type: ignore[attr-defined]
+    return [value for value in values if isinstance(value, torch.Tensor)]  # type: ignore[attr-defined]
 
 
 def _fitted(place: Machine, found: list[Measured]) -> tuple[Device, dict[tuple[str, str], float]]:
     """The device that the kernels show, and how well each is forecast from the others of its class."""
-    peak = max(max(one.forward.flops / one.inference.best, _both(one).flops / one.step.best) for one in found)
-    bandwidth = max(max(one.forward.bytes / one.inference.best, _both(one).bytes / one.step.best) for one in found)
+    peak = max(max(measured.forward.flops / measured.inference.best, _both(measured).flops / measured.step.best) for measured in found)
+    bandwidth = max(max(measured.forward.bytes / measured.inference.best, _both(measured).bytes / measured.step.best) for measured in found)
     rates: dict[str, dict[str, Rates]] = {"forward": {}, "backward": {}}
     errors = {}
     for way in rates:
-        for family in dict.fromkeys(one.kernel.family for one in found):
-            samples = [sample for one in found if one.kernel.family == family and (sample := _sample(one, way)) is not None]
+        for family in dict.fromkeys(measured.kernel.family for measured in found):
+            samples = [sample for measured in found if measured.kernel.family == family and (sample := _sample(measured, way)) is not None]
             if samples:
                 rates[way][family] = fit(samples, peak, bandwidth)
             if len(samples) > 1:
@@ -168,15 +168,15 @@ def _fitted(place: Machine, found: list[Measured]) -> tuple[Device, dict[tuple[s
     return Device(key, _name(place.device), bandwidth, {place.dtype: peak}, source=source, calibration=known), errors
 
 
-def _both(one: Measured) -> Amount:
-    return one.forward + one.backward
+def _both(measured: Measured) -> Amount:
+    return measured.forward + measured.backward
 
 
-def _sample(one: Measured, way: str) -> Sample | None:
+def _sample(measured: Measured, way: str) -> Sample | None:
     if way == "forward":
-        return one.forward, one.inference.median
-    beyond = one.step.median - one.inference.median
-    return (one.backward, beyond) if beyond > 0 and one.backward != NOTHING else None
+        return measured.forward, measured.inference.median
+    beyond = measured.step.median - measured.inference.median
+    return (measured.backward, beyond) if beyond > 0 and measured.backward != NOTHING else None
 
 
 def _tried(name: str, size: int, device: Device, place: Machine, say: Callable[[str], object]) -> Iterator[Trial]:

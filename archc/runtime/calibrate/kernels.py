@@ -67,7 +67,7 @@ def kernels(quick: bool = False) -> list[Kernel]:
     found += _maps("normalization", "batchnorm:")
     found += _maps("elementwise", "relu:") + _maps("elementwise", "add:", 2)
     found += _maps("pooling", "maxpool: {kernel: 2, stride: 2}") + _maps("averaging", "global_avgpool:")
-    return [one for one in found[::2] if product(one.inputs[0]) < SMALL] if quick else found
+    return [kernel for kernel in found[::2] if product(kernel.inputs[0]) < SMALL] if quick else found
 
 
 def _maps(family: str, layer: str, inputs: int = 1) -> list[Kernel]:

@@ -54,7 +54,7 @@ def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> 
     """How far the file's outputs are from `ours`, batch by batch. An ExportError where that is too far."""
     with explained(f"{by} cannot run the file"), torch.no_grad():
         run = _session(file)
-        theirs = [run(one) for one in inputs]
+        theirs = [run(tensor) for tensor in inputs]
     absolute, relative = 0.0, 0.0
     for place, name in enumerate(ours[0]):
         pairs = [(mine[name], other[place]) for mine, other in zip(ours, theirs, strict=True)]
@@ -65,8 +65,8 @@ def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> 
                 f" {LIMIT:.0e} is allowed"
             )
         absolute, relative = max(absolute, here), max(relative, part)
-    batches = tuple(next(iter(one.values())).shape[0] for one in inputs)
-    constant = tuple(name for name in ours[0] if _constant([one[name] for one in ours]))
+    batches = tuple(next(iter(tensor.values())).shape[0] for tensor in inputs)
+    constant = tuple(name for name in ours[0] if _constant([output[name] for output in ours]))
     return ExportDifference(absolute, relative, batches, by, constant)
 
 
@@ -80,7 +80,7 @@ def _session(file: Path) -> Callable[[Tensors], list[Tensor]]:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return lambda inputs: [torch.as_tensor(one) for one in session.run(None, {name: x.numpy() for name, x in inputs.items()})]
+    return lambda inputs: [torch.as_tensor(array) for array in session.run(None, {name: x.numpy() for name, x in inputs.items()})]
 
 
 def _difference(name: str, pairs: list[tuple[Tensor, Tensor]]) -> tuple[float, float]:
@@ -102,9 +102,9 @@ def _difference(name: str, pairs: list[tuple[Tensor, Tensor]]) -> tuple[float, f
 
 def _constant(outputs: list[Tensor]) -> bool:
     """Whether an output is nearly the same for all images; an output that has no batch axis is one for each batch."""
-    alike = len(outputs) > 1 and len({one.shape for one in outputs}) == 1
-    parts = [one.reshape(len(one) if one.dim() and not alike else 1, -1) for one in outputs if one.numel()]
-    if len({one.shape[1] for one in parts}) != 1:
+    alike = len(outputs) > 1 and len({output.shape for output in outputs}) == 1
+    parts = [output.reshape(len(output) if output.dim() and not alike else 1, -1) for output in outputs if output.numel()]
+    if len({part.shape[1] for part in parts}) != 1:
         return False
     rows = torch.cat(parts)
     rows = rows.double().nan_to_num(0, 0, 0)
@@ -117,16 +117,16 @@ def quiet() -> Iterator[None]:
     """Without what the exporters print and log; their exceptions still come."""
     roots = ("torch", "onnx", "onnxscript", "onnx_ir")
     names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] in roots]
-    levels = [(one, one.level) for one in map(logging.getLogger, {*names, *roots})]
-    for one, _ in levels:
-        one.setLevel(logging.CRITICAL)
+    levels = [(logger, logger.level) for logger in map(logging.getLogger, {*names, *roots})]
+    for logger, _ in levels:
+        logger.setLevel(logging.CRITICAL)
     try:
         with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:
-        for one, level in levels:
-            one.setLevel(level)
+        for logger, level in levels:
+            logger.setLevel(level)
 
 
 @contextmanager

@@ -83,18 +83,18 @@ class _Task(NamedTuple):
     def random(self, batch: int) -> tuple[Tensor, ...]:
         """The same inputs each time, and the caller's random numbers untouched."""
         generator = torch.Generator().manual_seed(batch)
-        return tuple(one.random(batch, generator) for one in self.inputs)
+        return tuple(given.random(batch, generator) for given in self.inputs)
 
     def named(self, made: Any) -> dict[str, Tensor]:
         """What the module returned, by name: as told, else the keys of its dict, else output, output_1, …"""
         leaves = pytree.tree_leaves(made)
-        if not leaves or not all(isinstance(one, Tensor) for one in leaves):
+        if not leaves or not all(isinstance(leaf, Tensor) for leaf in leaves):
             raise ExportError("the module must return a tensor, or a tuple or dict of tensors")
         keys = tuple(map(str, made)) if isinstance(made, dict) and len(made) == len(leaves) else ()
         names = self.outputs or keys or tuple(f"output_{i}" if i else "output" for i in range(len(leaves)))
         if len(names) != len(leaves):
             raise ExportError(f"the module has {len(leaves)} outputs, and {len(names)} names were given: {', '.join(names)}")
-        taken = [name for name in names if names.count(name) > 1 or name in {one.name for one in self.inputs}]
+        taken = [name for name in names if names.count(name) > 1 or name in {given.name for given in self.inputs}]
         if taken:
             raise ExportError(f"two inputs or outputs are called {taken[0]}; give other names as `outputs`")
         return dict(zip(names, leaves, strict=True))
@@ -154,11 +154,11 @@ def _exported(task: _Task, check: bool) -> Exported:
         file = folder / task.path.name
         opset, nodes = None, None
         if file.suffix == ".onnx":
-            opset, nodes = write_onnx(program, tuple(one.name for one in task.inputs), tuple(ours[0]), file, task.opset)
+            opset, nodes = write_onnx(program, tuple(given.name for given in task.inputs), tuple(ours[0]), file, task.opset)
         else:
             write_program(program, file)
         difference, note = _checked(task, file, batches, ours) if check else (None, "not checked: check=False")
-        size = sum(one.stat().st_size for one in folder.iterdir())
+        size = sum(entry.stat().st_size for entry in folder.iterdir())
         files = moved(file, task.path)
     return Exported(path=task.path, files=files, bytes=size, batch=task.batch, opset=opset, nodes=nodes, difference=difference, note=note)
 
@@ -169,8 +169,8 @@ def _program(task: _Task) -> torch.export.ExportedProgram:
     collection: Any = torch.export.ShapesCollection()  # type: ignore[no-untyped-call]
     if task.batch == "dynamic":
         axis = torch.export.Dim("batch", min=1)
-        for one in inputs:
-            collection[one] = {0: axis}
+        for given in inputs:
+            collection[given] = {0: axis}
     with explained("torch.export cannot trace the module"):
         return torch.export.export(task.module, inputs, dynamic_shapes=collection, strict=False)
 
@@ -179,7 +179,7 @@ def _checked(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[
     by = runner_of(file)
     if not by:
         return None, f"not checked: onnxruntime is not installed; {how_to_install('onnx', 'onnxruntime')}"
-    names = [one.name for one in task.inputs]
+    names = [given.name for given in task.inputs]
     return compare(file, by, [dict(zip(names, task.random(batch), strict=True)) for batch in batches], ours), ""
 
 
@@ -239,11 +239,13 @@ def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
 
 def _on_cpu(module: nn.Module) -> nn.Module:
     tensors = [*module.parameters(), *module.buffers()]
-    return module if all(one.device.type == "cpu" for one in tensors) else _copied(module)
+    return module if all(tensor.device.type == "cpu" for tensor in tensors) else _copied(module)
 
 
 def _copied(module: nn.Module) -> nn.Module:
     """A copy on the CPU. Its tensors are given to deepcopy as if they had been copied, so the device holds no second set."""
-    made: dict[int, Any] = {id(one): nn.Parameter(one.detach().to("cpu", copy=True), False) for one in module.parameters()}
-    made |= {id(one): one.detach().to("cpu", copy=True) for one in module.buffers()}
+    made: dict[int, Any] = {
+        id(parameter): nn.Parameter(parameter.detach().to("cpu", copy=True), False) for parameter in module.parameters()
+    }
+    made |= {id(buffer): buffer.detach().to("cpu", copy=True) for buffer in module.buffers()}
     return copy.deepcopy(module, made)

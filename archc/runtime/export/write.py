@@ -58,7 +58,7 @@ def write_onnx(
     if opset not in (None, written):
         raise ExportError(f"the exporter cannot write opset {opset} of this module, it wrote {written}: leave opset out, or take {written}")
     _rename(graph, inputs, outputs)
-    weights = sum(one.const_value.nbytes for one in graph.initializers.values() if one.const_value is not None)
+    weights = sum(initializer.const_value.nbytes for initializer in graph.initializers.values() if initializer.const_value is not None)
     made.save(file, external_data=weights > _ONE_FILE)
     return written, sum(1 for _ in graph)
 
@@ -67,16 +67,16 @@ def _rename(graph: Any, inputs: tuple[str, ...], outputs: tuple[str, ...]) -> No
     """Names the inputs and outputs. The exporter's own `output_names` makes an invalid file where an inner value has the name."""
     ends = [*graph.inputs, *graph.outputs]
     names = (*inputs, *outputs)
-    inner = [*graph.initializers.values(), *(one for node in graph.all_nodes() for one in node.outputs)]
-    taken = {one.name for one in (*ends, *inner)} | set(names)
-    for one in (*ends, *inner):
-        if one.name in names:
-            number = next(i for i in range(1, len(taken) + 2) if f"{one.name}_{i}" not in taken)
-            one.name = f"{one.name}_{number}"
-            taken.add(one.name)
-    for one, name in zip(ends, names, strict=True):
-        one.name = name
-    _name_batch(graph.inputs[0].shape[0], [one.shape for one in (*ends, *inner) if one.shape is not None])
+    inner = [*graph.initializers.values(), *(output for node in graph.all_nodes() for output in node.outputs)]
+    taken = {value.name for value in (*ends, *inner)} | set(names)
+    for value in (*ends, *inner):
+        if value.name in names:
+            number = next(i for i in range(1, len(taken) + 2) if f"{value.name}_{i}" not in taken)
+            value.name = f"{value.name}_{number}"
+            taken.add(value.name)
+    for value, name in zip(ends, names, strict=True):
+        value.name = name
+    _name_batch(graph.inputs[0].shape[0], [value.shape for value in (*ends, *inner) if value.shape is not None])
 
 
 def _name_batch(batch: Any, shapes: list[Any]) -> None:

@@ -83,7 +83,7 @@ def _require_file(path: Path) -> None:
         raise _unread(path, "is a folder; name a file in it")
     if not path.exists():
         with contextlib.suppress(OSError):
-            if near := did_you_mean(path.name, (one.name for one in path.parent.iterdir())):
+            if near := did_you_mean(path.name, (entry.name for entry in path.parent.iterdir())):
                 raise _unread(path, f"does not exist; {near}")
         raise _unread(path, "does not exist")
     if not path.is_file():
@@ -229,8 +229,8 @@ def _unwrapped(path: Path, held: object) -> Stored:
             metadata |= {name: value for name, value in told.items() if isinstance(name, str) and isinstance(value, str)}
         held = held[key]
     assert isinstance(held, Mapping)
-    tensors = {name: one for name, one in held.items() if isinstance(one, Tensor) and isinstance(name, str)}
-    left = [f"{_key(name)} ({type(one).__name__})" for name, one in held.items() if name not in tensors]
+    tensors = {name: tensor for name, tensor in held.items() if isinstance(tensor, Tensor) and isinstance(name, str)}
+    left = [f"{_key(name)} ({type(tensor).__name__})" for name, tensor in held.items() if name not in tensors]
     if left:
         notes.append(f"left out, as no tensors: {', '.join(left[:4])}" + (f" and {len(left) - 4:,} more" if len(left) > 4 else ""))
     return Stored(tensors, metadata, tuple(notes))
@@ -239,12 +239,12 @@ def _unwrapped(path: Path, held: object) -> Stored:
 def _inner(path: Path, held: Mapping[Any, object]) -> str | None:
     """The key under which a checkpoint keeps its weights; None where it is the weights."""
     known = next((key for key in (*_WRAPPERS, *_AVERAGES) if _weights(held.get(key))), None)
-    if known or any(isinstance(one, Tensor) for one in held.values()):
+    if known or any(isinstance(tensor, Tensor) for tensor in held.values()):
         return known
     nested = next((key for key in _WRAPPERS if isinstance(held.get(key), Mapping)), None)
     if nested:
         return nested
-    keys = [key for key, one in held.items() if _weights(one) and isinstance(key, str)]
+    keys = [key for key, tensor in held.items() if _weights(tensor) and isinstance(key, str)]
     if len(keys) > 1:
         listed = ", ".join(f'"{shown(key, 30)}"' for key in keys[:6])
         raise _unread(path, f"holds several sets of weights: {listed}; save one of them: torch.save(torch.load(FILE)[KEY], 'weights.pth')")
@@ -256,5 +256,5 @@ def _key(key: object) -> str:
     return f'"{shown(key, 30)}"' if isinstance(key, str) else f"a {type(key).__name__}"
 
 
-def _weights(one: object) -> bool:
-    return isinstance(one, Mapping) and any(isinstance(value, Tensor) for value in one.values())
+def _weights(value: object) -> bool:
+    return isinstance(value, Mapping) and any(isinstance(value, Tensor) for value in value.values())

@@ -36,17 +36,17 @@ class Loaded:
     @property
     def missing(self) -> list[str]:
         """Names of the network that the file does not have."""
-        return [one.name for one in self.skipped if not one.file]
+        return [tensor.name for tensor in self.skipped if not tensor.file]
 
     @property
     def unexpected(self) -> list[str]:
         """Names of the file that the network does not have."""
-        return [one.name for one in self.skipped if not one.network]
+        return [tensor.name for tensor in self.skipped if not tensor.network]
 
     @property
     def different(self) -> list[str]:
         """Names of both, with other shapes or kinds of numbers."""
-        return [one.name for one in self.skipped if one.file and one.network]
+        return [tensor.name for tensor in self.skipped if tensor.file and tensor.network]
 
     def text(self) -> str:
         """A summary in lines of 80 columns."""
@@ -121,7 +121,7 @@ def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapp
     metadata. Raises WeightsError; what stood there before then stands.
     """
     told = dict(metadata or {})
-    if not all(isinstance(one, str) for pair in told.items() for one in pair):
+    if not all(isinstance(half, str) for pair in told.items() for half in pair):
         raise WeightsError("metadata must be texts by name: {'dataset': 'imagenet'}")
     slots = _slots(_bare(module))
     empty = next((name for name, tensor in slots.items() if tensor.is_meta), None)
@@ -174,7 +174,7 @@ def _without_prefixes(tensors: dict[str, Tensor], ours: Iterable[str]) -> tuple[
     own = list(ours)
     while True:
         counted = [name for name in tensors if name != "n_averaged"]  # of torch.optim.swa_utils.AveragedModel
-        prefix = next((one for one in _PREFIXES if counted and all(name.startswith(one) for name in counted)), None)
+        prefix = next((known for known in _PREFIXES if counted and all(name.startswith(known) for name in counted)), None)
         if prefix is None or all(name.startswith(prefix) for name in own):
             return tensors, notes
         tensors = {name.removeprefix(prefix): tensors[name] for name in counted}
@@ -195,7 +195,7 @@ def _fit(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> _Fit:
             counters += 1
         elif id(slot) not in held:
             skipped.append(Skipped(name, "", shape_text(slot.shape)))
-    skipped += [Skipped(name, shape_text(one.shape), "") for name, one in theirs.items() if name not in ours]
+    skipped += [Skipped(name, shape_text(tensor.shape), "") for name, tensor in theirs.items() if name not in ours]
     return _Fit(names, skipped, [f"{counters:,} {_COUNTER} are not in the file, which may leave them out"] if counters else [])
 
 
@@ -204,7 +204,9 @@ def _without(fresh: Collection[str], fit: _Fit) -> _Fit:
     if not fresh:
         return fit
     names = [name for name in fit.names if name not in fresh]
-    return _Fit(names, [one for one in fit.skipped if one.name not in fresh], [*fit.notes, f"new, not loaded: {', '.join(sorted(fresh))}"])
+    return _Fit(
+        names, [tensor for tensor in fit.skipped if tensor.name not in fresh], [*fit.notes, f"new, not loaded: {', '.join(sorted(fresh))}"]
+    )
 
 
 def _difference(theirs: Tensor, ours: Tensor) -> tuple[str, str] | None:

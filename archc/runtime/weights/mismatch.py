@@ -39,9 +39,11 @@ def shape_text(shape: Iterable[int]) -> str:
 def sections(skipped: Iterable[Skipped]) -> list[str]:
     """Three lists: what only one side has, and what differs."""
     kept = list(skipped)
-    lines = listed("in the network, not in the file", [(one.name, one.network) for one in kept if not one.file])
-    lines += listed("in the file, not in the network", [(one.name, one.file) for one in kept if not one.network])
-    different = [(one.name, f"{one.file} in the file, {one.network} in the network") for one in kept if one.file and one.network]
+    lines = listed("in the network, not in the file", [(tensor.name, tensor.network) for tensor in kept if not tensor.file])
+    lines += listed("in the file, not in the network", [(tensor.name, tensor.file) for tensor in kept if not tensor.network])
+    different = [
+        (tensor.name, f"{tensor.file} in the file, {tensor.network} in the network") for tensor in kept if tensor.file and tensor.network
+    ]
     return lines + listed("different", different)
 
 
@@ -72,20 +74,20 @@ def hints(theirs: Shapes, ours: Shapes, skipped: Iterable[Skipped]) -> list[str 
         told = f"would make all {len(ours):,} tensors fit" if fitting == len(ours) == len(theirs) else f"would make {fitting:,} tensors fit"
         return [part for rule in rules for part in (Argument("rename", rule.text), f" {told}" if rule is rules[-1] else "", "\n")]
     kept = list(skipped)
-    missing = [one for one in kept if not one.file]
+    missing = [tensor for tensor in kept if not tensor.file]
     lines: list[str] = []
     if missing and list(theirs.values()) == list(ours.values()):
         lines = ["both hold the same shapes in the same order; only names differ"]
-    return [f"{line}\n" for line in (*lines, *_near(missing, [one for one in kept if not one.network]))]
+    return [f"{line}\n" for line in (*lines, *_near(missing, [tensor for tensor in kept if not tensor.network]))]
 
 
 def _near(missing: list[Skipped], unexpected: list[Skipped]) -> list[str]:
     """For a few names of the network the nearest of the file, those of the same shape first."""
     lines = []
-    for one in missing[:3]:
-        same = [other.name for other in unexpected if other.file == one.network and len(other.name) < 200]
-        near = nearest(one.name, same, 1) or nearest(one.name, [other.name for other in unexpected if len(other.name) < 200], 1)
-        lines += [f"nearest to {shown(one.name, 30)} in the file: {shown(name, 30)}" for name in near]
+    for tensor in missing[:3]:
+        same = [other.name for other in unexpected if other.file == tensor.network and len(other.name) < 200]
+        near = nearest(tensor.name, same, 1) or nearest(tensor.name, [other.name for other in unexpected if len(other.name) < 200], 1)
+        lines += [f"nearest to {shown(tensor.name, 30)} in the file: {shown(name, 30)}" for name in near]
     return lines
 
 
@@ -101,7 +103,7 @@ def find_rules(theirs: Shapes, ours: Shapes) -> tuple[list[Rule], int]:
     while len(found) < 3:
         tried = [(rule, _applied(theirs, rule)) for rule in _candidates(theirs, ours)]
         scored = [(_fitting(names, ours), -at, rule, names) for at, (rule, names) in enumerate(tried) if names is not None]
-        top = max(scored, key=lambda one: one[:2], default=None)
+        top = max(scored, key=lambda candidate: candidate[:2], default=None)
         if top is None or top[0] <= best:
             break
         best, theirs = top[0], top[3]

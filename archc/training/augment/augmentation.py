@@ -32,7 +32,7 @@ class Augmentation:
         self, parts: Sequence[Part], normalization: Normalization, seed: int, rank: int = 0, world: int = 1, size: Size | None = None
     ) -> None:
         self.parts = tuple(parts)
-        self.mean, self.std = (torch.tensor(one).view(-1, 1, 1) for one in (normalization.mean, normalization.std))
+        self.mean, self.std = (torch.tensor(number).view(-1, 1, 1) for number in (normalization.mean, normalization.std))
         self._seed = seed
         self._rank = rank
         self._world = world

@@ -85,7 +85,7 @@ def boxes(draws: Draws, height: int, width: int, scale: tuple[float, float], rat
     for _ in range(TRIES):
         area = draws.uniform(*scale) * height * width
         form = np.exp(draws.uniform(log(ratio[0]), log(ratio[1])))
-        tried_high, tried_wide = (np.rint(np.sqrt(one)).astype(np.int64) for one in (area / form, area * form))
+        tried_high, tried_wide = (np.rint(np.sqrt(square)).astype(np.int64) for square in (area / form, area * form))
         fits = (tried_high > 0) & (tried_high <= height) & (tried_wide > 0) & (tried_wide <= width) & ~found
         high, wide = np.where(fits, tried_high, high), np.where(fits, tried_wide, wide)
         found |= fits
@@ -121,8 +121,8 @@ def rotated(images: Tensor, degrees: Numbers) -> Tensor:
 
 def sheared(images: Tensor, along_x: Numbers, along_y: Numbers) -> Tensor:
     """A point moves by `along_x` of its distance from the middle line, and so along y."""
-    one, none = np.ones_like(along_x), np.zeros_like(along_x)
-    return affine(images, np.stack([one, along_x, none, along_y, one, none], 1).reshape(-1, 2, 3))
+    ones, zeros = np.ones_like(along_x), np.zeros_like(along_x)
+    return affine(images, np.stack([ones, along_x, zeros, along_y, ones, zeros], 1).reshape(-1, 2, 3))
 
 
 def affine(images: Tensor, matrices: Numbers) -> Tensor:
@@ -162,5 +162,5 @@ def random_erasing(images: Tensor, draws: Draws, p: float, scale: tuple[float, f
 def inside(images: Tensor, top: Whole, left: Whole, high: Whole, wide: Whole) -> Tensor:
     """[N, 1, H, W]: the pixels of a box of each image."""
     y, x = (torch.arange(side, device=images.device) for side in images.shape[2:])
-    first, last, begin, end = (column(one, images) for one in (top, top + high, left, left + wide))
+    first, last, begin, end = (column(edge, images) for edge in (top, top + high, left, left + wide))
     return (y[:, None] >= first) & (y[:, None] < last) & (x >= begin) & (x < end)

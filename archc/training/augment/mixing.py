@@ -32,8 +32,8 @@ def mix(images: Tensor, labels: Tensor, classes: int, recipe: Recipe, generator:
         by = column(kept, images)
         images = images * by + images[other] * (1 - by)
     parts = torch.from_numpy(kept).to(labels.device, torch.float32)[:, None]
-    one = F.one_hot(labels, classes).float()
-    return images, one * parts + one[other] * (1 - parts)
+    hot = F.one_hot(labels, classes).float()
+    return images, hot * parts + hot[other] * (1 - parts)
 
 
 def _cut(

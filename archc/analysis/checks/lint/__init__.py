@@ -47,11 +47,11 @@ def lint(graph: Graph, batch: int = 1, ignore: Collection[str] = ()) -> list[Fin
 def _found(graph: Graph, batch: int, ignore: Collection[str]) -> list[Finding]:
     net = Net(graph, batch)
     hits = [hit for rule in RULES for hit in rule(net)]
-    found = [one for one in fold(net, (hit for hit in hits if hit.code not in ignore)) if _matters(net, one)]
-    return sorted(found, key=lambda one: (one.level != WARNING, graph.positions[one.layers[0]], one.code))
+    found = [finding for finding in fold(net, (hit for hit in hits if hit.code not in ignore)) if _matters(net, finding)]
+    return sorted(found, key=lambda finding: (finding.level != WARNING, graph.positions[finding.layers[0]], finding.code))
 
 
-def _matters(net: Net, one: Finding) -> bool:
-    if one.code not in _BY_SIZE:
+def _matters(net: Net, finding: Finding) -> bool:
+    if finding.code not in _BY_SIZE:
         return True
-    return one.cost.kept > SMALL * net.saved.total or one.cost.macs > SMALL * net.macs * net.batch
+    return finding.cost.kept > SMALL * net.saved.total or finding.cost.macs > SMALL * net.macs * net.batch

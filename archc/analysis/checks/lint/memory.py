@@ -27,7 +27,12 @@ def inplace_saves_nothing(net: Net) -> Iterator[Hit]:
     """L101: PyTorch clones the input of these when they work in place, and keeps the clone."""
     for node in net.graph.nodes:
         kept = node.facts.keeps or ()
-        if node.facts.storage == INPLACE and "dropout" not in node.kind and any(one.what == "new" for one in kept) and _whole(net, node):
+        if (
+            node.facts.storage == INPLACE
+            and "dropout" not in node.kind
+            and any(storage.what == "new" for storage in kept)
+            and _whole(net, node)
+        ):
             copied = Cost(copied=node.output.shape.values * _F32 * net.batch)
             message = f"{node.kind} in place saves nothing in training: PyTorch copies its input first and keeps the copy"
             plan: Plan = {node: [(node, {"inplace": False})]}
@@ -161,9 +166,9 @@ def commutes(conv: Node, pool: Node) -> bool:
     """Whether a mean may be taken before a convolution with the same result: a 1x1 one, and no border in the mean."""
     if conv.kind != "conv" or pool.kind != "avgpool" or conv.shared is not None:
         return False
-    flat = all(_all(argument(conv, name), one) for name, one in (("kernel", 1), ("stride", 1), ("padding", 0)))
+    flat = all(_all(argument(conv, name), size) for name, size in (("kernel", 1), ("stride", 1), ("padding", 0)))
     return flat and _all(argument(pool, "padding"), 0) and pool.output.shape.values < pool.inputs[0].shape.values
 
 
-def _all(sizes: object, one: int) -> bool:
-    return all(size == one for size in sizes) if isinstance(sizes, tuple | list) else sizes == one
+def _all(sizes: object, least: int) -> bool:
+    return all(size == least for size in sizes) if isinstance(sizes, tuple | list) else sizes == least

@@ -95,7 +95,7 @@ def argument(node: Node, name: str) -> Any:
 
 
 def _negative(cost: Cost) -> Cost:
-    return Cost(*(-one for one in cost))
+    return Cost(*(-figure for figure in cost))
 
 
 def _cost(graph: Graph, kept: int, batch: int) -> Cost:

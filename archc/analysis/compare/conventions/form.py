@@ -39,7 +39,7 @@ class Form:
         self.family = re.sub(r"[123]d$", "", name)
         self.rank = int(name[-2]) if name != self.family else 0
         self.options: dict[str, Any] = dict(form.options) if isinstance(form, Module) else {}
-        self.calls = sum(isinstance(one, Call) and one.value == Own() for one in walk(form.tree)) if isinstance(form, Module) else 1
+        self.calls = sum(isinstance(node, Call) and node.value == Own() for node in walk(form.tree)) if isinstance(form, Module) else 1
         self.inputs = [value.shape for value in node.inputs]
         self.out: Shape = node.output.shape
         self.x = _fed(self.inputs[0], form.added_border) if isinstance(form, Module) else self.inputs[0].values

@@ -193,20 +193,20 @@ class Backward:
     def _collect(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         owner = step.node.shared or step.node
         for i, grad in made:
-            key, one = (owner, i), grad
-            if one.block.kind == TEMPORARY:
-                one = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
+            key, new = (owner, i), grad
+            if new.block.kind == TEMPORARY:
+                new = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
                 self.tape.free(grad.block)
             old = self.sums.get(key)
             if old is None:
-                self.sums[key] = one
+                self.sums[key] = new
             elif old.own and old.block.refs == 1:
-                self.tape.free(one.block)
+                self.tape.free(new.block)
             else:
                 size = owner.facts.owned[i].values * self.item
                 self.sums[key] = Grad(self.tape.new(size, GRADIENTS, step.node), True, old.lies)
                 self.tape.free(old.block)
-                self.tape.free(one.block)
+                self.tape.free(new.block)
 
     def _accumulate(self, owner: Node, indices: Iterable[int]) -> None:
         """A parameter without a gradient takes the new one over; one that has some from a pass before adds in place."""

@@ -136,7 +136,7 @@ def _entangled(step: LayerRun, at: int, lives: _Lives) -> bool:
     target = step.inputs[0]
     if target.seen and (step.node.kind == "add" or not _whole(target)):
         return True
-    return any(one != id(target) and last > at for last, one in lives.get(target.storage, ()))
+    return any(user != id(target) and last > at for last, user in lives.get(target.storage, ()))
 
 
 def _whole(x: StoredTensor) -> bool:

@@ -184,7 +184,7 @@ def _instance(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.release(step, grads)
     weights: list[tuple[int, Grad]] = []
     for i, block in enumerate(repeated):
-        weights += [one for one in at.weight(step, learned[i].role) if one[0] == i]
+        weights += [gradient for gradient in at.weight(step, learned[i].role) if gradient[0] == i]
         at.tape.free(block)
     for value, grad in made:
         at.add(value, grad, step.node)

@@ -65,7 +65,7 @@ def _turned(at: Backward, step: LayerRun, block: Block) -> Block:
 
 def _fused(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
     """The kernel that computes all at once."""
-    parts = [at.tape.new(one, BACKWARD, step.node) for one in (inner.bytes, asked, asked)]
+    parts = [at.tape.new(size, BACKWARD, step.node) for size in (inner.bytes, asked, asked)]
     at.tape.free(inner)
     at.spend(step, range(inputs, len(step.slots)), range(inputs))
     return parts
@@ -83,14 +83,14 @@ def _dropping(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: in
     tape.free(inner)
     at.spend(step, [inputs, dropped], rest)
     for last in (mask, scores):
-        one = tape.new(wide, BACKWARD, node)
+        first = tape.new(wide, BACKWARD, node)
         tape.free(weights)
         at.spend(step, [last])
-        weights = one
-    parts = [tape.new(one, BACKWARD, node) for one in (asked, inner.bytes)]
+        weights = first
+    parts = [tape.new(size, BACKWARD, node) for size in (asked, inner.bytes)]
     tape.free(weights)
     at.spend(step, [queries, keys])
-    parts = [_turned(at, step, one) for one in parts]
+    parts = [_turned(at, step, part) for part in parts]
     return [parts[1], parts[0], values]
 
 
@@ -116,7 +116,7 @@ def _across(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     whole = _gathered(at, step, parts[1:], 2 * parts[1].bytes)
     pieces: list[Block] = []
     for value, block, slot, share in ((asked, whole, 1, 2), (queries, parts[0], 0, 1)):
-        pieces += [at.tape.new(one // 3 * share, TEMPORARY, node) for one in _sizes(at, step)]
+        pieces += [at.tape.new(size // 3 * share, TEMPORARY, node) for size in _sizes(at, step)]
         if wanting[value]:
             found[value] = at.new(at.bytes(value), node)
         at.tape.free(block)
@@ -154,12 +154,12 @@ def _gathered(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Bl
     """What was projected together, side by side: each is put among zeros, and those are added."""
     whole: Block | None = None
     for part in parts:
-        one = at.tape.new(size, BACKWARD, step.node)
+        first = at.tape.new(size, BACKWARD, step.node)
         at.tape.free(part)
         if whole is None:
-            whole = one
+            whole = first
         else:
-            at.tape.free(one)
+            at.tape.free(first)
     assert whole is not None
     return _turned(at, step, whole)
 

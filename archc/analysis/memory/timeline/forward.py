@@ -35,16 +35,16 @@ class Forward:
         self.names: dict[Block, int] = {}  # how often the functions of a region that runs again hold a block
 
     def go(self, instructions: Iterable[Instruction]) -> None:
-        for what, one in instructions:
-            if isinstance(one, Node):
-                self._layer(self.steps[one])
-            elif isinstance(one, Call):
-                self._call(one)
+        for what, instruction in instructions:
+            if isinstance(instruction, Node):
+                self._layer(self.steps[instruction])
+            elif isinstance(instruction, Call):
+                self._call(instruction)
             elif what == DROP:
-                self._drop(self.held[self.run.tensors[one].storage])
+                self._drop(self.held[self.run.tensors[instruction].storage])
             else:
-                self._name(self.held[self.run.tensors[one].storage])
-            if self.again is not None and one is self.again.last:
+                self._name(self.held[self.run.tensors[instruction].storage])
+            if self.again is not None and instruction is self.again.last:
                 return
 
     def rerun(self, frame: Frame) -> None:
@@ -125,7 +125,7 @@ class Forward:
             self._unkept_attention(step)
             return
         outputs = {out.storage for out in step.outputs}
-        made = [one.bytes for one in step.kept if one.made_by is node and one not in outputs and one not in numbers]
+        made = [storage.bytes for storage in step.kept if storage.made_by is node and storage not in outputs and storage not in numbers]
         if self.device == "cpu" and node.kind not in _BY_PARTS:
             made = temporaries(step, self.unit, self.run.item, node.kind == "average", 0)
         passing = [self.tape.new(size, TEMPORARY, node) for size in made if size]

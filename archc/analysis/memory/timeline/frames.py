@@ -57,9 +57,9 @@ class Frames:
         self.live = ancestors(graph.returned, by_value=True)
         self.of: dict[Node, Frame] = {}
         self.by_call: dict[Call, Frame] = {}
-        for _, one in instructions:
-            if isinstance(one, Call):
-                self._frame(one, None)
+        for _, call in instructions:
+            if isinstance(call, Call):
+                self._frame(call, None)
         self.stays = set(self._stays(run))
 
     def saves(self, node: Node) -> bool:
@@ -71,16 +71,16 @@ class Frames:
 
     def _frame(self, call: Call, around: Frame | None) -> Frame:
         frame = self.by_call[call] = Frame(call, around)
-        for _, one in call.body:
-            if isinstance(one, Node):
-                self.of[one] = frame
-                if self.saves(one):
-                    frame.last = one
+        for _, part in call.body:
+            if isinstance(part, Node):
+                self.of[part] = frame
+                if self.saves(part):
+                    frame.last = part
                     frame.waiting += 1
-                    frame.wanted |= one in self.live
-            elif isinstance(one, Call):
-                inner = self._frame(one, frame)
-                frame.last = one
+                    frame.wanted |= part in self.live
+            elif isinstance(part, Call):
+                inner = self._frame(part, frame)
+                frame.last = part
                 frame.waiting += inner.waiting > 0
                 frame.wanted |= inner.wanted
         return frame
@@ -88,7 +88,7 @@ class Frames:
     def _stays(self, run: StorageRun) -> Iterator[Storage]:
         """What is kept from the forward pass for backward."""
         for step in run.steps:
-            yield from (one for one in step.kept if step.node not in self.of or one in self.numbers)
+            yield from (storage for storage in step.kept if step.node not in self.of or storage in self.numbers)
         for frame in self.by_call.values():
             if frame.around is None and frame.waiting:
                 yield from (run.tensors[value].storage for value in frame.call.inputs)

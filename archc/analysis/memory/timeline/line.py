@@ -19,10 +19,10 @@ class BatchLine:
     def __init__(self, low: Timeline, high: Timeline) -> None:
         self.first, self.like = low.options.images, high
         with growing():
-            places = [{block: at for at, block in enumerate(_made(one.tape))} for one in (low, high)]
+            places = [{block: at for at, block in enumerate(_made(run.tape))} for run in (low, high)]
             mine, theirs = (
-                [at[block] if made else ~at[block] for block, made in one.tape.events]
-                for one, at in zip((low, high), places, strict=True)
+                [at[block] if made else ~at[block] for block, made in run.tape.events]
+                for run, at in zip((low, high), places, strict=True)
             )  # fmt: skip
             if mine != theirs or _said(low) != _said(high):
                 raise ValueError("the steps are not alike")
@@ -41,7 +41,9 @@ class BatchLine:
         tape, marks = Tape(), iter(self.like.tape.marks)
         mark = next(marks, None)
         old = _made(self.like.tape)
-        blocks = [Block(fixed + images * each, one.kind, one.of) for (fixed, each), one in zip(self.blocks, old, strict=True)]
+        blocks = [
+            Block(fixed + images * each, old_block.kind, old_block.of) for (fixed, each), old_block in zip(self.blocks, old, strict=True)
+        ]
         for number, place in enumerate(self.events):
             while mark is not None and mark.event == number:
                 tape.marks.append(Mark(number, mark.phase, mark.layer, tape.live))
@@ -74,8 +76,8 @@ def _made(tape: Tape) -> list[Block]:
     return [block for block, made in tape.events if made]
 
 
-def _said(one: Timeline) -> list[tuple[int, str, object]]:
-    return [(mark.event, mark.phase, mark.layer) for mark in one.tape.marks]
+def _said(timeline: Timeline) -> list[tuple[int, str, object]]:
+    return [(mark.event, mark.phase, mark.layer) for mark in timeline.tape.marks]
 
 
 def _line(low: int, high: int, first: int, images: int) -> tuple[int, int]:

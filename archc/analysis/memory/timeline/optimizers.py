@@ -24,25 +24,25 @@ def usual(name: str, device: str) -> str:
 
 def state_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, arguments: Arguments = _NONE) -> list[int]:
     """The bytes of the state, a block a tensor. Counters on the CPU take no room of a GPU."""
-    one = OPTIMIZERS[name]
-    arguments = one.with_defaults(arguments)
-    counters = [_COUNTER] * one.counters if device == "cpu" or how == FUSED or one.resident else []
-    return [size for shape in shapes for size in (*(item * values for values in one.kept(shape, arguments) if values), *counters)]
+    entry = OPTIMIZERS[name]
+    arguments = entry.with_defaults(arguments)
+    counters = [_COUNTER] * entry.counters if device == "cpu" or how == FUSED or entry.resident else []
+    return [size for shape in shapes for size in (*(item * values for values in entry.kept(shape, arguments) if values), *counters)]
 
 
 def step_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, arguments: Arguments = _NONE) -> int:
     """The most that a step has made at one time. Raises ValueError for an implementation that there is not."""
-    one = OPTIMIZERS[name]
+    entry = OPTIMIZERS[name]
     if how == FUSED:
-        if not one.fused:
+        if not entry.fused:
             raise ArgumentError(
-                f"{f'torch.optim has no fused {name}' if one.torch else f'there is no fused {name}'}; write foreach or loop"
+                f"{f'torch.optim has no fused {name}' if entry.torch else f'there is no fused {name}'}; write foreach or loop"
             )
         return 0
-    text = one.foreach if how == FOREACH else one.loop
+    text = entry.foreach if how == FOREACH else entry.loop
     if text is None:
         raise ArgumentError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
-    words = one.made(text, one.with_defaults(arguments))
+    words = entry.made(text, entry.with_defaults(arguments))
     sizes = [item * prod(shape) for shape in shapes]
     if how == FOREACH:
         return _peak(words, [sum(sizes)], on_cpu=False)  # numbers are wrapped inside of its operators

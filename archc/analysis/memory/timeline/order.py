@@ -171,13 +171,13 @@ class _Walk:
 
 def _returned(body: Iterator[Instruction], given: Mapping[Value, None]) -> Iterator[Instruction]:
     """What a function returns is held for its caller."""
-    for what, one in body:
-        yield what, one
-        if isinstance(one, Node | Call):
-            for value in one.outputs:
+    for what, part in body:
+        yield what, part
+        if isinstance(part, Node | Call):
+            for value in part.outputs:
                 if value in given:
                     yield HOLD, value
 
 
 def _noisy(body: list[Instruction]) -> bool:
-    return any(draws(one) if isinstance(one, Node) else isinstance(one, Call) and one.noise for _, one in body)
+    return any(draws(part) if isinstance(part, Node) else isinstance(part, Call) and part.noise for _, part in body)

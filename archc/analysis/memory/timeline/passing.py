@@ -47,7 +47,10 @@ def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list
         return _attention(step, size, unit)
     filters = [node.facts.owned[0].values * item] if node.args.get("standardize") else []
     if isinstance(node.facts.torch, Module) and node.facts.torch.pads_apart:
-        return [*filters, *[one.values * unit for one in (node.facts.keeps or ()) if one.what == "new" and one.dtype == "same"][:1]]
+        return [
+            *filters,
+            *[storage.values * unit for storage in (node.facts.keeps or ()) if storage.what == "new" and storage.dtype == "same"][:1],
+        ]
     return filters
 
 

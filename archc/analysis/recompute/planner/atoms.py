@@ -41,8 +41,8 @@ class Priced:
         for start, stops in pieces.stops.items():
             for atom in self._from(start, stops):
                 found.setdefault(range(atom.start, atom.stop), []).append(atom)
-        self.starting = [[one] for one in self.layers]
-        for span, atoms in sorted(found.items(), key=lambda one: len(one[0])):
+        self.starting = [[layer] for layer in self.layers]
+        for span, atoms in sorted(found.items(), key=lambda pair: len(pair[0])):
             atoms += self._halves(span, found)
             self.starting[span.start] += _best(atoms)
 
@@ -68,7 +68,7 @@ class Priced:
         """A region that may lie in another."""
         key = (span, norms)
         if key not in self.known:
-            inner = {one.start: self._one(one) for one in self.pieces.norms_in(span)} if norms else {}
+            inner = {norm.start: self._one(norm) for norm in self.pieces.norms_in(span)} if norms else {}
             (self.known[key],) = self._grown(span.start, {span.stop}, inner)
         return self.known[key]
 
@@ -150,16 +150,16 @@ class _Walk:
         """Lets the region go on to the end of a part."""
         reads = part.keeps if part.tree is not None else self.profile.reads[part.start]
         size, made, start = self.profile.size, self.profile.made, self.start
-        for one in part.keeps:
-            if one not in self.seen and made[one] >= start:
-                self.seen.add(one)
-                self.kept += size[one]
+        for storage in part.keeps:
+            if storage not in self.seen and made[storage] >= start:
+                self.seen.add(storage)
+                self.kept += size[storage]
         passing = part.names
-        for one in reads:
-            if made[one] < start:
-                self.inputs[one] = None
+        for storage in reads:
+            if made[storage] < start:
+                self.inputs[storage] = None
             else:
-                passing += size[one]
+                passing += size[storage]
         self._second(part)
         self.back = max(self.back, self.kept + part.need)
         self.names = max(self.names, passing)
@@ -195,7 +195,7 @@ class _Walk:
 def _best(atoms: Iterable[Atom]) -> list[Atom]:
     """Of ways to run the same layers again, those that no other beats in both cost and need."""
     found: list[Atom] = []
-    for one in sorted(atoms, key=lambda atom: (atom.cost, atom.need)):
-        if not found or one.need < found[-1].need:
-            found.append(one)
+    for candidate in sorted(atoms, key=lambda atom: (atom.cost, atom.need)):
+        if not found or candidate.need < found[-1].need:
+            found.append(candidate)
     return found

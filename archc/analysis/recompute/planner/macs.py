@@ -29,8 +29,8 @@ class RegionTree:
 
     def walk(self) -> Iterator[RegionTree]:
         yield self
-        for one in self.inner:
-            yield from one.walk()
+        for child in self.inner:
+            yield from child.walk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Reruns:
 
     def of(self, tree: RegionTree) -> Again:
         """The second run of a region, without the runs of the regions in it for themselves."""
-        starts = {at: one.span.start for one in tree.inner for at in one.span}
+        starts = {at: child.span.start for child in tree.inner for at in child.span}
         start = tree.span.start
         for at in reversed(tree.span):
             if at in starts:
@@ -73,8 +73,8 @@ class Reruns:
 
     def plan(self, plan: CheckpointPlan) -> Again:
         """All that runs again under a plan, in one step."""
-        found = [self.of(one) for tree in trees(self.graph, plan) for one in tree.walk()]
-        return Again(sum(one.layers for one in found), sum(one.macs for one in found))
+        found = [self.of(child) for tree in trees(self.graph, plan) for child in tree.walk()]
+        return Again(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
 
 
 def trees(graph: Graph, plan: CheckpointPlan) -> list[RegionTree]:
@@ -84,10 +84,10 @@ def trees(graph: Graph, plan: CheckpointPlan) -> list[RegionTree]:
     for copy, original in places.copies.items():
         within = places.parts.get(original, range(0))
         shift = places.parts[copy].start - within.start
-        for one in list(found):
-            if within.start <= one.start and one.stop <= within.stop and one != within:
-                found.add(range(one.start + shift, one.stop + shift))
-    return _nested(sorted(found, key=lambda one: (one.start, -one.stop)))
+        for rerun in list(found):
+            if within.start <= rerun.start and rerun.stop <= within.stop and rerun != within:
+                found.add(range(rerun.start + shift, rerun.stop + shift))
+    return _nested(sorted(found, key=lambda rerun: (rerun.start, -rerun.stop)))
 
 
 def _nested(ordered: Sequence[range]) -> list[RegionTree]:

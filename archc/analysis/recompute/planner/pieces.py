@@ -35,7 +35,7 @@ class Pieces:
         if self.coarse:
             self.edges = thinned(self.edges, MOST_EDGES)
         self.titles = {span: name for name, span in reversed(self.places.parts.items())}
-        self.applied = [self.places.parts[one] for one in set(self.places.copies.values()) if one in self.places.parts]
+        self.applied = [self.places.parts[copy] for copy in set(self.places.copies.values()) if copy in self.places.parts]
         self.norms = {span.start: span for span in self._spans(norm_act_conv(graph))}
         self.parts = self._spans(blocks(graph))
         self.largest_at: dict[int, list[range]] = {}
@@ -60,16 +60,16 @@ class Pieces:
         return Region(title) if title is not None and title not in self.places.layers else Region(first, last)
 
     def norms_in(self, span: range) -> Iterator[range]:
-        return (one for one in self.norms.values() if span.start <= one.start and one.stop <= span.stop and one != span)
+        return (norm for norm in self.norms.values() if span.start <= norm.start and norm.stop <= span.stop and norm != span)
 
     def largest(self, start: int) -> Iterator[range]:
         """Blocks from a layer on that do not lie in each other; none that begins with it and is most of the network."""
         end = start
         for at in sorted(self.largest_at):
             if at >= end:
-                one = max(self.largest_at[at], key=len)
-                end = one.stop
-                yield one
+                longest = max(self.largest_at[at], key=len)
+                end = longest.stop
+                yield longest
 
     def middle(self, span: range) -> int:
         """The cut in the middle of a run of three segments or more; 0 where there is none."""

@@ -173,15 +173,15 @@ class _Planner:
         """The smallest peak of the model, at the least that runs again for that; by the simulation, which of both is smaller."""
         least = self.search.smallest()
         cheap = self.search.cheapest(least.cost)
-        found = [(*self._run(one.trees), one.trees) for one in (cheap, least) if one is not None]
-        return min(found, key=lambda one: one[1].needed_bytes)
+        found = [(*self._run(sequence.trees), sequence.trees) for sequence in (cheap, least) if sequence is not None]
+        return min(found, key=lambda candidate: candidate[1].needed_bytes)
 
     def _run(self, trees: Iterable[RegionTree]) -> tuple[CheckpointPlan, Timeline]:
         plan = self._regions(trees)
         return plan, self.simulate(self.before.graph, self.before.options, plan)
 
     def _regions(self, trees: Iterable[RegionTree]) -> CheckpointPlan:
-        return CheckpointPlan(tuple(self.pieces.region(one.span) for tree in trees for one in tree.walk()))
+        return CheckpointPlan(tuple(self.pieces.region(inner.span) for tree in trees for inner in tree.walk()))
 
     def _fitting(self) -> FoundPlan | None:
         """The cheapest plan that fits by simulation, over some budgets of the model between one that is enough and one that is not."""
@@ -216,15 +216,15 @@ class _Planner:
     def _spared(self, trees: tuple[RegionTree, ...]) -> tuple[RegionTree, ...]:
         """Without regions that turn out not to be needed, the dearest first."""
         costs = {tree: self._again(tree).macs for tree in trees}
-        for one in sorted((tree for tree in trees if costs[tree]), key=lambda tree: -costs[tree])[:TRIALS]:
-            fewer = tuple(tree for tree in trees if tree is not one)
+        for other in sorted((tree for tree in trees if costs[tree]), key=lambda tree: -costs[tree])[:TRIALS]:
+            fewer = tuple(tree for tree in trees if tree is not other)
             if self._run(fewer)[1].fits(self.memory):
                 trees = fewer
         return trees
 
     def _again(self, tree: RegionTree) -> Again:
-        found = [self.pieces.reruns.of(one) for one in tree.walk()]
-        return Again(sum(one.layers for one in found), sum(one.macs for one in found))
+        found = [self.pieces.reruns.of(inner) for inner in tree.walk()]
+        return Again(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
 
     def _told(
         self, plan: CheckpointPlan, after: Timeline, fits: bool, trees: tuple[RegionTree, ...], exact: bool, least: CheckpointPlan
@@ -248,20 +248,20 @@ class _Planner:
     def _row(self, tree: RegionTree, trees: tuple[RegionTree, ...], counted: set[int]) -> PlanRow:
         inputs = self._inputs(tree).keys() - counted
         counted |= inputs
-        saved = self._total([one for one in trees if one is not tree]) - self._total(trees)
-        kept = sum(self.profile.size[one] for one in inputs)
+        saved = self._total([other for other in trees if other is not tree]) - self._total(trees)
+        kept = sum(self.profile.size[value] for value in inputs)
         return PlanRow(self.pieces.region(tree.span), len(tree.span), kept, self._again(tree), saved)
 
     def _inputs(self, tree: RegionTree) -> dict[int, None]:
-        reads = (one for at in tree.span for one in self.profile.reads[at])
-        return dict.fromkeys(one for one in reads if self.profile.made[one] < tree.span.start)
+        reads = (storage for at in tree.span for storage in self.profile.reads[at])
+        return dict.fromkeys(storage for storage in reads if self.profile.made[storage] < tree.span.start)
 
     def _total(self, trees: Iterable[RegionTree]) -> int:
         """All that is kept between the forward pass and backward."""
         inside = {at for tree in trees for at in tree.span}
-        kept = {one for tree in trees for one in self._inputs(tree)}
-        kept.update(one for at, keeps in enumerate(self.profile.keeps) if at not in inside for one in keeps)
-        return sum(self.profile.size[one] for one in kept)
+        kept = {storage for tree in trees for storage in self._inputs(tree)}
+        kept.update(storage for at, keeps in enumerate(self.profile.keeps) if at not in inside for storage in keeps)
+        return sum(self.profile.size[storage] for storage in kept)
 
 
 def _macs(found: FoundPlan) -> int:

@@ -57,15 +57,15 @@ class Profile:
                 if out.storage in self.ids:
                     self.made[self.ids[out.storage]] = at
         for at, reads in enumerate(self.reads):
-            for one in reads:
-                self.last[one] = max(self.last[one], at)
+            for storage in reads:
+                self.last[storage] = max(self.last[storage], at)
 
     def _kept(self) -> list[int]:
         """What all layers up to each keep, without a plan."""
         seen: set[int] = set()
         total, found = 0, []
         for keeps in self.keeps:
-            total += sum(self.size[one] for one in keeps if one not in seen)
+            total += sum(self.size[storage] for storage in keeps if storage not in seen)
             seen.update(keeps)
             found.append(total)
         return found

@@ -41,9 +41,9 @@ class Search:
         self.profile = profile = priced.profile
         self.count = len(priced.starting)
         self.waiting = [0] * (self.count + 1)  # by place, the storages that a later layer reads
-        for one, (made, last) in enumerate(zip(profile.made, profile.last, strict=True)):
+        for storage, (made, last) in enumerate(zip(profile.made, profile.last, strict=True)):
             for place in range(made + 1, last + 1):
-                self.waiting[place] |= 1 << one
+                self.waiting[place] |= 1 << storage
         self.ahead = [0] * self.count + [profile.loss]
         for place in reversed(range(self.count)):
             self.ahead[place] = min(self._ahead(atom) for atom in priced.starting[place])
@@ -53,7 +53,7 @@ class Search:
 
     def _ahead(self, atom: Atom) -> int:
         """The least that is needed above what is kept by then, from an atom on."""
-        fresh = sum(self.profile.size[one] for one in atom.keeps if self.profile.made[one] >= atom.start)
+        fresh = sum(self.profile.size[storage] for storage in atom.keeps if self.profile.made[storage] >= atom.start)
         return fresh + max(atom.need, self.ahead[atom.stop])
 
     def cheapest(self, budget: int) -> FoundPlan | None:
@@ -94,7 +94,7 @@ class _Run:
         size, search = self.search.profile.size, self.search
         costs = [-label[1] for label in labels]
         for atom, bits in search.atoms[place]:
-            added = sum(size[one] for one in atom.keeps if not mask >> one & 1)
+            added = sum(size[storage] for storage in atom.keeps if not mask >> storage & 1)
             above, stop = added + atom.need, atom.stop
             first, last = 0, len(labels)
             if self.budget is not None:
@@ -105,20 +105,20 @@ class _Run:
                 continue
             target = self.fronts[stop].setdefault((mask | bits) & search.waiting[stop], [])
             if self.budget is None:
-                target += [(one[0] + added, max(one[1], one[0] + above), one, atom) for one in labels]
+                target += [(reached[0] + added, max(reached[1], reached[0] + above), reached, atom) for reached in labels]
             else:
                 cost = atom.cost
-                target += [(one[0] + added, one[1] + cost, one, atom) for one in labels[first:last]]
+                target += [(reached[0] + added, reached[1] + cost, reached, atom) for reached in labels[first:last]]
 
     def _end(self, labels: list[_Label]) -> FoundPlan | None:
         loss, floor = self.search.profile.loss, self.search.profile.floor
         if self.budget is None:
             labels = [(kept, max(cost, kept + loss, floor), before, atom) for kept, cost, before, atom in labels]
         else:
-            labels = [one for one in labels if one[0] + loss <= self.budget]
+            labels = [label for label in labels if label[0] + loss <= self.budget]
         if not labels:
             return None
-        best = min(labels, key=lambda one: (one[1], one[0]))
+        best = min(labels, key=lambda label: (label[1], label[0]))
         trees, at = [], best
         while at[2] is not None:
             if at[3].tree is not None:
@@ -141,11 +141,11 @@ def _thin(states: dict[int, list[_Label]], most: int) -> bool:
     for mask, labels in states.items():
         labels.sort(key=_kept)
         kept: list[_Label] = []
-        for one in labels:
-            if not kept or one[1] < kept[-1][1]:
-                if kept and kept[-1][0] == one[0]:
+        for label in labels:
+            if not kept or label[1] < kept[-1][1]:
+                if kept and kept[-1][0] == label[0]:
                     kept.pop()
-                kept.append(one)
+                kept.append(label)
         states[mask] = kept
     if sum(map(len, states.values())) <= most:
         return True
@@ -161,9 +161,9 @@ def _spread(labels: list[_Label], count: int) -> list[_Label]:
         return labels
     low, high = labels[0][0], labels[-1][0]
     step = max(1, (high - low) // (count - 1))
-    found = {(one[0] - low) // step: one for one in labels[1:]}  # later ones are cheaper
+    found = {(label[0] - low) // step: label for label in labels[1:]}  # later ones are cheaper
     return [labels[0], *found.values()]
 
 
 def _bits(keeps: tuple[int, ...]) -> int:
-    return sum(1 << one for one in keeps)
+    return sum(1 << storage for storage in keeps)

@@ -74,11 +74,11 @@ class Structure:
 
 def structure(graph: Graph) -> Structure:
     """The structure of a network, by networkx. Raises MissingPackage without it."""
-    whole = graph.to_networkx()
+    full = graph.to_networkx()
     import networkx
 
-    flow = networkx.DiGraph((tail, head) for tail, head, by_value in whole.edges(data="by_value") if by_value)
-    flow.add_nodes_from(whole)  # an input that nothing reads is there, too
+    flow = networkx.DiGraph((tail, head) for tail, head, by_value in full.edges(data="by_value") if by_value)
+    flow.add_nodes_from(full)  # an input that nothing reads is there, too
     flow.add_edges_from((_SOURCE, name) for name in graph.inputs)
     flow.add_edges_from((value.node.name if value.node else value.name, _SINK) for value in graph.outputs.values())
     flow.add_nodes_from((_SOURCE, _SINK))

@@ -29,10 +29,10 @@ _WORDS = {
 _NAMES = {word: name for name, words in _WORDS.items() for word in words}
 
 
-def dtype_name(text: str, there: Collection[str] = NETWORK) -> str | None:
+def dtype_name(text: str, names: Collection[str] = NETWORK) -> str | None:
     """A dtype's full name, from that or a shorter word for it; None where it is none of those that are `there`."""
     name = _NAMES.get(text, text)
-    return name if name in there else None
+    return name if name in names else None
 
 
 def words_of(name: str) -> tuple[str, ...]:

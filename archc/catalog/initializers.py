@@ -42,7 +42,7 @@ class Initializer:
 
     def arguments(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The same the other way: options as a spec writes them."""
-        names = {there: here for here, there in self.torch.items()}
+        names = {torch_name: here for here, torch_name in self.torch.items()}
         return {names.get(name, name): value for name, value in options.items()}
 
     def refusal(self, shape: tuple[int, ...], options: Mapping[str, Any]) -> Fault | None:

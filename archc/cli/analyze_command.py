@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     status = 0
     networks: list[dict[str, Any]] = []
     tables: dict[str, Table] = {}
-    if (told := _unfit(args)) is not None:
-        complain(told)
+    if (unfit := _unfit(args)) is not None:
+        complain(unfit)
         return 2
     for named in args.specs:
         model = compiled(args, named)
@@ -207,8 +207,8 @@ def build_table(rows: list[TableRow], report: Report, left_out: int = 0, shares:
 
 def _part(row: TableRow, key: str, report: Report) -> float | None:
     """What part of the network's figure a row is, with all its copies; None where one of them is not known."""
-    own, whole = row.counts[key], report.counts[key]
-    return row.times * own.low / whole.low if own.exact and whole.exact and whole.low else None
+    own, total = row.counts[key], report.counts[key]
+    return row.times * own.low / total.low if own.exact and total.exact and total.low else None
 
 
 def _share(row: TableRow, key: str, report: Report) -> str:
@@ -226,8 +226,8 @@ def _style(row: TableRow, report: Report) -> str:
 def _top_line(rows: list[TableRow], top: int, key: str, report: Report) -> str:
     """How much of the network the rows of --top are."""
     name = {"macs": "MACs", "flops": "FLOPs"}.get(key, key)
-    shown, whole = sum(amount(row, key) for row in rows[:top]), report.counts[key].low
-    part = f", {shown / whole:.1%} of the network's" if whole and report.counts[key].exact else ""
+    shown, total = sum(amount(row, key) for row in rows[:top]), report.counts[key].low
+    part = f", {shown / total:.1%} of the network's" if total and report.counts[key].exact else ""
     return f"the {min(top, len(rows))} of {len(rows)} rows with the most {name}{part}"
 
 
@@ -274,8 +274,8 @@ def _step_line(report: Report) -> str:
     work, batch = _step(report.graph), report.memory.batch
     counts = [Count(2 * term.low, None if term.high is None else 2 * term.high) for term in (work.forward, work.backward, work.step)]
     forward, backward, step = (cell_text(count, "count", True) for count in counts)
-    whole = f", {cell_text(Count(batch * counts[2].low, counts[2].high and batch * counts[2].high), 'count', True)} for {batch}"
-    return f"step         FLOPs an image at 2 a MAC: forward {forward}, backward {backward}, both {step}{whole if batch > 1 else ''}"
+    in_all = f", {cell_text(Count(batch * counts[2].low, counts[2].high and batch * counts[2].high), 'count', True)} for {batch}"
+    return f"step         FLOPs an image at 2 a MAC: forward {forward}, backward {backward}, both {step}{in_all if batch > 1 else ''}"
 
 
 def _positive(text: str) -> int:

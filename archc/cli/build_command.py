@@ -67,21 +67,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     wrong = (*map(_wrong_name, args.output), refused_places(args.output, args), _wrong_options(args), _wrong_for_export(args))
-    told = next((message for message in wrong if message), None)
-    if told:
-        return _refused(told)
+    refusal = next((message for message in wrong if message), None)
+    if refusal:
+        return _refused(refusal)
     graph = usable(compiled(args, args.spec))
     if graph is None:
         return 2
-    if told := refused_places(args.output, args):  # also for what the spec extends and uses
-        return _refused(told)
+    if refusal := refused_places(args.output, args):  # also for what the spec extends and uses
+        return _refused(refusal)
     _verify_plugins(graph)
     lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
     if args.explain_passes:
         print(prose("\n".join(lowered.result.said) or "no pass did anything", stream=sys.stderr), file=sys.stderr)
     module = _wants_module(args)
-    if module and (told := _with_torch(args, graph)):
-        return _refused(told)
+    if module and (refusal := _with_torch(args, graph)):
+        return _refused(refusal)
     if not args.output and not module:
         print(lowered.source.text, end="")
         return 0
@@ -176,7 +176,7 @@ def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 
-def _refused(told: str) -> int:
+def _refused(message: str) -> int:
     """Says what is wrong, and that nothing was built."""
-    complain(told, DEFAULT_WIDTH)
+    complain(message, DEFAULT_WIDTH)
     return 2

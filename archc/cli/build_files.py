@@ -24,16 +24,16 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     """Builds the network and writes its files, exports first, as they can fail; what went wrong, or None."""
     exported = sorted((name for name in names if Path(name).suffix in (".onnx", ".pt2")), key=lambda name: Path(name).suffix)
     saved = [name for name in names if name not in exported]
-    whole = not args.deployed and (bool(saved) or not exported)
+    full = not args.deployed and (bool(saved) or not exported)
     try:
-        module, loaded = build_with_report(graph, _wishes(args, deployed=not whole))
+        module, loaded = build_with_report(graph, _wishes(args, deployed=not full))
         if loaded is not None:
             print(prose(loaded.text(), DEFAULT_WIDTH))
         if exported:
-            _export(args, graph, _without_heads(module, graph, args.optimize) if whole else module, exported)
+            _export(args, graph, _without_heads(module, graph, args.optimize) if full else module, exported)
         for name in saved:
-            told = {"archc": graph.name} if Path(name).suffix == ".safetensors" else None
-            announce(name, f"  {bytes_text(save_weights(module, name, told))}")
+            metadata = {"archc": graph.name} if Path(name).suffix == ".safetensors" else None
+            announce(name, f"  {bytes_text(save_weights(module, name, metadata))}")
         if not names and (args.device or args.dtype or args.memory_format):
             print(_built_text(module, graph.name))
     except RuntimeError as error:

@@ -37,9 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    told = _wrong_file(args)
-    if told:
-        complain(told)
+    refusal = _wrong_file(args)
+    if refusal:
+        complain(refusal)
         return 2
     try:
         from archc.runtime.calibrate.calibrate import calibrate, steps

@@ -41,8 +41,8 @@ def run(args: argparse.Namespace) -> int:
         kept += not failed
     if args.format == "text":
         kinds = ((kept, "good"), (broken, "not as expected"), (wrong, "wrong"))
-        told = [f"{count} {what}" for count, what in kinds if count]
-        print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(told) or 'nothing to check'}")
+        counts_text = [f"{count} {what}" for count, what in kinds if count]
+        print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(counts_text) or 'nothing to check'}")
         if found:
             show(found)
     else:

@@ -205,9 +205,11 @@ class _Bar:
         with self.lock:
             if self.closed:
                 return
-            told = TextColumn("{task.description}", markup=False, table_column=Place(no_wrap=True, overflow="ellipsis", max_width=44))
+            description = TextColumn(
+                "{task.description}", markup=False, table_column=Place(no_wrap=True, overflow="ellipsis", max_width=44)
+            )
             console = Console(file=sys.stderr, no_color=not colored(sys.stderr))
-            columns = told, BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
+            columns = description, BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
             self.drawn = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
             self.drawn.add_task(self.what, total=self.total, completed=max(self.done, 0))
             self.drawn.start()

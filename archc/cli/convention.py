@@ -24,18 +24,20 @@ def unknown(tool: str) -> str | None:
 
 def convention_text(graph: Graph, tool: str) -> str:
     """The tool's figure as archc's own and the lines between them."""
-    told = as_tool(graph, tool)
-    lines = [f"{graph.name} as {told.tool} {told.version} counts it", ""]
-    if told.counts != "parameters":
+    report = as_tool(graph, tool)
+    lines = [f"{graph.name} as {report.tool} {report.version} counts it", ""]
+    if report.counts != "parameters":
         lines += [
-            *_sum(f"archc's {told.counts.upper().replace('MACS', 'MACs')}", told.ours, _parts(told.lines), told.quantity, told.total),
+            *_sum(
+                f"archc's {report.counts.upper().replace('MACS', 'MACs')}", report.ours, _parts(report.lines), report.quantity, report.total
+            ),
             "",
         ]
-    if told.parameter_lines:
-        lines += _sum("archc's parameters", told.own_parameters, _parts(told.parameter_lines), "parameters", told.parameters)
+    if report.parameter_lines:
+        lines += _sum("archc's parameters", report.own_parameters, _parts(report.parameter_lines), "parameters", report.parameters)
     else:
-        lines.append(f"parameters: {told.parameters:,}, as archc counts them")
-    notes = [prose(f"note: {note}") for note in told.notes]
+        lines.append(f"parameters: {report.parameters:,}, as archc counts them")
+    notes = [prose(f"note: {note}") for note in report.notes]
     return "\n".join([*map(printable, lines), *([""] if notes else []), *notes])
 
 

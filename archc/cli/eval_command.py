@@ -98,8 +98,8 @@ def _figures(report: EvaluationReport, classes: tuple[str, ...]) -> list[dict[st
     return found
 
 
-def _part(part: int, whole: int) -> float | None:
-    return part / whole if whole else None
+def _part(part: int, total: int) -> float | None:
+    return part / total if total else None
 
 
 def _exact(report: EvaluationReport, classes: tuple[str, ...]) -> Table:

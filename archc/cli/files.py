@@ -20,14 +20,14 @@ _REPLACED = ("weights",)  # weights are read before they are written: a file of 
 
 def write_whole(name: str, content: str | bytes, args: argparse.Namespace) -> int:
     """Writes a text or picture, unless the command reads that file; an exit status."""
-    told = _read_by(name, args)
-    if told is None:
+    refusal = _read_by(name, args)
+    if refusal is None:
         try:
             write(Path(name), content)
         except (OSError, ValueError) as error:
-            told = f"cannot write {shown(name)}{_why(error, Path(name))}"
-    if told is not None:
-        complain(told)
+            refusal = f"cannot write {shown(name)}{_why(error, Path(name))}"
+    if refusal is not None:
+        complain(refusal)
         return 2
     announce(name)
     return 0
@@ -60,8 +60,8 @@ def _refused_file(name: str, path: Path) -> str | None:
     if not place.parent.is_dir():
         return f"-o {shown(name)}: there is no folder {shown(str(place.parent if path.is_symlink() else path.parent))}"
     if not os.access(place if place.exists() else place.parent, os.W_OK):
-        told = "it is read-only" if place.exists() else f"nothing may be written in the folder {shown(str(path.parent))}"
-        return f"-o {shown(name)}: {told}"
+        reason = "it is read-only" if place.exists() else f"nothing may be written in the folder {shown(str(path.parent))}"
+        return f"-o {shown(name)}: {reason}"
     return None
 
 
@@ -112,9 +112,9 @@ def refused_places(names: Sequence[str], args: argparse.Namespace) -> str | None
     """As `refused_place`, of several; no two of them may be one file."""
     places: dict[object, str] = {}
     for name in names:
-        told = refused_place(name, args)
-        if told is not None:
-            return told
+        refusal = refused_place(name, args)
+        if refusal is not None:
+            return refusal
         place = _place(Path(name))
         if place in places:
             also = "" if places[place] == name else f" and -o {shown(places[place])}"

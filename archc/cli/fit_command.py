@@ -73,8 +73,8 @@ def run(args: argparse.Namespace) -> int:
             found.append(alternative)
             step(f"after: {alternative.name}")
     if args.format == "json":
-        told = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
-        print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned) | told, indent=2))
+        capacity_part = {"capacity": capacity_to_dict(capacity)} if capacity is not None else {}
+        print(json.dumps(_to_dict(graph.name, budget, args.batch, found, planned) | capacity_part, indent=2))
     else:
         print("\n".join(_lines(fitting, options, capacity, args.batch, found, planned)))
     return _write(args, planned) if args.output else 0
@@ -88,8 +88,8 @@ def _usable(args: argparse.Namespace, budget: int | None) -> None:
         raise ArgumentError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
         raise ArgumentError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
-    if args.output and (told := refused_place(args.output, args)) is not None:
-        raise ArgumentError(told)
+    if args.output and (refusal := refused_place(args.output, args)) is not None:
+        raise ArgumentError(refusal)
 
 
 def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:
@@ -211,5 +211,5 @@ def _to_dict(name: str, budget: int | None, batch: int | None, found: list[Alter
         }
         for alternative in found
     ]
-    told = {"plan": planned.to_dict()} if planned is not None else {}
-    return {"name": name, "memory": budget, "batch": batch, "alternatives": rows, **told}
+    plan_part = {"plan": planned.to_dict()} if planned is not None else {}
+    return {"name": name, "memory": budget, "batch": batch, "alternatives": rows, **plan_part}

@@ -67,15 +67,15 @@ def _ignored(words: list[str]) -> set[str] | None:
 def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
     diagnostics = [finding.diagnostic() for finding in found]
     if form == "json":
-        rows = [diagnostic_to_dict(told) | _figures(finding) for told, finding in zip(diagnostics, found, strict=True)]
+        rows = [diagnostic_to_dict(diagnostic) | _figures(finding) for diagnostic, finding in zip(diagnostics, found, strict=True)]
         return json.dumps({"findings": rows}, indent=2)
     if form != "text":
         return draw_all(diagnostics, form)
     text = diagnostics_text(diagnostics, sys.stdout)
     warnings = sum(finding.level == WARNING for finding in found)
-    told = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
-    told = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", told) if part)
-    return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {told or 'nothing to say'}") if part)
+    counts_text = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
+    counts_text = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", counts_text) if part)
+    return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {counts_text or 'nothing to say'}") if part)
 
 
 def _figures(finding: Finding) -> dict[str, Any]:

@@ -138,12 +138,12 @@ def capacity_to_dict(found: Capacity) -> dict[str, object]:
 
 def capacity_lines(found: Capacity, room: int) -> list[str]:
     """What there is, what of it is reserved and how that is known: a line, or more where it is long."""
-    told = f"{found.name}: {bytes_text(found.total)}"
+    summary = f"{found.name}: {bytes_text(found.total)}"
     for reserve in found.reserves:
-        told += f", less {bytes_text(reserve.bytes)} {reserve.what} ({reserve.how})"
+        summary += f", less {bytes_text(reserve.bytes)} {reserve.what} ({reserve.how})"
     if found.reserves:
-        told += f" = {bytes_text(found.usable)}"
-    return wrap(printable(f"memory     {told}"), room, " " * 11, columns_of)
+        summary += f" = {bytes_text(found.usable)}"
+    return wrap(printable(f"memory     {summary}"), room, " " * 11, columns_of)
 
 
 def report_lines(found: Timeline, budget: Capacity | None, top: int = MOST_LAYERS) -> list[str]:
@@ -224,8 +224,8 @@ def _layers(found: Timeline, top: int) -> Table:
         part = f"{kept[node] / total:.1%}".rjust(6) if node in kept else ""
         table.rows.append([node.name, node.kind, str(node.output.shape), size, part])
     if (more := len(kept.keys() | unknown.keys()) - top) > 0:
-        whole = f"{'≥' if unknown else ''}{bytes_text(total)}"
-        table.notes.append(f"and {more} more layers; {whole} are made and kept for backward in all")
+        total_text = f"{'≥' if unknown else ''}{bytes_text(total)}"
+        table.notes.append(f"and {more} more layers; {total_text} are made and kept for backward in all")
     return table
 
 

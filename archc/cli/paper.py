@@ -37,9 +37,9 @@ def explain_paper(args: argparse.Namespace, spec: Spec) -> int:
 
 def _record(row: Comparison) -> dict[str, object]:
     claim = row.claim
-    told = {"metric": row.metric, "printed": row.printed, "ours": row.ours, "verdict": row.verdict, "by": claim.by}
+    line_of_claim = {"metric": row.metric, "printed": row.printed, "ours": row.ours, "verdict": row.verdict, "by": claim.by}
     more = {"of": list(claim.of), "only": claim.only, "set": _settings(row), "note": claim.note, "why": claim.why}
-    return {**told, **{key: value for key, value in more.items() if value}}
+    return {**line_of_claim, **{key: value for key, value in more.items() if value}}
 
 
 def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
@@ -54,8 +54,8 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
     for row in rows:
         claim = row.claim
         reasons = (claim.why if row.verdict in (DIFFERS, CUT) else "", claim.note)
-        told = [notes.setdefault(("", text), len(notes) + 1) for text in reasons if text]
-        marks = "".join(f" [{number}]" for number in told)
+        numbers = [notes.setdefault(("", text), len(notes) + 1) for text in reasons if text]
+        marks = "".join(f" [{number}]" for number in numbers)
         table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), _ours(row), _difference(row) + marks, claim.by])
     if not any(row[1] for row in table.rows):
         table.columns.pop(1)

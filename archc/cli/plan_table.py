@@ -21,14 +21,14 @@ def plan_lines(planned: Planned) -> list[str]:
         first = f"with checkpointing, a batch of {batch} fits {bytes_text(planned.memory)}:"
     else:
         first = f"the least that checkpointing reaches is {after.told(after.needed_bytes)}:"
-    again = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
+    recomputed = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
     found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
     if planned.coarse:
         found = f"of {len(before.graph.nodes):,} layers, regions between some cuts alone were searched"
     return [
         first,
         f"peak       {before.told(before.peak_bytes)} before, {after.told(after.peak_bytes)} after",
-        f"runs again {again}",
+        f"runs again {recomputed}",
         *([f"           {found}"] if found else []),
         "",
         table_text(_table(planned), DEFAULT_WIDTH),

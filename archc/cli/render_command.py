@@ -229,8 +229,8 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
         return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
     if args.by and args.of in ("bars", "timeline"):
         return f"--by is about the treemap; leave --by or --of {args.of} out"
-    if args.output and (told := refused_place(args.output, args)) is not None:
-        return told
+    if args.output and (refusal := refused_place(args.output, args)) is not None:
+        return refusal
     known = dict.fromkeys(option for drawing in STYLES.values() for option in drawing.takes)
     for option in known:
         given = getattr(args, option)

@@ -67,9 +67,9 @@ def _distribution(found: Structure) -> Table:
     return table
 
 
-def _share(part: int, whole: int) -> str:
+def _share(part: int, total: int) -> str:
     """In percent, by whole numbers, as floats do not hold them."""
-    tenths = (2000 * part + whole) // (2 * whole)
+    tenths = (2000 * part + total) // (2 * total)
     return "<0.1%" if part and not tenths else f"{tenths / 10:.1f}%"
 
 

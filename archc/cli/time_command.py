@@ -148,9 +148,9 @@ def _forecast(result: Roofline) -> list[str]:
     if not trials:
         return [line, "             its error is not known: no network was measured"]
     errors = [abs(trial.error) for trial in trials]
-    told = f"{sum(errors) / len(errors):.0%} on average, at most {max(errors):.0%}"
+    error_text = f"{sum(errors) / len(errors):.0%} on average, at most {max(errors):.0%}"
     names = ", ".join(f"{trial.network} {trial.error:+.0%}" for trial in trials)
-    return [line, f"             off by {told}, on networks not fitted to:", f"             {names}"]
+    return [line, f"             off by {error_text}, on networks not fitted to:", f"             {names}"]
 
 
 def _fit(device: Device, result: Roofline) -> list[str]:

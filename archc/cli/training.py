@@ -60,9 +60,9 @@ def _guarded(work: Callable[[], int]) -> int:
         return tell(error)
 
 
-def refused(told: str) -> int:
+def refused(message: str) -> int:
     """Says what is wrong, and the status of what cannot be done."""
-    complain(told, DEFAULT_WIDTH)
+    complain(message, DEFAULT_WIDTH)
     return 2
 
 

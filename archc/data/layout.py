@@ -260,8 +260,8 @@ def _not_divided(classes: Sequence[Folder]) -> None:
     for cls in classes:
         roles = [role_of(inner.name) for inner in cls.filled]
         if roles and (all(roles) or len({*roles} - {None}) > 1):
-            told = ", ".join(shown(inner.name) for inner in cls.filled[:3])
-            raise Unclear(f"the splits lie inside the classes: {shown(cls.name)}/ has {told}", _splits_first(cls))
+            names = ", ".join(shown(inner.name) for inner in cls.filled[:3])
+            raise Unclear(f"the splits lie inside the classes: {shown(cls.name)}/ has {names}", _splits_first(cls))
     first: dict[str, Folder] = {}
     for cls in classes:
         shared = Counter(first[_folded(inner.name)].name for inner in cls.filled if _folded(inner.name) in first)

@@ -174,7 +174,7 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     classes = layout.classes
     listings = {part: folder.listing(root, classes) for part, root in layout.parts.items()}
     shape = shape or image_shape(common_shape(listings["train"].root / path for path in listings["train"].paths), data.size)
-    white, told = white_of([listing.root / name for listing in listings.values() for name in listing.paths], data.white)
+    white, white_note = white_of([listing.root / name for listing in listings.values() for name in listing.paths], data.white)
     corrupt: list[Corrupt] = []
     found: dict[str, tuple[Files, Labels]] = {}
     for part, listed in listings.items():
@@ -206,7 +206,7 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
         corrupt=corrupt,
         measure=measured,
     )
-    return replace(made, notes=(*layout.notes, *filter(None, [told])), doubtful=layout.doubtful, white=white)
+    return replace(made, notes=(*layout.notes, *filter(None, [white_note])), doubtful=layout.doubtful, white=white)
 
 
 def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
@@ -218,7 +218,7 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     if len(classes) == 1:
         raise DataError(f"{path} has one class alone, {classes[0]}", "two at least are needed to tell anything apart")
     shape = shape or image_shape(common_shape(shards.some(found["train"], LOOKED_AT)), data.size)
-    white, told = white_of(list(shards.some(found["train"], LOOKED_AT)), data.white)
+    white, white_note = white_of(list(shards.some(found["train"], LOOKED_AT)), data.white)
     corrupt: list[Corrupt] = []
     none = np.empty(0, np.int64)
 
@@ -253,7 +253,7 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
         corrupt=corrupt,
         measure=measured,
     )
-    return replace(made, notes=tuple(filter(None, [told])), white=white)
+    return replace(made, notes=tuple(filter(None, [white_note])), white=white)
 
 
 def check_classes(dataset: DataSet, outputs: int) -> None:
@@ -261,8 +261,10 @@ def check_classes(dataset: DataSet, outputs: int) -> None:
     if outputs == len(dataset.classes):
         return
     count = len(dataset.classes)
-    told = f"{dataset.name} has {count} classes, and the network has {outputs} outputs"
+    mismatch = f"{dataset.name} has {count} classes, and the network has {outputs} outputs"
     if dataset.doubtful:
         named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
-        raise DataError("\n".join([f"{told}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"]))
-    raise DataError(told, "write ", Parameter("classes", count), " where the spec takes it, or change its last layer")
+        raise DataError(
+            "\n".join([f"{mismatch}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"])
+        )
+    raise DataError(mismatch, "write ", Parameter("classes", count), " where the spec takes it, or change its last layer")

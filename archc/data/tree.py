@@ -107,10 +107,10 @@ class Folder:
 
 
 def _lines(folder: Folder, level: int) -> Iterator[str]:
-    told = [counted(len(folder.images), "image")] if folder.images else []
-    told += [f"{count:,} {ending}" for ending, count in folder.files.most_common(2)]
-    told = told or ([] if folder.folders else ["empty"])
-    yield f"{'  ' * level}{shown(folder.name)}/{'  ' * bool(told)}{', '.join(told)}"
+    parts = [counted(len(folder.images), "image")] if folder.images else []
+    parts += [f"{count:,} {ending}" for ending, count in folder.files.most_common(2)]
+    parts = parts or ([] if folder.folders else ["empty"])
+    yield f"{'  ' * level}{shown(folder.name)}/{'  ' * bool(parts)}{', '.join(parts)}"
     if level > _DEEP:
         return
     for child in folder.folders[:_EACH]:

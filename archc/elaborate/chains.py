@@ -97,12 +97,12 @@ def make_copy(
     if not modifiers:
         return Made(_dispatch(run, entry, name, context, current, branch))
     source = modifiers.get("from")
-    there = _is_there(modifiers.get("when"), entry, context)
+    present = _is_there(modifiers.get("when"), entry, context)
     training = flag(modifiers.get("train_only"), "train_only", context)
     run.training += training
     try:
         inputs = resolve_from(run, source, context) if source is not None and not chained else current
-        if not there:
+        if not present:
             if name is not None:
                 register(run, context, name, Ref(inputs[:1], entry.span, weak=True, left_out=True))
             if source is None or training:
@@ -121,11 +121,11 @@ def make_copy(
 
 
 def _is_there(when: t.Tree | None, entry: Entry, context: Context) -> bool:
-    there = True if when is None else evaluate(when, context.env)
-    if not isinstance(there, bool):
-        hint = meant(when, there, context) or 'true, false, or an expression, as in "${width > 64}"'
-        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(there)}, not true or false", hint)
-    return there
+    present = True if when is None else evaluate(when, context.env)
+    if not isinstance(present, bool):
+        hint = meant(when, present, context) or 'true, false, or an expression, as in "${width > 64}"'
+        raise Mistake("A402", when.span if when else entry.span, f"when is {shown(present)}, not true or false", hint)
+    return present
 
 
 def _heads(run: Elaboration, name: str | None, values: Values, start: int, context: Context) -> None:
@@ -232,11 +232,11 @@ def _run_elsewhere(run: Elaboration, chain: Chain, context: Context, current: Va
     if context.lookup is context.space or chain.broken:
         return run_chain(run, chain, context, current)
     seen = Space(context.space.scope, context.lookup)
-    there = context.inside(context.space, seen)
+    inner = context.inside(context.space, seen)
     for key, tree in chain.entries:
         run.spend(len(context.space.names), tree.span, context.place)
         before = dict(context.space.names)
-        current = run_entry(run, tree, key, there, current)
+        current = run_entry(run, tree, key, inner, current)
         seen.names.update({name: ref for name, ref in context.space.names.items() if before.get(name) is not ref})
     return current
 
@@ -265,13 +265,13 @@ def _apply_closure(run: Elaboration, entry: Entry, name: str | None, context: Co
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
     written = value.context
     place = Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)  # its inputs, but the way of its use
-    there = Context(context.space, written.lookup, written.env, place, written.own, written.copy)
+    outer = Context(context.space, written.lookup, written.env, place, written.own, written.copy)
     key = None
     if name is not None:
         key = t.Scalar(word.source, word.start, word.end, name)
     run.depth += 1
     try:
         check_depth(run, entry.kind_span, context)
-        return run_entry(run, value.tree, key, there, inputs, branch)
+        return run_entry(run, value.tree, key, outer, inputs, branch)
     finally:
         run.depth -= 1

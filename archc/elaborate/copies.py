@@ -201,8 +201,8 @@ def rows_of(entry: Entry, context: Context) -> list[dict[str, Any]]:
             raise Mistake("A402", _at(tree, name), what, "`for` with names needs a list for each: {n: [2, 2], c: [64, 128]}")
         lengths = {name: len(column) for name, column in lists.items() if column is not None}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise Mistake("A404", tree.span, f"lists of different lengths: {told}", "make them equal")
+            lengths_text = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise Mistake("A404", tree.span, f"lists of different lengths: {lengths_text}", "make them equal")
         rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
     elif isinstance(value, list) and all(isinstance(row, dict) for row in value):
         rows = value

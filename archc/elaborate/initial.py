@@ -96,9 +96,9 @@ def initialize(run: Elaboration, lenient: bool) -> None:
     """The rules of the graph. `lenient`: it is a variant of the spec, in which a pattern may name nothing."""
     if not run.spec.init:
         return
-    whole = not run.diagnostics.failed  # layers that are missing are not held against `init`
+    complete = not run.diagnostics.failed  # layers that are missing are not held against `init`
     hows = [_how(run, tree) for _, tree in run.spec.init.values()]
-    if not whole:
+    if not complete:
         return
     tensors = Tensors(run.graph)
     rules = [_rule(text, key, tensors) for text, (key, _) in run.spec.init.items()]
@@ -255,7 +255,7 @@ def _report_unknown(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
     if found is not None and head not in OPERATORS:  # a package's, of which there is no layer
         return
     if "." in text:
-        operators = [f"{op}.{name}" for (op, name), there in tensors.of_op.items() if name and is_learned(tensors.all[there[0]])]
+        operators = [f"{op}.{name}" for (op, name), places in tensors.of_op.items() if name and is_learned(tensors.all[places[0]])]
         run.error("A303", span, f'no tensor is called "{text}"', did_you_mean(text, [*operators, *names]) or such_as(names))
     else:
         hint = did_you_mean(text, names) or suggest_layer(run, text) or such_as(names)

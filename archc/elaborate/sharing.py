@@ -73,9 +73,9 @@ def _scope_again(run: Elaboration, first: Scope, *, ref: Ref, name: str, context
     offset = len(run.graph.nodes) - first.start
     for node in run.graph.nodes[first.start : first.stop]:
         where = _level(run, node.scope, copy, written)
-        again = _again(run, node, node.label, where, copy.of(node.inputs), written)
-        copy.moved.update(zip(node.outputs, again.outputs, strict=True))
-        copy.made[node] = again
+        reused = _again(run, node, node.label, where, copy.of(node.inputs), written)
+        copy.moved.update(zip(node.outputs, reused.outputs, strict=True))
+        copy.made[node] = reused
     for scope, level in reversed(copy.levels.items()):
         mine = copy.made[scope] = level.space.scope
         leave(run, level, copy.of(scope.outputs))
@@ -107,12 +107,12 @@ def _level(run: Elaboration, scope: Scope, copy: _Copy, written: Written) -> Con
     return copy.levels[scope]
 
 
-def _names_again(run: Elaboration, first: Space | None, again: Space, copy: _Copy, span: Span) -> None:
+def _names_again(run: Elaboration, first: Space | None, reused: Space, copy: _Copy, span: Span) -> None:
     """The names in a part, for its copy."""
     for name, ref in first.names.items() if first is not None else ():
         run.spend(NAME_WORK, span, None)
-        below = Space(again.scope, again) if ref.space is not None else None
+        below = Space(reused.scope, reused) if ref.space is not None else None
         if below is not None:
             _names_again(run, ref.space, below, copy, span)
         made = copy.made.get(ref.made, ref.made) if ref.made is not None else None
-        again.names[name] = Ref(copy.of(ref.values), ref.span, below, made, ref.weak)
+        reused.names[name] = Ref(copy.of(ref.values), ref.span, below, made, ref.weak)

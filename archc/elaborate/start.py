@@ -141,12 +141,12 @@ def _changed(run: Elaboration, name: str, default: Any, tree: t.Tree) -> Any:
         str: (str, "a text"),
         list: (list, "a list"),
     }
-    wanted, told = kinds.get(type(default), (object, ""))
+    wanted, expectation = kinds.get(type(default), (object, ""))
     if not isinstance(value, wanted) or (isinstance(value, bool) and wanted is not bool and wanted is not object):
         run.error(
             "A402",
             tree.span,
-            f"{name} is {shown(value)}, not {told}",
+            f"{name} is {shown(value)}, not {expectation}",
             f"as its default, {default.span.text if isinstance(default, t.Mapping) else shown(default)}",
         )
     return value

@@ -63,10 +63,10 @@ def explain(run: Elaboration, trial: Trial) -> None:
         span = run.inputs[name].span
         unlike = _unlike_base(run, value.shape)
         for found in [*([unlike] if unlike else []), *_weak(value.shape, {entry.kind for entry in run.met})]:
-            again = trial(name, _tree(span, found.right))
-            if again is None or {misfit.span for misfit in _misfits(again)} & {diagnostic.span for diagnostic in failed}:
+            retried = trial(name, _tree(span, found.right))
+            if retried is None or {misfit.span for misfit in _misfits(retried)} & {diagnostic.span for diagnostic in failed}:
                 continue
-            if _fits(again.graph.nodes, again.graph.inputs[name], found):
+            if _fits(retried.graph.nodes, retried.graph.inputs[name], found):
                 for diagnostic in failed:
                     diagnostic.hint = f"{found.rule}: with {spelled(found.right, span.source, name)} this fits"
                 _add(run.diagnostics, name, value.shape, found, span)

@@ -35,18 +35,18 @@ def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain:
         return value
     tree = entry.tree
     key = next((word for word, _ in tree.items if word.value == kind), None) if isinstance(tree, t.Mapping) else None
-    if isinstance(tree, t.Mapping) and key is not None and (told := _keyed(run, tree, key, _chains(context, chain))) is not None:
-        return told
+    if isinstance(tree, t.Mapping) and key is not None and (hint := _keyed(run, tree, key, _chains(context, chain))) is not None:
+        return hint
     known = _known(run)
-    told = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
-    told = (
-        told
+    hint = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
+    hint = (
+        hint
         or _copied(entry)
         or _named_chain(run, entry, _where(entry, _chains(context, chain)))
         or hints.near_kind(kind, known)
         or hints.told(kind, known)
     )
-    return told or f"`archc docs` lists the layers; {hints.PLUGIN}"
+    return hint or f"`archc docs` lists the layers; {hints.PLUGIN}"
 
 
 def suggest_value(kind: str, argument: str | None, param: Param | None, value: object) -> str | None:
@@ -142,8 +142,10 @@ def find_argument_hint(
     if (hint := _beside(name, kind, taken)) is not None:
         return hint
     where = _where(entry, _chains(context, None)) if entry is not None else hints.Where()
-    told = hints.argument_hint(kind, name, value, given, _known(run, kind, signature), where) if is_kind(run.spec.blocks, kind) else None
-    return told or hints.near_argument(name, _params(signature))
+    known_hint = (
+        hints.argument_hint(kind, name, value, given, _known(run, kind, signature), where) if is_kind(run.spec.blocks, kind) else None
+    )
+    return known_hint or hints.near_argument(name, _params(signature))
 
 
 def _value(entry: Entry, context: Context | None) -> str | None:

@@ -35,8 +35,8 @@ def resolved_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
 
 def _drawn(line: Line, room: int) -> str:
     indent, text, comment = line
-    whole = "  " * indent + text
-    return f"{whole.ljust(room)}  # {printable(comment)}" if comment else whole
+    full = "  " * indent + text
+    return f"{full.ljust(room)}  # {printable(comment)}" if comment else full
 
 
 def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:

@@ -18,15 +18,15 @@ def traffic(graph: Graph) -> dict[str, Any]:
     """Columns: `ahead` is [FLOPs, moved, indices, weights] of a layer in training, `back` [FLOPs, moved, weights];
     `idle` are the layers that are nothing in inference."""
     wanted = wanted_gradients(graph)
-    ahead, back = [], []
+    ahead, backward_rows = [], []
     for node in graph.nodes:
-        whole, empty, plain = (forward(node, batch, size, True) for batch, size in ((1, 1), (0, 1), (1, 0)))
+        full, empty, plain = (forward(node, batch, size, True) for batch, size in ((1, 1), (0, 1), (1, 0)))
         indices = plain.bytes
-        ahead.append([whole.flops, whole.bytes - empty.bytes - indices, indices, empty.bytes])
-        whole, empty = (backward(node, batch, 1, wanted) for batch in (1, 0))
-        back.append([whole.flops, whole.bytes - empty.bytes, empty.bytes])
+        ahead.append([full.flops, full.bytes - empty.bytes - indices, indices, empty.bytes])
+        full, empty = (backward(node, batch, 1, wanted) for batch in (1, 0))
+        backward_rows.append([full.flops, full.bytes - empty.bytes, empty.bytes])
     idle = [i for i, node in enumerate(graph.nodes) if node.facts.identity_in_eval]
-    return {"ahead": _short(ahead), "back": _short(back), "idle": idle}
+    return {"ahead": _short(ahead), "back": _short(backward_rows), "idle": idle}
 
 
 def _short(rows: list[list[int]]) -> list[list[int]]:

@@ -42,9 +42,9 @@ class TrainingChoice:
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MOST_BATCH:
             raise ArgumentError(f"a batch has 1 to {MOST_BATCH:,} images, not {self.batch}")
-        for what, word, there in (("dtype", self.dtype, NUMBERS), ("optimizer", self.optimizer, tuple(OPTIMIZERS))):
-            if word not in there:
-                raise ArgumentError(f"no {what} is called {word}; there are {', '.join(there)}")
+        for what, word, names in (("dtype", self.dtype, NUMBERS), ("optimizer", self.optimizer, tuple(OPTIMIZERS))):
+            if word not in names:
+                raise ArgumentError(f"no {what} is called {word}; there are {', '.join(names)}")
 
 
 def report(graphs: list[Graph], device: Device, choice: TrainingChoice) -> str:

@@ -60,11 +60,11 @@ def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
 
     dtypes = ("float32",) if amp else ("float32", "float64", "float16")
     four = [run(batch, dtype) for batch in (2, 3) for dtype in dtypes[:2]]
-    whole = _fitted(four, run(_CHECK, dtypes[-1]), [] if amp else [run(batch, "float16") for batch in (2, 3)])
+    fitted = _fitted(four, run(_CHECK, dtypes[-1]), [] if amp else [run(batch, "float16") for batch in (2, 3)])
     base = four[0]
-    many = _record(base, whole, graph.positions)
+    many = _record(base, fitted, graph.positions)
     ones = [run(1, dtype) for dtype in dtypes]
-    if _alike(base, ones[0]) and all(_predicts(whole, run, 1, ITEMS[dtype]) for run, dtype in zip(ones, dtypes, strict=True)):
+    if _alike(base, ones[0]) and all(_predicts(fitted, run, 1, ITEMS[dtype]) for run, dtype in zip(ones, dtypes, strict=True)):
         return [many]
     return [many, _record(ones[0], _fitted_alone(ones), graph.positions)]
 

@@ -81,5 +81,5 @@ def _require_chain(graph: Graph) -> None:
     for node in graph.nodes:
         joins = node.kind in _JOINING or (len(node.inputs) > 1 and node.kind != "concat")
         if joins or (node.kind == "concat" and any(len(graph.uses[value]) > 1 for value in node.inputs)):
-            told = f"{node.name} ({node.kind}) joins what is used twice"
-            raise LookError(f"LRP hands relevance down chains and branches; {told}: take gradcam or integrated")
+            message = f"{node.name} ({node.kind}) joins what is used twice"
+            raise LookError(f"LRP hands relevance down chains and branches; {message}: take gradcam or integrated")

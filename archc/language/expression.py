@@ -217,11 +217,11 @@ class Expression:
         value, name = self._compile(node.value), node.attr
 
         def run(env: Env) -> Any:
-            whole = value(env)
-            if isinstance(whole, Axes):
-                return whole.read(name)
-            if isinstance(whole, dict):
-                return member(whole, name)
+            computed = value(env)
+            if isinstance(computed, Axes):
+                return computed.read(name)
+            if isinstance(computed, dict):
+                return member(computed, name)
             raise ExpressionError(f'only a block\'s inputs have parts like ".{name}"')
 
         return run
@@ -314,8 +314,8 @@ def _given(env: Env) -> list[str]:
 def _declared(name: str, env: Env) -> str | None:
     """What there is, and how a value gets a name, where none is near."""
     here = "names here: " + ", ".join(_given(env)[:8]) if _given(env) else ""
-    there = f"`params: {{{name}: 10}}` at the top of the spec adds it" if name.isidentifier() and len(name) < 30 else ""
-    return "; ".join(filter(None, (here, there))) or None
+    elsewhere = f"`params: {{{name}: 10}}` at the top of the spec adds it" if name.isidentifier() and len(name) < 30 else ""
+    return "; ".join(filter(None, (here, elsewhere))) or None
 
 
 INCOMPLETE = ""  # a name in environments that lack what a mistake kept out of them

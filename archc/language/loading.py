@@ -122,11 +122,11 @@ class Loader:
         """The blocks of all files that a spec uses; None where one of them could not be read."""
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
         found: dict[str, Block] = {}
-        whole = True
+        in_library = True
         for item in items:
             if not isinstance(item, t.Scalar) or not isinstance(item.value, str):
                 self.diagnostics.error("A202", item.span, "use names files of blocks", "use: [my_blocks.yaml]")
-                whole = False
+                in_library = False
                 continue
             packaged = ":" in item.value
             target = self._packaged(item) if packaged else self._path(item, path)
@@ -135,10 +135,10 @@ class Loader:
                 source = self._read(target, item, item.value if packaged else shipped_name(target) or os.path.normpath(target))
             tree_of = t.parse(source, self.diagnostics) if source is not None else None
             self.sources |= {source} if source is not None else set()
-            whole = whole and isinstance(tree_of, t.Mapping) and not tree_of.broken
+            in_library = in_library and isinstance(tree_of, t.Mapping) and not tree_of.broken
             if tree_of is not None:
                 found.update(self._blocks(tree_of))
-        return found if whole else None
+        return found if in_library else None
 
     def _blocks(self, tree: t.Tree) -> dict[str, Block]:
         blocks = tree.get("blocks") if isinstance(tree, t.Mapping) and tree.get("layers") is not None else None

@@ -91,8 +91,8 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
     if facts.takes not in ("same", "int64"):
         yield Breach("takes", f"takes is {facts.takes!r}", '"same", or "int64" for indices')
     if facts.reads is not None and not (_is_count(facts.reads) and 0 <= facts.reads <= len(shapes)):
-        told = f"of {len(shapes)} input{'s' * (len(shapes) != 1)}"
-        yield Breach("reads", f"reads is {facts.reads!r} {told}", f"a whole number from 0 to {len(shapes)}, or nothing where all are read")
+        given = f"of {len(shapes)} input{'s' * (len(shapes) != 1)}"
+        yield Breach("reads", f"reads is {facts.reads!r} {given}", f"a whole number from 0 to {len(shapes)}, or nothing where all are read")
     for field in ("keeps", "keeps_alike"):
         kept = getattr(facts, field)
         if kept is None:
@@ -153,9 +153,9 @@ def _template(text: str, inputs: int, has_self: bool) -> Iterator[Breach]:
         yield Breach("torch", f"`{text}` cannot be filled in: {error}", "inputs are {0}, {1}, …; a brace of Python's own is written twice")
         return
     if unknown:
-        told = "" if has_self or "self" not in unknown else "; {self} needs a `start`"
+        missing = "" if has_self or "self" not in unknown else "; {self} needs a `start`"
         known = ", ".join(f"{{{name}}}" for name in allowed)
-        yield Breach("torch", f"`{text}` has {{{unknown[0]}}}", f"this layer has {known}{told}")
+        yield Breach("torch", f"`{text}` has {{{unknown[0]}}}", f"this layer has {known}{missing}")
     elif wrong := _syntax(filled):
         yield Breach("torch", f"`{text}` is no expression: {wrong}", "write one expression of Python")
 

@@ -70,9 +70,9 @@ def load_file(path: str) -> list[str]:
         for kind in set(OPERATORS) - before:
             OPERATORS.remove(kind)
         span = _raised(error, str(module.__file__)) or next((place_of(function, "") for function in here if callable(function)), None)
-        told = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
-        found = Diagnostic(CODE, told, span, "the plugin cannot be loaded") if span is not None else None
-        raise PluginError(f"the plugin {path} failed: {told}{f' (line {span.line})' if span else ''}", found) from None
+        problem = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
+        found = Diagnostic(CODE, problem, span, "the plugin cannot be loaded") if span is not None else None
+        raise PluginError(f"the plugin {path} failed: {problem}{f' (line {span.line})' if span else ''}", found) from None
     return added
 
 
@@ -96,8 +96,8 @@ def facts_of(op: Op, shapes: Sequence[Shape], args: dict[str, Any]) -> Facts:
 
 
 def _given(shapes: Sequence[Shape], args: dict[str, Any]) -> str:
-    told = [", ".join(str(list(shape)) for shape in shapes), *(f"{name}: {value!r}"[:60] for name, value in args.items())]
-    return ", ".join(told[:6])
+    shown_inputs = [", ".join(str(list(shape)) for shape in shapes), *(f"{name}: {value!r}"[:60] for name, value in args.items())]
+    return ", ".join(shown_inputs[:6])
 
 
 def place_of(function: Function, field: str) -> Span | None:

@@ -182,13 +182,13 @@ class Program:
 
     def _find_flags(self, definition: Class) -> None:
         """What some parts lack, each with a parameter; what is lacked together has one."""
-        whole = self._form(definition.first)
+        full = self._form(definition.first)
         for part in definition.parts:
-            found = missing(whole, self._form(part)) if definition.lacking[part] else frozenset[int]()
+            found = missing(full, self._form(part)) if definition.lacking[part] else frozenset[int]()
             assert found is not None
             definition.lacking[part] = found
         patterns: dict[tuple[bool, ...], str] = {}
-        for at, step in enumerate(whole.steps):
+        for at, step in enumerate(full.steps):
             pattern = tuple(at in definition.lacking[part] for part in definition.parts)
             if any(pattern):
                 definition.flags[step.label] = patterns.setdefault(pattern, _flag(step.label, set(patterns.values())))
@@ -202,9 +202,9 @@ class Program:
         mine = {(made.path, made.label): made.construct for made in self._attributes(part)}
         row: list[Slot] = []
         for made in definition.attributes:
-            there = mine.get((made.path, made.label))
-            if there is not None:
-                row += there.slots
+            theirs = mine.get((made.path, made.label))
+            if theirs is not None:
+                row += theirs.slots
             elif made.construct is not None:
                 row += [Slot(ABSENT, slot.label) for slot in made.construct.slots]
         return row

@@ -43,10 +43,10 @@ def parameters_of(scopes: list[Scope], rows: list[list[Slot]], taken: set[str]) 
 
 def _expression(column: Sequence[Slot], values: Column, found: dict[Any, Tree]) -> Tree | None:
     """A constant or an expression; None where all parts have their default."""
-    there = [slot for slot in column if slot.value is not ABSENT]
-    if all(slot.default is not MISSING and _equal((plain(slot.default),), (plain(slot.value),)) for slot in there):
+    present = [slot for slot in column if slot.value is not ABSENT]
+    if all(slot.default is not MISSING and _equal((plain(slot.default),), (plain(slot.value),)) for slot in present):
         return None
-    return Literal(literal(plain(there[0].value))) if same(values) else found[_key(column)]
+    return Literal(literal(plain(present[0].value))) if same(values) else found[_key(column)]
 
 
 def _key(column: Sequence[Slot]) -> Column:
@@ -98,8 +98,8 @@ class _Chosen:
         return None
 
     def _new_name(self, column: Sequence[Slot]) -> str:
-        there = [slot for slot in column if slot.value is not ABSENT]
-        hints = [name for name, _ in there[0].hints if all(_hinted(slot, name) for slot in there)]
+        present = [slot for slot in column if slot.value is not ABSENT]
+        hints = [name for name, _ in present[0].hints if all(_hinted(slot, name) for slot in present)]
         label = python_name(column[0].label)
         for name in [*hints[:1], *(f"{label}_{hint}" for hint in hints[:1]), label, *(f"{label}_{i}" for i in range(2, 99))]:
             free = name not in self.named and name not in self.known and name not in self.taken

@@ -115,9 +115,9 @@ class Sharing:
                 continue
             if child.shared is not None and self._is_call(child, child.shared):
                 self.original[child] = child.shared
-                back = {theirs: mine for mine, theirs in self.mapping(child).items()}
+                to_ours = {theirs: mine for mine, theirs in self.mapping(child).items()}
                 for value in self.dataflow.outputs(child):
-                    self.dataflow.let_out(child.shared, back[value])
+                    self.dataflow.let_out(child.shared, to_ours[value])
             else:
                 self._copies(child)
 

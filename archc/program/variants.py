@@ -33,29 +33,29 @@ def may_vary(parts: Parts, scope: Scope) -> bool:
     return bool(scope.block) and scope.parent is not None and plain and not held
 
 
-def missing(whole: Form, form: Form) -> frozenset[int] | None:
+def missing(full: Form, form: Form) -> frozenset[int] | None:
     """The steps of `whole` that `form` lacks; None where it is no form of it."""
-    if _signature(whole.scope) != _signature(form.scope) or len(whole.inputs) != len(form.inputs):
+    if _signature(full.scope) != _signature(form.scope) or len(full.inputs) != len(form.inputs):
         return None
-    if any(whole.labels.get(label) != key for label, key in form.labels.items()):
+    if any(full.labels.get(label) != key for label, key in form.labels.items()):
         return None
-    stands: dict[Value, Value] = dict(zip(whole.inputs, form.inputs, strict=True))
+    stands: dict[Value, Value] = dict(zip(full.inputs, form.inputs, strict=True))
     lacking: set[int] = set()
     at = 0
-    for index, step in enumerate(whole.steps):
+    for index, step in enumerate(full.steps):
         mine = form.steps[at] if at < len(form.steps) else None
         if mine is not None and _equal(step, mine, stands):
             stands.update((a, b) for a, b in zip(step.outputs, mine.outputs, strict=True) if a is not None and b is not None)
             at += 1
-        elif _can_lack(whole, index):
+        elif _can_lack(full, index):
             made = step.outputs[0]
             assert made is not None
             stands[made] = stands[step.inputs[0]]
             lacking.add(index)
         else:
             return None
-    same_end = at == len(form.steps) and [stands.get(value) for value in whole.outputs] == form.outputs
-    return frozenset(lacking) if same_end and _own(whole, form, lacking) else None
+    same_end = at == len(form.steps) and [stands.get(value) for value in full.outputs] == form.outputs
+    return frozenset(lacking) if same_end and _own(full, form, lacking) else None
 
 
 def _signature(scope: Scope) -> tuple[str, str, tuple[str, ...]]:
@@ -71,22 +71,22 @@ def _equal(step: Step, other: Step, stands: Mapping[Value, Value]) -> bool:
     return mine == theirs
 
 
-def _can_lack(whole: Form, index: int) -> bool:
+def _can_lack(full: Form, index: int) -> bool:
     """Whether a step may be left out: it has one value, and nothing reads its first input after it."""
-    step = whole.steps[index]
+    step = full.steps[index]
     plain = len(step.outputs) == 1 and step.outputs[0] is not None and step.inputs and not step.training and not step.recomputed
     around = step.of.scope if isinstance(step.of, Node) else step.of.parent
-    if not plain or not is_identifier(step.label) or around is not whole.scope:
+    if not plain or not is_identifier(step.label) or around is not full.scope:
         return False
     first = step.inputs[0]
-    later = [value for other in whole.steps[index + 1 :] for value in other.inputs]
-    return first not in later and first not in whole.outputs
+    later = [value for other in full.steps[index + 1 :] for value in other.inputs]
+    return first not in later and first not in full.outputs
 
 
-def _own(whole: Form, form: Form, lacking: set[int]) -> bool:
+def _own(full: Form, form: Form, lacking: set[int]) -> bool:
     """Whether the attributes that the form lacks are those of the steps that it lacks."""
-    gone = {whole.steps[index].label for index in lacking}
-    return set(whole.labels) - set(form.labels) <= gone and not gone & set(form.labels)
+    gone = {full.steps[index].label for index in lacking}
+    return set(full.labels) - set(form.labels) <= gone and not gone & set(form.labels)
 
 
 def merge_forms(forms: list[Form], keys: list[int]) -> dict[int, int]:

@@ -26,9 +26,9 @@ def listing() -> list[Table]:
 
 def operator_text(op: Op, width: int | None = None) -> str:
     """One operator: what it does, its arguments in a table of no more than `width` columns."""
-    told = [f"  {what} = {text}" for what, text in formulas(op)]
+    lines = [f"  {what} = {text}" for what, text in formulas(op)]
     return "\n".join(
-        [f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature, width), *([""] if told else []), *told]
+        [f"{op.name}: {op.summary}", *([op.doc] if op.doc else []), *_table(op.signature, width), *([""] if lines else []), *lines]
     )
 
 

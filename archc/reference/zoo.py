@@ -260,16 +260,20 @@ def sources(entries: Iterable[ZooEntry]) -> list[str]:
     for entry in entries:
         if (found := entry.accuracy) is not None and found.top1 is not None:
             names.setdefault(found.source, []).append(entry.name)
-    told = [
+    lines = [
         f"top-1 of {', '.join(few[:4])}{f' and {len(few) - 4} more' if len(few) > 4 else ''}: {source}" for source, few in names.items()
     ]
-    return ["", *told] if told else []
+    return ["", *lines] if lines else []
 
 
 def summary(entry: ZooEntry) -> dict[str, object]:
     """One network for programs."""
     report, found, paper = entry.report, entry.accuracy, entry.paper
-    told: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}
-    told |= {name: report.counts[name].low for name in ("parameters", "macs", "flops", "activations")}
-    told |= {"top1": found.top1 if found else None, "top5": found.top5 if found else None, "accuracy_by": found.source if found else None}
-    return {**told, "doc": entry.doc}
+    figures: dict[str, object] = {"spec": entry.name, "year": paper.year or None, "paper": paper.title, "input": entry.inputs}
+    figures |= {name: report.counts[name].low for name in ("parameters", "macs", "flops", "activations")}
+    figures |= {
+        "top1": found.top1 if found else None,
+        "top5": found.top5 if found else None,
+        "accuracy_by": found.source if found else None,
+    }
+    return {**figures, "doc": entry.doc}

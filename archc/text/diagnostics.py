@@ -198,7 +198,9 @@ def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len
     room = max(width - len(gutter) - 5, 20) if width is not None else LONGEST_LINE
     text, marker = _marked(found.span, line, column, room, measure)
     out.append([(f"{line} |", "place"), (f" {text}", "")])
-    out += [[(f"{gutter} |", "place"), (f" {told}", mark)] for told in _hinted(marker, printable(found.hint or ""), width, gutter, measure)]
+    out += [
+        [(f"{gutter} |", "place"), (f" {piece}", mark)] for piece in _hinted(marker, printable(found.hint or ""), width, gutter, measure)
+    ]
     ways = [f"in {printable(use.label)}, used at {printable(str(use.span))}" for use in found.uses]
     counted = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
     notes = [f"{way}{f', {times} times over' if times > 1 else ''}" for way, times in counted[:MOST_USES]]
@@ -207,8 +209,8 @@ def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len
     if found.repeats:
         notes.append(f"met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
     for note in notes:
-        for i, told in enumerate(wrap(note, width and width - len(gutter) - 3, "  ", measure)):
-            out.append([(f"{gutter} {' ' if i else '='}", "place"), (f" {told}", "")])
+        for i, piece in enumerate(wrap(note, width and width - len(gutter) - 3, "  ", measure)):
+            out.append([(f"{gutter} {' ' if i else '='}", "place"), (f" {piece}", "")])
     return out
 
 

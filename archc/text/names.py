@@ -36,5 +36,5 @@ def _range(numbers: set[int]) -> str:
     low, high = min(numbers), max(numbers)
     if low == high:
         return str(low)
-    whole = len(numbers) == high - low + 1
-    return f"{{{low}-{high}}}" if whole else "{" + ",".join(map(str, sorted(numbers))) + "}"
+    contiguous = len(numbers) == high - low + 1
+    return f"{{{low}-{high}}}" if contiguous else "{" + ",".join(map(str, sorted(numbers))) + "}"

@@ -156,8 +156,8 @@ def bytes_text(value: int) -> str:
 
 
 def _significant(value: float, digits: int) -> str:
-    whole = len(str(int(abs(value))))
-    return f"{value:.{max(digits - whole, 0)}f}"
+    places = len(str(int(abs(value))))
+    return f"{value:.{max(digits - places, 0)}f}"
 
 
 def rate_text(value: float, unit: str) -> str:

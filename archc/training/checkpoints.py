@@ -102,8 +102,8 @@ def _unsaved(path: Path, error: Exception, last: Path | None) -> str:
     full = code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
     why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)
     on = "free some space, then go on with archc resume" if full else "go on with archc resume"
-    whole = f"{last.name} is whole: {on}" if last else "there is no checkpoint before it"
-    return f"{path} cannot be written: {why}. {whole}"
+    last_good = f"{last.name} is whole: {on}" if last else "there is no checkpoint before it"
+    return f"{path} cannot be written: {why}. {last_good}"
 
 
 def found(folder: Path) -> list[Path]:
@@ -173,12 +173,12 @@ def check_tensors(path: Path) -> dict[str, str]:
         open_regular(path, follow=False).close()
         with safetensors.safe_open(path, framework="pt", device="cpu") as file:
             said = dict(file.metadata() or {})
-            whole = DIGEST not in said or said[DIGEST] == digest({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
+            intact = DIGEST not in said or said[DIGEST] == digest({name: file.get_tensor(name) for name in file.keys()})  # noqa: SIM118
     except OSError as error:
         raise TrainError(f"{path} cannot be read: {error.strerror or error}") from None
     except safetensors.SafetensorError as error:
         raise TrainError(f"{path} is damaged ({str(error)[:120]})") from None
-    if not whole:
+    if not intact:
         raise TrainError(f"{path} is damaged: its weights are not those that were written")
     return said
 

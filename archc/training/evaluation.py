@@ -68,9 +68,9 @@ class Evaluator:
         with self.autocast():
             outputs: Outputs = forward(self.prepare(to_device(images, self.world.device)))
         logits = outputs if isinstance(outputs, Tensor) else outputs[self.main]
-        there = to_device(labels, self.world.device)
+        target = to_device(labels, self.world.device)
         if counted:
-            counts.add(logits, there, self.loss(logits, there))
+            counts.add(logits, target, self.loss(logits, target))
 
     def _batches(self, split: Split) -> Iterator[tuple[Arrays, bool]]:
         """This process's images, and whether they count: all processes run the network equally often, as sharded ones must."""

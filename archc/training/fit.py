@@ -106,15 +106,15 @@ def fit_on_data(
 def claim_folder(folder: RunFolder, world: World, resume: bool) -> Iterator[None]:
     """Inside, the folder is this training's alone. All processes call it together; all raise the TrainError of the first."""
     with ExitStack() as held:
-        told = ""
+        note = ""
         try:
             if world.first:
                 held.enter_context(folder.taken(resume))
         except TrainError as error:
-            told = str(error)
-        path, told = world.share((str(folder.path), told))
-        if told:
-            raise TrainError(told)
+            note = str(error)
+        path, note = world.share((str(folder.path), note))
+        if note:
+            raise TrainError(note)
         folder.path = Path(path)
         yield
 

@@ -89,8 +89,8 @@ def choose_batch(graph: Graph, recipe: Recipe, images: int | None, world: World,
     if recipe.batch:
         return recipe, ""
     if kinds := unstated(graph):
-        told = f"{', '.join(kinds)} does not state what backward keeps (`keeps`), so that no largest batch is known"
-        raise TrainError(f"batch: fit: {told}; write a number, as `batch: 32`")
+        reason = f"{', '.join(kinds)} does not state what backward keeps (`keeps`), so that no largest batch is known"
+        raise TrainError(f"batch: fit: {reason}; write a number, as `batch: 32`")
     memory = allocatable(world, free_bytes(world), started=True) - _average(graph, recipe)
     most = Fitting(graph, plan=plan).largest(options_of(recipe, world, 1), memory) // recipe.accumulate
     if not most:
@@ -107,8 +107,8 @@ def choose_batch(graph: Graph, recipe: Recipe, images: int | None, world: World,
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
-    told = isinstance(error, RuntimeError) and any(text in str(error) for text in ("allocate memory", "out of memory"))
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or told
+    out_of_memory = isinstance(error, RuntimeError) and any(text in str(error) for text in ("allocate memory", "out of memory"))
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or out_of_memory
 
 
 def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: CheckpointPlan | None = None) -> str:

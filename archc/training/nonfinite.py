@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-def explain_nonfinite(module: nn.Module, again: Callable[[], Any], first: bool = False) -> str:
+def explain_nonfinite(module: nn.Module, rerun: Callable[[], Any], first: bool = False) -> str:
     """What first is not finite when `again` runs the step forward and backward: weights, an output, the loss or a gradient.
 
     first: whether it is the step with which the training begins
@@ -18,11 +18,11 @@ def explain_nonfinite(module: nn.Module, again: Callable[[], Any], first: bool =
     if (bad := bad_weights(module)) and first:
         return f"the weights of {bad} were not finite before that step: look at `init`, or at the file"
     if bad:
-        told = f"the weights of {bad} are not finite, since the gradient of the "
-        return f"{told}step before was not; of the layers with such weights it is the last"
+        message = f"the weights of {bad} are not finite, since the gradient of the "
+        return f"{message}step before was not; of the layers with such weights it is the last"
     found: list[str] = []
     with _watch_outputs(module, found):
-        again()
+        rerun()
     if found:
         return found[0]
     gradients = [name for name, tensor in module.named_parameters() if tensor.grad is not None and not _finite(tensor.grad)]

@@ -181,8 +181,8 @@ def _own(path: Path) -> None:
     if (path / CHECKPOINTS).is_dir():
         folders += [entry for entry in (path / CHECKPOINTS).iterdir() if entry.name.startswith("step-")]
     for folder in (*folders, *files):
-        there = folder.is_dir() if folder in folders else folder.is_file()
-        if folder.is_symlink() or (folder.exists() and not there):
+        right_kind = folder.is_dir() if folder in folders else folder.is_file()
+        if folder.is_symlink() or (folder.exists() and not right_kind):
             what = (
                 "a link"
                 if folder.is_symlink()

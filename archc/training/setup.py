@@ -55,8 +55,8 @@ def input_shape(graph: Graph) -> tuple[int, ...]:
     """[C, H, W] of the one input. Raises TrainError."""
     shapes = {name: tuple(map(int, value.shape)) for name, value in graph.inputs.items()}
     if len(shapes) != 1 or len(next(iter(shapes.values()))) != 3:
-        told = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
-        raise TrainError(f"{graph.name} takes {told}; only networks that take one image, as 3x32x32, are trained here")
+        shapes_text = ", ".join(f"{name} {'x'.join(map(str, shape))}" for name, shape in shapes.items())
+        raise TrainError(f"{graph.name} takes {shapes_text}; only networks that take one image, as 3x32x32, are trained here")
     return next(iter(shapes.values()))
 
 

@@ -56,8 +56,8 @@ class Stepper:
     def __call__(self, batch: Batch) -> float:
         """Runs a step; its mean loss over all processes. Raises NotFinite before a weight was changed."""
         self.optimizer.zero_grad(set_to_none=True)
-        told = self._passes(batch)
-        loss = told.value()
+        total = self._passes(batch)
+        loss = total.value()
         if loss - loss != 0:
             raise NotFinite(batch.step + 1, loss, self._where(batch))
         self._change()
@@ -74,10 +74,10 @@ class Stepper:
             with no_sync(self.forward, last):
                 loss = self._loss(pass_, batch.step * self.accumulate + number)
                 total = loss.detach() if total is None else total + loss.detach()
-                told = PendingLoss(self.world.mean(total)) if last else None
+                pending = PendingLoss(self.world.mean(total)) if last else None
                 self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        assert told is not None
-        return told
+        assert pending is not None
+        return pending
 
     def _loss(self, passing: Pass, number: int) -> Tensor:
         """The part of this pass in the mean over the step's images, times the processes, over which gradients are averaged."""

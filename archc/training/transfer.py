@@ -42,8 +42,8 @@ def classifier(graph: Graph) -> Node:
     output = next(iter(graph.deployed().outputs.values()))
     node = output.node
     if node is None or node.kind != "linear" or len(node.inputs[0].shape) != 1:
-        told = "the input itself" if node is None else f"{node.name} ({node.kind})"
-        raise TrainError(f"features are for a linear layer at the end; the output of {graph.name} comes from {told}")
+        place = "the input itself" if node is None else f"{node.name} ({node.kind})"
+        raise TrainError(f"features are for a linear layer at the end; the output of {graph.name} comes from {place}")
     if node.shared is not None or any(other.shared is node for other in graph.nodes):
         raise TrainError(f"{node.name} is applied more than once: features are for a linear layer at the end alone")
     return node

@@ -37,8 +37,8 @@ def read(described: Any, text: str | bytes, closed: bool, faults: list[Fault]) -
     top = taken_apart(described)
     made = [_fault(top, error) for error in found]
     unknown = {fault.where for fault in made if fault.kind == "unknown"}
-    told = [fault for fault in made if not any(fault.where[:length] in unknown for length in range(len(fault.where)))]
-    faults += {fault.where: fault for fault in told if fault.kind == "unknown" or fault.where not in unknown}.values()
+    reported = [fault for fault in made if not any(fault.where[:length] in unknown for length in range(len(fault.where)))]
+    faults += {fault.where: fault for fault in reported if fault.kind == "unknown" or fault.where not in unknown}.values()
     return None
 
 

@@ -81,10 +81,10 @@ def data_of(tree: t.Tree | None, words: bool = False) -> Any:
 
 def _place(tree: t.Tree, fault: Fault) -> tuple[t.Tree, Span]:
     """The part of a tree that a fault is about, and the characters to mark."""
-    part, key, whole = _follow(tree, fault.where)
+    part, key, exact = _follow(tree, fault.where)
     if fault.kind == "missing":
         return part, part.span.within(0, 1)
-    return part, key.span if key is not None and (fault.kind == "unknown" or not whole) else part.span
+    return part, key.span if key is not None and (fault.kind == "unknown" or not exact) else part.span
 
 
 def _follow(tree: t.Tree, where: Where) -> tuple[t.Tree, t.Scalar | None, bool]:

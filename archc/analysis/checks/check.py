@@ -90,13 +90,13 @@ def _unkept(promise: Promise, told: _Told) -> Diagnostic:
 
 def _dropped(graph: Graph, heir: Span, several: list[tuple[Promise, _Told]]) -> Diagnostic:
     """What a spec does not keep of the promises of the network that it extends, and how it makes its own."""
-    whole = [(promise, told) for promise, told in several if promise.nodes is None]
-    parts = len(several) - len(whole)
-    named = [f"{promise.metric} {_figure(promise.wanted)}" for promise, _ in whole]
+    of_the_network = [(promise, told) for promise, told in several if promise.nodes is None]
+    parts = len(several) - len(of_the_network)
+    named = [f"{promise.metric} {_figure(promise.wanted)}" for promise, _ in of_the_network]
     if parts:
         named.append(f"{parts} of its layers" if parts > 1 else "one of a layer")
     message = f"promises of {heir.text} do not hold for what this changes, and are dropped: {', '.join(named)}"
-    own = ", ".join(f"{promise.metric}: {_written(told.value)}" for promise, told in whole)
+    own = ", ".join(f"{promise.metric}: {_written(told.value)}" for promise, told in of_the_network)
     hint = f"to promise this: expect: {{{own}}}; to promise nothing: expect: null" if own else "to promise nothing: expect: null"
     return Diagnostic("A801", message, heir, hint, (), "note")
 
@@ -159,10 +159,10 @@ def _bound(wanted: Any) -> Quantity | None:
 def _told(counted: Count, wanted: Any) -> str:
     if counted.high is None:
         return f"at least {counted.low:,}; a layer states no figure"
-    told = f"{counted.low:,}"
+    count_text = f"{counted.low:,}"
     if isinstance(wanted, int) and not isinstance(wanted, bool):
-        told += f" ({counted.low - wanted:+,})"
-    return told
+        count_text += f" ({counted.low - wanted:+,})"
+    return count_text
 
 
 def _figure(wanted: Any) -> str:

@@ -58,12 +58,12 @@ def compare(spec: Spec, own: Report | None = None) -> tuple[list[Comparison], li
     return rows, wrong
 
 
-def _figure(metric: str, report: Report, layers: list[Layer], whole: bool) -> int:
+def _figure(metric: str, report: Report, layers: list[Layer], of_network: bool) -> int:
     """A figure of some layers; the network's input is a volume where they are all of them."""
     if metric == "dense":
         return sum(layer.dense or 0 for layer in layers)
     if metric == "volumes":
-        inputs = report.graph.inputs.values() if whole else ()
+        inputs = report.graph.inputs.values() if of_network else ()
         return sum(value.shape.values for value in inputs) + sum(layer.values for layer in layers if is_volume(layer))
     return totals(layers)[metric].low
 

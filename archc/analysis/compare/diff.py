@@ -202,11 +202,11 @@ def differences(old: Node, new: Node) -> list[str]:
     if old.kind != new.kind:
         return [f"{old.kind} → {new.kind}"]
     names = dict.fromkeys((*old.args, *new.args))
-    told = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
+    details = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
             if _frozen(old.args.get(name)) != _frozen(new.args.get(name))]  # fmt: skip
     if old.train_only != new.train_only:
-        told.append("now in training alone" if new.train_only else "now in the deployed network too")
-    return told
+        details.append("now in training alone" if new.train_only else "now in the deployed network too")
+    return details
 
 
 def _shown(value: Any) -> str:
@@ -238,7 +238,7 @@ def _moved(changes: list[Change]) -> list[Change]:
 
 def _rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None:
     """Layers that take other values than before; where a neighbour came or went, that is no news."""
-    told = {id(change.new): change for change in changes if change.what == CHANGED}
+    by_layer = {id(change.new): change for change in changes if change.what == CHANGED}
     images = {id(b) for _, b in pairs.values()}
     for a, b in pairs.values():
         for i, (before, after) in enumerate(zip(a.inputs, b.inputs, strict=False)):
@@ -247,16 +247,16 @@ def _rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None
                     continue
             elif id(before.node) not in pairs or id(after.node) not in images or pairs[id(before.node)][1] is after.node:
                 continue
-            change = told.get(id(b))
+            change = by_layer.get(id(b))
             if change is None:
-                change = told[id(b)] = Change(CHANGED, a, b)
+                change = by_layer[id(b)] = Change(CHANGED, a, b)
                 changes.append(change)
             which = f"input {i + 1} " if len(b.inputs) > 1 else ""
             change.details.append(f"{which}from {_source(before)} → {_source(after)}")
         if len(a.inputs) != len(b.inputs):
-            change = told.get(id(b))
+            change = by_layer.get(id(b))
             if change is None:
-                change = told[id(b)] = Change(CHANGED, a, b)
+                change = by_layer[id(b)] = Change(CHANGED, a, b)
                 changes.append(change)
             change.details.append(f"{len(a.inputs)} inputs → {len(b.inputs)}")
 

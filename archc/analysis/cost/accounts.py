@@ -81,8 +81,8 @@ def _summed(terms: list[AccountEntry], shown: Callable[[int], str]) -> str:
     """`a of x - b of y = c`; all but the largest terms are one."""
     rest = sum(term.amount for term in terms[MOST_TERMS:])
     terms = [*terms[:MOST_TERMS], *([AccountEntry(rest, "of others")] if rest else [])]
-    told = [f"{'-' if term.amount < 0 else '+'} {shown(abs(term.amount))} {term.what}" for term in terms]
-    return f"{' '.join(told).removeprefix('+ ')} = {shown(sum(term.amount for term in terms))}"
+    words = [f"{'-' if term.amount < 0 else '+'} {shown(abs(term.amount))} {term.what}" for term in terms]
+    return f"{' '.join(words).removeprefix('+ ')} = {shown(sum(term.amount for term in terms))}"
 
 
 MOST_TERMS = 6

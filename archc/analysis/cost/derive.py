@@ -120,8 +120,8 @@ def _weight_steps(facts: Facts) -> list[DerivationStep]:
             if role != "buffer":
                 learned[what] = int(_sum(sizes))
     if len(learned) > 1:
-        told = " + ".join(f"{size:,}" for size in learned.values())
-        steps.insert(2, DerivationStep("parameters", " + ".join(learned), told, f"{sum(learned.values()):,}"))
+        written = " + ".join(f"{size:,}" for size in learned.values())
+        steps.insert(2, DerivationStep("parameters", " + ".join(learned), written, f"{sum(learned.values()):,}"))
     return steps
 
 
@@ -132,8 +132,8 @@ def _work_steps(facts: Facts) -> list[DerivationStep]:
     parts = [(names[name], value) for name, value in facts.work._asdict().items() if value]
     steps = [_step(f"FLOPs, {what}", value) for what, value in parts]
     if len(parts) > 1:
-        told = " + ".join(f"{int(value):,}" for _, value in parts)
-        steps.append(DerivationStep("FLOPs", " + ".join(what for what, _ in parts), told, f"{int(facts.work.flops):,}"))
+        written = " + ".join(f"{int(value):,}" for _, value in parts)
+        steps.append(DerivationStep("FLOPs", " + ".join(what for what, _ in parts), written, f"{int(facts.work.flops):,}"))
     return steps
 
 

@@ -33,14 +33,14 @@ def _volume_totals(report: Report, values: int) -> list[str]:
     memory = report.memory
     size = NETWORK[memory.dtype]
     lines = [f"TOTAL values:  {values:,} = {_rounded(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
-    factors, whole = [], size * values
+    factors, volume = [], size * values
     if memory.batch > 1:
         factors.append(f"x {memory.batch} images")
-        whole *= memory.batch
+        volume *= memory.batch
     if memory.optimizer:
         factors.append("x 2 for the gradients in backward")
-        whole *= 2
-    return lines + ([f"               {' '.join(factors)} = {bytes_of(whole)}"] if factors else [])
+        volume *= 2
+    return lines + ([f"               {' '.join(factors)} = {bytes_of(volume)}"] if factors else [])
 
 
 def _weight_totals(report: Report, biases: bool) -> list[str]:
@@ -48,13 +48,13 @@ def _weight_totals(report: Report, biases: bool) -> list[str]:
     size = NETWORK[memory.dtype]
     counted, what = (report.parameters, "TOTAL params: ") if biases else (report.weights, "TOTAL weights:")
     first = f"{what} {counted:,} = {_rounded(counted, 3)} x {size} bytes = {bytes_of(size * counted)}"
-    told = f"of them {report.biases:,} biases" if biases else f"with {report.biases:,} biases {report.parameters:,}"
-    lines = [f"{first}; {told}"]
+    biases_text = f"of them {report.biases:,} biases" if biases else f"with {report.biases:,} biases {report.parameters:,}"
+    lines = [f"{first}; {biases_text}"]
     if memory.optimizer:
-        whole = memory.parameters + memory.gradients + memory.optimizer_state
-        factor = f"{whole / memory.parameters:.2f}".removesuffix("0").removesuffix(".0") if memory.parameters else "1"
+        total = memory.parameters + memory.gradients + memory.optimizer_state
+        factor = f"{total / memory.parameters:.2f}".removesuffix("0").removesuffix(".0") if memory.parameters else "1"
         kept = "weights, gradients, state" if memory.optimizer_state else "weights, gradients"
-        lines.append(f"               x {factor} with {memory.optimizer} ({kept}) = {bytes_of(whole)}, biases included")
+        lines.append(f"               x {factor} with {memory.optimizer} ({kept}) = {bytes_of(total)}, biases included")
     return lines
 
 

@@ -117,10 +117,10 @@ def listed(graph: Graph, node: Node, name: str = "") -> Field:
 
 def text(found: Fields) -> str:
     """One field where those on all inputs are alike, else each with the input's name."""
-    told = {name: str(field) for name, field in found.items()}
-    if len(set(told.values())) == 1:
-        return next(iter(told.values()))
-    return ", ".join(f"{name} {field}" for name, field in told.items()) or "none"
+    texts = {name: str(field) for name, field in found.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{name} {field}" for name, field in texts.items()) or "none"
 
 
 class _Walk:

@@ -95,8 +95,8 @@ class Fitting:
     def _largest_of_long(self, options: Options, memory: int) -> int:
         """As `largest`, with two simulations and few replays of the allocator: what lies beyond two images is on a straight line."""
         passes = options.accumulate
-        there = [run.batch // passes for run in self.known if replace(run, batch=options.batch) == options and run.images > 2]
-        low, high = 2, max(there, default=16)
+        known_batches = [run.batch // passes for run in self.known if replace(run, batch=options.batch) == options and run.images > 2]
+        low, high = 2, max(known_batches, default=16)
         small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
         if not small.fits(memory):
             return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0

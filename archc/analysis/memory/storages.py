@@ -92,9 +92,9 @@ def items_of(graph: Graph, item: int) -> dict[Value, int]:
     """The bytes of a value of each input: indices have eight. What moves indices on takes them too."""
     takes = dict.fromkeys(graph.inputs.values(), "same")
     for node in reversed(graph.nodes):
-        whole = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
+        dtype = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
         for value in node.inputs:
-            if "int64" in (node.facts.takes, whole):
+            if "int64" in (node.facts.takes, dtype):
                 takes[value] = "int64"
     return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
 

@@ -84,10 +84,10 @@ class NetworkPlaces:
 
     def _walk(self, scope: Scope) -> range | None:
         inner = [self._walk(c) if isinstance(c, Scope) else _one(self.layers.get(c.name)) for c in scope.children]
-        there = [span for span in inner if span is not None]
-        if not there:
+        known = [span for span in inner if span is not None]
+        if not known:
             return None
-        found = range(min(span.start for span in there), max(span.stop for span in there))
+        found = range(min(span.start for span in known), max(span.stop for span in known))
         if scope.parent is not None:
             self.parts[scope.name], self.scopes[scope.name] = found, scope
             if scope.shared is not None:

@@ -31,13 +31,13 @@ def class_of(node: Node) -> str:
     return "pooling" if node.kind in POOLS else "averaging" if node.kind in MEANS else "elementwise"
 
 
-def forecast(node: Node, there: Amount, back: Amount, device: Device, dtype: str) -> float | None:
+def forecast(node: Node, forward: Amount, backward: Amount, device: Device, dtype: str) -> float | None:
     """Seconds of a layer; None where the device was not measured in this dtype, or not in a class that it needs."""
     calibration = device.calibration
     if calibration is None or calibration.dtype != dtype:
         return None
     total = 0.0
-    for amount, classes in ((there, calibration.forward), (back, calibration.backward)):
+    for amount, classes in ((forward, calibration.forward), (backward, calibration.backward)):
         if amount == NOTHING or node.facts.storage == VIEW:
             continue
         rates = classes.get(class_of(node))

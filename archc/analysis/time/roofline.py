@@ -190,7 +190,7 @@ def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32
 
     layers = []
     for node in graph.nodes:
-        there = bound(forward(node, batch, size, training))
-        back = bound(backward(node, batch, size, wanted) if training else NOTHING)
-        layers.append(LayerTime(node, there, back, forecast(node, there.amount, back.amount, device, dtype)))
+        forward_bound = bound(forward(node, batch, size, training))
+        backward_bound = bound(backward(node, batch, size, wanted) if training else NOTHING)
+        layers.append(LayerTime(node, forward_bound, backward_bound, forecast(node, forward_bound.amount, backward_bound.amount, device, dtype)))
     return Roofline(graph, device, batch, dtype, training, layers)

@@ -38,9 +38,9 @@ def _size(definition: Class, rows: Sequence[Row], axis: int, letter: str) -> str
     parts = [part for part, _, _ in rows]
     if axis == 0:
         known = {parameter.name: tuple(parameter.values[part] for part in parts) for parameter in definition.parameters}
-        whole = {name: values for name, values in known.items() if all(isinstance(value, int) and value > 1 for value in values)}
+        lists = {name: values for name, values in known.items() if all(isinstance(value, int) and value > 1 for value in values)}
         equal = [name for name, values in known.items() if values == column]
-        derived = (follows(name, values, column) for name, values in whole.items())
+        derived = (follows(name, values, column) for name, values in lists.items())
         return equal[0] if equal else next((flat(tree) for tree in derived if tree is not None), f"{letter}'")
     before = tuple(int(given[axis]) for _, shape, given in rows if len(given) == len(shape))
     return _beside(definition, parts, column, before, letter) if len(before) == len(column) else f"{letter}'"
@@ -72,16 +72,16 @@ def of_steps(definition: Class, given: dict[Scope, Shape]) -> dict[int, str]:
 def _of_steps(definition: Class, given: dict[Scope, Shape], aligned: Sequence[Sequence[Step | None]]) -> dict[int, str]:
     shapes: dict[int, str] = {}
     for steps in zip(*aligned, strict=True):
-        there = [(index, step) for index, step in enumerate(steps) if step is not None]
+        present = [(index, step) for index, step in enumerate(steps) if step is not None]
         rows = [
-            (index, value.shape, given[definition.parts[index]]) for index, step in there for value in step.outputs[:1] if value is not None
+            (index, value.shape, given[definition.parts[index]]) for index, step in present for value in step.outputs[:1] if value is not None
         ]
-        before = [step.inputs[0].shape for _, step in there]
-        changed = len(rows) == len(there) and [shape for _, shape, _ in rows] != before
-        first = there[0][1]
+        before = [step.inputs[0].shape for _, step in present]
+        changed = len(rows) == len(present) and [shape for _, shape, _ in rows] != before
+        first = present[0][1]
         shapes[id(first.outputs)] = spoken(definition, rows) if changed else ""
         if first.body:
-            shapes |= _of_steps(definition, given, [step.body for _, step in there])
+            shapes |= _of_steps(definition, given, [step.body for _, step in present])
     return shapes
 
 

@@ -63,8 +63,8 @@ def _write_over(graph: Graph, spared: set[str]) -> Result:
         inputs.insert(0, inputs.pop(first))
         copy.keep(node, {"inplace": True}, tuple(inputs))
         done[node.kind] = done.get(node.kind, 0) + 1
-    told = ", ".join(f"{count} {kind}" for kind, count in done.items())
-    return Result(copy.done(), said=[f"in place: {told}" if told else "in place: nothing"])
+    counts_text = ", ".join(f"{count} {kind}" for kind, count in done.items())
+    return Result(copy.done(), said=[f"in place: {counts_text}" if counts_text else "in place: nothing"])
 
 
 def _over(node: Node, at: int, roots: Mapping[Value, Value], last: Mapping[Value, int]) -> int | None:

@@ -49,8 +49,8 @@ def load_part(folder: Path, part: str) -> tuple[Images, Labels] | None:
         return None
     for kind, file in files.items():
         if file is None:
-            there = next(known.name for known in files.values() if known)
-            raise DataError(f"{folder} has {there}, but no {part}-{kind}-{KINDS[kind]}", "put both files of the download there")
+            name = next(known.name for known in files.values() if known)
+            raise DataError(f"{folder} has {name}, but no {part}-{kind}-{KINDS[kind]}", "put both files of the download there")
     images, labels = read_idx(files[IMAGES], 3), read_idx(files[LABELS], 1)  # type: ignore[arg-type]
     if len(images) != len(labels):
         raise DataError(f"{files[IMAGES]} has {len(images):,} images, {files[LABELS]} {len(labels):,} labels", "download both again")

@@ -67,9 +67,9 @@ class Shards:
         """Images [C, H, W] with labels. Processes take whole shards; where there are fewer, each takes its share of the samples."""
         order = random.Random(f"{seed} {epoch}")
         files = order.sample(self.files, len(self.files)) if self.shuffled else list(self.files)
-        whole = len(files) >= world
-        samples = self.samples(files[rank::world] if whole else files)
-        if not whole:
+        enough = len(files) >= world
+        samples = self.samples(files[rank::world] if enough else files)
+        if not enough:
             samples = (sample for i, sample in enumerate(samples) if i % world == rank)
         if self.shuffled:
             samples = _library().filters._shuffle(samples, SHUFFLED, SHUFFLED, random.Random(f"{seed} {epoch} {rank}"))
@@ -89,8 +89,8 @@ class Shards:
 
     def digest(self) -> str:
         """Of the names and sizes of the shards."""
-        told = [f"{file.name} {file.stat().st_size}" for file in self.files if file.exists()]
-        return sha256("\n".join([*told, f"{self.held} {self.inverse}"]).encode("utf-8", "surrogateescape")).hexdigest()
+        sizes = [f"{file.name} {file.stat().st_size}" for file in self.files if file.exists()]
+        return sha256("\n".join([*sizes, f"{self.held} {self.inverse}"]).encode("utf-8", "surrogateescape")).hexdigest()
 
     def _image(self, sample: dict[str, Any]) -> Images | None:
         kind = next((kind for kind in KINDS if kind in sample), None)

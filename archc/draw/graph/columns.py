@@ -23,8 +23,8 @@ def parts(found: View, places: Sequence[Place], columns: int | None) -> list[Vie
     else:
         tried = [_stops(places, cuts, count) for count in range(1, MOST_COLUMNS + 1)]
         stops = max(tried, key=lambda some: (_scale(places, some), -len(some)))
-        whole = _scale(places, tried[0])
-        if whole >= LEGIBLE or _scale(places, stops) < BETTER * whole:
+        scale = _scale(places, tried[0])
+        if scale >= LEGIBLE or _scale(places, stops) < BETTER * scale:
             return [found]
     return [found] if len(stops) == 1 else _cut(found, stops)
 

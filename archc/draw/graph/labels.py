@@ -155,8 +155,8 @@ def _block_lines(box: Box, telling: Telling) -> list[Line]:
     if not scope.block:
         count = len(box.layers)
         return [Line(where + times, True), Line(f"{count} layer{'s' if count != 1 else ''}")]
-    told = telling.get(scope.block, set())
-    arguments = [_argument(name, value) for name, value in scope.arguments.items() if name in told and _told(value) and value is not False]
+    known = telling.get(scope.block, set())
+    arguments = [_argument(name, value) for name, value in scope.arguments.items() if name in known and _told(value) and value is not False]
     rows = [", ".join(arguments[i : i + 3]) for i in range(0, min(len(arguments), 6), 3)]
     return [Line(clean(scope.block) + times, True), *(Line(row) for row in rows), Line(where)]
 

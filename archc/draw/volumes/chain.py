@@ -80,13 +80,13 @@ def _join(part: Sequence[Node]) -> Node | None:
     within: dict[int, int] = {}  # by the layer: which makers its result comes from, as bits
     for i, node in enumerate(part):
         found = [within.get(source, 0) for source in set(map(_source, node.inputs))]
-        whole = shared = 0
+        union = shared = 0
         for mask in found:
-            shared |= whole & mask
-            whole |= mask
+            shared |= union & mask
+            union |= mask
         if sum((mask & ~shared).bit_count() >= LONG for mask in found) > 1:
             return node
-        within[id(node)] = whole | (1 << i if _makes(node) else 0)
+        within[id(node)] = union | (1 << i if _makes(node) else 0)
     return None
 
 

@@ -16,7 +16,7 @@ def pieces(graph: Graph) -> list[list[Node]]:
     """The layers between values that all that follows goes through; what has none within is cut at its blocks."""
     stops = [0, *(graph.positions[node] + 1 for node in bottlenecks(graph)), len(graph.nodes)]
     found = [graph.nodes[start:stop] for start, stop in pairwise(stops) if start < stop]
-    return [part for whole in found for part in _cut_atblocks(whole, len(graph.nodes))]
+    return [part for scope in found for part in _cut_atblocks(scope, len(graph.nodes))]
 
 
 def _cut_atblocks(piece: list[Node], total: int) -> Iterator[list[Node]]:

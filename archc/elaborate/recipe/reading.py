@@ -36,13 +36,13 @@ _PATTERNS = "names of tensors, or patterns over them: [stem.*, layer1.*]"
 
 def read_section(run: Elaboration, lenient: bool) -> None:
     """The recipe of the graph. `lenient`: it is a variant of the spec, in which a pattern may name nothing."""
-    whole = not run.diagnostics.failed  # layers that are missing are not held against it
+    complete = not run.diagnostics.failed  # layers that are missing are not held against it
     recipe = read_rows(run, run.spec.train, Recipe())
     if recipe is None:
         return
     run.graph.recipe = recipe
     check_together(run, run.spec.train, recipe)
-    if whole:
+    if complete:
         check_names(run, run.spec.train, recipe, lambda tree: not lenient and tree.source is run.spec.source)
 
 
@@ -120,8 +120,8 @@ def _part(run: Elaboration, what: str, tree: t.Tree) -> Part:
         if key.value not in signature.params:
             from archc.aliases.entries import choice_argument_hint
 
-            if (told := choice_argument_hint(entry.kind, str(key.value), signature.params)) is not None:
-                raise Mistake("A302", key.span, f'{entry.kind} has no argument "{key.value}"', told)
+            if (known_hint := choice_argument_hint(entry.kind, str(key.value), signature.params)) is not None:
+                raise Mistake("A302", key.span, f'{entry.kind} has no argument "{key.value}"', known_hint)
     arguments = _arguments(run, entry, signature)
     fault = table[entry.kind].check(arguments)
     if fault is not None:

@@ -37,8 +37,8 @@ def _of_node(node: Node) -> list[Diagnostic]:
     try:
         module, inputs, outputs, flops = _ran(node)
     except Exception as error:  # whatever the plugin's code raises is about the plugin
-        told = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
-        return [_said(node, "torch", f"the form of {node.kind} does not run: {told}", f"it was given {_shapes(node)}")]
+        problem = f"{type(error).__name__}: {str(error).strip().splitlines()[0] if str(error).strip() else ''}"
+        return [_said(node, "torch", f"the form of {node.kind} does not run: {problem}", f"it was given {_shapes(node)}")]
     differences = [
         *_shape_differences(node, outputs),
         *_storage_differences(node, inputs, outputs),
@@ -98,8 +98,8 @@ def _shape_differences(node: Node, outputs: tuple[Any, ...]) -> Iterator[Differe
         wanted = facts.dtypes[index] if facts.dtypes else "same"
         own = "int64" if facts.takes == "int64" and facts.storage == "view" else str(torch.get_default_dtype()).removeprefix("torch.")
         if dtype != (own if wanted == "same" else wanted):
-            told = f"the dtype {wanted}{which}" if wanted != "same" else f"no dtype{which}, the network's own"
-            yield "dtypes" if facts.dtypes else "out", told, f"gives {dtype}", f'dtypes=("{dtype}",)'
+            wish = f"the dtype {wanted}{which}" if wanted != "same" else f"no dtype{which}, the network's own"
+            yield "dtypes" if facts.dtypes else "out", wish, f"gives {dtype}", f'dtypes=("{dtype}",)'
 
 
 def _storage_differences(node: Node, inputs: list[Tensor], outputs: tuple[Any, ...]) -> Iterator[Difference]:
@@ -118,14 +118,14 @@ def _weight_differences(node: Node, module: nn.Module) -> Iterator[Difference]:
     kept = {name: list(tensor.shape) for name, tensor in module.named_buffers() if name in module.state_dict()}
     stated = {_full(weight.name): (list(map(int, weight.shape)), weight.role) for weight in node.facts.weights}
     for name, (shape, role) in stated.items():
-        there = kept if role == "buffer" else learned
+        known = kept if role == "buffer" else learned
         what = "buffer" if role == "buffer" else "parameter"
         label = name.removeprefix("layer").removeprefix(".") or "(its own)"
-        if name not in there:
+        if name not in known:
             has = "has it as the other kind" if name in (learned if role == "buffer" else kept) else "has none of that name"
             yield "weights", f"a {what} {label} of {shape}", f"{has}: {_named({**learned, **kept})}", "name it as state_dict does"
-        elif there[name] != shape:
-            yield "weights", f"a {what} {label} of {shape}", f"has {there[name]}", "state the shape that the module makes"
+        elif known[name] != shape:
+            yield "weights", f"a {what} {label} of {shape}", f"has {known[name]}", "state the shape that the module makes"
     for name, shape in {**learned, **kept}.items():
         if name not in stated:
             label = name.removeprefix("layer").removeprefix(".") or "(its own)"

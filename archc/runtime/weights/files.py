@@ -188,18 +188,18 @@ def _unpickled(path: Path, mapped: bool) -> object:
     except pickle.UnpicklingError as error:
         raise _refused(path, str(error)) from None
     except Exception as error:  # a damaged pickle raises anything
-        told = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise _unread(path, f"is cut short or damaged ({shown(told)})") from None
+        problem = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise _unread(path, f"is cut short or damaged ({shown(problem)})") from None
 
 
-def _refused(path: Path, told: str) -> WeightsError:
+def _refused(path: Path, problem: str) -> WeightsError:
     """What the pickle holds besides tensors, as far as that can be told without loading it."""
     found: list[str] = []
     with contextlib.suppress(Exception):
         found = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-    found = found or re.findall(r"GLOBAL ([\w.]+)", told)[:1]
+    found = found or re.findall(r"GLOBAL ([\w.]+)", problem)[:1]
     if not found:
-        reason = told.partition("WeightsUnpickler error:")[2].strip().partition("\n")[0] or "it is not a pickle that torch.save writes"
+        reason = problem.partition("WeightsUnpickler error:")[2].strip().partition("\n")[0] or "it is not a pickle that torch.save writes"
         return _unread(path, f"was not read: PyTorch refuses its pickle ({shown(reason)})")
     names = ", ".join(shown(name, 40) for name in found[:4]) + (f" and {len(found) - 4} more" if len(found) > 4 else "")
     lines = [
@@ -225,8 +225,8 @@ def _unwrapped(path: Path, held: object) -> Stored:
             break
         others = [name for name in (*_WRAPPERS, *_AVERAGES) if name != key and _weights(held.get(name))]
         notes.append(f'the weights are its "{shown(key)}"' + (f'; "{others[0]}" was left' if others else ""))
-        if isinstance(told := held.get("metadata"), Mapping):
-            metadata |= {name: value for name, value in told.items() if isinstance(name, str) and isinstance(value, str)}
+        if isinstance(held_metadata := held.get("metadata"), Mapping):
+            metadata |= {name: value for name, value in held_metadata.items() if isinstance(name, str) and isinstance(value, str)}
         held = held[key]
     assert isinstance(held, Mapping)
     tensors = {name: tensor for name, tensor in held.items() if isinstance(tensor, Tensor) and isinstance(name, str)}

@@ -120,14 +120,14 @@ def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapp
     A tensor of two names is written under both, so that other programs find it. A `.pth` holds the `state_dict` alone, and takes no
     metadata. Raises WeightsError; what stood there before then stands.
     """
-    told = dict(metadata or {})
-    if not all(isinstance(half, str) for pair in told.items() for half in pair):
+    texts = dict(metadata or {})
+    if not all(isinstance(half, str) for pair in texts.items() for half in pair):
         raise WeightsError("metadata must be texts by name: {'dataset': 'imagenet'}")
     slots = _slots(_bare(module))
     empty = next((name for name, tensor in slots.items() if tensor.is_meta), None)
     if empty is not None:
         raise WeightsError(f'"{shown(empty)}" is on the meta device and has no values to save')
-    return write(Path(path), _packed(slots), told)
+    return write(Path(path), _packed(slots), texts)
 
 
 def _packed(slots: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -188,9 +188,9 @@ def _fit(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> _Fit:
     counters = 0
     for name, slot in ours.items():
         if name in theirs:
-            told = _difference(theirs[name], slot)
-            names += [] if told else [name]
-            skipped += [Skipped(name, *told)] if told else []
+            difference = _difference(theirs[name], slot)
+            names += [] if difference else [name]
+            skipped += [Skipped(name, *difference)] if difference else []
         elif name.endswith(_COUNTER) and not slot.shape:
             counters += 1
         elif id(slot) not in held:
@@ -259,8 +259,8 @@ def _require_ties(path: Path, names: Iterable[str], theirs: Mapping[str, Tensor]
         other = first.setdefault(id(ours[name]), name)
         a, b = theirs[other], theirs[name]
         if other != name and not bool(((a == b) | (a.isnan() & b.isnan())).all()):
-            told = f'"{shown(other)}" and "{shown(name)}" are one tensor in the network, and have different values in the file'
-            raise WeightsError(f"{shown(str(path))}: {told}")
+            message = f'"{shown(other)}" and "{shown(name)}" are one tensor in the network, and have different values in the file'
+            raise WeightsError(f"{shown(str(path))}: {message}")
 
 
 def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> list[tuple[str, str]]:
@@ -305,8 +305,8 @@ def _put(module: nn.Module, state: dict[str, Tensor], assign: bool) -> None:
     try:
         module.load_state_dict(state, strict=False, assign=assign)
     except RuntimeError as error:
-        told = ["  " + shown(line.strip(), 400) for line in str(error).split("\n")[1:5]]
-        raise WeightsError("\n".join(["PyTorch refused, and part of the weights may be loaded:", *told])) from None
+        lines = ["  " + shown(line.strip(), 400) for line in str(error).split("\n")[1:5]]
+        raise WeightsError("\n".join(["PyTorch refused, and part of the weights may be loaded:", *lines])) from None
 
 
 def _everything(module: nn.Module) -> dict[str, Tensor]:
@@ -332,10 +332,10 @@ def _unfit_text(
     counts = f"{len(fit.names):,} tensors fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
     lines = [f"{shown(str(path), 80)} {what}: {counts}", *(f"  {note}" for note in notes)]
     lines += sections(fit.skipped)
-    told = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]
+    message = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]
     if any(not name.endswith(_COUNTER) for name in fit.names):
-        return [*told, Argument("partial", True), f" would load the {len(fit.names):,} that fit, and leave the rest"]
-    return told
+        return [*message, Argument("partial", True), f" would load the {len(fit.names):,} that fit, and leave the rest"]
+    return message
 
 
 def _shapes(side: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:

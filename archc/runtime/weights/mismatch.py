@@ -52,27 +52,29 @@ def listed(title: str, entries: list[tuple[str, str]]) -> list[str]:
     if not entries:
         return []
     groups: dict[str, list[str]] = {}
-    for name, told in entries[:_MOST_FOLDED]:
-        groups.setdefault(told, []).append(shown(name, 200))
-    rows = [(name, told) for told, names in groups.items() for name in folded(names)]
+    for name, text in entries[:_MOST_FOLDED]:
+        groups.setdefault(text, []).append(shown(name, 200))
+    rows = [(name, text) for text, names in groups.items() for name in folded(names)]
     width = max((len(name) for name, _ in rows[:_MOST_LINES] if len(name) <= 44), default=0)
-    lines = [_row(name, told, width) for name, told in rows[:_MOST_LINES]]
+    lines = [_row(name, text, width) for name, text in rows[:_MOST_LINES]]
     more = len(rows) - _MOST_LINES
     if more > 0 or len(entries) > _MOST_FOLDED:
         lines.append(f"  … and {max(more, 1):,} more {'lines' if more > 1 else 'line'}")
     return [f"{title}: {len(entries):,}", *lines]
 
 
-def _row(name: str, told: str, width: int) -> str:
-    return f"  {shown(name, LONGEST_NAME).ljust(width)}  {told}"
+def _row(name: str, text: str, width: int) -> str:
+    return f"  {shown(name, LONGEST_NAME).ljust(width)}  {text}"
 
 
 def hints(theirs: Shapes, ours: Shapes, skipped: Iterable[Skipped]) -> list[str | Argument]:
     """What the person may have meant, each line ended: rules that make names fit, else the nearest names."""
     rules, fitting = find_rules(theirs, ours)
     if rules:
-        told = f"would make all {len(ours):,} tensors fit" if fitting == len(ours) == len(theirs) else f"would make {fitting:,} tensors fit"
-        return [part for rule in rules for part in (Argument("rename", rule.text), f" {told}" if rule is rules[-1] else "", "\n")]
+        effect = (
+            f"would make all {len(ours):,} tensors fit" if fitting == len(ours) == len(theirs) else f"would make {fitting:,} tensors fit"
+        )
+        return [part for rule in rules for part in (Argument("rename", rule.text), f" {effect}" if rule is rules[-1] else "", "\n")]
     kept = list(skipped)
     missing = [tensor for tensor in kept if not tensor.file]
     lines: list[str] = []

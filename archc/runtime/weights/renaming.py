@@ -158,8 +158,8 @@ def _template(text: str, start: int, end: int, pattern: re.Pattern[str]) -> str:
         try:
             pattern.sub(part, "")
         except (re.error, IndexError) as error:
-            told = error.msg if isinstance(error, re.error) else str(error)
-            raise _wrong(text, at, f"the replacement cannot be read: {told}", r"\1 is a group, & the match, \\ a backslash") from None
+            problem = error.msg if isinstance(error, re.error) else str(error)
+            raise _wrong(text, at, f"the replacement cannot be read: {problem}", r"\1 is a group, & the match, \\ a backslash") from None
         out, at = out + part, at + size
     return out
 

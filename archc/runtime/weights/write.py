@@ -52,8 +52,8 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
     try:
         return atomic.write(path, put)
     except caught as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise WeightsError(f"{shown(str(path), 80)} cannot be written: {shown(told.partition(' at path')[0], 120)}") from None
+        problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise WeightsError(f"{shown(str(path), 80)} cannot be written: {shown(problem.partition(' at path')[0], 120)}") from None
 
 
 def _pickle(held: object, beside: Path) -> None:

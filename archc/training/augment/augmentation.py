@@ -70,15 +70,15 @@ Kind = Callable[[Augmentation, Tensor, Draws, Options], Tensor]
 
 
 def _plain(change: Callable[..., Tensor]) -> Kind:
-    return lambda whole, images, draws, options: change(images, draws, **options)
+    return lambda augmentation, images, draws, options: change(images, draws, **options)
 
 
 def _sizing(change: Callable[..., Tensor]) -> Kind:
-    return lambda whole, images, draws, options: change(images, draws, **options, size=whole.size(images))
+    return lambda augmentation, images, draws, options: change(images, draws, **options, size=augmentation.size(images))
 
 
 def _filling(change: Callable[..., Tensor]) -> Kind:
-    return lambda whole, images, draws, options: change(images, draws, **options, fill=whole.mean)
+    return lambda augmentation, images, draws, options: change(images, draws, **options, fill=augmentation.mean)
 
 
 KINDS: dict[str, Kind] = {

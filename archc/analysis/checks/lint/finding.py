@@ -76,8 +76,8 @@ class Finding:
 
     def diagnostic(self) -> Diagnostic:
         """The finding as it is drawn."""
-        told = f"{self.message}; costs {text}" if (text := told_cost(self.cost, self.batch)) else self.message
-        return Diagnostic(self.code, f"{_named(self.layers)}: {told}", self.span, self.remedy, self.uses, self.level)
+        message = f"{self.message}; costs {text}" if (text := told_cost(self.cost, self.batch)) else self.message
+        return Diagnostic(self.code, f"{_named(self.layers)}: {message}", self.span, self.remedy, self.uses, self.level)
 
 
 def _named(layers: tuple[Node, ...], widest: int = 100) -> str:
@@ -100,9 +100,9 @@ def told_cost(cost: Cost, batch: int) -> str:
         (cost.macs, f"{short(cost.macs)} MACs"),
         (cost.flops if not cost.macs else 0, f"{short(cost.flops)} FLOPs"),
     )
-    told = ", ".join(text for value, text in scaled if value > 0)
-    told += (" an image" if batch == 1 else f" at batch {batch}") if told else ""
-    return ", ".join(part for part in (f"{cost.parameters:,} parameters" if cost.parameters > 0 else "", told) if part)
+    costs = ", ".join(text for value, text in scaled if value > 0)
+    costs += (" an image" if batch == 1 else f" at batch {batch}") if costs else ""
+    return ", ".join(part for part in (f"{cost.parameters:,} parameters" if cost.parameters > 0 else "", costs) if part)
 
 
 def fold(net: Net, hits: Iterable[Hit]) -> Iterator[Finding]:

@@ -150,9 +150,9 @@ def average_keeps_input(net: Net) -> Iterator[Hit]:
         if node.kind not in ("avgpool", "adaptive_avgpool") or (maker := net.before(node)) is None or commutes(maker, node):
             continue
         kept = net.kept_by(node.inputs[0], {node})
-        whole = node.output.shape.values == node.output.shape.channels
-        remedy = "global_avgpool keeps nothing" if whole else "it needs the shape alone: recomputing its input in backward frees it"
-        if kept and (not whole or _plain(node)):
+        unpooled = node.output.shape.values == node.output.shape.channels
+        remedy = "global_avgpool keeps nothing" if unpooled else "it needs the shape alone: recomputing its input in backward frees it"
+        if kept and (not unpooled or _plain(node)):
             message = "nothing but this pool keeps its input, of which PyTorch needs the shape alone"
             yield Hit("L110", node=node, message=message, remedy=remedy, cost=Cost(kept))
 

@@ -66,12 +66,12 @@ def unused(net: Net) -> Iterator[Hit]:
         if node in ends and ends[node][1]:
             dead.setdefault(ends[node][0], []).append(node)
     for end, nodes in dead.items():
-        told = f", nor of {len(nodes) - 1} before it" if len(nodes) > 1 else ""
+        nor = f", nor of {len(nodes) - 1} before it" if len(nodes) > 1 else ""
         plan: Plan = {node: [] for node in nodes}
         yield Hit(
             "L109",
             node=end,
-            message=f"nobody uses what comes out of {end.kind}{told}",
+            message=f"nobody uses what comes out of {end.kind}{nor}",
             remedy="remove it, or name it in `outputs`",
             plan=plan,
         )
@@ -80,11 +80,11 @@ def unused(net: Net) -> Iterator[Hit]:
 def skipping(net: Net) -> Iterator[Hit]:
     """L117: a stride beyond the window. A pool over single positions is there to skip, and says so."""
     parts = {node: _part(window) for node in net.graph.nodes if (window := _window(node)) is not None}
-    whole = {value for value, users in net.users.items() if not _lost(net, value, {parts.get(user, 1) for user in users})}
+    still_read = {value for value, users in net.users.items() if not _lost(net, value, {parts.get(user, 1) for user in users})}
     for node, part in parts.items():
         if part == 1 or (node.kind != "conv" and _single(node)):
             continue
-        message = f"reads {_one_in(part)} of its input" + (", and nothing else reads the rest" if node.inputs[0] not in whole else "")
+        message = f"reads {_one_in(part)} of its input" + (", and nothing else reads the rest" if node.inputs[0] not in still_read else "")
         remedy = "a window as large as the stride" + (", or `avgpool` and stride 1, as ResNet-D" if node.kind == "conv" else "")
         yield Hit("L117", node=node, message=message, remedy=remedy, argument="stride")
 
@@ -102,8 +102,8 @@ def _lost(net: Net, value: Value, parts: set[float]) -> bool:
 
 
 def _one_in(part: float) -> str:
-    whole = round(1 / part)
-    return f"1 position in {whole}" if abs(1 / part - whole) < 1e-9 else f"{part:.0%} of the positions"
+    inverse = round(1 / part)
+    return f"1 position in {inverse}" if abs(1 / part - inverse) < 1e-9 else f"{part:.0%} of the positions"
 
 
 def dropped(net: Net) -> Iterator[Hit]:

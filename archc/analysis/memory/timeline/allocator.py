@@ -80,20 +80,20 @@ class Pool:
         return piece
 
     def _segment(self, size: int, small: bool) -> _Piece:
-        whole = SMALL_SEGMENT if small else MIDDLE_SEGMENT if size < LARGE else -(-size // ROUND_LARGE) * ROUND_LARGE
-        if self.limit is not None and self.reserved + whole > self.limit:
+        segment = SMALL_SEGMENT if small else MIDDLE_SEGMENT if size < LARGE else -(-size // ROUND_LARGE) * ROUND_LARGE
+        if self.limit is not None and self.reserved + segment > self.limit:
             self._give_back()
-            if self.reserved + whole > self.limit:
+            if self.reserved + segment > self.limit:
                 raise OutOfMemory
-        self.reserved += whole
+        self.reserved += segment
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         self._count += 1
-        return _Piece(whole, small, self._count)
+        return _Piece(segment, small, self._count)
 
     def _give_back(self) -> None:
         for free in self._free.values():
-            whole = [entry for entry in free if entry[2].before is None and entry[2].after is None]
-            self.reserved -= sum(entry[0] for entry in whole)
+            empty = [entry for entry in free if entry[2].before is None and entry[2].after is None]
+            self.reserved -= sum(entry[0] for entry in empty)
             free[:] = [entry for entry in free if entry[2].before is not None or entry[2].after is not None]
 
     def _take_out(self, piece: _Piece) -> None:
@@ -121,24 +121,24 @@ def replay(tape: Tape, limit: int | None = None) -> Pool:
 
 
 def _replayed(tape: Tape, limit: int | None) -> Pool:
-    pool, there = Pool(limit), dict[Block, _Piece]()
+    pool, pieces = Pool(limit), dict[Block, _Piece]()
     begin = next(mark.event for mark in tape.marks)
     for event, (block, made) in enumerate([*tape.events, *tape.events[begin:]]):
         if event == len(tape.events):
-            _carry_over(tape, begin, pool, there)
+            _carry_over(tape, begin, pool, pieces)
         if made:
-            there[block] = pool.take(block.bytes)
-        elif block in there:
-            pool.give(there.pop(block))
+            pieces[block] = pool.take(block.bytes)
+        elif block in pieces:
+            pool.give(pieces.pop(block))
     return pool
 
 
-def _carry_over(tape: Tape, begin: int, pool: Pool, there: dict[Block, _Piece]) -> None:
+def _carry_over(tape: Tape, begin: int, pool: Pool, pieces: dict[Block, _Piece]) -> None:
     """What the first step left takes the place of what the second step frees."""
-    left = [block for block in tape.alive(len(tape.events)) if block in there]
+    left = [block for block in tape.alive(len(tape.events)) if block in pieces]
     started = list(tape.alive(begin))
-    freed = [block for block in started if block not in there]
+    freed = [block for block in started if block not in pieces]
     old_ones = set(started)
     news = [block for block in left if block not in old_ones]
     for old, new in zip(freed, news, strict=False):
-        there[old] = there.pop(new)
+        pieces[old] = pieces.pop(new)

@@ -143,9 +143,9 @@ class Backward:
         """
         if early and not (self.frames is not None and step.node in self.frames.of):
             return
-        stay, there = {step.slots[i] for i in later}, self.there(step)
+        stay, present = {step.slots[i] for i in later}, self.there(step)
         for storage in dict.fromkeys(step.slots[i] for i in slots):
-            if storage is not None and storage in there and storage not in stay and storage not in self.spent:
+            if storage is not None and storage in present and storage not in stay and storage not in self.spent:
                 self._spend(storage)
 
     def spend_numbers(self, step: LayerRun) -> None:
@@ -283,12 +283,12 @@ def _over_view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     if not grad.whole:  # of the view: among zeros
         came, grad = grad, Grad(at.new(size, step.node))
         at.tape.free(came.block)
-    whole = at.new(size, step.node)
+    joined = at.new(size, step.node)
     part, made = (at.new(at.bytes(step.node.inputs[0]), step.node) for _ in range(2))
     at.tape.free(part)
     at.tape.free(made)
     at.release(step, [grad])
-    at.add(step.node.inputs[0], Grad(whole, whole=True), step.node)
+    at.add(step.node.inputs[0], Grad(joined, whole=True), step.node)
 
 
 def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
@@ -365,9 +365,9 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         block_sizes.append(seen)
     for before, move in reversed(list(zip(block_sizes, moves, strict=False))):
         if isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis]):
-            whole = at.new(product(before.sizes) * at.item, step.node)
+            moved = at.new(product(before.sizes) * at.item, step.node)
             at.tape.free(grad.block)
-            grad = Grad(whole)
+            grad = Grad(moved)
         else:
             grad = at.turned(step, grad, _before(move, before, grad.lies or contiguous(step.outputs[0].block.sizes)), before.sizes)
     at.release(step)
@@ -377,8 +377,8 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
     """The gradient as it was before a move; None where that takes a copy."""
     if isinstance(move, Axes):
-        back = tuple(move.order.index(axis) for axis in range(len(move.order)))
-        return Axes(back).view(lies)
+        inverse = tuple(move.order.index(axis) for axis in range(len(move.order)))
+        return Axes(inverse).view(lies)
     return lies if isinstance(move, Part | Packed) else viewed(lies, before.sizes)
 
 

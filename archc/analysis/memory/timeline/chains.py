@@ -73,19 +73,19 @@ def _root_mean_square(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     rows = size // int(node.inputs[0].shape[-1])
     weights: list[tuple[int, Grad]] = []
     if node.facts.owned:
-        whole = at.new(size, node)
+        full = at.new(size, node)
         inner = at.new(size, node) if values else None
         at.spend(step, [2], early=True)
         weights = at.weight(step, own=False)
-        at.tape.free(whole)
+        at.tape.free(full)
         at.tape.free(block)
         at.spend(step, [2])
         if inner is not None:
             block = inner
     for value in values:
-        whole, made = at.new(size, node), at.new(size, node)
+        full, made = at.new(size, node), at.new(size, node)
         root = at.new(rows, node)
-        at.tape.free(whole)
+        at.tape.free(full)
         at.tape.free(block)
         at.add(value, Grad(made), node)
         mean = _power(at, step, root, rows)
@@ -194,15 +194,15 @@ def _instance(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 def _slopes(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """PReLU makes the gradients of its input and of its slopes, as large as that, whether both are wanted or not."""
     size = at.bytes(step.node.output)
-    inner, whole = at.new(size, step.node), at.new(size, step.node)
+    inner, full = at.new(size, step.node), at.new(size, step.node)
     values = wanted(step)
     if not values:
         at.tape.free(inner)
     gone = at.unpacked(step)
     summed = at.batch > 1 or step.node.args.get("shared", True) or step.node.output.shape.values > step.node.facts.owned[0].values
-    weights = at.weight(step, own=False) if summed or size == at.item else [(0, Grad(whole, False))]
-    if weights[0][1].block is not whole:
-        at.tape.free(whole)
+    weights = at.weight(step, own=False) if summed or size == at.item else [(0, Grad(full, False))]
+    if weights[0][1].block is not full:
+        at.tape.free(full)
     at.release(step, grads, gone)
     for value in values:
         at.add(value, Grad(inner), step.node)

@@ -97,10 +97,10 @@ def _dropping(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: in
 def _within(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     """One projection of all three: each part is put among zeros, and those are added."""
     (value, *_) = [*wanted(step), None]
-    whole = _gathered(at, step, parts, 3 * parts[0].bytes)
+    gathered = _gathered(at, step, parts, 3 * parts[0].bytes)
     made = _weights(at, step, "in_proj")
     inner = at.new(at.bytes(value), step.node) if value is not None else None
-    at.tape.free(whole)
+    at.tape.free(gathered)
     at.release(step)
     at.adopt(step, made[::-1])
     if inner is not None and value is not None:
@@ -113,9 +113,9 @@ def _across(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     queries, asked = node.inputs
     found: dict[Value, Block] = {}
     wanting = dict(zip(node.inputs, step.wanting, strict=True))
-    whole = _gathered(at, step, parts[1:], 2 * parts[1].bytes)
+    full = _gathered(at, step, parts[1:], 2 * parts[1].bytes)
     pieces: list[Block] = []
-    for value, block, slot, share in ((asked, whole, 1, 2), (queries, parts[0], 0, 1)):
+    for value, block, slot, share in ((asked, full, 1, 2), (queries, parts[0], 0, 1)):
         pieces += [at.tape.new(size // 3 * share, TEMPORARY, node) for size in _sizes(at, step)]
         if wanting[value]:
             found[value] = at.new(at.bytes(value), node)
@@ -152,16 +152,16 @@ def _weights(at: Backward, step: LayerRun, name: str, own: bool = False) -> _Wei
 
 def _gathered(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Block:
     """What was projected together, side by side: each is put among zeros, and those are added."""
-    whole: Block | None = None
+    gathered: Block | None = None
     for part in parts:
         first = at.tape.new(size, BACKWARD, step.node)
         at.tape.free(part)
-        if whole is None:
-            whole = first
+        if gathered is None:
+            gathered = first
         else:
             at.tape.free(first)
-    assert whole is not None
-    return _turned(at, step, whole)
+    assert gathered is not None
+    return _turned(at, step, gathered)
 
 
 RULES["attention"] = _attention

@@ -145,13 +145,13 @@ class Forward:
         slots = list(range(len(step.slots)))
         if crossed and not dropout:  # queries are projected before keys and values; with dropout, what is kept of them is scaled later
             slots = [0, inputs + 1, 1, inputs, *slots[inputs + 2 :]]
-        size, there = step.outputs[0].storage.bytes, set[Storage]()
+        size, counted = step.outputs[0].storage.bytes, set[Storage]()
         queries = self.tape.new(size, TEMPORARY, step.node) if crossed and dropout else None
         for i in slots:
             storage = step.slots[i]
-            if storage is None or storage in there:
+            if storage is None or storage in counted:
                 continue
-            there.add(storage)
+            counted.add(storage)
             turned = self.run.batch * step.node.inputs[-1].shape[0] > 1
             twice = (i == inputs and turned) or (dropout and i == slots[-1])
             passing = self.tape.new(storage.bytes, TEMPORARY, step.node) if twice else None

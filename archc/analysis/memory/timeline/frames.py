@@ -107,8 +107,8 @@ def freed(step: LayerRun, frames: Frames | None, held: Mapping[Storage, Block], 
     inside = frames is not None and step.node in frames.of
     kept = step.kept
     if frames is not None and inside:
-        there = again(step, frames)
-        kept = {storage: at for storage, at in kept.items() if storage in there or storage in frames.numbers}
+        computed = again(step, frames)
+        kept = {storage: at for storage, at in kept.items() if storage in computed or storage in frames.numbers}
     for storage in kept:
         if storage not in gone:
             tape.free(held[storage])

@@ -42,10 +42,10 @@ def _folded(at: Backward, step: LayerRun, grad: Grad) -> Grad:
 def _scaled(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A learned factor: its gradient is first as large as the value."""
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
-    whole = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
+    gradient = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
     gone = at.unpacked(step)
     weights = at.weight(step, own=False)
-    at.tape.free(whole)
+    at.tape.free(gradient)
     at.release(step, grads, gone)
     for value, grad in made:
         at.add(value, grad, step.node)

@@ -79,11 +79,11 @@ def _read(i: int) -> tuple[int, int]:
     return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
 
 
-def _summed(at: Backward, step: LayerRun, whole: Block | None, size: int) -> Block | None:
-    if whole is None or whole.bytes <= size:
-        return whole
+def _summed(at: Backward, step: LayerRun, total: Block | None, size: int) -> Block | None:
+    if total is None or total.bytes <= size:
+        return total
     small = at.new(size, step.node)
-    at.tape.free(whole)
+    at.tape.free(total)
     return small
 
 

@@ -38,10 +38,10 @@ _Nodes: TypeAlias = Mapping[Node, Node]
 
 
 @lru_cache(maxsize=KEPT)
-def order(graph: Graph, training: bool, again: tuple[range, ...] = ()) -> tuple[Instruction, ...]:
+def order(graph: Graph, training: bool, regions: tuple[range, ...] = ()) -> tuple[Instruction, ...]:
     """Layers to run, values to hold and drop, and calls of regions. A layer's outputs are held once from the start, outputs of the
     network stay held. `again` are the places of the layers of regions, those around others first."""
-    return tuple(_Walk(graph, training, again).frame(graph.root, {}, {}))
+    return tuple(_Walk(graph, training, regions).frame(graph.root, {}, {}))
 
 
 @lru_cache(maxsize=KEPT)
@@ -63,10 +63,10 @@ def owners_of(graph: Graph) -> tuple[Node, ...]:
 
 
 class _Walk:
-    def __init__(self, graph: Graph, training: bool, again: Sequence[range]) -> None:
+    def __init__(self, graph: Graph, training: bool, regions: Sequence[range]) -> None:
         self.graph = graph
         self.training = training
-        self.parts = Parts(graph, again)
+        self.parts = Parts(graph, regions)
 
     def frame(self, scope: Scope, values: _Values, nodes: _Nodes) -> Iterator[Instruction]:
         """The call of a part. In a copy of a part, values and nodes are those of the copy."""

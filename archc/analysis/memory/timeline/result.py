@@ -43,9 +43,9 @@ class Timeline:
 
     def __repr__(self) -> str:
         step = f"a training step with {self.options.optimizer}" if self.how else "inference"
-        told = f", because {self.bound.text}" if self.bound.reasons else ""
+        reason = f", because {self.bound.text}" if self.bound.reasons else ""
         peak = f"peak {self.bound.sign}{self.peak_bytes:,} bytes"
-        return f"<Timeline {printable(self.graph.name)}: {step}, batch {self.options.batch}, {peak}{told}>"
+        return f"<Timeline {printable(self.graph.name)}: {step}, batch {self.options.batch}, {peak}{reason}>"
 
     def _repr_html_(self) -> str:
         from archc.text.notebook import curve, to_html

@@ -105,7 +105,7 @@ def _never(node: Node) -> bool:
 
 
 def _known(options: Options) -> None:
-    for what, word, there in (
+    for what, word, names in (
         ("optimizer", options.optimizer, OPTIMIZERS),
         ("dtype", options.dtype, FLOATS),
         ("loss", options.loss, LOSSES),
@@ -113,13 +113,13 @@ def _known(options: Options) -> None:
         ("autocast", options.amp, ("", "bfloat16", "float16")),
         ("implementation", options.how, ("", *IMPLEMENTATIONS)),
     ):
-        if word not in there:
-            raise ArgumentError(f"no {what} is called {word}; there are {', '.join(filter(None, there))}")
+        if word not in names:
+            raise ArgumentError(f"no {what} is called {word}; there are {', '.join(filter(None, names))}")
     if options.batch < 1:
         raise ArgumentError(f"a batch has 1 image or more, not {options.batch}")
     if not 1 <= options.accumulate <= options.batch:
-        told = f"a batch of {options.batch} cannot be divided into {options.accumulate} passes"
-        raise ArgumentError(f"{told}; write from 1 to {options.batch}")
+        message = f"a batch of {options.batch} cannot be divided into {options.accumulate} passes"
+        raise ArgumentError(f"{message}; write from 1 to {options.batch}")
 
 
 def _own(tape: Tape, node: Node, item: int) -> None:
@@ -145,9 +145,9 @@ class _Training:
         else:
             self.counts = numbers(self.run)
         self.tape = Tape()
-        again = tuple(spans(graph, plan)) if plan is not None else ()
-        self.instructions = order(graph, True, again)
-        self.frames = Frames(graph, self.run, self.instructions, self.counts) if again else None
+        regions = tuple(spans(graph, plan)) if plan is not None else ()
+        self.instructions = order(graph, True, regions)
+        self.frames = Frames(graph, self.run, self.instructions, self.counts) if regions else None
         self.forward = Forward(self.tape, self.run, True, options.device, self.frames)
         self.outputs = [*graph.returned]
 

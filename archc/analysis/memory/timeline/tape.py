@@ -88,10 +88,10 @@ class Tape:
 
     def alive(self, event: int) -> Iterator[Block]:
         """The blocks that are there after so many events."""
-        there: dict[Block, None] = {}
+        live: dict[Block, None] = {}
         for block, made in self.events[:event]:
             if made:
-                there[block] = None
+                live[block] = None
             else:
-                del there[block]
-        return iter(there)
+                del live[block]
+        return iter(live)

@@ -167,16 +167,16 @@ class _Walk:
     def _second(self, part: Atom) -> None:
         """The second run, which ends where the last part has kept what it keeps."""
         at, reruns = part.start, self.reruns
-        whole = max(self.whole, self.kept + part.names)
+        largest = max(self.whole, self.kept + part.names)
         if part.tree is not None or reruns.keeps[at]:
             ahead = part.tree is not None or reruns.ahead(at)
-            self.rerun = max(self.whole, self.kept) if ahead else whole
+            self.rerun = max(self.whole, self.kept) if ahead else largest
             macs = reruns.before[at] - reruns.before[self.start] + (0 if part.tree is not None else reruns.last[at])
             self.cost = macs * MACS + (at - self.start + (not ahead)) * LAYER
         if part.tree is not None:
             self.inner.append(part.tree)
             self.inner_cost += part.cost
-        self.whole = whole
+        self.whole = largest
 
     def atom(self, stop: int) -> Atom:
         need = max(self.back, self.rerun + self.profile.grads[stop], self.names + self.profile.base)

@@ -82,7 +82,7 @@ class Pieces:
 
     def _again(self, span: range) -> bool:
         """Whether a region lies within a part that is applied again, so that it would be two: those are left out."""
-        return any(whole.start <= span.start and span.stop <= whole.stop and span != whole for whole in self.applied)
+        return any(other.start <= span.start and span.stop <= other.stop and span != other for other in self.applied)
 
     def _plain(self) -> bool:
         """Whether nothing but values that are used outside can be wrong with a region."""

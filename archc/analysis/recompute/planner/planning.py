@@ -231,14 +231,14 @@ class _Planner:
     ) -> Planned:
         counted: set[int] = set()
         rows = tuple(self._row(tree, trees, counted) for tree in trees)
-        again = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
+        recomputed = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
         return Planned(
             memory=self.memory,
             plan=plan,
             before=self.before,
             after=after,
             fits=fits,
-            again=again,
+            again=recomputed,
             rows=rows,
             exact=exact,
             least=least,

@@ -128,7 +128,9 @@ def _typed_hint(word: str, argument: t.Tree | None, known: Known, where: Where) 
         return layer_hint(pair[2], argument, known, where)
     if pair := re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*=\s*|\s+|\[)(\d[\d., x]*)\]?", text):
         is_call = bare and find_layer(pair[1], known.kinds) is not None
-        return _call_hint(pair[1], [("", number) for number in re.split(r"\s*,\s*|\s+", pair[2].strip())], known, where) if is_call else None
+        return (
+            _call_hint(pair[1], [("", number) for number in re.split(r"\s*,\s*|\s+", pair[2].strip())], known, where) if is_call else None
+        )
     if (pair := re.fullmatch(r"(\w+)\s+(\w+)", text)) and pair[2] in known.params(pair[1]) and argument is not None and not bare:
         return _drawn(rewrite_call(pair[1], Alias(pair[1]), [(pair[2], argument.span.text)], known), where)
     return layer_hint(text, argument, known, where) if text not in ("", word) else None

@@ -192,5 +192,7 @@ def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32
     for node in graph.nodes:
         forward_bound = bound(forward(node, batch, size, training))
         backward_bound = bound(backward(node, batch, size, wanted) if training else NOTHING)
-        layers.append(LayerTime(node, forward_bound, backward_bound, forecast(node, forward_bound.amount, backward_bound.amount, device, dtype)))
+        layers.append(
+            LayerTime(node, forward_bound, backward_bound, forecast(node, forward_bound.amount, backward_bound.amount, device, dtype))
+        )
     return Roofline(graph, device, batch, dtype, training, layers)

@@ -74,7 +74,10 @@ def _of_steps(definition: Class, given: dict[Scope, Shape], aligned: Sequence[Se
     for steps in zip(*aligned, strict=True):
         present = [(index, step) for index, step in enumerate(steps) if step is not None]
         rows = [
-            (index, value.shape, given[definition.parts[index]]) for index, step in present for value in step.outputs[:1] if value is not None
+            (index, value.shape, given[definition.parts[index]])
+            for index, step in present
+            for value in step.outputs[:1]
+            if value is not None
         ]
         before = [step.inputs[0].shape for _, step in present]
         changed = len(rows) == len(present) and [shape for _, shape, _ in rows] != before

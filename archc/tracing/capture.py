@@ -10,14 +10,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archc.errors import ArchcError, ArgumentError
+from archc.graph import Graph
+from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
 from archc.tracing.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrapped
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
-from archc.errors import ArchcError, ArgumentError
-from archc.graph import Graph
-from archc.ops.shape import read_sizes
 
 FEW, MORE = 2, 3  # images: batch normalization trains on no single value
 

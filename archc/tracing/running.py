@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from archc.errors import ArchcError
 from archc.tracing.rules import RULES, is_whole, rule_of
 from archc.tracing.trace import Trace, tensors_in
-from archc.errors import ArchcError
 
 
 class CaptureError(ArchcError):

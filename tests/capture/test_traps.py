@@ -15,8 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archc
-from archc.tracing import CaptureError, capture
 from archc.graph import Graph
+from archc.tracing import CaptureError, capture
 
 
 class Of(nn.Module):

@@ -51,7 +51,7 @@ def compare(spec: Spec, own: Report | None = None) -> tuple[list[Comparison], li
             if metric not in COUNTED and metric not in PRINTED:
                 rows.append(Comparison(claim, metric, printed, None, QUOTED))
                 continue
-            ours = _figure(metric, report, layers, whole=not (claim.of or claim.only))
+            ours = _figure(metric, report, layers, of_network=not (claim.of or claim.only))
             if in_bytes(printed):
                 ours *= VALUE_BYTES
             rows.append(Comparison(claim, metric, printed, ours, _verdict(printed, ours)))

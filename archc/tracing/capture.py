@@ -46,6 +46,9 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
     if isinstance(shapes, str):
         raise CaptureError(f"{type(module).__name__} does other things with {MORE} images than with {FEW}, {shapes}")
     drop_unused(trace)
+    once = sum(count() or 0 for count in trace.constant_steps)
+    if once:
+        notes.append(f"{once:,} MACs of a forward pass are spent on weights alone, however many images there are; they are not counted")
     return assemble(trace, shapes, source.model, name or type(module).__name__, notes)
 
 

@@ -104,11 +104,16 @@ class Constant:
 
 @dataclass
 class Bound:
-    """What stands for a tensor. It holds the tensor, whose id would be used again. `late` wrote over a part of it."""
+    """What stands for a tensor. It holds the tensor, whose id would be used again.
+
+    late: what wrote over a part of it
+    batch_axis: the axis of the images
+    """
 
     tensor: Tensor
     ref: Ref
     late: Ref | None = None
+    batch_axis: int = 0
 
 
 Rule = Callable[..., Layer | list[Layer]]

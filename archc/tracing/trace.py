@@ -36,6 +36,7 @@ class Trace(TorchFunctionMode):
         self.quiet = 0
         self.in_place = False
         self.dtype = own_dtype(model)
+        self.result_axis = 0
         self.outputs: dict[str, Ref] = {}
         self.heads: dict[str, Ref] = {}
         self.used: set[str] = set()
@@ -45,6 +46,7 @@ class Trace(TorchFunctionMode):
         self._kept: list[Any] = []
         self._owned: dict[str, Tensor] = {}
         self.results: list[Tensor] = []
+        self.constant_steps: list[Callable[[], int | None]] = []
         self.shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
         for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
             self._constants[id(tensor)] = Constant((name,), own=True)
@@ -66,25 +68,31 @@ class Trace(TorchFunctionMode):
         constant = self.constant(value)
         return self._owned[constant.names[0]] if constant.own or constant.moved else None
 
-    def image(self, tensor: Tensor) -> tuple[int, ...]:
-        """The shape without the batch. Raises Unsaid where the first axis is no batch."""
-        if not tensor.dim() or tensor.shape[0] != self.batch:
+    def batch_axis(self, tensor: Tensor) -> int:
+        """The axis of the images: another than the first after `permute`."""
+        bound = self._bound.get(id(tensor))
+        return 0 if bound is None else bound.batch_axis
+
+    def image(self, tensor: Tensor, anywhere: bool = False) -> tuple[int, ...]:
+        """The shape without the batch. Raises Unsaid where the first axis is no batch, or, with `anywhere`, none is."""
+        at = self.batch_axis(tensor)
+        if at >= tensor.dim() or tensor.shape[at] != self.batch or (at and not anywhere):
             raise Unsaid(f"the first axis of {tuple(tensor.shape)} is not the batch")
         if tensor.dim() < 2:
             raise Unsaid("one number for each image")
-        return tuple(tensor.shape[1:])
+        return (*tensor.shape[:at], *tensor.shape[at + 1 :])
 
     def axis(self, tensor: Tensor, dim: int) -> int:
         """An axis counted without the batch."""
-        at = dim % tensor.dim()
-        if at == 0:
+        at, batch = dim % tensor.dim(), self.batch_axis(tensor)
+        if at == batch:
             raise Unsaid("it goes along the batch")
-        return at - 1
+        return at - (at > batch)
 
     # What a run tells
 
     def run(self, call: Callable[[], Any]) -> Any:
-        with torch.no_grad(), self:
+        with torch.enable_grad(), self:  # each step runs without gradients: what else does so was written that way
             return call()
 
     def enter(self, path: str, module: nn.Module) -> Unit:
@@ -132,9 +140,10 @@ class Trace(TorchFunctionMode):
         before = [(tensor, tensor._version) for tensor in tensors]
         self.quiet += 1
         try:
-            out = known_result(getattr(func, "__name__", ""), args, kwargs)
-            if out is None:
-                out = func(*args, **kwargs)
+            out = known_result(getattr(func, "__name__", ""), args, kwargs) if tensors else func(*args, **kwargs)
+            if out is None and tensors:
+                with torch.no_grad():
+                    out = func(*args, **kwargs)
         finally:
             self.quiet -= 1
         made = list(tensors_in(out))
@@ -145,7 +154,7 @@ class Trace(TorchFunctionMode):
             return out
         live = [tensor for tensor in tensors if self.live(tensor)]
         if not live:
-            self._fold(name, args, tensors, results, owned)
+            self._fold(func, name, args, kwargs, tensors, results, owned)
         elif name in FACTORIES:  # only the shape of the input counts
             self._kept += made
         elif rule is not None or written or not all(self.live(one) for one in results):
@@ -156,11 +165,15 @@ class Trace(TorchFunctionMode):
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
         results: list[Tensor], written: list[Tensor], label: str, name: str, owned: Sequence[Tensor],
     ) -> None:  # fmt: skip
-        why = "no operator says it"
+        why, self.result_axis = "no operator says it", 0
         layers: Layer | list[Layer] | None = None
-        if rule is not None:
+        if self.training and not torch.is_grad_enabled():
+            why = "it runs without gradients"
+        elif torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            why = "it runs under autocast"
+        elif rule is not None:
             try:
-                self.in_place, self.results = bool(written), results
+                self.in_place, self.results, self.result_axis = bool(written), results, 0
                 layers = rule(self, *args, **kwargs)
             except Unsaid as reason:
                 why = str(reason)
@@ -185,6 +198,7 @@ class Trace(TorchFunctionMode):
         if layers is not None and any(result.dtype != self.dtype for result in results):
             layers, why = None, "the dtype is another"
         if layers is None:
+            self.result_axis = 0
             self._opaque(func, args, kwargs, live=live, results=results, written=written, label=label, name=name, why=why, owned=owned)
             return
         count = partial(count_macs, func, args, kwargs, written)
@@ -230,7 +244,7 @@ class Trace(TorchFunctionMode):
     # Tensors and what stands for them
 
     def _bind(self, tensor: Tensor, ref: Ref) -> None:
-        bound = self._bound[id(tensor)] = Bound(tensor, ref)
+        bound = self._bound[id(tensor)] = Bound(tensor, ref, batch_axis=self.result_axis)
         self._by_storage.setdefault(_storage(tensor), []).append(bound)
         self._constants.pop(id(tensor), None)
 
@@ -257,9 +271,14 @@ class Trace(TorchFunctionMode):
             bound.ref, bound.late = (step, 0), None
         return bound.ref
 
-    def _fold(self, name: str, args: Sequence[Any], tensors: list[Tensor], made: list[Tensor], owned: Sequence[Tensor]) -> None:
+    def _fold(
+        self, func: Any, name: str, args: Sequence[Any], kwargs: dict[str, Any], tensors: list[Tensor], made: list[Tensor],
+        owned: Sequence[Tensor],
+    ) -> None:  # fmt: skip
         """Of constants alone: another constant."""
         names = tuple(dict.fromkeys(one for tensor in (*tensors, *owned) for one in self.constant(tensor).names))
+        if name in PRODUCTS:
+            self.constant_steps.append(partial(count_macs, func, args, kwargs, ()))
         keep = next((self.constant(tensor).keep for tensor in tensors if self.constant(tensor).keep is not None), None)
         if name == "bernoulli" and len(args) > 1 and isinstance(args[1], float):
             keep = args[1]
@@ -274,6 +293,9 @@ class Trace(TorchFunctionMode):
 # Functions whose result takes the shape of a tensor and none of its values.
 FACTORIES = {"new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "empty_like", "zeros_like", "ones_like", "full_like",
              "rand_like", "randn_like"}  # fmt: skip
+# Functions with multiply-accumulates, which may be done on weights alone.
+PRODUCTS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "bmm", "mm", "addmm", "einsum", "baddbmm"}
+
 # Functions that leave the values of a tensor as they are.
 MOVES = {"expand", "expand_as", "view", "view_as", "reshape", "unsqueeze", "squeeze", "to", "type_as", "contiguous", "clone", "detach",
          "unflatten", "flatten", "repeat", "float"}  # fmt: skip

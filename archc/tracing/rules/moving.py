@@ -27,33 +27,40 @@ def reshape(trace: Trace, input: Tensor, *sizes: Any, **options: Any) -> Layer |
     return reshaped(trace, input, trace.results[0])
 
 
+def permuted(trace: Trace, input: Tensor, order: Sequence[int]) -> Layer | list[Layer]:
+    """The axes in another order. The batch may go where it will: each image stays an image."""
+    trace.image(input, anywhere=True)
+    trace.result_axis = list(order).index(trace.batch_axis(input))
+    axes = [trace.axis(input, dim) for dim in order if dim != trace.batch_axis(input)]
+    return [] if axes == sorted(axes) else Layer("permute", (input,), {"order": axes})
+
+
 @rule("permute")
 def permute(trace: Trace, input: Tensor, *dims: Any) -> Layer | list[Layer]:
-    trace.image(input)
-    order = [dim % input.dim() for dim in (dims[0] if len(dims) == 1 and isinstance(dims[0], list | tuple) else dims)]
-    if order[0] != 0:
-        raise Unsaid("it moves the batch")
-    return [] if order == sorted(order) else Layer("permute", (input,), {"order": [dim - 1 for dim in order[1:]]})
+    return permuted(trace, input, [dim % input.dim() for dim in (dims[0] if isinstance(dims[0], list | tuple) else dims)])
 
 
 @rule("transpose swapaxes swapdims")
 def transpose(trace: Trace, input: Tensor, dim0: int, dim1: int) -> Layer | list[Layer]:
-    trace.image(input)
-    axes = [trace.axis(input, dim0), trace.axis(input, dim1)]
-    return [] if axes[0] == axes[1] else Layer("transpose", (input,), {"axes": axes})
+    order = list(range(input.dim()))
+    order[dim0], order[dim1] = order[dim1], order[dim0]
+    if trace.batch_axis(input) in (dim0 % input.dim(), dim1 % input.dim()) or dim0 == dim1:
+        return permuted(trace, input, order)
+    trace.image(input, anywhere=True)
+    trace.result_axis = trace.batch_axis(input)
+    return Layer("transpose", (input,), {"axes": [trace.axis(input, dim0), trace.axis(input, dim1)]})
 
 
 @rule("movedim moveaxis")
 def movedim(trace: Trace, input: Tensor, source: int, destination: int) -> Layer | list[Layer]:
-    trace.image(input)
     if not isinstance(source, int) or not isinstance(destination, int):
         raise Unsaid("several axes are moved")
-    order = [axis for axis in range(input.dim() - 1) if axis != trace.axis(input, source)]
-    order.insert(trace.axis(input, destination), trace.axis(input, source))
-    return [] if order == sorted(order) else Layer("permute", (input,), {"order": order})
+    order = [axis for axis in range(input.dim()) if axis != source % input.dim()]
+    order.insert(destination % input.dim(), source % input.dim())
+    return permuted(trace, input, order)
 
 
-@rule("contiguous clone to float half bfloat16 double type type_as detach requires_grad cpu cuda data")
+@rule("contiguous clone to float half bfloat16 double type type_as requires_grad cpu cuda")
 def copy(trace: Trace, input: Tensor, *args: Any, **options: Any) -> Layer | list[Layer]:
     """A tensor of its own where torch makes one; else the same tensor."""
     result = trace.results[0]
@@ -77,15 +84,21 @@ def split(trace: Trace, input: Tensor, parts: Any = None, dim: int = 0, **option
 
 @rule("unbind")
 def unbind(trace: Trace, input: Tensor, dim: int = 0) -> list[Layer]:
-    trace.image(input)
-    axis = trace.axis(input, dim)
+    axis = _taken(trace, input, dim)
     return [Layer("select", (input,), {"index": index, "axis": axis}, result=index) for index in range(len(trace.results))]
 
 
 @rule("select")
 def select(trace: Trace, input: Tensor, dim: int, index: int) -> Layer:
-    trace.image(input)
-    return Layer("select", (input,), {"index": index, "axis": trace.axis(input, dim)})
+    return Layer("select", (input,), {"index": index, "axis": _taken(trace, input, dim)})
+
+
+def _taken(trace: Trace, input: Tensor, dim: int) -> int:
+    """An axis that goes."""
+    trace.image(input, anywhere=True)
+    axis = trace.axis(input, dim)
+    trace.result_axis = trace.batch_axis(input) - (dim % input.dim() < trace.batch_axis(input))
+    return axis
 
 
 @rule("narrow")
@@ -97,23 +110,26 @@ def narrow(trace: Trace, input: Tensor, dim: int, start: int, length: int) -> li
 @rule("getitem")
 def getitem(trace: Trace, input: Tensor, index: Any) -> list[Layer]:
     """`x[:, 0]`, `x[:, 2:6]`, `x[..., None]`: parts along axes, one after the other."""
-    image = trace.image(input)
+    image, batch = trace.image(input, anywhere=True), trace.batch_axis(input)
     parts = list(index) if isinstance(index, tuple) else [index]
-    if not all(part is None or part is Ellipsis or isinstance(part, int | slice) for part in parts):
+    if not all(part is None or part is Ellipsis or type(part) in (int, slice) for part in parts):
         raise Unsaid("an index that is a tensor or a list")
     taken = sum(part is not None and part is not Ellipsis for part in parts)
     where = parts.index(Ellipsis) if Ellipsis in parts else len(parts)
     parts = [*parts[:where], *[slice(None)] * (input.dim() - taken), *parts[where + 1 :]]
-    if parts[0] is None or not isinstance(parts[0], slice) or range(*parts[0].indices(trace.batch)) != range(trace.batch):
-        raise Unsaid("it takes images out of the batch")
     layers: list[Layer] = []
-    sizes, axis = list(image), 0
-    for part in parts[1:]:
+    sizes, axis, dim, out = list(image), 0, 0, 0
+    for part in parts:
         first = () if layers else (input,)
         if part is None:
             sizes.insert(axis, 1)
             layers.append(Layer("reshape", first, {"shape": list(sizes)}))
-            axis += 1
+            axis, out = axis + 1, out + 1
+            continue
+        if dim == batch:
+            if not isinstance(part, slice) or range(*part.indices(trace.batch)) != range(trace.batch):
+                raise Unsaid("it takes images out of the batch")
+            trace.result_axis = out
         elif isinstance(part, int):
             layers.append(Layer("select", first, {"index": part, "axis": axis}))
             del sizes[axis]
@@ -124,7 +140,9 @@ def getitem(trace: Trace, input: Tensor, index: Any) -> list[Layer]:
             if (start, stop) != (0, sizes[axis]):
                 layers += _cut(sizes, axis, start, stop, first)
                 sizes[axis] = stop - start
-            axis += 1
+        axis, out, dim = axis + (dim != batch and not isinstance(part, int)), out + (not isinstance(part, int)), dim + 1
+    if trace.result_axis and any(layer.kind == "reshape" for layer in layers):
+        raise Unsaid("it moves the batch")
     return layers
 
 

@@ -207,7 +207,7 @@ def source(
     """The PyTorch source of a network: a Python module that needs torch alone. `optimize` and `checkpoint` as in `build`."""
     from archc.codegen.lowering import lower
 
-    return lower(_loaded(net, input, params), optimize, checkpoint).source.text
+    return lower(_load(net, input, params), optimize, checkpoint).source.text
 
 
 def build(
@@ -256,7 +256,7 @@ def build(
         compiled=compile,
         checkpoint=checkpoint,
     )
-    return built(_loaded(net, input, params), build_options)
+    return built(_load(net, input, params), build_options)
 
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
@@ -274,7 +274,7 @@ def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:
     return checks.check(net if isinstance(net, Graph) else load(net))
 
 
-def _loaded(net: Graph | str | PathLike[str], input: Input, params: dict[str, Any]) -> Graph:
+def _load(net: Graph | str | PathLike[str], input: Input, params: dict[str, Any]) -> Graph:
     if not isinstance(net, Graph):
         return load(net, input=input, **params)
     if input is not None or params:

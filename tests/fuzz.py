@@ -28,7 +28,7 @@ from archc.analysis.memory.fit import Fitting
 from archc.analysis.memory.timeline import Options, training
 from archc.codegen.lowering import lower
 from archc.elaborate.compiler import compile_text
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw_all
 from tests.helpers.paths import ROOT
 
@@ -347,7 +347,7 @@ def _stages(text: str, figures: Figures) -> Iterator[str]:
     figures.elaborated += 1
     analyze(model.graph.deployed())
     yield "analyze"
-    again = compile_text(resolved_text(model.graph, model.spec, {}))
+    again = compile_text(resolve_text(model.graph, model.spec, {}))
     assert again.graph is not None, "reads back: " + draw_all(again.diagnostics)[:1500]
     mine, theirs = [[(node.name, node.kind) for node in graph.nodes] for graph in (model.graph, again.graph)]
     assert mine == theirs, f"reads back as another network: {mine[:5]} {theirs[:5]}"

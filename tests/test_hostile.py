@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from archc.elaborate.compiler import compile_spec, compile_text
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw_all
 from tests.helpers.paths import ROOT
 
@@ -213,7 +213,7 @@ def test_a_network_without_layers_is_resolved_and_reads_back(layers: str, shape:
     if model.graph is None or model.spec is None:
         assert model.diagnostics.failed
         return
-    text = resolved_text(model.graph, model.spec, {})
+    text = resolve_text(model.graph, model.spec, {})
     again = compile_text(text)
     assert again.graph is not None and again.spec is not None
     assert {name: (value.node, value.name) for name, value in again.graph.outputs.items() if value.node is None} == {
@@ -236,7 +236,7 @@ def test_a_network_without_layers_is_resolved_and_reads_back(layers: str, shape:
 def test_branches_within_branches_are_resolved_and_read_back(layers: str) -> None:
     model = compile_text(f"archc: 1\ninput: [3, 8, 8]\nlayers: {layers}\n")
     assert model.graph is not None and model.spec is not None, draw_all(model.diagnostics)
-    again = compile_text(resolved_text(model.graph, model.spec, {}))
+    again = compile_text(resolve_text(model.graph, model.spec, {}))
     assert again.graph is not None, draw_all(again.diagnostics)
     mine, theirs = (
         [(node.name, node.kind, node.facts.outputs, [str(value.node and value.node.name) for value in node.inputs]) for node in graph.nodes]

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from archc.analysis.cost.report import analyze
-from archc.analysis.cost.rows import folded_rows, layer_rows, scope_rows
+from archc.analysis.cost.rows import fold_rows, layer_rows, scope_rows
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -120,7 +120,7 @@ def written_out_and_back(text: str) -> None:
     model = compile_text(text)
     assume(model.graph is not None)
     assert model.graph is not None and model.spec is not None
-    assert same(model.graph, graph_of(resolved_text(model.graph, model.spec, {})))
+    assert same(model.graph, graph_of(resolve_text(model.graph, model.spec, {})))
 
 
 @RELAXED
@@ -147,7 +147,7 @@ def test_sums(text: str) -> None:
     report = analyze(model.graph.deployed())
     weights = [w for node in report.graph.nodes if node.shared is None for w in node.facts.owned if w.role != "buffer"]
     assert report.parameters == sum(math.prod(w.shape) for w in weights)
-    for rows in (layer_rows(report), folded_rows(report), *(scope_rows(report, depth) for depth in (1, 2, 3))):
+    for rows in (layer_rows(report), fold_rows(report), *(scope_rows(report, depth) for depth in (1, 2, 3))):
         for key, total in (("macs", report.macs), ("flops", report.flops), ("parameters", report.parameters)):
             assert sum(row.times * row.counts[key].low for row in rows) == total
         assert sum(row.times * row.activations for row in rows) == report.activations

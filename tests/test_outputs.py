@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 
 from archc.cli.main import COMMANDS, main
 from archc.reference.outputs.page import json_markdown
-from archc.reference.outputs.schema import OUTPUTS, VERSION, described, meanings, output_schema
+from archc.reference.outputs.schema import OUTPUTS, VERSION, dataclasses_in, meanings, output_schema
 
 ROOT = Path(__file__).parent.parent
 TWO_INPUTS = "input: {a: [2, 8, 8], b: [2, 8, 8]}\nlayers:\n  c: {from: a, conv: 2}\n  d: {from: [c, b], add: }\n  e: {share: c}\n"
@@ -111,7 +111,7 @@ def test_a_wrong_output_is_refused(command: str) -> None:
     schema = output_schema(command)
     assert schema["$id"] == f"urn:archc:output:{command}:{VERSION}" and schema["version"] == VERSION
     assert not Draft202012Validator(schema).is_valid({}) and not Draft202012Validator(schema).is_valid([])
-    assert all(one.__doc__ and meanings(one) for top in OUTPUTS[command] for one in described(top))
+    assert all(one.__doc__ and meanings(one) for top in OUTPUTS[command] for one in dataclasses_in(top))
 
 
 def test_every_command_with_json_has_a_schema(capsys: pytest.CaptureFixture[str]) -> None:

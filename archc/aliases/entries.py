@@ -15,7 +15,7 @@ def modifier_hint(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None
     """What to write for a key that stands beside a layer and is no modifier. `kinds` are all such keys of the entry."""
     meant = table().modifiers.get(fold(word))
     if meant == "name":
-        return f"an entry is named by its key in a mapping: {_named(word, kinds)}"
+        return f"an entry is named by its key in a mapping: {_name_entry(word, kinds)}"
     if meant is not None and meant != "kind":
         return f"the modifier is called `{meant}`"
     return "an activation is an entry of its own, after this one" if _is_activation(word, kinds) else None
@@ -75,7 +75,7 @@ def _short(tree: t.Tree) -> str:
     return as_written(tree.span.text) or "…"
 
 
-def _named(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
+def _name_entry(word: str, kinds: list[tuple[t.Scalar, t.Tree]]) -> str:
     """`{name: c1, conv: 64}` as `c1: {conv: 64}`."""
     name = next(as_written(tree.span.text) for key, tree in kinds if key.value == word)
     rest = [f"{key.value}: {_short(tree)}" for key, tree in kinds if key.value != word]

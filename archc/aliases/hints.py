@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from archc.aliases.arguments import Params, find_argument
-from archc.aliases.rewriting import Known, Rewritten, called, entry_text, next_entry, rewrite, rewrite_call
+from archc.aliases.rewriting import Known, Rewritten, entry_text, next_entry, parse_call, rewrite, rewrite_call
 from archc.aliases.table import Absent, Alias, Note, beginning, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS, as_written
 from archc.text import tree as t
@@ -37,7 +37,7 @@ class Where:
 
 def layer_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -> str | None:
     """What to write for a layer under a name that archc does not have. None where the name is known of no framework."""
-    call = called(word)
+    call = parse_call(word)
     if call is not None:
         return _call_hint(*call, known, where)
     if (hint := _typed_hint(word, argument, known, where)) is not None:
@@ -57,16 +57,16 @@ def layer_hint(word: str, argument: t.Tree | None, known: Known, where: Where) -
     return _drawn(made, where) if made is not None else "an activation has its own name, as in `relu`"
 
 
-def named(word: str, known: Known) -> str | None:
+def name_hint(word: str, known: Known) -> str | None:
     """What a name alone means, where no arguments of a layer stand."""
     layer = find_layer(word, known.kinds)
     return f"here it is called `{layer.kind}`" if isinstance(layer, Alias) else None
 
 
-def described(word: str, known: Known) -> tuple[str, str] | None:
+def describe_layer(word: str, known: Known) -> tuple[str, str] | None:
     """The layer that a name of another framework means, and a sentence on how it is called and written here. None where it means none."""
-    if (call := called(word)) is not None:
-        return _described_call(word, *call, known)
+    if (call := parse_call(word)) is not None:
+        return _describe_call(word, *call, known)
     layer = find_layer(word, known.kinds)
     made = rewrite(word, layer, None, known) if isinstance(layer, Alias) else None
     if not isinstance(layer, Alias) or made is None:
@@ -80,19 +80,19 @@ def described(word: str, known: Known) -> tuple[str, str] | None:
     return layer.kind, "; ".join(filter(None, [*parts, *made.notes, ", ".join([*renamed, *inferred])])) + "."
 
 
-def _described_call(word: str, name: str, given: list[tuple[str, str]], known: Known) -> tuple[str, str] | None:
+def _describe_call(word: str, name: str, given: list[tuple[str, str]], known: Known) -> tuple[str, str] | None:
     layer = Alias(name) if name in known.kinds else find_layer(name, known.kinds)
     if not isinstance(layer, Alias) or layer.shown:
-        return described(name, known) if isinstance(layer, Alias) else None
+        return describe_layer(name, known) if isinstance(layer, Alias) else None
     made = rewrite_call(name, layer, given, known)
     if made.instead:
         return layer.kind, f"{word} cannot be written so here: {made.instead}."
     return layer.kind, "; ".join([f"{word} is written {', then '.join([made.text, *made.after])} here", *made.notes]) + "."
 
 
-def told(word: str, known: Known) -> str | None:
+def explain_word(word: str, known: Known) -> str | None:
     """What a name that is no layer's means: of a layer that is not there, of what is no layer here, of an argument."""
-    call = called(word)
+    call = parse_call(word)
     word = call[0] if call is not None else word
     layer = find_layer(word, known.kinds)
     if isinstance(layer, Absent):
@@ -124,7 +124,7 @@ def _typed_hint(word: str, argument: t.Tree | None, known: Known, where: Where) 
     bare = argument is None or (isinstance(argument, t.Scalar) and argument.value is None)
     if (names := re.split(r"\s*(?:,|;|->|\|)\s*", text))[1:] and bare and len(names) <= MOST_NAMES and set(names) <= set(known.kinds):
         return f"write {_entries(names[0], names[1:], where)}"
-    if (pair := re.fullmatch(r"([A-Za-z_][\w.]*)\s*=\s*(.+)", text)) and called(pair[2]) is not None:
+    if (pair := re.fullmatch(r"([A-Za-z_][\w.]*)\s*=\s*(.+)", text)) and parse_call(pair[2]) is not None:
         return layer_hint(pair[2], argument, known, where)
     if pair := re.fullmatch(r"([A-Za-z_][\w.]*)(?:\s*=\s*|\s+|\[)(\d[\d., x]*)\]?", text):
         is_call = bare and find_layer(pair[1], known.kinds) is not None
@@ -154,11 +154,11 @@ def _entries(first: str, after: Sequence[str], where: Where) -> str:
     if where.listed:
         return f"{many} entries, " + " and ".join(f"- {line}" for line in [first, *after])
     if where.key is not None and where.key.isidentifier():
-        return f"{many} entries, " + " and ".join([f"{where.key}: {first}", *(_named(where.key, entry) for entry in after)])
+        return f"{many} entries, " + " and ".join([f"{where.key}: {first}", *(_name_entry(where.key, entry) for entry in after)])
     return f"a chain: [{', '.join([first, *after])}]"
 
 
-def _named(key: str, text: str) -> str:
+def _name_entry(key: str, text: str) -> str:
     kind = text.strip("{").partition(":")[0]
     return f"{key}_{kind}: {text}"
 
@@ -177,7 +177,7 @@ def argument_hint(kind: str, name: str, value: t.Tree, given: Sequence[str], kno
     says = find_argument(kind, name, params)
     text = as_written(value.span.text)
     if says.argument:
-        return _renamed(name, says.argument, says.by, text, given)
+        return _rename_argument(name, says.argument, says.by, text, given)
     if says.inferred:
         return "inferred from the input: leave it out"
     if says.next is not None:
@@ -185,7 +185,7 @@ def argument_hint(kind: str, name: str, value: t.Tree, given: Sequence[str], kno
     return says.say or None
 
 
-def _renamed(name: str, argument: str, by: str, text: str | None, given: Sequence[str]) -> str:
+def _rename_argument(name: str, argument: str, by: str, text: str | None, given: Sequence[str]) -> str:
     if argument in given:
         return f"that is `{argument}`, which stands here already: leave it out"
     batch = by in ("without_batch", "concat_axis")
@@ -233,7 +233,7 @@ def _next_hint(kind: str, text: str | None, known: Known, where: Where) -> str:
     entry = entry or (f"{{{kind}: …}}" if kind in ("dropout", "maxpool") else kind or "relu")
     if where.modifiers or not (where.listed or where.key):
         return f"{what} is an entry of its own: a chain is [{{…}}, {entry}]"
-    drawn = f"- {entry}" if where.listed else _named(where.key, entry) if where.key and where.key.isidentifier() else entry
+    drawn = f"- {entry}" if where.listed else _name_entry(where.key, entry) if where.key and where.key.isidentifier() else entry
     return f"{what} is an entry of its own, the next: {drawn}"
 
 

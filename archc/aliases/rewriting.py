@@ -42,8 +42,8 @@ def rewrite(word: str, layer: Alias | Chosen, argument: t.Tree | None, known: Kn
     if layer.shown:
         return Rewritten(layer.shown, notes=[layer.note])
     if layer.kind in MERGES and isinstance(argument, t.Sequence):
-        return Rewritten(_merged(layer.kind, argument, known))
-    given = named(argument)
+        return Rewritten(_merge(layer.kind, argument, known))
+    given = named_arguments(argument)
     given = given if given is not None else _positional(word, layer, known.params(layer.kind), argument)
     return _Rewriting(word, layer, known).run(given)
 
@@ -90,7 +90,7 @@ def entry_text(kind: str, arguments: Mapping[str, str], params: Params) -> str:
 _ALONE = ("channels", "features", "kernel", "p", "slope", "size", "groups", "factor")
 
 
-def called(word: str) -> tuple[str, list[tuple[str, str]]] | None:
+def parse_call(word: str) -> tuple[str, list[tuple[str, str]]] | None:
     """A call in Python's form, as `nn.Conv2d(3, 64, bias=False)`: its name, and its arguments, those by place without a name."""
     match = re.fullmatch(r"([A-Za-z_][\w.]*)\((.{0,200}?)\)?", word.strip(), re.DOTALL)
     if match is None:
@@ -111,7 +111,7 @@ def rewrite_call(name: str, layer: Alias, given: list[tuple[str, str]], known: K
     return _Rewriting(name, layer, known).run({key or next(places, "?"): value for key, value in given})
 
 
-def named(argument: t.Tree | None) -> dict[str, str] | None:
+def named_arguments(argument: t.Tree | None) -> dict[str, str] | None:
     """The arguments by name, as texts. None where they are written without names."""
     if argument is None or (isinstance(argument, t.Scalar) and argument.value is None):
         return {}
@@ -135,7 +135,7 @@ def _positional(word: str, layer: Alias, params: Params, argument: t.Tree | None
     return {alone: argument.span.text} if alone else {}
 
 
-def _merged(kind: str, branches: t.Sequence, known: Known) -> str:
+def _merge(kind: str, branches: t.Sequence, known: Known) -> str:
     """A merge with a list: of branches, or of names of values."""
     names = [branch.value for branch in branches.items if isinstance(branch, t.Scalar) and isinstance(branch.value, str)]
     if names and len(names) == len(branches.items) and not any(name in known.kinds for name in names):
@@ -242,7 +242,7 @@ class _Rewriting:
 
 def _choose(word: str, layer: Chosen, argument: t.Tree | None, known: Known) -> Rewritten | None:
     """A layer that an argument names, as in `{Pooling: {pool: MAX}}` or `{activation: relu}`."""
-    given = named(argument)
+    given = named_arguments(argument)
     by = next((name for name in layer.by if given and name in given), None)
     said = given[by] if given and by else argument.span.text if isinstance(argument, t.Scalar) and given is None else ""
     if not layer.cases:

@@ -174,15 +174,15 @@ def table() -> Table:
             for kind in item["of"].split()
             for term in _words(item["words"])
         },
-        inferred=_folded(data["inferred"]),
-        channels_inferred=_folded(data["channels_inferred"]),
+        inferred=_fold(data["inferred"]),
+        channels_inferred=_fold(data["channels_inferred"]),
         keeping=frozenset(_words(data["keeping"])),
         conversions={(kind, item["argument"]): item["by"] for item in data["conversions"] for kind in item["of"].split()},
-        layout=_folded(data["layout"]),
+        layout=_fold(data["layout"]),
         elsewhere=_said(data["elsewhere"]),
         told={(kind, fold(word)): item["say"] for item in data["told"] for kind in item["of"].split() for word in _words(item["words"])},
         next=_by_word(data["next"]),
-        none=_folded(data["none"]),
+        none=_fold(data["none"]),
         values={(name, word): value for name, values in data["values"].items() for word, value in _by_word(values).items()},
         no_values={
             (name, fold(word)): item["say"] for item in data["no_values"] for name in item["of"].split() for word in _words(item["words"])
@@ -197,9 +197,9 @@ def table() -> Table:
         told_initializers=_said(data["told_initializers"]),
         choices={what: _by_word(names) for what, names in data["choices"].items()},
         choice_arguments=tuple(
-            ChoiceArgument(row.get("of", ""), row.get("needs", ""), _folded(row["words"]), row["say"]) for row in data["choice_arguments"]
+            ChoiceArgument(row.get("of", ""), row.get("needs", ""), _fold(row["words"]), row["say"]) for row in data["choice_arguments"]
         ),
-        losses=_folded(data["losses"]),
+        losses=_fold(data["losses"]),
         settings=_said(data["settings"]),
     )
 
@@ -251,7 +251,7 @@ def _words(said: Any) -> list[str]:
     return str(said).split()
 
 
-def _folded(said: str) -> frozenset[str]:
+def _fold(said: str) -> frozenset[str]:
     return frozenset(map(fold, _words(said)))
 
 

@@ -22,7 +22,7 @@ def as_written(text: str) -> str | None:
     if re.fullmatch(r"\d+(\s*x\s*\d+)+", plain):
         return "[" + ", ".join(re.findall(r"\d+", plain)) + "]"
     if re.fullmatch(r"[(\[][-\d, ()\[\]]*[)\]]", plain):
-        return _spaced(plain.replace("(", "[").replace(")", "]"))
+        return _space(plain.replace("(", "[").replace(")", "]"))
     if re.fullmatch(r"\[[\w$., -]*\]", plain):
         return plain
     if plain in _PYTHON:
@@ -35,7 +35,7 @@ def as_written(text: str) -> str | None:
 _PYTHON = {"True": "true", "False": "false", "None": "null", "yes": "true", "on": "true", "no": "false", "off": "false"}
 
 
-def _spaced(text: str) -> str:
+def _space(text: str) -> str:
     return re.sub(r",\s*\]", "]", re.sub(r",\s*", ", ", text))
 
 

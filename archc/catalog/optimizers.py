@@ -65,7 +65,7 @@ class Optimizer:
         return [word for word, until, argument in found if not until or not arguments[argument]]
 
 
-def _cooled(arguments: Arguments) -> Fault | None:
+def _cool(arguments: Arguments) -> Fault | None:
     if not arguments["centered"] or arguments["alpha"] < 1:
         return None
     return Fault("alpha", f"alpha is {shown(arguments['alpha'])}: nothing of a new gradient counts", "alpha: 0.99", "A404")
@@ -200,7 +200,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
                 momentum=(BELOW_ONE, 0.0, "what is kept of the last step"),
                 centered=(FLAG, False, "divide by the deviation, not by the root of the squares"),
             ),
-            _cooled,
+            _cool,
         ),
         torch="RMSprop",
         keeps=("square_avg", "momentum_buffer?momentum", "grad_avg?centered"),

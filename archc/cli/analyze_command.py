@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
-from archc.analysis.cost.rows import FIGURES, SORT_KEYS, TableRow, amount, folded_rows, layer_rows, scope_rows, sort_rows
+from archc.analysis.cost.rows import FIGURES, SORT_KEYS, TableRow, amount, fold_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain, prose, table_text
 from archc.cli.optimizer_option import optimizer_option
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text
-from archc.text.table import Column, Table, cell_text, escaped, stacked, to_csv, to_markdown
+from archc.text.table import Column, Table, cell_text, escape_markdown, stack_tables, to_csv, to_markdown
 
 if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace) -> int:
         complain(unfit)
         return 2
     for named in args.specs:
-        model = compiled(args, named)
+        model = compile_model(args, named)
         graph = usable(model)
         if graph is None:
             status = 2
@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "json":
         print(json.dumps({"networks": networks}, indent=2))
     elif tables:
-        print(to_csv(stacked("spec", tables)))
+        print(to_csv(stack_tables("spec", tables)))
     return status
 
 
@@ -132,7 +132,7 @@ def _table(args: argparse.Namespace, model: Model, report: Report) -> Table:
     left_out = len(model.graph.nodes) - len(report.layers) if model.graph else 0
     table = build_table(rows[: args.top], report, left_out, shares=args.format != "csv")
     if args.top:
-        table.notes[:0] = ["", _top_line(rows, args.top, _sorted_by(args), report)]
+        table.notes[:0] = ["", _top_line(rows, args.top, _sort_by(args), report)]
     return table
 
 
@@ -141,7 +141,7 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
     if args.training:
         table.notes.append(_step_line(report))
     if args.format == "markdown":
-        print("\n".join([f"## {escaped(report.name)}", "", to_markdown(table)]))
+        print("\n".join([f"## {escape_markdown(report.name)}", "", to_markdown(table)]))
     else:
         print("\n".join([*_header(model, report.graph), "", table_text(table), ""]))
 
@@ -154,14 +154,14 @@ def rows_of(args: argparse.Namespace, report: Report) -> list[TableRow]:
         return tree_rows(report, args.depth, args.full)
     if args.depth:
         rows = scope_rows(report, args.depth)
-    elif args.full or _sorted_by(args) != "order" or args.format == "csv" or len(report.layers) <= FOLD_FROM:
+    elif args.full or _sort_by(args) != "order" or args.format == "csv" or len(report.layers) <= FOLD_FROM:
         rows = layer_rows(report)
     else:
-        rows = folded_rows(report)
-    return sort_rows(rows, _sorted_by(args))
+        rows = fold_rows(report)
+    return sort_rows(rows, _sort_by(args))
 
 
-def _sorted_by(args: argparse.Namespace) -> str:
+def _sort_by(args: argparse.Namespace) -> str:
     return "macs" if args.top and args.sort == "order" else str(args.sort)
 
 

@@ -17,13 +17,13 @@ import sys
 from pathlib import Path
 
 from archc.catalog.dtypes import dtype_name
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose
-from archc.cli.files import refused_places, shown, write_whole
+from archc.cli.files import refuse_places, shown, write_whole
 from archc.codegen.lowering import lower
 from archc.codegen.passes.pipeline import OPTIMIZATIONS
 from archc.graph import Graph
-from archc.text.atomic import streamed
+from archc.text.atomic import is_stream
 from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
@@ -66,22 +66,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    wrong = (*map(_wrong_name, args.output), refused_places(args.output, args), _wrong_options(args), _wrong_for_export(args))
+    wrong = (*map(_wrong_name, args.output), refuse_places(args.output, args), _wrong_options(args), _wrong_for_export(args))
     refusal = next((message for message in wrong if message), None)
     if refusal:
-        return _refused(refusal)
-    graph = usable(compiled(args, args.spec))
+        return _refuse(refusal)
+    graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
-    if refusal := refused_places(args.output, args):  # also for what the spec extends and uses
-        return _refused(refusal)
+    if refusal := refuse_places(args.output, args):  # also for what the spec extends and uses
+        return _refuse(refusal)
     _verify_plugins(graph)
     lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
     if args.explain_passes:
         print(prose("\n".join(lowered.result.said) or "no pass did anything", stream=sys.stderr), file=sys.stderr)
     module = _wants_module(args)
     if module and (refusal := _with_torch(args, graph)):
-        return _refused(refusal)
+        return _refuse(refusal)
     if not args.output and not module:
         print(lowered.source.text, end="")
         return 0
@@ -117,7 +117,7 @@ def _wants_module(args: argparse.Namespace) -> bool:
 def _wrong_name(name: str) -> str | None:
     """What is wrong with the name of a file that is to be written: it tells the format."""
     path = Path(name)
-    if path.suffix in SUFFIXES or streamed(path):
+    if path.suffix in SUFFIXES or is_stream(path):
         return None
     hint = did_you_mean(path.suffix, SUFFIXES) if path.suffix else None
     what = f"no format is called {shown(path.suffix)}" if path.suffix else "the name tells no format"
@@ -176,7 +176,7 @@ def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 
-def _refused(message: str) -> int:
+def _refuse(message: str) -> int:
     """Says what is wrong, and that nothing was built."""
     complain(message, DEFAULT_WIDTH)
     return 2

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
-from archc.cli.files import refused_place, shown, write_whole
-from archc.text.atomic import streamed
+from archc.cli.files import refuse_place, shown, write_whole
+from archc.text.atomic import is_stream
 from archc.text.extras import needs
 from archc.text.quantity import rate_text, time_text
 from archc.text.table import Column, Table
@@ -107,9 +107,9 @@ def _wrong_file(args: argparse.Namespace) -> str | None:
     """What is wrong with the file that is to be written, before any work."""
     if args.output is None:
         return None
-    if Path(args.output).suffix not in (".yaml", ".yml") and not streamed(Path(args.output)):
+    if Path(args.output).suffix not in (".yaml", ".yml") and not is_stream(Path(args.output)):
         return f"-o {shown(args.output)}: a device file's name ends in .yaml"
-    return refused_place(args.output, args)
+    return refuse_place(args.output, args)
 
 
 def _threads(text: str) -> int:

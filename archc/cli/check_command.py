@@ -13,7 +13,7 @@ import argparse
 from pathlib import Path
 
 from archc.analysis.checks.check import check
-from archc.cli.common import compiled, show, spec_options
+from archc.cli.common import compile_model, show, spec_options
 from archc.cli.findings import FORMATS, draw_all
 from archc.language.loading import shipped
 from archc.text.diagnostics import Diagnostic
@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
     names = [name for named in args.specs for name in specs_of(named)]
     kept = broken = wrong = 0
     for name in names:
-        model = compiled(args, name)
+        model = compile_model(args, name)
         found.extend(model.diagnostics)
         if model.graph is None:
             wrong += 1

@@ -24,7 +24,7 @@ def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar:
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
-def compiled(args: argparse.Namespace, named: str) -> Model:
+def compile_model(args: argparse.Namespace, named: str) -> Model:
     """The model of one spec under the command's options."""
     changes = dict(_pair(text, "--set") for text in args.set)
     inputs = dict(text.partition("=")[::2] if "=" in text else ("", text) for text in args.input)
@@ -70,13 +70,13 @@ def show(found: Iterable[Diagnostic]) -> None:
         print(text, file=sys.stderr)
 
 
-def headed(name: str, rest: str, most: int) -> str:
+def heading_line(name: str, rest: str, most: int) -> str:
     """A first line: a network's name and what is said of it. A long name loses its end, or has a line of its own."""
     name, room = printable(name), most - len(rest)
     if len(name) <= room:
         return name + rest
-    return ended(name, room) + rest if room >= LEAST_NAME else f"{ended(name, most)}\n  {rest.strip(': ')}"
+    return ending(name, room) + rest if room >= LEAST_NAME else f"{ending(name, most)}\n  {rest.strip(': ')}"
 
 
-def ended(text: str, most: int) -> str:
+def ending(text: str, most: int) -> str:
     return text if len(text) <= most else text[: max(most, 1) - 1] + "…"

@@ -15,11 +15,11 @@ import json
 import sys
 from pathlib import Path
 
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain, prose, table_text, track
 from archc.cli.files import write_whole
 from archc.language.loading import shipped
-from archc.reference.zoo import ZooEntry, analyzed, comparison, history, plotted, sources, summary
+from archc.reference.zoo import ZooEntry, analyze_entry, comparison, history, plot_entries, sources, summary
 from archc.text.table import to_csv, to_markdown
 
 
@@ -50,11 +50,11 @@ def run(args: argparse.Namespace) -> int:
 def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
     entries = []
     for named in args.specs:
-        model = compiled(args, named)
+        model = compile_model(args, named)
         graph = usable(model)
         if graph is None or model.spec is None:
             return None
-        entries.append(analyzed(graph.name, model.spec, graph))
+        entries.append(analyze_entry(graph.name, model.spec, graph))
     if args.all:
         entries += [
             entry
@@ -70,7 +70,7 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
 def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
     from archc.draw.charts import ChartError, bubbles
 
-    points = plotted(entries)
+    points = plot_entries(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
     if not points:
         complain("none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")

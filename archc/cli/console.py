@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, TypeVar
 
 from archc.text.diagnostics import Diagnostic, lines_of_all, printable
 from archc.text.lines import Line, plain, wrap_all
-from archc.text.table import Table, to_lines, wrapped
+from archc.text.table import Table, to_lines, wrap_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +52,7 @@ def set_color(when: str) -> None:
     _color = when
 
 
-def colored(stream: IO[str]) -> bool:
+def use_color(stream: IO[str]) -> bool:
     """Whether to use colors: as --color says, else NO_COLOR (no-color.org), then FORCE_COLOR; else on a terminal."""
     if _color != "auto":
         return _color == "always"
@@ -96,13 +96,13 @@ def drawn(lines: list[Line], stream: IO[str] | None = None) -> str:
     if console is None:
         return plain(lines)
     with console.capture() as captured:
-        console.print(_styled(lines), soft_wrap=True, end="")
+        console.print(_style(lines), soft_wrap=True, end="")
     return captured.get()
 
 
 def _console(stream: IO[str]) -> Console | None:
     """rich's console in colour; None where there is no colour."""
-    if not colored(stream):
+    if not use_color(stream):
         return None
     try:
         from rich.console import Console
@@ -112,7 +112,7 @@ def _console(stream: IO[str]) -> Console | None:
     return console if console.color_system else Console(file=stream, force_terminal=True, no_color=False, color_system="standard")
 
 
-def _styled(lines: list[Line]) -> Text:
+def _style(lines: list[Line]) -> Text:
     from rich.text import Text
 
     pieces = [piece for line in lines for piece in (*line, ("\n", ""))]
@@ -122,7 +122,7 @@ def _styled(lines: list[Line]) -> Text:
 def table_text(table: Table, most: int | None = None, broken: bool = False) -> str:
     """A table for standard output, as wide as that is, or as `most` where nothing says so; long texts `broken` over rows, if so."""
     room = width() or most
-    shown = wrapped(table, room, columns_of) if broken else table
+    shown = wrap_table(table, room, columns_of) if broken else table
     return drawn(to_lines(shown, room, columns_of))
 
 
@@ -208,7 +208,7 @@ class _Bar:
             description = TextColumn(
                 "{task.description}", markup=False, table_column=Place(no_wrap=True, overflow="ellipsis", max_width=44)
             )
-            console = Console(file=sys.stderr, no_color=not colored(sys.stderr))
+            console = Console(file=sys.stderr, no_color=not use_color(sys.stderr))
             columns = description, BarColumn(bar_width=None), MofNCompleteColumn(), TimeRemainingColumn()
             self.drawn = Progress(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)
             self.drawn.add_task(self.what, total=self.total, completed=max(self.done, 0))
@@ -226,7 +226,7 @@ class _Bar:
 
 
 @contextmanager
-def paged() -> Iterator[None]:
+def page_output() -> Iterator[None]:
     """Shows standard output in a pager, as `less -FRX` does, where a person reads it and it is taller than the terminal."""
     command = _pager()
     if command is None:

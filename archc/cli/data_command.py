@@ -21,15 +21,15 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import compiled, show
+from archc.cli.common import compile_model, show
 from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
-from archc.cli.training import plugin_option, refused
+from archc.cli.training import plugin_option, refuse
 from archc.elaborate.compiler import compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
 from archc.recipe import Data, Recipe
-from archc.text.atomic import streamed
+from archc.text.atomic import is_stream
 from archc.text.diagnostics import SpecError, printable
 from archc.text.extras import needs
 from archc.text.table import Column, Table
@@ -65,28 +65,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if (wrong := _wrong(args)) is not None:
-        return refused(wrong)
+        return refuse(wrong)
     try:
         from archc.data import DataError
 
         try:
             return (_info if args.what == "info" else _preview)(args)
         except DataError as error:
-            return refused(str(error))
+            return refuse(str(error))
     except SpecError as error:
         show(error.diagnostics)
         return 2
     except ModuleNotFoundError as error:
         if error.name not in ("numpy", "PIL", "torch"):
             raise
-        return refused(needs(error.name, "train"))
+        return refuse(needs(error.name, "train"))
 
 
 def _wrong(args: argparse.Namespace) -> str | None:
     """What cannot be meant by these options together."""
     if args.source is None and args.spec is None:
         return f"which images? write archc data {args.what} digits, or the path of a folder"
-    if args.what == "preview" and not (args.output or "").lower().endswith(".png") and not streamed(Path(args.output or "")):
+    if args.what == "preview" and not (args.output or "").lower().endswith(".png") and not is_stream(Path(args.output or "")):
         return "preview writes a picture: say where, as in -o grid.png"
     if not 1 <= args.rows <= 100 or not 1 <= args.columns <= 100:
         return "--rows and --columns are from 1 to 100"
@@ -96,7 +96,7 @@ def _wrong(args: argparse.Namespace) -> str | None:
 
 
 def _info(args: argparse.Namespace) -> int:
-    dataset, _, _ = _opened(args, corrupt="skip")
+    dataset, _, _ = _open_set(args, corrupt="skip")
     read = _read_all(dataset, args.all)
     counts = {name: split.counts(len(dataset.classes)) for name, split in dataset.splits().items()}
     if args.format == "json":
@@ -106,7 +106,7 @@ def _info(args: argparse.Namespace) -> int:
     return 0
 
 
-def _opened(args: argparse.Namespace, corrupt: str) -> tuple[DataSet, Recipe, tuple[int, int] | None]:
+def _open_set(args: argparse.Namespace, corrupt: str) -> tuple[DataSet, Recipe, tuple[int, int] | None]:
     """The set under the command's options, the recipe, height and width of the network's input. Raises DataError, SpecError."""
     from archc.data import open_data
 
@@ -123,7 +123,7 @@ def _opened(args: argparse.Namespace, corrupt: str) -> tuple[DataSet, Recipe, tu
 def _network(args: argparse.Namespace) -> Graph | None:
     if args.spec is None:
         return None
-    model = compiled(args, args.spec)
+    model = compile_model(args, args.spec)
     if model.graph is None:
         raise SpecError(model.diagnostics)
     show(model.diagnostics)
@@ -216,7 +216,7 @@ def _sizes(dataset: DataSet) -> list[tuple[int, int]] | None:
 def _preview(args: argparse.Namespace) -> int:
     from archc.data.grid import grid, of_each_class
 
-    dataset, recipe, size = _opened(args, corrupt="error")
+    dataset, recipe, size = _open_set(args, corrupt="error")
     changes = [part.name for part in recipe.augment] + [name for name in ("mixup", "cutmix") if getattr(recipe, name)]
     rows = of_each_class(dataset, dataset.train, args.rows, 1 if changes else args.columns, args.seed)
     if changes:

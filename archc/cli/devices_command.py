@@ -89,12 +89,12 @@ def _details(device: Device) -> str:
     lines += [
         f"  {dtype.ljust(9)}  {rate_text(peak, 'FLOP')}, reached from {_ridge(device, peak)} on" for dtype, peak in device.flops.items()
     ]
-    lines += [line for name, text in (("source", device.source), ("note", device.note)) if text for line in _told(name, text)]
+    lines += [line for name, text in (("source", device.source), ("note", device.note)) if text for line in _wrap_lines(name, text)]
     lines += [f"  names      {', '.join(device.aliases)}"] if device.aliases else []
     return "\n".join(printable(line) for line in [*lines, *_calibration(device)])
 
 
-def _told(name: str, text: str) -> list[str]:
+def _wrap_lines(name: str, text: str) -> list[str]:
     """A text in lines that the terminal has room for."""
     room = width()
     lines = wrap(text, room and max(room - 13, 30), "", columns_of)

@@ -14,13 +14,13 @@ import argparse
 import json
 
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
-from archc.cli.common import compiled, load_plugins, spec_options, usable
+from archc.cli.common import compile_model, load_plugins, spec_options, usable
 from archc.cli.console import complain, table_text
 from archc.elaborate.compiler import compile_spec
 from archc.graph import Node, Scope
 from archc.text.diagnostics import printable
-from archc.text.names import folded
-from archc.text.table import Column, Table, escaped, to_markdown
+from archc.text.names import fold_names
+from archc.text.table import Column, Table, escape_markdown, to_markdown
 
 STYLES = {ADDED: "added", REMOVED: "removed", CHANGED: "changed", MOVED: "moved", RENAMED: "moved"}
 SIGNS = {ADDED: "+", REMOVED: "-", CHANGED: "~", MOVED: ">", RENAMED: "="}
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     load_plugins(args.plugin)
     old = usable(compile_spec(args.old))
-    new = usable(compiled(args, args.spec or args.old))
+    new = usable(compile_model(args, args.spec or args.old))
     if old is None or new is None:
         return 2
     found = compare(old, new)
@@ -62,7 +62,7 @@ def _text(found: Difference, settings: str) -> list[str]:
 
 
 def _markdown(found: Difference, settings: str) -> list[str]:
-    lines = [f"**{escaped(_title(found, settings))}**", "", to_markdown(_totals(found)), ""]
+    lines = [f"**{escape_markdown(_title(found, settings))}**", "", to_markdown(_totals(found)), ""]
     if found.changes:
         lines += ["<details><summary>Changes, layer by layer</summary>", "", to_markdown(_changes(found)), "", "</details>", ""]
     return [*lines, _rest(found)]
@@ -75,11 +75,11 @@ def _title(found: Difference, settings: str) -> str:
 def _rest(found: Difference) -> str:
     if not found.structural:
         names = "other names, nothing else" if found.changes else "the same network"
-        return f"{names}: all {found.same} layers are as they were{_reshaped(found)}"
-    return f"{found.same} layers are as they were{_reshaped(found)}"
+        return f"{names}: all {found.same} layers are as they were{_reshape(found)}"
+    return f"{found.same} layers are as they were{_reshape(found)}"
 
 
-def _reshaped(found: Difference) -> str:
+def _reshape(found: Difference) -> str:
     return f", {found.reshaped} of them with other shapes" if found.reshaped else ""
 
 
@@ -87,32 +87,32 @@ def _changes(found: Difference) -> Table:
     """A row for each kind of change, with all the layers that it befell."""
     table = Table([Column(""), Column("layer"), Column("kind", "text", 3), Column("change"), Column("parameters", "number"),
                    Column("MACs", "number")])  # fmt: skip
-    for group in _grouped(found.changes):
+    for group in _group(found.changes):
         first = group[0]
         names = _where(group)
         costs = [sum(change.costs[name] for change in group) for name in ("parameters", "macs")]
         table.styles[len(table.rows)] = STYLES[first.what]
-        table.rows.append([SIGNS[first.what], names, _kind(first), _told(group), *map(_signed, costs)])
+        table.rows.append([SIGNS[first.what], names, _kind(first), _details(group), *map(_signed_text, costs)])
     if any(found.more.values()):
         others = f"{found.reshaped} others"
         table.rows.append(
-            ["", others, "", "as written, with other shapes", *(_signed(found.more[name]) for name in ("parameters", "macs"))]
+            ["", others, "", "as written, with other shapes", *(_signed_text(found.more[name]) for name in ("parameters", "macs"))]
         )
     return table
 
 
 def _where(group: list[Change]) -> str:
     """The layers that a change befell; of new numbers, the part that holds them."""
-    if not _renumbered(group[0]):
-        return ", ".join(folded(change.part.name for change in group))
+    if not _is_renumbered(group[0]):
+        return ", ".join(fold_names(change.part.name for change in group))
     return group[0].part.name.rpartition(".")[0] or "the top"
 
 
-def _renumbered(change: Change) -> bool:
+def _is_renumbered(change: Change) -> bool:
     return change.what == RENAMED and change.old is not None and change.old.label.isdigit() and change.part.label.isdigit()
 
 
-def _grouped(changes: list[Change]) -> list[list[Change]]:
+def _group(changes: list[Change]) -> list[list[Change]]:
     groups: dict[tuple[object, ...], list[Change]] = {}
     for change in changes:
         parent = change.part.scope if isinstance(change.part, Node) else change.part.parent
@@ -123,7 +123,7 @@ def _grouped(changes: list[Change]) -> list[list[Change]]:
 
 def _from(change: Change) -> str:
     """Moves are told one by one; so are names, unless they are numbers."""
-    if change.what == MOVED or (change.what == RENAMED and not _renumbered(change)):
+    if change.what == MOVED or (change.what == RENAMED and not _is_renumbered(change)):
         return change.part.name
     return ""
 
@@ -135,12 +135,12 @@ def _kind(change: Change) -> str:
     return part.kind if isinstance(part, Node) else part.block or "layers"
 
 
-def _told(group: list[Change]) -> str:
+def _details(group: list[Change]) -> str:
     change = group[0]
-    if _renumbered(change):
+    if _is_renumbered(change):
         return f"{len(group)} renumbered, as {change.old.name if change.old else ''} → {change.part.name}"
     if change.what in (RENAMED, MOVED):
-        return f"was {', '.join(folded(other.old.name for other in group if other.old is not None))}"
+        return f"was {', '.join(fold_names(other.old.name for other in group if other.old is not None))}"
     if change.what == CHANGED:
         return ", ".join(change.details)
     layers = sum(other.layers for other in group)
@@ -155,7 +155,7 @@ def _told(group: list[Change]) -> str:
     return " ".join(word for word in words if word)
 
 
-def _signed(value: int) -> str:
+def _signed_text(value: int) -> str:
     return f"{value:+,}" if value else ""
 
 
@@ -165,9 +165,9 @@ def _totals(found: Difference) -> Table:
     for name, title in TITLES.items():
         old, new = found.old.counts[name], found.new.counts[name]
         percent = f"{new.low / old.low - 1:+.1%}" if old.low and new.low != old.low else ""
-        table.rows.append([title, old, new, _signed(new.low - old.low) or "same", percent])
+        table.rows.append([title, old, new, _signed_text(new.low - old.low) or "same", percent])
     old_layers, new_layers = len(found.old.layers), len(found.new.layers)
-    table.rows.append(["layers", old_layers, new_layers, _signed(new_layers - old_layers) or "same", ""])
+    table.rows.append(["layers", old_layers, new_layers, _signed_text(new_layers - old_layers) or "same", ""])
     return table
 
 

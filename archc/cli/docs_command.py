@@ -72,10 +72,10 @@ def _find(name: str) -> tuple[str, str] | None:
     """The layer, block or choice of a recipe that a name is, or is an alias of, and then a sentence that says so."""
     if OPERATORS.get(name) is not None or library.find(name) is not None or choice_text(name) is not None:
         return name, ""
-    from archc.aliases.hints import described
+    from archc.aliases.hints import describe_layer
     from archc.elaborate.unknown import known_layers
 
-    return described(name, known_layers({}))
+    return describe_layer(name, known_layers({}))
 
 
 def _text(name: str) -> str:
@@ -87,12 +87,12 @@ def _text(name: str) -> str:
 
 def _hint(name: str) -> str:
     """What a name may have meant that is none."""
-    from archc.aliases.hints import near_kind, told
+    from archc.aliases.hints import explain_word, near_kind
     from archc.elaborate.unknown import known_layers
 
     known = known_layers({})
     chosen = [entry for table in TABLES.values() for entry in table]
-    return told(name, known) or near_kind(name, known) or did_you_mean(name, chosen) or "`archc docs` lists them"
+    return explain_word(name, known) or near_kind(name, known) or did_you_mean(name, chosen) or "`archc docs` lists them"
 
 
 def _zoo() -> int:
@@ -105,11 +105,11 @@ def _zoo() -> int:
 def _pictures(folder: Path, args: argparse.Namespace) -> int:
     from archc.cli.files import write_whole
     from archc.draw.charts import Bar, ChartError, bubbles, timeline
-    from archc.reference.zoo import challenge, history, plotted
+    from archc.reference.zoo import challenge, history, plot_entries
 
     bars = [Bar(row["entry"], row["year"], float(row["top5_error"])) for row in challenge()]
     try:
-        pictures = {"zoo.svg": bubbles(plotted(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
+        pictures = {"zoo.svg": bubbles(plot_entries(history()), "svg"), "ilsvrc.svg": timeline(bars, "svg")}
     except ChartError as error:
         complain(error)
         return 2

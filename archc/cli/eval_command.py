@@ -18,7 +18,7 @@ from archc.cli.common import load_plugins
 from archc.cli.console import DEFAULT_WIDTH, table_text
 from archc.cli.files import write_whole
 from archc.cli.memory_command import positive
-from archc.cli.training import guarded, plugin_option, refused
+from archc.cli.training import plugin_option, refuse, run_guarded
 from archc.text.diagnostics import printable
 from archc.text.table import Column, Table, to_csv
 
@@ -41,18 +41,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
-    return guarded(lambda: _eval(args))
+    return run_guarded(lambda: _eval(args))
 
 
 def _eval(args: argparse.Namespace) -> int:
     from archc.training.predict import TrainedRun
-    from archc.training.run import opened
+    from archc.training.run import open_run
 
-    trained = TrainedRun(opened(Path(args.run)), args.device)
+    trained = TrainedRun(open_run(Path(args.run)), args.device)
     data = trained.data(args.data)
     split = args.split or next(name for name in SPLITS if name in data.splits())
     if split not in data.splits():
-        return refused(f"--split {split}: {data.name} has no such images; there are {', '.join(data.splits())}")
+        return refuse(f"--split {split}: {data.name} has no such images; there are {', '.join(data.splits())}")
     report = trained.evaluate(data.splits()[split], args.batch)
     table = _table(report, trained.classes)
     if args.format == "json":
@@ -117,9 +117,9 @@ def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str
     from archc.draw.charts import ChartError, confusion
 
     if report.pairs is None:
-        return refused("--confusion: there are too many classes for a picture of all pairs")
+        return refuse("--confusion: there are too many classes for a picture of all pairs")
     try:
         picture = confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower())
         return write_whole(args.confusion, picture, args)
     except ChartError as error:
-        return refused(str(error))
+        return refuse(str(error))

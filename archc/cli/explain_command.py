@@ -18,7 +18,7 @@ from archc.analysis.cost.definitions import DEFINITIONS
 from archc.analysis.cost.derive import DerivationStep, derive
 from archc.analysis.cost.paper_names import paper_names
 from archc.analysis.cost.report import Layer, Report, analyze
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain, prose, table_text
 from archc.graph import Graph
 from archc.ops.facts import literal
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
     if args.structure and (args.paper or args.layer):
         complain("--structure is about the whole network: it goes with no layer, and not with --paper")
         return 2
-    model = compiled(args, args.spec)
+    model = compile_model(args, args.spec)
     graph = usable(model)
     if graph is None or model.spec is None:
         return 2

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from archc.cli.console import complain
-from archc.text.atomic import open_file, streamed, write
+from archc.text.atomic import is_stream, open_file, write
 from archc.text.diagnostics import printable
 
 LONGEST = 255  # bytes of a name
@@ -39,18 +39,18 @@ def announce(name: str, more: str = "") -> None:
         print(f"wrote {printable(name)}{more}")
 
 
-def refused_place(name: str, args: argparse.Namespace) -> str | None:
+def refuse_place(name: str, args: argparse.Namespace) -> str | None:
     """Why nothing is written to a place, as far as that can be told before any work; None where it can be."""
     path = Path(name)
     try:
-        if streamed(path):
+        if is_stream(path):
             return None
-        return _refused_file(name, path) or _read_by(name, args)
+        return _refuse_file(name, path) or _read_by(name, args)
     except (OSError, ValueError) as error:
         return f"-o {shown(name)}{_why(error, path)}"
 
 
-def _refused_file(name: str, path: Path) -> str | None:
+def _refuse_file(name: str, path: Path) -> str | None:
     if path.is_dir():
         return f"-o {shown(name)}: that is a folder"
     place = Path(os.path.realpath(path))
@@ -108,18 +108,18 @@ def inputs_of(args: argparse.Namespace) -> list[str]:
     return found
 
 
-def refused_places(names: Sequence[str], args: argparse.Namespace) -> str | None:
-    """As `refused_place`, of several; no two of them may be one file."""
+def refuse_places(names: Sequence[str], args: argparse.Namespace) -> str | None:
+    """As `refuse_place`, of several; no two of them may be one file."""
     places: dict[object, str] = {}
     for name in names:
-        refusal = refused_place(name, args)
+        refusal = refuse_place(name, args)
         if refusal is not None:
             return refusal
         place = _place(Path(name))
         if place in places:
             also = "" if places[place] == name else f" and -o {shown(places[place])}"
             return f"-o {shown(name)}{also}: two outputs go to one file; name another"
-        if not streamed(Path(name)):
+        if not is_stream(Path(name)):
             places[place] = name
     return None
 

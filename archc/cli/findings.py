@@ -48,13 +48,13 @@ def diagnostic_to_dict(diagnostic: Diagnostic) -> dict[str, Any]:
 
 def _github(diagnostic: Diagnostic) -> str:
     """A workflow command: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
-    span, text = _anchored(diagnostic)
+    span, text = _anchor(diagnostic)
     place = f"file={_property(span.source.name)},line={span.line},col={span.column}," if span is not None else ""
     level = {"error": "error", "note": "notice"}.get(diagnostic.severity, "warning")
     return f"::{level} {place}title={diagnostic.code}::{printable(text).replace('%', '%25')}"
 
 
-def _anchored(diagnostic: Diagnostic) -> tuple[Span | None, str]:
+def _anchor(diagnostic: Diagnostic) -> tuple[Span | None, str]:
     """Where an annotation can stand, and its text: at the place itself, or where what the reader has in hand leads there.
 
     A place in what is installed becomes that of the block's use, or of the `extends` or `use`, in the reader's own file; the text
@@ -107,7 +107,7 @@ def _sarif(found: Sequence[Diagnostic]) -> dict[str, Any]:
 
 
 def _result(diagnostic: Diagnostic) -> dict[str, Any]:
-    span, text = _anchored(diagnostic)
+    span, text = _anchor(diagnostic)
     found: dict[str, Any] = {"ruleId": diagnostic.code, "level": diagnostic.severity, "message": {"text": text}, "locations": []}
     if span is not None:
         line, column = span.source.position(span.start)

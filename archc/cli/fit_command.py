@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 from archc.analysis.memory.fit import MOST, MOST_PLANNED, Alternative, Fitting, ways
 from archc.analysis.memory.timeline import Options
 from archc.analysis.memory.timeline.bounds import Bound, unstated
-from archc.cli.common import compiled, headed, spec_options, usable
+from archc.cli.common import compile_model, heading_line, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, progress, table_text, width
-from archc.cli.files import refused_place, write_whole
+from archc.cli.files import refuse_place, write_whole
 from archc.cli.memory_command import (
     bound_lines,
     budget_of,
@@ -60,13 +60,13 @@ def run(args: argparse.Namespace) -> int:
     budget = capacity.usable if capacity is not None else None
     options = options_of(args, args.batch or args.accumulate)
     _usable(args, budget)
-    graph = usable(compiled(args, args.spec))
+    graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
     fitting = Fitting(graph, args.inference)
     with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
         step("what runs again in backward")
-        planned = _planned(fitting, options, budget, args)
+        planned = _make_plan(fitting, options, budget, args)
         found = []
         step("as asked")
         for alternative in fitting.alternatives(options, budget, args.batch, planned.least if planned is not None else None):
@@ -88,11 +88,11 @@ def _usable(args: argparse.Namespace, budget: int | None) -> None:
         raise ArgumentError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
         raise ArgumentError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
-    if args.output and (refusal := refused_place(args.output, args)) is not None:
+    if args.output and (refusal := refuse_place(args.output, args)) is not None:
         raise ArgumentError(refusal)
 
 
-def _planned(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:
+def _make_plan(fitting: Fitting, options: Options, budget: int | None, args: argparse.Namespace) -> Planned | None:
     """The plan of a batch that was asked for; an empty one where the batch fits."""
     if budget is None or args.batch is None or args.inference or args.no_plan:
         return None
@@ -123,7 +123,7 @@ def _lines(
 ) -> list[str]:
     asked, room = found[0], width() or DEFAULT_WIDTH
     budget = capacity.usable if capacity is not None else None
-    lines = [headed(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", room)]
+    lines = [heading_line(fitting.graph.name, f": {_way(options, fitting.inference)}, on {options.device}", room)]
     lines += [*capacity_lines(capacity, room), ""] if capacity is not None else [""]
     if batch is not None and asked.needed is not None:
         lines.append(f"a batch of {batch} needs {asked.bound.sign}{bytes_text(asked.needed)}" + _verdict(asked, budget))

@@ -19,7 +19,7 @@ from typing import Any
 
 from archc.analysis.checks.lint import CODES, WARNING, Finding, lint
 from archc.cli.check_command import specs_of
-from archc.cli.common import compiled, show, spec_options
+from archc.cli.common import compile_model, show, spec_options
 from archc.cli.console import complain, diagnostics_text
 from archc.cli.findings import FORMATS, diagnostic_to_dict, draw_all
 from archc.text.suggest import did_you_mean
@@ -40,14 +40,14 @@ def _batch(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    ignored = _ignored(args.ignore)
+    ignored = _ignore(args.ignore)
     if ignored is None:
         return 2
     found: list[Finding] = []
     wrong = 0
     names = [name for named in args.specs for name in specs_of(named)]
     for name in names:
-        model = compiled(args, name)
+        model = compile_model(args, name)
         show(model.diagnostics)
         wrong += model.graph is None
         found += lint(model.graph, args.batch, ignored) if model.graph is not None else []
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     return 2 if wrong or not names else int(args.strict and any(finding.level == WARNING for finding in found))
 
 
-def _ignored(words: list[str]) -> set[str] | None:
+def _ignore(words: list[str]) -> set[str] | None:
     """The codes to pass over; None where one is no code."""
     codes = {code.strip().upper() for word in words for code in word.split(",") if code.strip()}
     for code in sorted(codes - CODES.keys()):

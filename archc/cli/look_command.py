@@ -18,8 +18,8 @@ from pathlib import Path
 from archc.cli.common import load_plugins
 from archc.cli.files import write_whole
 from archc.cli.memory_command import positive
-from archc.cli.training import guarded, plugin_option, refused
-from archc.text.atomic import streamed
+from archc.cli.training import plugin_option, refuse, run_guarded
+from archc.text.atomic import is_stream
 
 METHODS = ("gradcam", "integrated", "lrp")
 
@@ -49,18 +49,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
-    return guarded(lambda: _look(args))
+    return run_guarded(lambda: _look(args))
 
 
 def _look(args: argparse.Namespace) -> int:
     from archc.inspect.look import attribution, examples, feature, filters
     from archc.training.predict import TrainedRun
-    from archc.training.run import opened
+    from archc.training.run import open_run
 
     output = args.output or f"{Path(args.run).name}-{_what(args)}.png"
-    if not output.endswith(".png") and not streamed(Path(output)):
-        return refused(f"{output}: pictures are .png")
-    trained = TrainedRun(opened(Path(args.run)), args.device)
+    if not output.endswith(".png") and not is_stream(Path(output)):
+        return refuse(f"{output}: pictures are .png")
+    trained = TrainedRun(open_run(Path(args.run)), args.device)
     if args.filters:
         found = filters(trained, args.layer)
     elif args.attribution:

@@ -12,7 +12,7 @@ from itertools import takewhile
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, paged, set_color, width
+from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, page_output, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
 from archc.errors import ArchcError
 from archc.text.lines import Line, wrap
@@ -72,7 +72,7 @@ class Parser(argparse.ArgumentParser):
     words: Sequence[str] = ()  # the command line after the command
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"{_folded(f'archc: {message}{self._hint(message)}')}\n  see `{self.prog} --help`\n")
+        self.exit(EXIT_USAGE, f"{_fold_choices(f'archc: {message}{self._hint(message)}')}\n  see `{self.prog} --help`\n")
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
         """Without the base's silence where that fails."""
@@ -109,7 +109,7 @@ class Parser(argparse.ArgumentParser):
         return None
 
 
-def _folded(message: str) -> str:
+def _fold_choices(message: str) -> str:
     """Choices that have no room in a line stand below it, and a wrong one of any length is cut."""
     wrong, given, choices = message.rpartition(" (choose from ")
     room = width(sys.stderr) or DEFAULT_WIDTH
@@ -128,7 +128,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             complete()
         prepare()
-    return _guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+    return _run_guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
 
 
 def _command(words: list[str]) -> int:
@@ -164,7 +164,7 @@ def _command(words: list[str]) -> int:
     if _writes_to_output(args):
         with redirect_stdout(sys.stderr):  # what is written there stands there alone
             return int(module.run(args))
-    with paged() if command in LONG else nullcontext():
+    with page_output() if command in LONG else nullcontext():
         return int(module.run(args))
 
 
@@ -184,7 +184,7 @@ def _writes_to_output(args: argparse.Namespace) -> bool:
     return any(is_output(name) for names in given if names for name in ([names] if isinstance(names, str) else names))
 
 
-def _guarded(run: Callable[[], int]) -> int:
+def _run_guarded(run: Callable[[], int]) -> int:
     """The command's exit status, also where its output cannot be written, its reader goes away or the user has had enough."""
     try:
         try:

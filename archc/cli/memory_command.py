@@ -20,7 +20,7 @@ from archc.analysis.memory.timeline.tape import Mark
 from archc.analysis.recompute import plan_of
 from archc.catalog.dtypes import FLOATS, NETWORK, dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
-from archc.cli.common import compiled, headed, spec_options, usable
+from archc.cli.common import compile_model, heading_line, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
 from archc.errors import ArgumentError
 from archc.text.diagnostics import printable
@@ -68,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     options = options_of(args, args.batch)
     if args.inference and args.checkpoint is not None:
         raise ArgumentError("--checkpoint is about training; leave it or --inference out")
-    graph = usable(compiled(args, args.spec))
+    graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
     plan = None if args.checkpoint is None else plan_of(graph, args.checkpoint)
@@ -165,7 +165,7 @@ def _header(found: Timeline, room: int) -> list[str]:
     words = f"training with {options.optimizer} ({found.how})" if found.how else "inference"
     numbers = f"{options.dtype} under autocast to {options.amp}" if options.amp else options.dtype
     passes = f" in {options.accumulate} passes of {options.images}" if options.accumulate > 1 else ""
-    heading = headed(graph.name, printable(f"  input {inputs}  batch {options.batch}{passes}"), room)
+    heading = heading_line(graph.name, printable(f"  input {inputs}  batch {options.batch}{passes}"), room)
     lines = [heading, f"{words}, {numbers}, on {options.device}"]
     if found.plan is not None:
         count = len(found.plan.regions)

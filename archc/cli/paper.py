@@ -56,7 +56,9 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
         reasons = (claim.why if row.verdict in (DIFFERS, CUT) else "", claim.note)
         numbers = [notes.setdefault(("", text), len(notes) + 1) for text in reasons if text]
         marks = "".join(f" [{number}]" for number in numbers)
-        table.rows.append([NAMES.get(row.metric, row.metric), _what(row), _printed(row), _ours(row), _difference(row) + marks, claim.by])
+        table.rows.append(
+            [NAMES.get(row.metric, row.metric), _what(row), _printed_text(row), _ours(row), _difference(row) + marks, claim.by]
+        )
     if not any(row[1] for row in table.rows):
         table.columns.pop(1)
         for cells in table.rows:
@@ -65,7 +67,7 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
     return [*head, "", table_text(table)]
 
 
-def _printed(row: Comparison) -> str:
+def _printed_text(row: Comparison) -> str:
     return f"{row.printed:,}" if isinstance(row.printed, int) else str(row.printed)
 
 

@@ -45,10 +45,10 @@ def _table(planned: Planned) -> Table:
         Column("saved", "bytes"),
         Column("extra MACs", "count"),
     ])  # fmt: skip
-    groups = grouped(planned.rows)
+    groups = group_regions(planned.rows)
     shown = sorted(sorted(range(len(groups)), key=lambda at: -sum(row.saved for row in groups[at]))[:MOST_ROWS])
     for at in shown:
-        table.rows.append([named([row.region for row in groups[at]]), *_sums(groups[at])])
+        table.rows.append([common_name([row.region for row in groups[at]]), *_sums(groups[at])])
     rest = [row for at, rows in enumerate(groups) if at not in set(shown) for row in rows]
     if rest:
         table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
@@ -65,7 +65,7 @@ def _sums(rows: list[PlanRow]) -> list[object]:
     return [len(rows), layers, kept, saved, short(macs) if macs else "0"]
 
 
-def grouped(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
+def group_regions(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
     """Regions whose names differ in numbers of repeated blocks alone, in the order of the first of each."""
     found: dict[tuple[str, ...], list[PlanRow]] = {}
     for row in rows:
@@ -74,12 +74,12 @@ def grouped(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
     return list(found.values())
 
 
-def named(regions: list[Region]) -> str:
+def common_name(regions: list[Region]) -> str:
     """One name for regions that are alike: where their numbers differ, a star."""
-    first = _starred([region.first for region in regions])
+    first = _star([region.first for region in regions])
     if not regions[0].last:
         return first
-    last = _starred([region.last for region in regions])
+    last = _star([region.last for region in regions])
     around = first.split(".")[:-1]
     parts = last.split(".")
     same = 0
@@ -88,6 +88,6 @@ def named(regions: list[Region]) -> str:
     return f"{first} to {'.'.join(parts[same:])}"
 
 
-def _starred(names: list[str]) -> str:
+def _star(names: list[str]) -> str:
     columns = zip(*(re.split(r"(\d+)", name) for name in names), strict=True)
     return "".join(parts[0] if len(set(parts)) == 1 else "*" for parts in map(list, columns))

@@ -13,7 +13,7 @@ from pathlib import Path
 from archc.cli.common import load_plugins
 from archc.cli.console import DEFAULT_WIDTH, table_text
 from archc.cli.memory_command import positive
-from archc.cli.training import guarded, plugin_option, refused
+from archc.cli.training import plugin_option, refuse, run_guarded
 from archc.text.table import Column, Table, to_csv
 
 Guesses = list[tuple[str, float]]
@@ -30,23 +30,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
-    return guarded(lambda: _predict(args))
+    return run_guarded(lambda: _predict(args))
 
 
 def _predict(args: argparse.Namespace) -> int:
     """Images that cannot be read are named, the others are told of; then the exit status is 2."""
     from archc.data import DataError
     from archc.training.predict import TrainedRun
-    from archc.training.run import opened
+    from archc.training.run import open_run
 
-    trained = TrainedRun(opened(Path(args.run)), args.device)
+    trained = TrainedRun(open_run(Path(args.run)), args.device)
     found: dict[str, Guesses] = {}
     status = 0
     for name in args.images:
         try:
             found[name] = trained.predict(Path(name), args.top)
         except DataError as error:
-            status = refused(str(error))
+            status = refuse(str(error))
     if args.format == "json":
         rows = [{"image": name, "classes": [{"class": label, "probability": p} for label, p in top]} for name, top in found.items()]
         print(json.dumps({"images": rows}, indent=2, ensure_ascii=False))

@@ -71,11 +71,11 @@ def overrides(args: argparse.Namespace) -> list[str | Override]:
     for option, (path, _, _) in LISTS.items():
         texts = getattr(args, option.removeprefix("--"))
         if texts:
-            found.append(Override(option, path, _listed(path, texts)))
+            found.append(Override(option, path, _join_values(path, texts)))
     return found
 
 
-def _listed(path: str, texts: list[str]) -> str:
+def _join_values(path: str, texts: list[str]) -> str:
     """Several options as one list; a pattern such as `*.bias` is quoted, since YAML has a meaning for the star."""
     from archc.text.writing import text_of
 

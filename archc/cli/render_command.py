@@ -32,9 +32,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain
-from archc.cli.files import own_name, refused_place, shown, write_whole
+from archc.cli.files import own_name, refuse_place, shown, write_whole
 
 if TYPE_CHECKING:
     from archc.draw.graph.options import GraphOptions
@@ -149,8 +149,8 @@ def run(args: argparse.Namespace) -> int:
     name = args.output or _own_name(args.specs[0], form)
     wrong = _wrong(args, style, form) or _taken(args, name)
     if wrong:
-        return _refused(wrong)
-    graphs = [usable(compiled(args, named)) for named in args.specs]
+        return _refuse(wrong)
+    graphs = [usable(compile_model(args, named)) for named in args.specs]
     if style == "graph" and args.style is None and form != "dot" and graphs[0] is not None:
         style = _usual(args, graphs[0])
     found = [_shown(args, style, graph) for graph in graphs if graph is not None]
@@ -229,7 +229,7 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
         return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
     if args.by and args.of in ("bars", "timeline"):
         return f"--by is about the treemap; leave --by or --of {args.of} out"
-    if args.output and (refusal := refused_place(args.output, args)) is not None:
+    if args.output and (refusal := refuse_place(args.output, args)) is not None:
         return refusal
     known = dict.fromkeys(option for drawing in STYLES.values() for option in drawing.takes)
     for option in known:
@@ -244,7 +244,7 @@ def _taken(args: argparse.Namespace, name: str) -> str:
     return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if not args.output and Path(name).exists() else ""
 
 
-def _refused(why: str) -> int:
+def _refuse(why: str) -> int:
     complain(why)
     return 2
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from archc.catalog.dtypes import dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.device_options import device_file, files_option, found
-from archc.cli.files import own_name, refused_place, shown, write_whole
+from archc.cli.files import own_name, refuse_place, shown, write_whole
 from archc.html import DEVICE, MOST_BATCH, NUMBERS, TrainingChoice, report
-from archc.text.atomic import streamed
+from archc.text.atomic import is_stream
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = (".html", ".htm")
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         complain(wrong)
         return 2
     device = found(args.device, device_file(args.devices))
-    graphs = [graph for graph in (usable(compiled(args, named)) for named in args.specs) if graph is not None]
+    graphs = [graph for graph in (usable(compile_model(args, named)) for named in args.specs) if graph is not None]
     if len(graphs) < len(args.specs):
         return 2
     page = report(graphs, device, TrainingChoice(args.batch, args.dtype, args.optimizer, args.inference))
@@ -57,10 +57,10 @@ def _wrong(args: argparse.Namespace) -> str | None:
     """What is wrong with the options, if anything is."""
     if len(args.specs) > 2:
         return f"a page shows one network, or two side by side, not {len(args.specs)};\n`archc compare` has a table of many"
-    if args.output and Path(args.output).suffix.lower() not in SUFFIXES and not streamed(Path(args.output)):
+    if args.output and Path(args.output).suffix.lower() not in SUFFIXES and not is_stream(Path(args.output)):
         return f"the page is HTML: write -o {shown(Path(args.output).stem) or 'report'}.html"
     if args.output:
-        return refused_place(args.output, args)
+        return refuse_place(args.output, args)
     name = _own_name(args.specs)
     return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if Path(name).exists() else None
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import argparse
 
-from archc.cli.common import compiled, spec_options, usable
-from archc.graph.write_spec import resolved_text
+from archc.cli.common import compile_model, spec_options, usable
+from archc.graph.write_spec import resolve_text
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -16,9 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    model = compiled(args, args.spec)
+    model = compile_model(args, args.spec)
     graph = usable(model)
     if graph is None or model.spec is None:
         return 2
-    print(resolved_text(graph, model.spec, model.changes))
+    print(resolve_text(graph, model.spec, model.changes))
     return 0

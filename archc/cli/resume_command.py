@@ -13,7 +13,7 @@ import sys
 
 from archc.cli.common import load_plugins
 from archc.cli.memory_command import positive
-from archc.cli.training import guarded, plugin_option, processes_option, relaunched, say
+from archc.cli.training import plugin_option, processes_option, relaunch, run_guarded, say
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     load_plugins(args.plugin)
     if args.processes and args.processes > 1:
-        return guarded(lambda: relaunched(args.processes))
-    return guarded(lambda: _resume(args))
+        return run_guarded(lambda: relaunch(args.processes))
+    return run_guarded(lambda: _resume(args))
 
 
 def _resume(args: argparse.Namespace) -> int:

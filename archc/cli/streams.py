@@ -31,7 +31,7 @@ def prepare() -> None:
     The numbers of closed ones are taken, so that no file that is opened later gets them; writing to such an output fails
     as writing to a full one does. Characters that an encoding lacks are written as escapes, which JSON has, too.
     """
-    codecs.register_error(ESCAPES, _escaped)
+    codecs.register_error(ESCAPES, _escape)
     if None in (sys.stdin, sys.stdout, sys.stderr):
         while (handle := os.open(os.devnull, os.O_RDONLY)) <= 2:
             os.set_inheritable(handle, True)
@@ -47,7 +47,7 @@ def prepare() -> None:
         sys.stderr = Muted(cast(io.BufferedWriter, sys.stderr.detach()), encoding, ESCAPES, line_buffering=True)
 
 
-def _escaped(error: UnicodeError) -> tuple[str, int]:
+def _escape(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 
 from archc.analysis.structure import PAPER, Structure, structure
-from archc.cli.common import headed
+from archc.cli.common import heading_line
 from archc.cli.console import prose, table_text, width
 from archc.graph import Graph
 from archc.text.table import Column, Table
@@ -24,7 +24,7 @@ def explain_structure(args: argparse.Namespace, graph: Graph) -> int:
 
 
 def _text(found: Structure) -> Iterator[str]:
-    yield headed(found.name, ": the graph", width() or 100)
+    yield heading_line(found.name, ": the graph", width() or 100)
     yield ""
     facts = Table([Column("what"), Column("count", "number"), Column("which")])
     facts.rows = [

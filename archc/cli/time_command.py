@@ -18,7 +18,7 @@ from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline
 from archc.catalog.devices.catalogue import shipped
 from archc.catalog.devices.device import Device
 from archc.catalog.dtypes import ARITHMETIC
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose, table_text
 from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         print(prose(f"  {', '.join({**shipped(), **more})}", DEFAULT_WIDTH, sys.stderr), file=sys.stderr)
         return 2
     device = found(args.device, more)
-    graph = usable(compiled(args, args.spec))
+    graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
     result = roofline(graph, device, args.batch, args.dtype, args.training)

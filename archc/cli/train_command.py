@@ -17,11 +17,11 @@ import argparse
 import sys
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
-from archc.cli.common import compiled, spec_options, usable
+from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options
-from archc.cli.training import guarded, processes_option, relaunched, say
+from archc.cli.training import processes_option, relaunch, run_guarded, say
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.keys import PLANS
@@ -54,14 +54,14 @@ def run(args: argparse.Namespace) -> int:
         return 2
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]
-    graph = usable(compiled(args, args.spec)) if before is not None or not args.replace_head else None
+    graph = usable(compile_model(args, args.spec)) if before is not None or not args.replace_head else None
     plan = _plan(args, graph) if graph is not None else None
     recipe = recipe_of(args, graph) if graph is not None else None
     if graph is None or recipe is None:
         return 2
     if args.processes and args.processes > 1 and not args.dry_run:
-        return guarded(lambda: relaunched(args.processes))
-    return guarded(lambda: _train(args, before, graph, recipe, plan))
+        return run_guarded(lambda: relaunch(args.processes))
+    return run_guarded(lambda: _train(args, before, graph, recipe, plan))
 
 
 def _plan(args: argparse.Namespace, graph: Graph) -> CheckpointPlan | None:
@@ -77,7 +77,7 @@ def _otherwise(args: argparse.Namespace) -> Graph | None:
     """The network with another value for what --replace-head sets: where the two differ is the head, also if its size stays."""
     name, _, value = args.replace_head.partition("=")
     other = [f"{name}={int(value) + 1}"] if value.strip().isdecimal() and len(value) < 10 else []
-    return usable(compiled(argparse.Namespace(**(vars(args) | {"set": [*args.set, *other]})), args.spec))
+    return usable(compile_model(argparse.Namespace(**(vars(args) | {"set": [*args.set, *other]})), args.spec))
 
 
 def _train(args: argparse.Namespace, before: Graph | None, graph: Graph, recipe: Recipe, plan: CheckpointPlan | None) -> int:

@@ -21,12 +21,12 @@ _LOST: list[OSError] = []  # why lines of this process's training were not read 
 _NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
 
 
-def guarded(work: Callable[[], int]) -> int:
+def run_guarded(work: Callable[[], int]) -> int:
     """The exit status of work that needs torch; what the user got wrong is said, and is 2. One of several processes ends here."""
     try:
-        status = _guarded(work)
+        status = _catch(work)
         if _LOST and not isinstance(_LOST[0], BrokenPipeError):
-            status = refused(f"the run is whole, but what was said of it is not: {unwritten(_LOST[0])}")
+            status = refuse(f"the run is whole, but what was said of it is not: {unwritten(_LOST[0])}")
     except KeyboardInterrupt:
         if not several():
             raise
@@ -46,21 +46,21 @@ def several() -> bool:
     return room is not None and bool(room.launched())
 
 
-def _guarded(work: Callable[[], int]) -> int:
+def _catch(work: Callable[[], int]) -> int:
     try:
         return work()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] not in _NEEDED:
             raise
         missing = error.name.partition(".")[0]
-        return refused(needs(missing, "look" if missing == "captum" else "train"))
+        return refuse(needs(missing, "look" if missing == "captum" else "train"))
     except ArchcError as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(LATER)  # where all processes meet the same mistake, the first one tells it, and the others are ended meanwhile
         return tell(error)
 
 
-def refused(message: str) -> int:
+def refuse(message: str) -> int:
     """Says what is wrong, and the status of what cannot be done."""
     complain(message, DEFAULT_WIDTH)
     return 2
@@ -83,7 +83,7 @@ def processes_option(parser: Any, positive: Callable[[str], int]) -> None:
     parser.add_argument("--processes", type=positive, metavar="N", help="train in N processes of this machine, one a GPU")
 
 
-def relaunched(processes: int) -> int:
+def relaunch(processes: int) -> int:
     """This same command in several processes; its exit status."""
     from archc.training.distributed import launch
 

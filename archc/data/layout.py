@@ -14,8 +14,8 @@ from unicodedata import normalize
 
 from archc.data.dataset import DataError
 from archc.data.pixels import ENDINGS
-from archc.data.roles import PARTS, TEST, TRAIN, VALIDATION, is_container, is_doubtful, is_stray, is_target, named_role, paired, role_of
-from archc.data.tree import Folder, counted, shown
+from archc.data.roles import PARTS, TEST, TRAIN, VALIDATION, find_pair, find_role, is_container, is_doubtful, is_stray, is_target, role_of
+from archc.data.tree import Folder, count_text, shown
 
 _MOST_NAMED = 6
 _PART_OF_NAMES = 0.9  # of the files of a flat folder, that begin with a class
@@ -78,17 +78,17 @@ def read_layout(path: Path) -> Layout:
 
 def _layout(top: Folder) -> Layout:
     notes = Notes()
-    root = _entered(top, notes)
+    root = _enter_folder(top, notes)
     parts = _splits(root, notes) or {TRAIN: root}
     classes = _classes(parts[TRAIN], notes)
-    parts = {part: parts[part] for part in PARTS if part in parts and _labelled(part, parts[part], notes)}
+    parts = {part: parts[part] for part in PARTS if part in parts and _has_classes(part, parts[part], notes)}
     _same_classes(parts, classes)
     _runs(root, notes)
-    _passed(parts, classes, notes)
+    _pass_over(parts, classes, notes)
     return Layout(parts, classes, tuple(notes.texts), notes.doubtful)
 
 
-def _entered(folder: Folder, notes: Notes) -> Folder:
+def _enter_folder(folder: Folder, notes: Notes) -> Folder:
     """The folder that has the splits or classes: where one folder alone has images, that is looked into."""
     start = folder
     _not_other_tasks(folder)
@@ -128,9 +128,9 @@ def _splits(root: Folder, notes: Notes) -> dict[str, Folder] | None:
         why = f"is {shown(roles[TRAIN].name)}/ the training images, or a class beside {shown(strange[0].name)}/?"
         raise Unclear(why, f"move {shown(strange[0].name)}/ elsewhere, or rename it to val or test if it is that")
     for other in others:
-        notes.add(f"{shown(other.name)}/ is passed over: {counted(other.count(), 'image')} of no split")
+        notes.add(f"{shown(other.name)}/ is passed over: {count_text(other.count(), 'image')} of no split")
     if root.images:
-        notes.add(f"{counted(len(root.images), 'image')} beside the splits are passed over")
+        notes.add(f"{count_text(len(root.images), 'image')} beside the splits are passed over")
     return inner
 
 
@@ -139,7 +139,7 @@ def _roles(root: Folder) -> dict[str, Folder]:
     plain: dict[str, list[Folder]] = {}
     marked: dict[tuple[str, ...], dict[str, Folder]] = {}
     for child in root.filled:
-        role, rest = named_role(child.name)
+        role, rest = find_role(child.name)
         if role_of(child.name) is not None and role is not None:
             plain.setdefault(role, []).append(child)
         elif role is not None:
@@ -185,13 +185,13 @@ def _classes(root: Folder, notes: Notes) -> tuple[str, ...]:
     found = [child for child in root.folders if not is_stray(child.name) and (child.has_images or not is_target(child.name))]
     left = [child for child in root.folders if child not in found]
     for child in left:
-        notes.add(f"{shown(child.name)}/ is passed over: {counted(child.count(), 'image')} of no class")
+        notes.add(f"{shown(child.name)}/ is passed over: {count_text(child.count(), 'image')} of no class")
     loose = len(root.images)
     if loose and loose >= sum(child.count() for child in found):
-        what = f"{counted(loose, 'image')} lie{'s' if loose == 1 else ''} in {shown(root.name)}/ itself"
+        what = f"{count_text(loose, 'image')} lie{'s' if loose == 1 else ''} in {shown(root.name)}/ itself"
         raise Unclear(f"{what}, and not in one folder a class", _by_name(root))
     if loose:
-        notes.add(f"{counted(loose, 'image')} beside the folders of classes {'is' if loose == 1 else 'are'} passed over")
+        notes.add(f"{count_text(loose, 'image')} beside the folders of classes {'is' if loose == 1 else 'are'} passed over")
     filled = [child for child in found if child.has_images]
     if not filled:
         unread = f"; it has {_endings(root.others())}" if root.others() else ""
@@ -229,7 +229,7 @@ def _runs(root: Folder, notes: Notes) -> None:
         notes.add(f"passed over, as runs of archc: {', '.join(f'{shown(name)}/' for name in root.runs[:_MOST_NAMED])}", doubtful=False)
 
 
-def _passed(parts: dict[str, Folder], classes: tuple[str, ...], notes: Notes) -> None:
+def _pass_over(parts: dict[str, Folder], classes: tuple[str, ...], notes: Notes) -> None:
     """Files among the images that are none by their endings."""
     files: Counter[str] = Counter()
     for part in (child for folder in parts.values() for child in folder.folders if child.name in classes):
@@ -245,7 +245,7 @@ def _endings(files: Counter[str]) -> str:
 
 def _not_other_tasks(root: Folder) -> None:
     """Folders of images beside folders of masks, boxes or labels are for segmentation or detection. Raises Unclear."""
-    pair = paired([child.name for child in root.folders])
+    pair = find_pair([child.name for child in root.folders])
     first = next((child for child in root.filled if pair is not None and child.name == pair[0]), None)
     if pair is not None and first is not None and (first.images or all(role_of(child.name) for child in first.filled)):
         images, targets = map(shown, pair)
@@ -264,7 +264,7 @@ def _not_divided(classes: Sequence[Folder]) -> None:
             raise Unclear(f"the splits lie inside the classes: {shown(cls.name)}/ has {names}", _splits_first(cls))
     first: dict[str, Folder] = {}
     for cls in classes:
-        shared = Counter(first[_folded(inner.name)].name for inner in cls.filled if _folded(inner.name) in first)
+        shared = Counter(first[_common_stem(inner.name)].name for inner in cls.filled if _common_stem(inner.name) in first)
         if shared and (most := shared.most_common(1)[0])[1] > 1:
             why = f"{shown(most[0])}/ and {shown(cls.name)}/ have folders of the same names: which are the classes?"
             inner = cls.filled[0]
@@ -274,7 +274,7 @@ def _not_divided(classes: Sequence[Folder]) -> None:
             )
             raise Unclear(why, remedy)
         for inner in cls.filled:
-            first.setdefault(_folded(inner.name), cls)
+            first.setdefault(_common_stem(inner.name), cls)
 
 
 def _splits_first(folder: Folder) -> str:
@@ -284,7 +284,7 @@ def _splits_first(folder: Folder) -> str:
     return f"move {shown(folder.name)}/{shown(inner.name)}/ to {short}/{shown(folder.name)}/, and so on"
 
 
-def _folded(name: str) -> str:
+def _common_stem(name: str) -> str:
     """What names of classes that are meant to be the same have in common."""
     return normalize("NFC", name).strip().casefold()
 
@@ -293,18 +293,18 @@ def _not_alike(classes: Iterable[Folder]) -> None:
     """Cat and cat are one class, most likely; A and a are letters. Raises Unclear."""
     seen: dict[str, str] = {}
     for cls in classes:
-        other = seen.setdefault(_folded(cls.name), cls.name)
+        other = seen.setdefault(_common_stem(cls.name), cls.name)
         if other != cls.name and len(cls.name.strip()) > 1:
             raise Unclear(f"{shown(other)}/ and {shown(cls.name)}/ differ in nothing but case or blanks", "join them, or rename one")
 
 
-def _labelled(part: str, folder: Folder, notes: Notes) -> bool:
+def _has_classes(part: str, folder: Folder, notes: Notes) -> bool:
     """Whether a split has classes; what has none is told of."""
     if part != TRAIN and not folder.filled:
-        notes.add(f"{shown(folder.name)}/ is passed over: its {counted(len(folder.images), 'image')} lie in no folders of classes")
+        notes.add(f"{shown(folder.name)}/ is passed over: its {count_text(len(folder.images), 'image')} lie in no folders of classes")
         return False
     if folder.images and part != TRAIN:
-        notes.add(f"{counted(len(folder.images), 'image')} beside the classes of {shown(folder.name)}/ are passed over")
+        notes.add(f"{count_text(len(folder.images), 'image')} beside the classes of {shown(folder.name)}/ are passed over")
     return True
 
 
@@ -314,7 +314,7 @@ def _same_classes(parts: dict[str, Folder], classes: tuple[str, ...]) -> None:
         for child in folder.folders if part != TRAIN else ():
             if child.name in classes or is_stray(child.name) or (not child.has_images and is_target(child.name)):
                 continue
-            near = next((name for name in classes if _folded(name) == _folded(child.name)), None)
+            near = next((name for name in classes if _common_stem(name) == _common_stem(child.name)), None)
             known = f"it is called {shown(near)} there" if near else f"known: {', '.join(shown(name) for name in classes[:_MOST_NAMED])}"
             raise Unclear(f"{shown(folder.name)}/ has the class {shown(child.name)}, which no training image is of; {known}")
 

@@ -137,7 +137,7 @@ def _arrays(
     reader = Arrays(f"{name}/train", training[0], shape)
     train, validation = _held(reader, np.arange(len(training[1])), training[1], data)
     measured = partial(measure, seed=seed, sampled=None if small(len(training[0]), shape) else SAMPLED)
-    tested = _whole(Arrays(f"{name}/test", test[0], shape), test[1]) if test is not None else None
+    tested = _split_of(Arrays(f"{name}/test", test[0], shape), test[1]) if test is not None else None
     height, width = training[0].shape[2:]
     return DataSet(
         name=name,
@@ -163,7 +163,7 @@ def _held(reader: Reader, rows: Rows, labels: Labels, data: Data) -> tuple[Split
     return Split(reader, rows[~held], labels[~held]), Split(reader, rows[held], labels[held]) if held.any() else None
 
 
-def _whole(reader: Reader, labels: Labels) -> Split:
+def _split_of(reader: Reader, labels: Labels) -> Split:
     return Split(reader, np.arange(len(labels)), labels)
 
 
@@ -188,12 +188,12 @@ def _folder(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
             white=white,
         )
         found[part] = files, np.array(listed.labels, np.int64)
-    train, validation = _whole(*found["train"]), _whole(*found["validation"]) if "validation" in found else None
+    train, validation = _split_of(*found["train"]), _split_of(*found["validation"]) if "validation" in found else None
     if validation is None:
         files, labels = found["train"]
         train, validation = _held(files, np.arange(len(labels)), labels, data)
     measured = partial(measure, seed=seed, sampled=None if small(len(train), shape) else SAMPLED)
-    test = _whole(*found["test"]) if "test" in found else None
+    test = _split_of(*found["test"]) if "test" in found else None
     made = DataSet(
         name=path.resolve().name,
         format="folder",

@@ -179,13 +179,13 @@ def _opaque(image: Image, white: int | None) -> Image:
     return image
 
 
-def fitted(images: Images, shape: Shape) -> Images:
+def fit_images(images: Images, shape: Shape) -> Images:
     """Images [N, C, H, W] of an array, with the input's channels and size: grey is repeated, RGB becomes luma, as in pillow."""
     channels, height, width = shape
     if images.shape[1] == 3 and channels == 1:
         images = luma(images)
     if images.shape[2:] != (height, width):
-        images = _resized(images, height, width)
+        images = _resize(images, height, width)
     if images.shape[1] == 1 and channels == 3:
         images = np.repeat(images, 3, axis=1)
     return images
@@ -197,7 +197,7 @@ def luma(images: Images) -> Images:
     return ((red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16).astype(np.uint8)
 
 
-def _resized(images: Images, height: int, width: int) -> Images:
+def _resize(images: Images, height: int, width: int) -> Images:
     _pillow()
     from PIL import Image, ImageOps
 

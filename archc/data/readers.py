@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archc.data.dataset import Corrupt, DataError, Images, Shape
-from archc.data.pixels import Unreadable, decode, fitted
+from archc.data.pixels import Unreadable, decode, fit_images
 
 _AT_ONCE = 1 << 12  # images
 _SIZES = 20_000  # files
@@ -37,10 +37,10 @@ class Arrays:
     def __init__(self, name: str, images: Images, shape: Shape) -> None:
         self._name = name
         self._shape = shape
-        self._images = fitted(images, shape) if small(len(images), shape) else images
+        self._images = fit_images(images, shape) if small(len(images), shape) else images
 
     def read(self, rows: Rows) -> tuple[Images, Rows]:
-        return fitted(self._images[rows], self._shape), np.arange(len(rows))
+        return fit_images(self._images[rows], self._shape), np.arange(len(rows))
 
     def name(self, row: int) -> str:
         return f"{self._name}[{row}]"
@@ -131,7 +131,7 @@ FEW = 4  # files that are not worth a second process
 
 def decode_all(files: Sequence[Path], shape: Shape, workers: int, white: int | None = None) -> list[Images | str]:
     """Each file's image [C, H, W], or why it has none."""
-    work = partial(_decoded, shape=shape, white=white)
+    work = partial(_decode, shape=shape, white=white)
     if workers < 1 or len(files) < FEW:
         return [work(file) for file in files]
     try:
@@ -141,7 +141,7 @@ def decode_all(files: Sequence[Path], shape: Shape, workers: int, white: int | N
         raise DataError("a process that reads images was ended from outside", "is memory full? fewer `workers` need less") from None
 
 
-def _decoded(file: Path, shape: Shape, white: int | None) -> Images | str:
+def _decode(file: Path, shape: Shape, white: int | None) -> Images | str:
     try:
         return decode(file, shape, white)
     except Unreadable as error:

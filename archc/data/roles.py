@@ -49,20 +49,20 @@ def words(name: str) -> tuple[str, ...]:
 
 def role_of(name: str) -> str | None:
     """The split that a name means by itself: train, validation or test."""
-    role, rest = named_role(name)
+    role, rest = find_role(name)
     return role if all(word in _PLAIN for word in rest) else None
 
 
-def named_role(name: str) -> tuple[str | None, tuple[str, ...]]:
+def find_role(name: str) -> tuple[str | None, tuple[str, ...]]:
     """The one split that a name tells of, and its other words: `asl_alphabet_train` has asl and alphabet."""
-    said = _joined(words(name))
+    said = _join_words(words(name))
     found = [word for word in said if word in _WORDS]
     if len({_WORDS[word] for word in found}) != 1:
         return None, said
     return _WORDS[found[0]], tuple(word for word in said if word not in _WORDS)
 
 
-def _joined(said: tuple[str, ...]) -> tuple[str, ...]:
+def _join_words(said: tuple[str, ...]) -> tuple[str, ...]:
     """`hold out` is one word."""
     text = " ".join(said).replace("hold out", "holdout")
     return tuple(text.split())
@@ -92,7 +92,7 @@ def is_junk(name: str) -> bool:
     return name.startswith(".") or name in _JUNK
 
 
-def paired(names: Sequence[str]) -> tuple[str, str] | None:
+def find_pair(names: Sequence[str]) -> tuple[str, str] | None:
     """A folder of images and one of what belongs to each, as masks, boxes or labels: a set for another task."""
     images = next((name for name in names if _has(name, _IMAGES)), None)
     targets = next((name for name in names if _has(name, _TARGETS)), None)

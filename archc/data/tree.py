@@ -107,7 +107,7 @@ class Folder:
 
 
 def _lines(folder: Folder, level: int) -> Iterator[str]:
-    parts = [counted(len(folder.images), "image")] if folder.images else []
+    parts = [count_text(len(folder.images), "image")] if folder.images else []
     parts += [f"{count:,} {ending}" for ending, count in folder.files.most_common(2)]
     parts = parts or ([] if folder.folders else ["empty"])
     yield f"{'  ' * level}{shown(folder.name)}/{'  ' * bool(parts)}{', '.join(parts)}"
@@ -125,5 +125,5 @@ def shown(name: str, width: int = _WIDE) -> str:
     return plain if len(plain) <= width else plain[: width - 1] + "…"
 
 
-def counted(count: int, what: str) -> str:
+def count_text(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"

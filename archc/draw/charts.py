@@ -67,7 +67,7 @@ def bubbles(points: Sequence[Bubble], form: str) -> bytes:
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.grid(True, which="major", color="#e5e5e5", linewidth=0.8, zorder=0)
     _label(figure, axes, [(point.name, point.macs / 1e9, point.accuracy) for point in points])
-    return _saved(figure, form)
+    return _save(figure, form)
 
 
 def timeline(bars: Sequence[Bar], form: str) -> bytes:
@@ -86,7 +86,7 @@ def timeline(bars: Sequence[Bar], form: str) -> bytes:
     axes.set_ylabel("top-5 error, %")
     axes.margins(y=0.12)
     axes.grid(True, axis="y", color="#e5e5e5", linewidth=0.8, zorder=0)
-    return _saved(figure, form)
+    return _save(figure, form)
 
 
 def _axes(form: str, size: tuple[float, float]) -> tuple[Any, Any]:
@@ -144,7 +144,7 @@ def _plain(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name).replace("$", r"\$")
 
 
-def _saved(figure: Any, form: str) -> bytes:
+def _save(figure: Any, form: str) -> bytes:
     import io
     import warnings
 
@@ -178,7 +178,7 @@ def curves(rows: Sequence[Mapping[str, float]], form: str) -> bytes:
         lines, names = (a + b for a, b in zip(axes.get_legend_handles_labels(), other.get_legend_handles_labels(), strict=True))
         other.legend(lines, names, frameon=False, loc="center right")
     axes.xaxis.get_major_locator().set_params(integer=True)
-    return _saved(figure, form)
+    return _save(figure, form)
 
 
 def confusion(pairs: Sequence[Sequence[int]], classes: Sequence[str], form: str) -> bytes:
@@ -200,4 +200,4 @@ def confusion(pairs: Sequence[Sequence[int]], classes: Sequence[str], form: str)
     axes.set_xlabel("taken for")
     axes.set_ylabel("is")
     figure.colorbar(picture, ax=axes, shrink=0.8, format=lambda value, _: f"{value:.0%}")
-    return _saved(figure, form)
+    return _save(figure, form)

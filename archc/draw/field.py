@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from archc.analysis.field.field import Field, fields
-from archc.draw.scene import Box, Point, Scene, mixed, plain_ticks, shortened, text_box, text_width
+from archc.draw.scene import Box, Point, Scene, mix, plain_ticks, shorten, text_box, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node
@@ -54,10 +54,10 @@ def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
     if all(point.field.whole for point in found):
         raise ArgumentError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")
-    picture.text((0, -34), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
+    picture.text((0, -34), shorten(graph.name, 15, 600), 15, theme.ink, bold=True)
     picture.text((0, -18), "What one position of a layer sees of the input", 10.5, theme.faint)
     nested = chosen(graph, found, options.layers)
-    _nested(picture, nested, shape, theme)
+    _paint_nested(picture, nested, shape, theme)
     _chart(
         picture,
         found,
@@ -92,7 +92,7 @@ def chosen(graph: Graph, found: list[Growth], names: tuple[str, ...]) -> list[Gr
     """The layers whose fields are nested: those that are named, else some that tell well apart."""
     if names:
         known = _of_first(graph)
-        return [_named(graph, known, name) for name in names]
+        return [_name_growth(graph, known, name) for name in names]
     extent = next(iter(graph.inputs.values())).shape[-1]
     sizes = [point for point in found if point.size is not None and point.size <= extent]
     picked: list[Growth] = []
@@ -105,7 +105,7 @@ def chosen(graph: Graph, found: list[Growth], names: tuple[str, ...]) -> list[Gr
     return picked
 
 
-def _named(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
+def _name_growth(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
     for i, node in enumerate(graph.nodes):
         if node.name == name:
             return Growth(node, known[node], i)
@@ -114,7 +114,7 @@ def _named(graph: Graph, known: dict[Node, Field], name: str) -> Growth:
     raise ArgumentError(f"{graph.name} has no layer called {name}; {hint}")
 
 
-def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) -> None:
+def _paint_nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) -> None:
     """The input as a square, and on it each field where it is widest, near the middle, the largest first; names below."""
     height, width = (shape[-2] if len(shape) > 2 else max(shape[-1] // 8, 1)), shape[-1]
     scale = SQUARE / max(height, width)
@@ -124,17 +124,17 @@ def _nested(picture: Scene, nested: list[Growth], shape: Shape, theme: Theme) ->
     for i, point in enumerate(ordered):
         (top, bottom), (left, right) = _extents(point, height, width, len(shape))
         field = Box(box.left + left * scale, box.top + top * scale, box.left + right * scale, box.top + bottom * scale)
-        fill = mixed(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * i / max(len(ordered) - 1, 1))
+        fill = mix(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * i / max(len(ordered) - 1, 1))
         picture.rect(field, fill, theme.family_edge("convolution"), 1, title=f"{point.node.name}: {point.field}")
     picture.text((SQUARE / 2, SQUARE + 16), f"input {'×'.join(map(str, shape[1:]))}", 10.5, theme.ink, "middle", True)
     for i, point in enumerate(reversed(ordered)):
         y = SQUARE + 36 + 16 * i
         part = len(ordered) - 1 - i
-        fill = mixed(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * part / max(len(ordered) - 1, 1))
+        fill = mix(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * part / max(len(ordered) - 1, 1))
         picture.rect(Box(0, y - 9, 11, y + 2), fill, theme.family_edge("convolution"))
         text = "the whole input" if point.field.whole else "×".join(map(str, point.field.size))
         more = ", wider than the input" if point.size is not None and point.size > width else ""
-        name = shortened(point.node.name, 10, SQUARE - 30 - text_width(text + more, 10, True))
+        name = shorten(point.node.name, 10, SQUARE - 30 - text_width(text + more, 10, True))
         drawn = picture.text((18, y), text, 10, theme.ink, bold=True)
         picture.text((drawn.right + 8, y), name + more, 10, theme.faint)
 
@@ -202,11 +202,11 @@ def _words(picture: Scene, found: list[Growth], layers: int, extent: int, at: tu
     early = last.field.whole and x < (box.left + box.right) / 2
     picture.text((box.right if early else box.left, box.bottom + 16), "layers in order", 10, theme.faint, "end" if early else "start")
     if last.field.whole:
-        name = shortened(last.node.name, 10, 200)
+        name = shorten(last.node.name, 10, 200)
         picture.text((x, box.bottom + 16), f"{name} sees all", 10, theme.ink, "start" if early else "end")
         picture.line([(x, box.bottom), (x, box.bottom + 5)], theme.ink, 0.8)
     if beyond is not None and not beyond.field.whole:
-        text = f"from {shortened(beyond.node.name, 10, 220)} on wider than the input" if beyond.size != extent else ""
+        text = f"from {shorten(beyond.node.name, 10, 220)} on wider than the input" if beyond.size != extent else ""
         picture.text((box.left, box.bottom + 36), text, 10, theme.ink) if text else None
     used = {family(point.node.kind) for point in found}
     x, y = box.left, box.bottom + 60

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from archc.draw.scene import escaped
+from archc.draw.scene import escape
 from archc.draw.theme import Theme
 
 _STYLE = """
@@ -96,11 +96,11 @@ def page(title: str, svg: str, theme: Theme) -> str:
 <meta charset="utf-8"/>
 <meta http-equiv="Content-Security-Policy" content="{rules}"/>
 <meta name="viewport" content="width=device-width, initial-scale=1"/>
-<title>{escaped(title)}</title>
+<title>{escape(title)}</title>
 <style>{style}</style>
 </head>
 <body>
-<header><h1>{escaped(title)}</h1>
+<header><h1>{escape(title)}</h1>
 <span>wheel or + − to magnify, drag or arrows to move, 0 for all of it, w for its width</span>
 <button value="+" aria-label="magnify">+</button><button value="-" aria-label="make smaller">−</button>
 <button value="0">all</button></header>

@@ -29,7 +29,7 @@ class RasterError(ArchcError):
 
 def to_png(svg: str, scale: float = 2) -> bytes:
     """The picture with `scale` pixels for each of its own. Raises RasterError."""
-    width, height = _size(_checked(svg))
+    width, height = _size(_check_root(svg))
     if not 0 < width * scale * height * scale <= MOST_PIXELS:
         raise RasterError(f"a PNG of {width * scale:,.0f} by {height * scale:,.0f} pixels is too large; write SVG or PDF")
     try:
@@ -46,7 +46,7 @@ def to_png(svg: str, scale: float = 2) -> bytes:
 
 def to_pdf(svg: str) -> bytes:
     """The picture as a page of its size, text as text. Raises RasterError."""
-    _checked(svg)
+    _check_root(svg)
     try:
         from reportlab.graphics import renderPDF
         from reportlab.pdfgen.canvas import Canvas
@@ -65,7 +65,7 @@ def to_pdf(svg: str) -> bytes:
     return out.getvalue()
 
 
-def _checked(svg: str) -> ElementTree.Element:
+def _check_root(svg: str) -> ElementTree.Element:
     """The root of the SVG, which may name nothing outside itself. Raises RasterError."""
     if "<!ENTITY" in svg:
         raise RasterError("an SVG with entities is not drawn")

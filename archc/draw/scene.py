@@ -51,7 +51,7 @@ def text_width(text: str, size: float, bold: bool = False) -> float:
     return sum(widths[ord(c) - 32] if " " <= c <= "~" else _OTHERS.get(c, 100) for c in text) * size / 100
 
 
-def shortened(text: str, size: float, room: float) -> str:
+def shorten(text: str, size: float, room: float) -> str:
     """The text, cut in its middle so that it fits; empty where not even a letter does."""
     most = int(100 * room / (size * min(_WIDTHS))) + 1  # letters that could fit at all
     if len(text) <= most and text_width(text, size) <= room:
@@ -70,13 +70,13 @@ def number(value: float) -> str:
     return "0" if text in ("-0", "") else text
 
 
-def escaped(text: str) -> str:
+def escape(text: str) -> str:
     """Text as it may stand in an element or in a quoted attribute. What XML cannot hold is made visible."""
     shown = printable(text)
     return shown.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace('"', "&quot;").replace("'", "&#39;")
 
 
-def mixed(color: str, other: str, part: float) -> str:
+def mix(color: str, other: str, part: float) -> str:
     """A colour with so much of another in it."""
     pairs = ((int(color[i : i + 2], 16), int(other[i : i + 2], 16)) for i in (1, 3, 5))
     return "#" + "".join(f"{round(a + (b - a) * part):02x}" for a, b in pairs)
@@ -107,8 +107,8 @@ class Scene:
     @contextmanager
     def group(self, kind: str, title: str = "", own: str = "") -> Iterator[None]:
         """What is painted within belongs together; `kind` is a class, `title` shows under the pointer, `own` is an id."""
-        known = f' id="{escaped(own)}"' if own else ""
-        self._parts.append(f'<g class="{escaped(kind)}"{known}>{_tooltip(title)}')
+        known = f' id="{escape(own)}"' if own else ""
+        self._parts.append(f'<g class="{escape(kind)}"{known}>{_tooltip(title)}')
         yield
         self._parts.append("</g>")
 
@@ -192,7 +192,7 @@ class Scene:
         more += ' font-weight="bold"' if bold else ""
         more += f' transform="rotate({number(turned)} {number(x)} {number(y)})"' if turned else ""
         place = f'x="{number(x)}" y="{number(y)}" font-size="{number(size)}" fill="{fill or self.theme.ink}"{more}'
-        self._parts.append(f"<text {place}>{_tooltip(title)}{escaped(shown)}</text>")
+        self._parts.append(f"<text {place}>{_tooltip(title)}{escape(shown)}</text>")
         return box
 
     def svg(self) -> str:
@@ -204,7 +204,7 @@ class Scene:
         outer = f'width="{number(width)}{unit}" height="{number(height)}{unit}"'
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" {outer} viewBox="{left} {top} {number(width)} {number(height)}" '
-            f'role="img" font-family="{escaped_font(FONT)}">\n<title>{escaped(self.title)}</title>\n'
+            f'role="img" font-family="{escape_font(FONT)}">\n<title>{escape(self.title)}</title>\n'
             f'<rect x="{left}" y="{top}" {size} fill="{self.theme.background}"/>\n' + "\n".join(self._parts) + "\n</svg>\n"
         )
 
@@ -239,12 +239,12 @@ def _towards(corner: Point, other: Point, radius: float) -> Point:
     return corner[0] + dx * part, corner[1] + dy * part
 
 
-def escaped_font(names: str) -> str:
+def escape_font(names: str) -> str:
     return names.replace('"', "&quot;")
 
 
 def _tooltip(title: str) -> str:
-    return f"<title>{escaped(title)}</title>" if title else ""
+    return f"<title>{escape(title)}</title>" if title else ""
 
 
 def _stroke(color: str, width: float, dash: str) -> str:

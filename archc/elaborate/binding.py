@@ -6,12 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from archc.elaborate.hints import explained, meant, several, starred
+from archc.elaborate.hints import explain_mistake, meant, several, star_hint
 from archc.elaborate.state import Closure, Context, Elaboration
 from archc.elaborate.unknown import suggest_argument, suggest_example, suggest_value
 from archc.language.entries import Entry
 from archc.language.functions import Unknown
-from archc.language.values import Mistake, evaluate, is_entry, is_expression, names_in, weighed, written
+from archc.language.values import Mistake, charge_walk, evaluate, is_entry, is_expression, names_in, written
 from archc.signature import ANY, MISSING, Param, Signature, bind, shown
 from archc.text import tree as t
 from archc.text.source import Span
@@ -100,7 +100,7 @@ def bound(
         tree_of = trees.get(fault.argument or "")
         if fault.code != "A403":
             value = given.get(fault.argument or "")
-            hint = starred(signature.params.get(fault.argument or ""), value) or meant(tree_of, value, context)
+            hint = star_hint(signature.params.get(fault.argument or ""), value) or meant(tree_of, value, context)
             hint = hint or (_bare_hint(entry, signature, value, instead) if tree_of is entry.argument else None)
             hint = hint or suggest_value(entry.kind, fault.argument, signature.params.get(fault.argument or ""), value)
             span = tree_of.span if tree_of is not None else entry.kind_span
@@ -146,7 +146,7 @@ def argument(run: Elaboration, tree: t.Tree, param: Param, context: Context) -> 
             return Closure(tree, context)
         return evaluate(tree, context.env)
     except Mistake as mistake:
-        run.mistake(explained(mistake, context), context.place)
+        run.mistake(explain_mistake(mistake, context), context.place)
     except Unknown:
         pass
     return MISSING
@@ -160,7 +160,7 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
         value = written(tree).work(context.env)
         if value is None or isinstance(value, Closure):
             return value
-        if not is_entry(weighed(value, tree)):
+        if not is_entry(charge_walk(value, tree)):
             raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "give it one, as in `relu`")
     return Closure(tree, context)
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from archc.elaborate.blocks import apply_block
 from archc.elaborate.copies import run_copies
-from archc.elaborate.hints import explained, meant
+from archc.elaborate.hints import explain_mistake, meant
 from archc.elaborate.kinds import find_kind, ships
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
@@ -20,7 +20,7 @@ from archc.language.blocks import Block
 from archc.language.entries import Chain, Entry, read_entry
 from archc.language.functions import Unknown
 from archc.language.spec import METRICS
-from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression, weighed
+from archc.language.values import Mistake, as_tree, charge_walk, evaluate, is_entry, is_expression
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.suggest import did_you_mean
@@ -55,7 +55,7 @@ def run_entry(run: Elaboration, tree: t.Tree, key: t.Scalar | None, context: Con
         name = None if key is None else name_of(key, context, entry)
         return make_copy(run, entry, name, context, current, branch=branch).values
     except Mistake as mistake:
-        run.mistake(explained(mistake, context), context.place)
+        run.mistake(explain_mistake(mistake, context), context.place)
     except Unknown:
         pass
     run.depth = depth
@@ -259,7 +259,7 @@ def _apply_closure(run: Elaboration, entry: Entry, name: str | None, context: Co
     value = evaluate(word, context.env)
     if value is None:
         return _null(run, entry, name, context, inputs)
-    if is_entry(weighed(value, word)):
+    if is_entry(charge_walk(value, word)):
         value = Closure(as_tree(value, word), context)
     if not isinstance(value, Closure):
         raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")

@@ -38,7 +38,7 @@ def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: M
     """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
     diagnostics = Diagnostics()
     files: list[Path] = []
-    model = _elaborated(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {})
+    model = _elaborate(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {})
     model.files = files
     return model
 
@@ -70,7 +70,7 @@ def compile_text(
     """The model of a spec that is a text. It can extend specs that ship, and name no files."""
     diagnostics = Diagnostics()
     spec = Loader(None, diagnostics).load(Source(name, text.removeprefix("\ufeff")), None)
-    return _elaborated(spec, diagnostics, changes or {}, inputs or {})
+    return _elaborate(spec, diagnostics, changes or {}, inputs or {})
 
 
 def variant(spec: Spec, changes: Mapping[str, t.Tree]) -> Model:
@@ -93,7 +93,7 @@ def locate(named: str) -> Path | None:
     return next((path for path in shipped() if path.stem == named), None)
 
 
-def _elaborated(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:
+def _elaborate(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:
     if spec is None:
         return Model(None, None, diagnostics)
     from archc.elaborate import elaborate

@@ -33,7 +33,7 @@ def meant(tree: t.Tree | None, value: Any, context: Context) -> str | None:
     return f'an expression is written "${{{text}}}"' if _computes(text, context) else None
 
 
-def starred(param: Param | None, value: Any) -> str | None:
+def star_hint(param: Param | None, value: Any) -> str | None:
     """The sides of a window with a star between them, which would be an expression of another value."""
     if param is None or param.type.name not in ("sizes", "padding", "factors") or not isinstance(value, str):
         return None
@@ -85,7 +85,7 @@ def is_visible(name: str, context: Context) -> bool:
     return True
 
 
-def explained(mistake: Mistake, context: Context) -> Mistake:
+def explain_mistake(mistake: Mistake, context: Context) -> Mistake:
     """A mistake with what only its place can tell: a layer is no value."""
     if mistake.code == "A303" and is_visible(mistake.span.text, context):
         mistake.hint = "expressions read parameters and `input`, not layers"

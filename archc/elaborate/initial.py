@@ -104,7 +104,7 @@ def initialize(run: Elaboration, lenient: bool) -> None:
     rules = [_rule(text, key, tensors) for text, (key, _) in run.spec.init.items()]
     decided: dict[int, int] = {}
     for number, rule in enumerate(rules):
-        decided.update(dict.fromkeys(_named(run, rule, tensors, lenient), number))
+        decided.update(dict.fromkeys(_find_named(run, rule, tensors, lenient), number))
     targets: list[list[Tensor]] = [[] for _ in rules]
     for at in sorted(decided):
         targets[decided[at]].append(tensors.all[at])
@@ -177,7 +177,7 @@ def _rule(text: str, key: t.Scalar, tensors: Tensors) -> Rule:
     return Rule(text, key, head, tensor, "") if is_op else Rule(text, key, "", "", text.removeprefix("."))
 
 
-def _named(run: Elaboration, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
+def _find_named(run: Elaboration, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
     """The learned tensors that a rule names. That there are none is a mistake where it can be seen to be one."""
     if rule.op and rule.op not in tensors.layers:
         found: list[int] = []

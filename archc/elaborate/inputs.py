@@ -52,7 +52,7 @@ def _check_names(
         sizes = sizes_of(given, {})
         if sizes and (not name or not isinstance(tree, t.Mapping)):
             named = known if isinstance(tree, t.Mapping) else [""]
-            hint = "write " + (" or " if name else ", ").join(spelled(sizes, given.source, place) for place in named[:3])
+            hint = "write " + (" or " if name else ", ").join(spell_shape(sizes, given.source, place) for place in named[:3])
         run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
 
 
@@ -70,7 +70,7 @@ def _input(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None
     what = "the input" if name == "input" else f"the input {name}"
     message = f"{given.span.text} has {_axes(len(sizes))}; {what} of {run.spec.name}, {shown(wanted)}, has {len(wanted)}"
     meant = likely(sizes, wanted)
-    hint = f"write {spelled(meant, given.source, name)}" if meant else f"as {spelled(wanted, given.source, name)}"
+    hint = f"write {spell_shape(meant, given.source, name)}" if meant else f"as {spell_shape(wanted, given.source, name)}"
     hint += ": shapes have no batch axis" if meant and len(sizes) > len(wanted) else ""
     run.error("A402", given.span, message, hint)
     return UNKNOWN
@@ -94,7 +94,7 @@ def likely(sizes: list[int], own: list[int]) -> list[int]:
     return []
 
 
-def spelled(sizes: list[int], source: Source, name: str = "") -> str:
+def spell_shape(sizes: list[int], source: Source, name: str = "") -> str:
     """A shape as it would be written where a text comes from."""
     named = "" if name == "input" else name
     if source.name.startswith(OPTION):
@@ -125,7 +125,7 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
         return UNKNOWN
     except Unknown:
         return UNKNOWN
-    example = spelled(own, tree.source, name) if own else "[3, 224, 224]"
+    example = spell_shape(own, tree.source, name) if own else "[3, 224, 224]"
     hint = f"one to four whole numbers from 1 up, without a batch axis: {example}"
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_AXES:
         run.error("A402", tree.span, f"{shown(value)} is not a shape", _meant(run, name, value, tree) or hint)
@@ -135,8 +135,8 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
     meant = _numbers(value)
     for at in wrong:
         item = tree.items[at] if isinstance(tree, t.Sequence) else tree
-        remedy = f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}" if batch else hint
-        remedy = f"write {spelled(meant, tree.source, name)}" if meant else remedy
+        remedy = f"shapes have no batch axis: {spell_shape(value[1:], tree.source, name)}" if batch else hint
+        remedy = f"write {spell_shape(meant, tree.source, name)}" if meant else remedy
         remedy = "one pair of brackets is enough" if len(value) == 1 and isinstance(value[0], list) else remedy
         run.error("A402", item.span, f"{shown(value[at])} is not a size", remedy)
     return UNKNOWN if wrong else Value(None, 0, Shape(value), name)
@@ -155,9 +155,9 @@ def _meant(run: Elaboration, name: str, value: Any, tree: t.Tree) -> str | None:
     if isinstance(inputs, t.Mapping) and {str(key.value) for key, _ in inputs.items} <= AXES:
         return "a shape is a list of sizes, channels first: input: [3, 224, 224]"
     if isinstance(value, str) and (sizes := read_sizes(value)):
-        return f"write {spelled(sizes, tree.source, name)}"
+        return f"write {spell_shape(sizes, tree.source, name)}"
     if is_int(value, 1):
-        return f"write {spelled([value], tree.source, name)} for a vector; an image is [3, 224, 224]"
+        return f"write {spell_shape([value], tree.source, name)} for a vector; an image is [3, 224, 224]"
     if isinstance(value, list) and len(value) == MOST_AXES + 1 and value[1:2] in ([1], [3]) and all(is_int(size, 4) for size in value[2:]):
-        return f"shapes have no batch axis: {spelled(value[1:], tree.source, name)}"
+        return f"shapes have no batch axis: {spell_shape(value[1:], tree.source, name)}"
     return None

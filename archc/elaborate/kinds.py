@@ -20,7 +20,7 @@ def find_kind(blocks: Mapping[str, Block], kind: str, offered_at: Span | None = 
     Raises Mistake where a package's operator cannot be loaded.
     """
     found = blocks.get(kind) or OPERATORS.get(kind) or library.find(kind)
-    return found if found is not None or offered_at is None else _offered(kind, offered_at)
+    return found if found is not None or offered_at is None else _find_offered(kind, offered_at)
 
 
 def is_kind(blocks: Mapping[str, Block], kind: str) -> bool:
@@ -33,7 +33,7 @@ def ships(block: Block | None) -> bool:
     return block is not None and not block.in_spec and library.find(block.name) is block
 
 
-def _offered(kind: str, span: Span) -> Op | None:
+def _find_offered(kind: str, span: Span) -> Op | None:
     if not kind.isidentifier():
         return None
     from archc.ops.plugins import PluginError, find_installed

@@ -92,14 +92,14 @@ def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str
         key = (op.name, shapes, *args.values())
         kept = run.facts.get(key)
     except TypeError:  # an argument that cannot be hashed, of a plugin
-        return _computed(op, shapes, args)
+        return _compute_facts(op, shapes, args)
     if kept is None:
-        kept = run.facts[key] = _computed(op, shapes, args)
+        kept = run.facts[key] = _compute_facts(op, shapes, args)
     facts: Facts = kept
     return facts
 
 
-def _computed(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+def _compute_facts(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     if op.built_in:
         facts = op.function(*shapes, **args)
     else:

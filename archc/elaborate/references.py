@@ -154,7 +154,7 @@ def _first(name: str, context: Context, top: bool = False) -> Ref | None:
     if name in ("input", CHAIN_INPUT):
         span = context.place.block.span if context.place.block else _NOWHERE
         ref = Ref(tuple(value for values in inputs.values() for value in values), span)
-        ref.space = _named(inputs, span, context) if len(inputs) > 1 else None
+        ref.space = _find_space(inputs, span, context) if len(inputs) > 1 else None
         return ref
     space: Space | None = context.lookup
     while space is not None:
@@ -179,7 +179,7 @@ def _warn_of_input(run: Elaboration, span: Span, context: Context) -> None:
     run.warn("A905", span, f"`input` is the input of {what} in every copy", hint, place)
 
 
-def _named(inputs: dict[str, Values], span: Span, context: Context) -> Space:
+def _find_space(inputs: dict[str, Values], span: Span, context: Context) -> Space:
     space = Space(context.space.scope, None)
     space.names = {name: Ref(values, span) for name, values in inputs.items()}
     return space

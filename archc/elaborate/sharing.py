@@ -35,7 +35,7 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
     written = Written(entry.kind_span, {}, context.place.uses)
     try:
         if isinstance(ref.made, Node):
-            node = _again(run, ref.made, taken, context, inputs, written)
+            node = _repeat_layer(run, ref.made, taken, context, inputs, written)
             register(run, context, taken, Ref(node.outputs, entry.kind_span, made=node))
             return node.outputs
         return _scope_again(run, ref.made, ref=ref, name=taken, context=context, inputs=inputs, written=written)
@@ -48,7 +48,7 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
         return (UNKNOWN,)
 
 
-def _again(run: Elaboration, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
+def _repeat_layer(run: Elaboration, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
     check_inputs(first.op, inputs)
     facts = facts_of(run, first.op, tuple(value.shape for value in inputs), first.args)
     for mine, theirs in zip(facts.owned, first.facts.owned, strict=False):
@@ -73,14 +73,14 @@ def _scope_again(run: Elaboration, first: Scope, *, ref: Ref, name: str, context
     offset = len(run.graph.nodes) - first.start
     for node in run.graph.nodes[first.start : first.stop]:
         where = _level(run, node.scope, copy, written)
-        reused = _again(run, node, node.label, where, copy.of(node.inputs), written)
+        reused = _repeat_layer(run, node, node.label, where, copy.of(node.inputs), written)
         copy.moved.update(zip(node.outputs, reused.outputs, strict=True))
         copy.made[node] = reused
     for scope, level in reversed(copy.levels.items()):
         mine = copy.made[scope] = level.space.scope
         leave(run, level, copy.of(scope.outputs))
         mine.inputs, mine.start, mine.stop = copy.of(scope.inputs), scope.start + offset, scope.stop + offset
-    _names_again(run, ref.space, inner.space, copy, written.kind)
+    _repeat_names(run, ref.space, inner.space, copy, written.kind)
     values = copy.of(first.outputs)
     register(run, context, name, Ref(values, written.kind, inner.space, inner.space.scope))
     return values
@@ -107,12 +107,12 @@ def _level(run: Elaboration, scope: Scope, copy: _Copy, written: Written) -> Con
     return copy.levels[scope]
 
 
-def _names_again(run: Elaboration, first: Space | None, reused: Space, copy: _Copy, span: Span) -> None:
+def _repeat_names(run: Elaboration, first: Space | None, reused: Space, copy: _Copy, span: Span) -> None:
     """The names in a part, for its copy."""
     for name, ref in first.names.items() if first is not None else ():
         run.spend(NAME_WORK, span, None)
         below = Space(reused.scope, reused) if ref.space is not None else None
         if below is not None:
-            _names_again(run, ref.space, below, copy, span)
+            _repeat_names(run, ref.space, below, copy, span)
         made = copy.made.get(ref.made, ref.made) if ref.made is not None else None
         reused.names[name] = Ref(copy.of(ref.values), ref.span, below, made, ref.weak)

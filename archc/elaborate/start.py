@@ -95,7 +95,7 @@ def _params(run: Elaboration, changes: Mapping[str, t.Tree]) -> dict[str, Any]:
     for name, (_, tree) in run.spec.params.items():
         value = tree if _is_layer(run, tree) else _param(run, tree, env)
         if name in changes:
-            value = _changed(run, name, value, changes[name])
+            value = _convert(run, name, value, changes[name])
         env[name] = value
     for name, tree in changes.items():
         if name not in run.spec.params:
@@ -128,7 +128,7 @@ def _value(run: Elaboration, tree: t.Tree, env: dict[str, Any]) -> Any:
     return Unknown
 
 
-def _changed(run: Elaboration, name: str, default: Any, tree: t.Tree) -> Any:
+def _convert(run: Elaboration, name: str, default: Any, tree: t.Tree) -> Any:
     """A value from outside, if it is of the default's kind."""
     if _is_layer(run, tree) and isinstance(default, str | t.Mapping | None):
         return tree
@@ -165,14 +165,14 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
         if UNKNOWN not in current:
             names = ["output"] if len(current) == 1 else [f"output.{i}" for i in range(len(current))]
             run.graph.outputs = dict(zip(names, current, strict=True))
-            where = _passed_on(run)
+            where = _explain_passed_on(run)
             run.graph.passed_on = {name: where for name, value in run.graph.outputs.items() if value.node is None}
         return
     if isinstance(tree, t.Mapping):
         pairs = [(str(key.value), value) for key, value in tree.items]
     else:
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
-        pairs = [pair for item in items for pair in _named(run, item, context)]
+        pairs = [pair for item in items for pair in _match_outputs(run, item, context)]
     if not pairs:
         run.error("A202", tree.span, "outputs names nothing", "remove it: the last layer comes out unless told")
     run.training += 1  # an output may be there in training alone
@@ -187,7 +187,7 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
     run.training -= 1
 
 
-def _passed_on(run: Elaboration) -> PassedOn:
+def _explain_passed_on(run: Elaboration) -> PassedOn:
     """Why an input comes out at the end: because of the entry that `when` left out at the very end, or else where the chain ends."""
     if run.left_out is not None and run.left_out[0] == run.steps:
         _, where, uses = run.left_out
@@ -199,7 +199,7 @@ def _passed_on(run: Elaboration) -> PassedOn:
     return PassedOn(span or Span(run.spec.source, 0, 1), "name what comes out in `outputs`; `outputs: input` where that is meant")
 
 
-def _named(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
+def _match_outputs(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
     """The output that a name in `outputs` is, or those that a pattern fits, each under its own name."""
     name = str(item.value) if isinstance(item, t.Scalar) else ""
     if not is_pattern(name) or is_expression(item):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from archc.elaborate.inputs import sizes_of, spelled
+from archc.elaborate.inputs import sizes_of, spell_shape
 from archc.elaborate.state import UNKNOWN, Elaboration
 from archc.graph import Node, Value
 from archc.ops.reach import Reach, rules_of
@@ -68,7 +68,7 @@ def explain(run: Elaboration, trial: Trial) -> None:
                 continue
             if _fits(retried.graph.nodes, retried.graph.inputs[name], found):
                 for diagnostic in failed:
-                    diagnostic.hint = f"{found.rule}: with {spelled(found.right, span.source, name)} this fits"
+                    diagnostic.hint = f"{found.rule}: with {spell_shape(found.right, span.source, name)} this fits"
                 _add(run.diagnostics, name, value.shape, found, span)
                 return
 
@@ -92,7 +92,7 @@ def _misfits(run: Elaboration) -> list[Diagnostic]:
 
 
 def _add(diagnostics: Diagnostics, name: str, shape: Shape, found: Suspicion, span: Span) -> None:
-    hint = f"{found.rule}: {spelled(found.right, span.source, name)}"
+    hint = f"{found.rule}: {spell_shape(found.right, span.source, name)}"
     diagnostics.add(Diagnostic("A902", f"{shown(list(shape))} is read as {_read(shape)}", span, hint, (), "warning"))
 
 

@@ -11,7 +11,7 @@ from archc.elaborate.kinds import find_kind, is_kind
 from archc.elaborate.state import Context, Elaboration
 from archc.language import library
 from archc.language.blocks import Block
-from archc.language.entries import MODIFIERS, Chain, Entry, misnamed
+from archc.language.entries import MODIFIERS, Chain, Entry, find_misnamed
 from archc.ops import OPERATORS
 from archc.signature import MISSING, Param, Signature
 from archc.text import tree as t
@@ -35,16 +35,16 @@ def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain:
         return value
     tree = entry.tree
     key = next((word for word, _ in tree.items if word.value == kind), None) if isinstance(tree, t.Mapping) else None
-    if isinstance(tree, t.Mapping) and key is not None and (hint := _keyed(run, tree, key, _chains(context, chain))) is not None:
+    if isinstance(tree, t.Mapping) and key is not None and (hint := _typed_entry_hint(run, tree, key, _chains(context, chain))) is not None:
         return hint
     known = _known(run)
     hint = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
     hint = (
         hint
-        or _copied(entry)
-        or _named_chain(run, entry, _where(entry, _chains(context, chain)))
+        or _copies_hint(entry)
+        or _chain_hint(run, entry, _where(entry, _chains(context, chain)))
         or hints.near_kind(kind, known)
-        or hints.told(kind, known)
+        or hints.explain_word(kind, known)
     )
     return hint or f"`archc docs` lists the layers; {hints.PLUGIN}"
 
@@ -60,12 +60,16 @@ def suggest_value(kind: str, argument: str | None, param: Param | None, value: o
 
 def complete(run: Elaboration, tree: t.Tree, context: Context | None, chain: Chain | None = None) -> None:
     """Adds what to write to the mistake of an entry whose layer stands under a key such as `type`."""
-    found = misnamed(tree)
-    if found is not None and isinstance(tree, t.Mapping) and (hint := _keyed(run, tree, found.key, _chains(context, chain))) is not None:
+    found = find_misnamed(tree)
+    if (
+        found is not None
+        and isinstance(tree, t.Mapping)
+        and (hint := _typed_entry_hint(run, tree, found.key, _chains(context, chain))) is not None
+    ):
         found.mistake.hint = hint
 
 
-def _keyed(run: Elaboration, tree: t.Mapping, key: t.Scalar, chains: list[Chain]) -> str | None:
+def _typed_entry_hint(run: Elaboration, tree: t.Mapping, key: t.Scalar, chains: list[Chain]) -> str | None:
     """An entry `{type: Conv2d, out_channels: 64}` as archc has it. None where it says no layer."""
     from archc.aliases import hints
     from archc.aliases.entries import is_kind_key
@@ -104,7 +108,7 @@ def suggest_layer(run: Elaboration, name: str) -> str | None:
     """What a name alone may have meant where a layer's name stands, as in `init` and `defaults`."""
     from archc.aliases import hints
 
-    return hints.named(name, _known(run)) or hints.near_kind(name, _known(run), elsewhere=False)
+    return hints.name_hint(name, _known(run)) or hints.near_kind(name, _known(run), elsewhere=False)
 
 
 def suggest_argument(
@@ -158,7 +162,7 @@ def _value(entry: Entry, context: Context | None) -> str | None:
     return None
 
 
-def _copied(entry: Entry) -> str | None:
+def _copies_hint(entry: Entry) -> str | None:
     """A number of copies where a layer's name should stand: `{x3: {conv: 64}}`."""
     times = re.fullmatch(r"[xX×*]?(\d{1,4})[xX×*]?", entry.kind)
     if times is None or not isinstance(entry.argument, t.Mapping) or entry.kind.isdigit():
@@ -174,7 +178,7 @@ def _inline(tree: t.Tree) -> str:
     return f"{{{tree.items[0][0].value}: …}}" if isinstance(tree, t.Mapping) and tree.items else "…"
 
 
-def _named_chain(run: Elaboration, entry: Entry, where: Where) -> str | None:
+def _chain_hint(run: Elaboration, entry: Entry, where: Where) -> str | None:
     """A chain whose name stands where a layer's should; a named entry in a list."""
     argument = entry.argument
     word = argument.value if isinstance(argument, t.Scalar) else None

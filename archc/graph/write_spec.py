@@ -23,7 +23,7 @@ _REFERENCE = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
 Line = tuple[int, str, str]  # indent, text, comment
 
 
-def resolved_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
+def resolve_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
     """The spec as elaborated."""
     layers = [*_scope(_Writer(graph, spec, changes), graph.root, 1)]
     lines = [*_head(graph, spec, changes), *([(0, "layers:", ""), *layers] if layers else [(0, "layers: [identity]", "")])]
@@ -165,7 +165,7 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
     Where a branch is more than one layer or chain of its own, all stand in one chain that ends with the values to be merged.
     """
     outer, writer.training = writer.training, writer.training or node.train_only
-    own, items = branches.inputs, _matched(writer, node, branches)
+    own, items = branches.inputs, _match_inputs(writer, node, branches)
     if items is None:
         yield indent, "- inline:", ""
         writer.current = own
@@ -187,7 +187,7 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
     writer.training = outer
 
 
-def _matched(writer: _Writer, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
+def _match_inputs(writer: _Writer, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
     """What each input of a merge comes from, nothing for one that is the merge's own input; None where that is not all."""
     left, at, own = list(branches.children), 0, branches.inputs
     found: list[list[Scope | Node]] = []
@@ -270,7 +270,7 @@ def _origin(writer: _Writer, node: Node, name: str) -> str:
     span, how = written.arguments[name]
     steps = [f"{how} {span}".strip()]
     uses: tuple[Use, ...] = written.uses if not how else ()
-    while (parameter := _named(span)) is not None:
+    while (parameter := _parameter_name(span)) is not None:
         found, uses = _argument(parameter, uses)
         if found is None:
             steps.append(_parameter(writer, parameter))
@@ -283,7 +283,7 @@ def _origin(writer: _Writer, node: Node, name: str) -> str:
     return " from ".join(step for step in steps if step)
 
 
-def _named(span: Span) -> str | None:
+def _parameter_name(span: Span) -> str | None:
     """The parameter that a written value is, if it is `$name` and nothing else."""
     match = _REFERENCE.match(span.text)
     return match[1] if match else None

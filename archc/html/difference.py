@@ -6,7 +6,7 @@ from typing import Any
 
 from archc.analysis.compare.diff import COSTS, Change, compare
 from archc.graph import Graph, Node, Scope
-from archc.text.names import folded
+from archc.text.names import fold_names
 
 
 def difference(old: Graph, new: Graph) -> dict[str, Any]:
@@ -34,8 +34,8 @@ def _record(what: str, kind: str, details: tuple[str, ...], group: list[Change])
         "details": list(details),
         "times": len(group),
         "layers": sum(change.layers for change in group),
-        "old": folded(change.old.name for change in group if change.old is not None),
-        "new": folded(change.new.name for change in group if change.new is not None),
+        "old": fold_names(change.old.name for change in group if change.old is not None),
+        "new": fold_names(change.new.name for change in group if change.new is not None),
         "parts_old": [change.old.name for change in group if change.old is not None],
         "parts_new": [change.new.name for change in group if change.new is not None],
         "costs": {name: sum(change.costs[name] for change in group) for name in COSTS},

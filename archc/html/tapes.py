@@ -60,13 +60,13 @@ def _tapes(graph: Graph, learning: bool, amp: bool) -> list[dict[str, Any]]:
 
     dtypes = ("float32",) if amp else ("float32", "float64", "float16")
     four = [run(batch, dtype) for batch in (2, 3) for dtype in dtypes[:2]]
-    fitted = _fitted(four, run(_CHECK, dtypes[-1]), [] if amp else [run(batch, "float16") for batch in (2, 3)])
+    fitted = _fit(four, run(_CHECK, dtypes[-1]), [] if amp else [run(batch, "float16") for batch in (2, 3)])
     base = four[0]
     many = _record(base, fitted, graph.positions)
     ones = [run(1, dtype) for dtype in dtypes]
     if _alike(base, ones[0]) and all(_predicts(fitted, run, 1, ITEMS[dtype]) for run, dtype in zip(ones, dtypes, strict=True)):
         return [many]
-    return [many, _record(ones[0], _fitted_alone(ones), graph.positions)]
+    return [many, _record(ones[0], _fit_alone(ones), graph.positions)]
 
 
 ITEMS = {"float16": 2, "float32": 4, "float64": 8}
@@ -97,7 +97,7 @@ def _alike(first: Raw, other: Raw) -> bool:
     return first[1] == other[1] and all(a.kind == b.kind and a.of is b.of for a, b in zip(first[0], other[0], strict=True))
 
 
-def _fitted(four: list[Raw], check: Raw, half: list[Raw]) -> list[Size]:
+def _fit(four: list[Raw], check: Raw, half: list[Raw]) -> list[Size]:
     """The formula of each block, from batches of 2 and 3 with items of 4 and 8 bytes, then of 2; without `half` the item is always 4."""
     if not all(_alike(four[0], run) for run in (*four[1:], check, *half)):
         raise NotLinear
@@ -123,7 +123,7 @@ def _size(b2i4: int, b2i8: int, b3i4: int, b3i8: int, b2i2: int, b3i2: int) -> S
     return a, b - e, c, d - f, e, f
 
 
-def _fitted_alone(ones: list[Raw]) -> list[Size]:
+def _fit_alone(ones: list[Raw]) -> list[Size]:
     """The formulas at a batch of 1."""
     if len(ones) == 1:
         return [(block.bytes, 0, 0, 0, 0, 0) for block in ones[0][0]]

@@ -36,7 +36,7 @@ def gradcam(graph: Graph, module: nn.Module, image: Tensor, target: int, layer: 
     return shown[0, 0].detach().cpu()
 
 
-def integrated(graph: Graph, module: nn.Module, image: Tensor, target: int, layer: str = "") -> Tensor:
+def integrated_gradients(graph: Graph, module: nn.Module, image: Tensor, target: int, layer: str = "") -> Tensor:
     """[H, W], of both signs: gradients along the way from an image of zeros, the mean training pixel (Sundararajan et al., ICML 2017)."""
     found: Tensor = IntegratedGradients(module).attribute(
         image, torch.zeros_like(image), target=target, n_steps=STEPS, internal_batch_size=STEPS
@@ -56,7 +56,11 @@ def lrp(graph: Graph, module: nn.Module, image: Tensor, target: int, layer: str 
     return found[0].sum(0).detach().cpu()
 
 
-METHODS: dict[str, Callable[[Graph, nn.Module, Tensor, int, str], Tensor]] = {"gradcam": gradcam, "integrated": integrated, "lrp": lrp}
+METHODS: dict[str, Callable[[Graph, nn.Module, Tensor, int, str], Tensor]] = {
+    "gradcam": gradcam,
+    "integrated": integrated_gradients,
+    "lrp": lrp,
+}
 
 
 def _chain(graph: Graph, module: nn.Module) -> nn.Module:

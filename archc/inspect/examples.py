@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from archc.analysis.field.field import listed
+from archc.analysis.field.field import list_positions
 from archc.data import Split
 from archc.graph import Graph
 from archc.inspect.layers import LayerPlace, LookError, outputs
@@ -67,7 +67,7 @@ def _most(given: Tensor) -> tuple[Tensor, Tensor]:
 
 def seen(graph: Graph, at: LayerPlace, position: Sequence[int], size: Sequence[int]) -> Box | None:
     """The pixels that a unit sees at a position, within the image; None where it sees all of it."""
-    axes = listed(graph, at.node).axes
+    axes = list_positions(graph, at.node).axes
     if len(axes) != 2 or len(position) != 2 or not all(axis.exact and axis.axis in (-1, i) for i, axis in enumerate(axes, 1)):
         return None
     (top, bottom), (left, right) = (axis.span(i) for axis, i in zip(axes, position, strict=True))

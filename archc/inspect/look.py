@@ -14,8 +14,8 @@ from archc.inspect.examples import seen, strongest
 from archc.inspect.filters import MOST as MOST_FILTERS
 from archc.inspect.filters import filters as filters_of
 from archc.inspect.layers import LayerPlace, LookError, first_convolution, place
-from archc.inspect.maximize import maximized, visible
-from archc.inspect.sheet import Cell, Pixels, heat, pixels_of, sheet, signed
+from archc.inspect.maximize import maximize, visible
+from archc.inspect.sheet import Cell, Pixels, heat, pixels_of, sheet, signed_pixels
 from archc.text.suggest import did_you_mean
 from archc.training.predict import TrainedRun
 from archc.training.setup import evaluator, input_shape
@@ -32,7 +32,7 @@ class Look:
     notes: list[str] = field(default_factory=list)
 
 
-def _prepared(trained: TrainedRun, images: Tensor) -> Tensor:
+def _prepare(trained: TrainedRun, images: Tensor) -> Tensor:
     evaluate = evaluator(trained.graph, trained.graph.recipe, trained.normalization, trained.world, len(trained.classes))
     return evaluate.prepare(images.to(trained.world.device))
 
@@ -56,7 +56,7 @@ def _rows(cells: list[Cell], columns: int) -> list[tuple[str, list[Cell]]]:
 def attribution(trained: TrainedRun, image: Path, method: str, target: str | None, layer: str) -> Look:
     """An image beside maps of what in it speaks for a class. What a method cannot do is told, unless it alone was asked for."""
     raw = torch.from_numpy(read_image(image, input_shape(trained.graph), trained.white).copy())
-    given = _prepared(trained, raw[None])
+    given = _prepare(trained, raw[None])
     with torch.no_grad():
         parts = trained.module(given)[0].double().softmax(0)
     at = int(parts.argmax()) if target is None else _class(trained, target)
@@ -75,7 +75,7 @@ def attribution(trained: TrainedRun, image: Path, method: str, target: str | Non
 
 
 def _drawn(name: str, found: Tensor, under: Pixels) -> Pixels:
-    return heat(found, under) if name == "gradcam" else signed(found)
+    return heat(found, under) if name == "gradcam" else signed_pixels(found)
 
 
 def _class(trained: TrainedRun, name: str) -> int:
@@ -92,7 +92,7 @@ def feature(trained: TrainedRun, where: str, steps: int, seed: int) -> Look:
     """Inputs that excite units, in the colours of the data."""
     at = place(trained.graph, trained.module, where)
     units = _units(at, UNITS)
-    found, responses = maximized(trained.module, at, units, input_shape(trained.graph), seed, steps)
+    found, responses = maximize(trained.module, at, units, input_shape(trained.graph), seed, steps)
     images = visible(found, trained.normalization)
     named = [f"{at.node.name}.{unit}" for unit in units]
     cells = [Cell(pixels_of(image), f"{unit}: {value:.3g}") for image, unit, value in zip(images, units, responses.tolist(), strict=True)]
@@ -110,7 +110,7 @@ def examples(trained: TrainedRun, where: str, source: str | None, split: str, to
     chosen = data.splits().get(split)
     if chosen is None:
         raise LookError(f"{data.name} has no {split} images; it has {', '.join(data.splits())}")
-    found = strongest(trained.module, at, units, chosen, lambda images: _prepared(trained, images), top)
+    found = strongest(trained.module, at, units, chosen, lambda images: _prepare(trained, images), top)
     rows, notes = [], []
     for unit, best in zip(units, found, strict=True):
         cells = []

@@ -18,7 +18,7 @@ SIGMA = 0.5  # pixels
 SHRUNK = 0.001  # of the input, each step
 
 
-def maximized(
+def maximize(
     module: nn.Module, at: LayerPlace, units: Sequence[int], shape: Sequence[int], seed: int = 0, steps: int = STEPS
 ) -> tuple[Tensor, Tensor]:
     """Inputs [N, C, H, W], one for each unit, and its mean response [N] to them. Shifted at random on the way, blurred now and then."""
@@ -35,7 +35,7 @@ def maximized(
         with torch.no_grad():
             images.mul_(1 - SHRUNK)
             if step % BLURRED == 0 and step < steps - BLURRED:
-                images.copy_(_blurred(images))
+                images.copy_(_blur(images))
     found = images.detach()
     with torch.no_grad():
         return found.cpu(), response(module, at, units, found).cpu()
@@ -58,7 +58,7 @@ def visible(images: Tensor, normalization: Normalization) -> Tensor:
     return ((plain - low) / (high - low).clamp_min(1e-9) * 255).round().to(torch.uint8)
 
 
-def _blurred(images: Tensor) -> Tensor:
+def _blur(images: Tensor) -> Tensor:
     at = torch.arange(-1, 2, dtype=images.dtype, device=images.device)
     line = torch.exp(-(at**2) / (2 * SIGMA**2))
     line = line / line.sum()

@@ -36,7 +36,7 @@ def pixels_of(image: Tensor) -> Pixels:
     return np.repeat(array.transpose(1, 2, 0), 3, axis=2) if len(array) == 1 else np.ascontiguousarray(array[:3].transpose(1, 2, 0))
 
 
-def signed(values: Tensor) -> Pixels:
+def signed_pixels(values: Tensor) -> Pixels:
     """[H, W] of both signs: red for, blue against, white for nothing. The strongest hundredth is cut off."""
     array = values.double().numpy()
     most = float(np.quantile(np.abs(array), 0.99)) or 1.0

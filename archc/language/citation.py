@@ -153,7 +153,7 @@ def _read_figure(claim: Claim, name: str, value: t.Tree, diagnostics: Diagnostic
     number = _number(value)
     if number is not None:
         claim.figures[name] = number
-    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (printed := _printed(value.value)) is not None:
+    elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (printed := _parse_printed(value.value)) is not None:
         claim.figures[name] = value.value
         if _of_bytes(printed) and name not in STORED:
             diagnostics.error("A402", value.span, f"{name} is not measured in bytes", f"bytes are of {', '.join(STORED)}")
@@ -176,7 +176,7 @@ def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
     return ""
 
 
-def _printed(text: str) -> Parts | None:
+def _parse_printed(text: str) -> Parts | None:
     """The parts of a figure that was printed: an amount of things, or of bytes where the unit has a B of its own, as in 552MB."""
     found = parts(text)
     if found is None or found.sign or found.slack or (_of_bytes(found) and not found.unit.endswith("B")):  # 1Kb may be bits
@@ -190,7 +190,7 @@ def _of_bytes(found: Parts) -> bool:
 
 def in_bytes(figure: int | float | str) -> bool:
     """Whether a figure was printed in bytes, as 552MB."""
-    found = _printed(figure) if isinstance(figure, str) else None
+    found = _parse_printed(figure) if isinstance(figure, str) else None
     return found is not None and _of_bytes(found)
 
 
@@ -198,7 +198,7 @@ def leading(figure: int | float | str) -> tuple[float, float]:
     """What a printed figure stands for: its value (or bytes), and half of a unit of its last digit (0 where it is exact)."""
     if isinstance(figure, int):
         return figure, 0
-    found = _printed(figure if isinstance(figure, str) else repr(figure))
+    found = _parse_printed(figure if isinstance(figure, str) else repr(figure))
     assert found is not None
     scale = (BYTES if _of_bytes(found) else COUNT).scale(found.unit)
     assert scale is not None

@@ -97,7 +97,7 @@ def read_entry(tree: t.Tree, diagnostics: Diagnostics, key: t.Scalar | None = No
     return tree.entry_memo if isinstance(tree.entry_memo, Entry) else None
 
 
-def misnamed(tree: t.Tree) -> Misnamed | None:
+def find_misnamed(tree: t.Tree) -> Misnamed | None:
     """Of an entry that was refused: whether its layer stands under a key such as `type`."""
     return tree.entry_memo if isinstance(tree.entry_memo, Misnamed) else None
 

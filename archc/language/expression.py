@@ -23,13 +23,13 @@ from archc.language.functions import (
     ExpressionError,
     Unknown,
     budget,
-    checked,
+    check_result,
     impossible,
     item,
     items,
     member,
     number,
-    whole,
+    to_int,
 )
 from archc.signature import shown
 from archc.text.suggest import did_you_mean
@@ -104,7 +104,7 @@ class Expression:
         apply = BINARY.get(operator)
         if apply is None:
             raise ExpressionError("not an operator of the language", _FOREIGN.get(operator, "there are + - * / // % **")).at(node)
-        return lambda env: checked(apply(left(env), right(env)))
+        return lambda env: check_result(apply(left(env), right(env)))
 
     def _unary(self, node: Any) -> Work:
         value = self._compile(node.operand)
@@ -158,7 +158,7 @@ class Expression:
 
     def _list(self, node: Any) -> Work:
         parts = [self._compile(part) for part in node.elts]
-        return lambda env: checked([part(env) for part in parts])
+        return lambda env: check_result([part(env) for part in parts])
 
     def _comprehension(self, node: Any) -> Work:
         """`[f(x) for x in xs if c]`, with one `for`."""
@@ -182,7 +182,7 @@ class Expression:
                 here = ChainMap(_bound(names, value), env)  # type: ignore[arg-type]
                 if all(test(here) for test in tests):
                     made.append(part(here))
-            return checked(made)  # type: ignore[no-any-return]
+            return check_result(made)  # type: ignore[no-any-return]
 
         return run
 
@@ -193,7 +193,7 @@ class Expression:
 
     def _slice(self, node: Any) -> Work:
         ends = [self._compile(end) if end else (lambda env: None) for end in (node.lower, node.upper, node.step)]
-        return lambda env: slice(*(None if (v := end(env)) is None else whole(v) for end in ends))
+        return lambda env: slice(*(None if (v := end(env)) is None else to_int(v) for end in ends))
 
     def _call(self, node: Any) -> Work:
         name = node.func.id if isinstance(node.func, ast.Name) else None
@@ -207,7 +207,7 @@ class Expression:
         def run(env: Env) -> Any:
             values = [arg(env) for arg in args]
             try:
-                return checked(function(*values))
+                return check_result(function(*values))
             except (TypeError, ValueError, OverflowError):
                 raise impossible(f"{name} cannot take ({', '.join(map(shown, values))})", USAGE.get(name)) from None
 
@@ -303,7 +303,7 @@ def _instead(name: str, env: Env) -> str | None:
         return "`repeat` binds it, and stands beside the layer: {repeat: 3, conv: 64}"
     if name == "input" and (inputs := [word for word in _given(env) if isinstance(env[word], Axes)]):
         return f"the inputs here are {', '.join(inputs)}"
-    return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declared(name, env)
+    return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declare_hint(name, env)
 
 
 def _given(env: Env) -> list[str]:
@@ -311,7 +311,7 @@ def _given(env: Env) -> list[str]:
     return [name for name in env if name != CHAIN_INPUT]
 
 
-def _declared(name: str, env: Env) -> str | None:
+def _declare_hint(name: str, env: Env) -> str | None:
     """What there is, and how a value gets a name, where none is near."""
     here = "names here: " + ", ".join(_given(env)[:8]) if _given(env) else ""
     elsewhere = f"`params: {{{name}: 10}}` at the top of the spec adds it" if name.isidentifier() and len(name) < 30 else ""

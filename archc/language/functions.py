@@ -103,14 +103,14 @@ def number(value: Any) -> Any:
     return value
 
 
-def whole(value: Any) -> int:
+def to_int(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         hint = "// divides to a whole number; int(…) and round(…) make one" if isinstance(value, float) else None
         raise impossible(f"{shown(value)} is not a whole number", hint)
     return value
 
 
-def checked(value: Any) -> Any:
+def check_result(value: Any) -> Any:
     """A result, if it is finite and of bounded size."""
     if isinstance(value, float) and not math.isfinite(value):
         raise impossible("the result is not finite")
@@ -121,7 +121,7 @@ def checked(value: Any) -> Any:
             raise impossible(f"a text longer than {LONGEST_TEXT:,}")
         budget.spend(weight(value))
     elif isinstance(value, list):
-        budget.spend(WALK * _bounded(len(value)))
+        budget.spend(WALK * _check_bounds(len(value)))
         budget.spend(WALK * weight(value))
     return value
 
@@ -145,7 +145,7 @@ def weight(value: Any, depth: int = 0) -> int:
     return total + (depth > 0)
 
 
-def _bounded(count: int) -> int:
+def _check_bounds(count: int) -> int:
     if count > LONGEST_LIST:
         raise impossible(f"a list longer than {LONGEST_LIST:,}")
     return count
@@ -158,7 +158,7 @@ def item(values: Any, at: Any) -> Any:
     if not isinstance(values, list | str):
         raise impossible(f"{shown(values)} has no items", instead(values))
     try:
-        return checked(values[at]) if isinstance(at, slice) else values[whole(at)]
+        return check_result(values[at]) if isinstance(at, slice) else values[to_int(at)]
     except IndexError:
         raise impossible(f"index {at} of a list of {len(values)}", f"the last is {len(values) - 1}" if values else None) from None
     except ValueError:
@@ -180,12 +180,12 @@ def _add(left: Any, right: Any) -> Any:
 
 def _multiply(left: Any, right: Any) -> Any:
     if isinstance(left, list) and isinstance(right, int):
-        _bounded(len(left) * max(right, 0))
+        _check_bounds(len(left) * max(right, 0))
         return left * right
     return number(left) * number(right)
 
 
-def _divided(how: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def _divide_by(how: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def divide(left: Any, right: Any) -> Any:
         if number(right) == 0:
             raise impossible("a division by zero")
@@ -218,9 +218,9 @@ def _least_or_most(choose: Callable[[list[Any]], Any]) -> Callable[..., Any]:
 
 
 def _round(value: float, digits: int = 0) -> Any:
-    if abs(whole(digits)) > MOST_DIGITS:
+    if abs(to_int(digits)) > MOST_DIGITS:
         raise impossible(f"rounding to {digits} digits, beyond {MOST_DIGITS}")
-    return round(number(value), whole(digits)) if digits else round(number(value))
+    return round(number(value), to_int(digits)) if digits else round(number(value))
 
 
 def _str(value: Any) -> str:
@@ -258,10 +258,10 @@ def _sum(values: Any) -> Any:
 
 
 def _range(*ends: int) -> list[int]:
-    if len(ends) == 3 and whole(ends[2]) == 0:
+    if len(ends) == 3 and to_int(ends[2]) == 0:
         raise impossible("a range with a step of 0")
-    span = range(*map(whole, ends))
-    _bounded(len(span))
+    span = range(*map(to_int, ends))
+    _check_bounds(len(span))
     return list(span)
 
 
@@ -274,9 +274,9 @@ def _zip(*lists: Any) -> list[list[Any]]:
 
 def _linspace(start: float, stop: float, count: int) -> list[float]:
     """`count` numbers from `start` to `stop`, both included."""
-    if whole(count) < 0:
+    if to_int(count) < 0:
         raise impossible(f"a count of {count}")
-    _bounded(count)
+    _check_bounds(count)
     if count == 1:
         return [float(number(start))]
     return [number(start) + (number(stop) - start) * i / (count - 1) for i in range(count)]
@@ -284,7 +284,7 @@ def _linspace(start: float, stop: float, count: int) -> list[float]:
 
 def round_to(value: float, divisor: int = 8) -> int:
     """The nearest multiple of `divisor`, at least one, never below 90% of `value` (Sandler et al., MobileNetV2)."""
-    if whole(divisor) < 1:
+    if to_int(divisor) < 1:
         raise impossible("round_to wants a divisor from 1 up")
     near = max(divisor, int(number(value) + divisor / 2) // divisor * divisor)
     return near + divisor if near < 0.9 * value else near
@@ -318,9 +318,9 @@ BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Add": _add,
     "Sub": lambda a, b: number(a) - number(b),
     "Mult": _multiply,
-    "Div": _divided(lambda a, b: a / b),
-    "FloorDiv": _divided(lambda a, b: a // b),
-    "Mod": _divided(lambda a, b: a % b),
+    "Div": _divide_by(lambda a, b: a / b),
+    "FloorDiv": _divide_by(lambda a, b: a // b),
+    "Mod": _divide_by(lambda a, b: a % b),
     "Pow": _power,
 }
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {

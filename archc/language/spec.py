@@ -98,7 +98,7 @@ def read_spec(
         diagnostics.error("A202", tree.span, message, "it begins with `archc: 1`; `archc new` writes one")
         return None
     _check_keys(tree, diagnostics)
-    spec = _inherited(base, source)
+    spec = _inherit(base, source)
     if base is not None:
         spec.base_name, spec.base_input = base.name, base.input
     spec.blocks.update(used)
@@ -150,7 +150,7 @@ def _check_keys(tree: t.Mapping, diagnostics: Diagnostics) -> None:
         diagnostics.error("A202", version.span, "not a version of the language", "archc: 1")
 
 
-def _inherited(base: Spec | None, source: Source) -> Spec:
+def _inherit(base: Spec | None, source: Source) -> Spec:
     name = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", source.name)[-1]) or "network"
     if base is None:
         return Spec(source=source, name=name)

@@ -59,7 +59,7 @@ def charge(work: int, tree: t.Tree) -> None:
         raise Mistake(error.code, tree.span, error.message, error.hint) from None
 
 
-def weighed(value: Any, tree: t.Tree) -> Any:
+def charge_walk(value: Any, tree: t.Tree) -> Any:
     """A value that is about to be walked through, charged. Raises Mistake where it is too large, written out."""
     try:
         budget.spend(WALK * weight(value))
@@ -92,12 +92,12 @@ def is_expression(tree: t.Tree | None) -> bool:
 def _compile(tree: t.Tree) -> Written:
     if isinstance(tree, t.Sequence):
         parts = [written(item) for item in tree.items]
-        return _joined(tree, parts, lambda env: [part.work(env) for part in parts])
+        return _join(tree, parts, lambda env: [part.work(env) for part in parts])
     if isinstance(tree, t.Mapping) and tree.broken:
         return Written(_unknown, frozenset(), False)
     if isinstance(tree, t.Mapping):
         rows = [(key.value, written(value)) for key, value in tree.items]
-        return _joined(tree, [part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
+        return _join(tree, [part for _, part in rows], lambda env: {key: part.work(env) for key, part in rows})
     assert isinstance(tree, t.Scalar)
     value = tree.value
     if value is t.BROKEN:
@@ -111,14 +111,14 @@ def _unknown(env: Env) -> Any:
     raise Unknown
 
 
-def _joined(tree: t.Tree, parts: list[Written], work: Callable[[Env], Any]) -> Written:
+def _join(tree: t.Tree, parts: list[Written], work: Callable[[Env], Any]) -> Written:
     """A list or mapping of these. What is read by name in it may be long, and repeat itself; what is written out is counted here."""
     names = frozenset().union(*(part.names for part in parts)) if parts else frozenset()
     constant = all(part.constant for part in parts)
     cost = sum((part.cost or 2 * WALK for part in parts), 2 * WALK)
     if cost > 4 * WALK * LONGEST_LIST and constant:
         raise Mistake("A405", tree.span, f"more than {LONGEST_LIST:,} values", "write fewer, or make them with an expression")
-    return Written(work if constant else lambda env: weighed(work(env), tree), names, constant, cost)
+    return Written(work if constant else lambda env: charge_walk(work(env), tree), names, constant, cost)
 
 
 def _compile_text(tree: t.Scalar, text: str) -> Written:
@@ -151,7 +151,7 @@ def _text(value: Any, tree: t.Scalar) -> str:
         return shown(value)
     if not isinstance(value, list | dict):
         raise Mistake("A402", tree.span, f"{shown(value)} is no text", instead(value))
-    return shown(weighed(value, tree), LONGEST_TEXT + 1)
+    return shown(charge_walk(value, tree), LONGEST_TEXT + 1)
 
 
 def _run(tree: t.Scalar, expression: Expression, start: int, env: Env) -> Any:

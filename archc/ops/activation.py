@@ -46,7 +46,7 @@ def _pointwise(
     )
 
 
-def _cloned(x: Shape, inplace: bool) -> tuple[Kept, ...]:
+def _clone_keeps(x: Shape, inplace: bool) -> tuple[Kept, ...]:
     """PyTorch clones the input of these when they work in place, and keeps the clone: nothing is saved."""
     return (new(x.values),) if inplace else (INPUT,)
 
@@ -76,7 +76,7 @@ def relu6(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "ReLU6", (0, 0, 2, 0), _cloned(x, inplace), inplace, layout=PRESERVED)
+    return _pointwise(x, "ReLU6", (0, 0, 2, 0), _clone_keeps(x, inplace), inplace, layout=PRESERVED)
 
 
 @op
@@ -142,12 +142,12 @@ def celu(x: Shape, *, alpha: Real = 1.0, inplace: bool = False) -> Facts:
     return _pointwise(x, "CELU", (1, 1, 1, 2), _result(inplace), inplace, alpha=(alpha, 1.0))
 
 
-def _approximated(value: Any, x: Shape) -> str | None:
+def _approximate_hint(value: Any, x: Shape) -> str | None:
     """Keras's gelu(approximate=True)."""
     return ("write {gelu: tanh}" if value else "write `gelu`") if isinstance(value, bool) else None
 
 
-@op(bare=_approximated)
+@op(bare=_approximate_hint)
 def gelu(x: Shape, *, approximate: Approximation = "none") -> Facts:
     """[*] -> [*]. x * normal distribution(x) (Hendrycks & Gimpel, 2016): 0.5*x*(1 + erf(x*0.7071)).
 
@@ -163,7 +163,7 @@ def silu(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "SiLU", (1, 1, 0, 2), _cloned(x, inplace), inplace)
+    return _pointwise(x, "SiLU", (1, 1, 0, 2), _clone_keeps(x, inplace), inplace)
 
 
 @op
@@ -172,7 +172,7 @@ def mish(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "Mish", (1, 1, 0, 3), _cloned(x, inplace), inplace)
+    return _pointwise(x, "Mish", (1, 1, 0, 3), _clone_keeps(x, inplace), inplace)
 
 
 @op
@@ -193,7 +193,7 @@ def hardswish(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "Hardswish", (2, 1, 2, 0), _cloned(x, inplace), inplace)
+    return _pointwise(x, "Hardswish", (2, 1, 2, 0), _clone_keeps(x, inplace), inplace)
 
 
 @op
@@ -202,7 +202,7 @@ def hardsigmoid(x: Shape, *, inplace: bool = False) -> Facts:
 
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "Hardsigmoid", (1, 1, 2, 0), _cloned(x, inplace), inplace)
+    return _pointwise(x, "Hardsigmoid", (1, 1, 2, 0), _clone_keeps(x, inplace), inplace)
 
 
 @op
@@ -215,7 +215,7 @@ def hardtanh(x: Shape, *, low: Real = -1.0, high: Real = 1.0, inplace: bool = Fa
     """
     if low >= high:
         raise Fault("low", f"low, {low:g}, must be less than high, {high:g}")
-    return _pointwise(x, "Hardtanh", (0, 0, 2, 0), _cloned(x, inplace), inplace, layout=PRESERVED,
+    return _pointwise(x, "Hardtanh", (0, 0, 2, 0), _clone_keeps(x, inplace), inplace, layout=PRESERVED,
                       min_val=(low, -1.0), max_val=(high, 1.0))  # fmt: skip
 
 
@@ -275,7 +275,7 @@ def threshold(x: Shape, *, threshold: Real, value: Real, inplace: bool = False) 
     value: what stands in its place
     inplace: whether the result is written over the input
     """
-    return _pointwise(x, "Threshold", (0, 0, 1, 0), _cloned(x, inplace), inplace, args=(threshold, value))
+    return _pointwise(x, "Threshold", (0, 0, 1, 0), _clone_keeps(x, inplace), inplace, args=(threshold, value))
 
 
 @op(bare="it halves the first axis, PyTorch's dim=1")

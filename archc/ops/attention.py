@@ -91,7 +91,7 @@ def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
 _TOKENS_FIRST = Axes((1, 0, 2))
 
 
-def _folded(which: int, x: Shape) -> Kept:
+def _fold_tokens(which: int, x: Shape) -> Kept:
     """PyTorch puts the tokens before the batch: a copy, unless there is one token or the input lies so already."""
     kept = Kept("input", which) if x[0] == 1 else Kept("new", which, x.values)
     return kept._replace(moves=(_TOKENS_FIRST, Merge(0, 1)))
@@ -105,7 +105,7 @@ def _keeps(x: Shape, memory: Shape | None, heads: int, dropout: float) -> tuple[
     """
     tokens, features = x
     asked = tokens if memory is None else memory[0]
-    inputs = [_folded(i, shape) for i, shape in enumerate((x, memory)) if shape is not None]
+    inputs = [_fold_tokens(i, shape) for i, shape in enumerate((x, memory)) if shape is not None]
     queries, scores = new(tokens * features), heads * tokens * asked
     projected = [new(3 * tokens * features)] if memory is None else [new(2 * asked * features)]
     if dropout:

@@ -48,7 +48,7 @@ def conv(
     """
     window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
     padding_mode = _filling(window, padding_mode)
-    parts = _divided(x.channels, channels, groups)
+    parts = _count_groups(x.channels, channels, groups)
     out = Shape((channels, *window.out))
     weight = Weight("weight", (channels, x.channels // parts, *window.kernel))
     if standardize and weight.values == channels:
@@ -100,7 +100,7 @@ def conv_transpose(
     """
     space = spatial(x, "conv_transpose")
     rank = len(space)
-    parts = _divided(x.channels, channels, groups)
+    parts = _count_groups(x.channels, channels, groups)
     kernels, strides, pads = axes(kernel, rank, "kernel"), axes(stride, rank, "stride"), axes(padding, rank, "padding")
     more, dilations = axes(output_padding, rank, "output_padding"), axes(dilation, rank, "dilation")
     if any(m >= max(s, d) for m, s, d in zip(more, strides, dilations, strict=True)):
@@ -133,7 +133,7 @@ def conv_transpose(
     )  # fmt: skip
 
 
-def _divided(inputs: int, outputs: int, groups: int | str) -> int:
+def _count_groups(inputs: int, outputs: int, groups: int | str) -> int:
     """How many groups there are; a Fault where they do not divide the channels."""
     parts = inputs if isinstance(groups, str) else groups
     for what, count, argument in (("input", inputs, "groups"), ("output", outputs, "channels" if isinstance(groups, str) else "groups")):

@@ -88,7 +88,7 @@ class Module(NamedTuple):
     @property
     def tree(self) -> Tree:
         """The call as an expression."""
-        return _parsed(self.call)
+        return _parse_template(self.call)
 
     @property
     def added_border(self) -> tuple[int, ...]:
@@ -125,10 +125,10 @@ class Expression(NamedTuple):
 
     @property
     def tree(self) -> Tree:
-        return _parsed(self.text)
+        return _parse_template(self.text)
 
 
-def _parsed(template: str) -> Tree:
+def _parse_template(template: str) -> Tree:
     from archc.ops.template import parse  # forms are needed for source alone, and most commands write none
 
     return parse(template)

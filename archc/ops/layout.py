@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from archc.ops.shape import product
-from archc.ops.strides import Sizes, Strided, channels_last, contiguous, elementwise, preserved, suggested, viewed
+from archc.ops.strides import Sizes, Strided, channels_last, contiguous, elementwise, preserve_order, suggest_layout, view_as
 
 
 class Axes(NamedTuple):
@@ -29,7 +29,7 @@ class Merge(NamedTuple):
     last: int = -1
 
     def view(self, x: Strided) -> Strided | None:
-        return x if self.first == self.last % len(x.sizes) else viewed(x, self.sizes(x))
+        return x if self.first == self.last % len(x.sizes) else view_as(x, self.sizes(x))
 
     def sizes(self, x: Strided) -> Sizes:
         last = self.last % len(x.sizes)
@@ -42,7 +42,7 @@ class Sized(NamedTuple):
     shape: tuple[int, ...]
 
     def view(self, x: Strided) -> Strided | None:
-        return viewed(x, self.sizes(x))
+        return view_as(x, self.sizes(x))
 
     def sizes(self, x: Strided) -> Sizes:
         return (x.sizes[0], *self.shape)
@@ -98,7 +98,7 @@ class Packed(NamedTuple):
 Move = Axes | Merge | Sized | Part | Entry | Stretch | Packed
 
 
-def moved(x: Strided, move: Move) -> tuple[Strided, bool]:
+def move_strides(x: Strided, move: Move) -> tuple[Strided, bool]:
     """The input after a move, and whether that took a copy."""
     seen = move.view(x)
     if seen is not None:
@@ -124,9 +124,9 @@ JOINED = "joined"  # channels last if all inputs are
 def fresh(how: str, xs: Sequence[Strided], beside: Sequence[Strided], sizes: Sizes) -> Strided:
     """How a new output of these sizes lies, for these inputs, and weights and noise that they are combined with."""
     if how in (ELEMENTWISE, SCALED):
-        return _chained([*xs, *beside], sizes, how == SCALED)
+        return _chain([*xs, *beside], sizes, how == SCALED)
     if how == CONVOLVED:
-        return _convolved(xs[0], beside[0], sizes)
+        return _convolve(xs[0], beside[0], sizes)
     if how == ROWS:
         return _rows(xs[0], beside, sizes)
     if how == JOINED:
@@ -134,20 +134,20 @@ def fresh(how: str, xs: Sequence[Strided], beside: Sequence[Strided], sizes: Siz
     return _KINDS[how](xs[0], sizes)
 
 
-def _windowed(x: Strided, sizes: Sizes) -> Strided:
-    return _flat(suggested(_lifted(x), _tall(sizes)), sizes)
+def _window(x: Strided, sizes: Sizes) -> Strided:
+    return _flat(suggest_layout(_lift(x), _tall(sizes)), sizes)
 
 
-def _normalized(x: Strided, sizes: Sizes) -> Strided:
-    return contiguous(sizes) if x.contiguous else channels_last(sizes) if x.channels_last else suggested(x, sizes)
+def _normalize(x: Strided, sizes: Sizes) -> Strided:
+    return contiguous(sizes) if x.contiguous else channels_last(sizes) if x.channels_last else suggest_layout(x, sizes)
 
 
-def _convolved(x: Strided, weight: Strided, sizes: Sizes) -> Strided:
+def _convolve(x: Strided, weight: Strided, sizes: Sizes) -> Strided:
     """Over one axis, the input is first made contiguous. An input that looks like channels last has itself and the filters packed so;
     of a map of one channel and one pixel, the filters alone may look so then."""
     if len(x.sizes) == 3 and not x.contiguous:
         x = contiguous(x.sizes)
-    x, weight = _lifted(x), _lifted(weight)
+    x, weight = _lift(x), _lift(weight)
     if x.suggests_channels_last:
         packed = [lay if lay.channels_last else channels_last(lay.sizes) for lay in (x, weight)]
         if any(lay.suggests_channels_last for lay in packed):
@@ -156,16 +156,16 @@ def _convolved(x: Strided, weight: Strided, sizes: Sizes) -> Strided:
 
 
 def _powers(x: Strided, sizes: Sizes) -> Strided:
-    pooled = contiguous(sizes) if len(sizes) == 5 else _windowed(elementwise([x]), sizes)
+    pooled = contiguous(sizes) if len(sizes) == 5 else _window(elementwise([x]), sizes)
     return elementwise([pooled])
 
 
 _KINDS: dict[str, Callable[[Strided, Sizes], Strided]] = {
     CONTIGUOUS: lambda x, sizes: contiguous(sizes),
-    SUGGESTED: suggested,
-    WINDOWED: _windowed,
-    NORMALIZED: _normalized,
-    PRESERVED: lambda x, sizes: preserved(x._replace(sizes=sizes)),
+    SUGGESTED: suggest_layout,
+    WINDOWED: _window,
+    NORMALIZED: _normalize,
+    PRESERVED: lambda x, sizes: preserve_order(x._replace(sizes=sizes)),
     POWERS: _powers,
 }
 
@@ -175,7 +175,7 @@ def _tall(sizes: Sizes) -> Sizes:
     return (*sizes[:2], 1, sizes[2]) if len(sizes) == 3 else sizes
 
 
-def _lifted(x: Strided) -> Strided:
+def _lift(x: Strided) -> Strided:
     if len(x.sizes) != 3:
         return x
     across, between, step = x.strides
@@ -186,7 +186,7 @@ def _flat(tall: Strided, sizes: Sizes) -> Strided:
     return Strided(sizes, (*tall.strides[:2], tall.strides[3])) if len(sizes) == 3 else tall
 
 
-def _chained(xs: list[Strided], sizes: Sizes, scaled: bool) -> Strided:
+def _chain(xs: list[Strided], sizes: Sizes, scaled: bool) -> Strided:
     """Two at a time, as `a + b + c` is computed; one alone may be cut to the sizes, as `glu` does."""
     result = elementwise(xs[:2]) if len(xs) > 1 else elementwise([xs[0]._replace(sizes=sizes)], scalars=scaled)
     for x in xs[2:]:
@@ -195,6 +195,6 @@ def _chained(xs: list[Strided], sizes: Sizes, scaled: bool) -> Strided:
 
 
 def _rows(x: Strided, beside: Sequence[Strided], sizes: Sizes) -> Strided:
-    result = _chained([x, contiguous((*sizes[:-1], 1)), *beside], sizes, scaled=False)
+    result = _chain([x, contiguous((*sizes[:-1], 1)), *beside], sizes, scaled=False)
     packed = result.channels_last if x.suggests_channels_last else result.contiguous
-    return result if packed else suggested(x, sizes)
+    return result if packed else suggest_layout(x, sizes)

@@ -26,11 +26,13 @@ def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
     if not broadcast:
         for x in xs[1:]:
             if x != xs[0]:
-                raise Fault(None, f"add of unequal shapes: {_listed(xs)}", "make them equal" + ", or say `broadcast: true`" * _stretch(xs))
+                raise Fault(
+                    None, f"add of unequal shapes: {_list_text(xs)}", "make them equal" + ", or say `broadcast: true`" * _stretch(xs)
+                )
     out = _broadcast(xs, "add")
     work = Work(add=_total(_steps(xs, "add")))
     if not inplace:
-        return weightless(out, work=work, keeps=(), reach=POINT, torch=_chained("+", len(xs)), classic="ADD", layout=ELEMENTWISE)
+        return weightless(out, work=work, keeps=(), reach=POINT, torch=_chain("+", len(xs)), classic="ADD", layout=ELEMENTWISE)
     _holds(xs[0], out)
     text = "{0}" + "".join(f".add_({{{i}}})" for i in range(1, len(xs)))
     return weightless(out, work=work, keeps=(), storage=INPLACE, reach=POINT, torch=Expression(text), classic="ADD")
@@ -44,7 +46,7 @@ def mul(*xs: Shape) -> Facts:
     products = _steps(xs, "mul")
     work = Work(multiply=_total(products))
     keeps = _factors(products)
-    return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chained("*", len(xs)), classic="MUL", layout=ELEMENTWISE)
+    return weightless(out, work=work, keeps=keeps, reach=POINT, torch=_chain("*", len(xs)), classic="MUL", layout=ELEMENTWISE)
 
 
 @op(merges=True)
@@ -53,9 +55,9 @@ def average(*xs: Shape) -> Facts:
     _several(xs, "average")
     for x in xs[1:]:
         if x != xs[0]:
-            raise Fault(None, f"average of unequal shapes: {_listed(xs)}", "make them equal")
+            raise Fault(None, f"average of unequal shapes: {_list_text(xs)}", "make them equal")
     n = xs[0].values
-    total = _chained("+", len(xs)).text
+    total = _chain("+", len(xs)).text
     return weightless(xs[0], work=Work(add=(len(xs) - 1) * n, special=n), keeps=(), reach=POINT,
                  torch=Expression(f"({total}) / {len(xs)}"), classic="AVERAGE", layout=SCALED)  # fmt: skip
 
@@ -74,7 +76,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     for x in xs[1:]:
         if len(x) != rank or any(i != at and a != b for i, (a, b) in enumerate(zip(x, xs[0], strict=True))):
             hint = f"make their other axes equal; {COUNTED}" if at else "make their other axes equal"
-            raise Fault(None, f"concat of shapes that differ beside axis {at}: {_listed(xs)}", hint)
+            raise Fault(None, f"concat of shapes that differ beside axis {at}: {_list_text(xs)}", hint)
     size = xs[0][at]
     for x in xs[1:]:
         size = size + x[at]
@@ -139,12 +141,12 @@ def _stretch(xs: tuple[Shape, ...]) -> bool:
 def _broadcast(xs: tuple[Shape, ...], what: str) -> Shape:
     rank = len(xs[0])
     if any(len(x) != rank for x in xs):
-        raise Fault(None, f"{what} of shapes with different numbers of axes: {_listed(xs)}", "`reshape` one of them")
+        raise Fault(None, f"{what} of shapes with different numbers of axes: {_list_text(xs)}", "`reshape` one of them")
     sizes = []
     for axis in zip(*xs, strict=True):
         wide = {int(size) for size in axis} - {1}
         if len(wide) > 1:
-            raise Fault(None, f"{what} of shapes that do not fit: {_listed(xs)}", "axes must be equal, or 1")
+            raise Fault(None, f"{what} of shapes that do not fit: {_list_text(xs)}", "axes must be equal, or 1")
         sizes.append(next((size for size in axis if size != 1), axis[0]))
     return Shape(sizes)
 
@@ -168,9 +170,9 @@ def _factors(products: list[int]) -> tuple[Kept, ...]:
     return tuple(keeps)
 
 
-def _chained(sign: str, count: int) -> Expression:
+def _chain(sign: str, count: int) -> Expression:
     return Expression(f" {sign} ".join(f"{{{i}}}" for i in range(count)))
 
 
-def _listed(xs: tuple[Shape, ...]) -> str:
+def _list_text(xs: tuple[Shape, ...]) -> str:
     return ", ".join(str(list(x)) for x in xs[:8]) + (", …" if len(xs) > 8 else "")

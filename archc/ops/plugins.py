@@ -69,7 +69,7 @@ def load_file(path: str) -> list[str]:
         here = [module.__dict__.get(kind) for kind in OPERATORS if kind not in before]
         for kind in set(OPERATORS) - before:
             OPERATORS.remove(kind)
-        span = _raised(error, str(module.__file__)) or next((place_of(function, "") for function in here if callable(function)), None)
+        span = _error_span(error, str(module.__file__)) or next((place_of(function, "") for function in here if callable(function)), None)
         problem = f"{type(error).__name__}: {getattr(error, 'msg', None) or error}"
         found = Diagnostic(CODE, problem, span, "the plugin cannot be loaded") if span is not None else None
         raise PluginError(f"the plugin {path} failed: {problem}{f' (line {span.line})' if span else ''}", found) from None
@@ -85,7 +85,7 @@ def facts_of(op: Op, shapes: Sequence[Shape], args: dict[str, Any]) -> Facts:
         raise
     except Exception as error:
         message = f"the operator {op.name} failed: {type(error).__name__}: {error}"
-        raise Fault(None, message, f"it was given {_given(shapes, args)}", CODE, _raised(error, file)) from error
+        raise Fault(None, message, f"it was given {_given(shapes, args)}", CODE, _error_span(error, file)) from error
     if not isinstance(facts, Facts):
         message = f"the operator {op.name} returned no Facts, but {type(facts).__name__}"
         raise Fault(None, message, "return Facts(x, …)", CODE, place_of(op.function, ""))
@@ -125,7 +125,7 @@ def place_of(function: Function, field: str) -> Span | None:
     return _span(source, chosen.lineno, chosen.col_offset, chosen.lineno, chosen.col_offset + len("def ") + len(chosen.name))
 
 
-def _raised(error: BaseException, file: str) -> Span | None:
+def _error_span(error: BaseException, file: str) -> Span | None:
     """The line of a file where an error was raised, or left it."""
     if isinstance(error, SyntaxError) and error.filename == file and error.lineno:
         source = _source(file)

@@ -39,7 +39,7 @@ def maxpool(
         keeps=(*window.keeps(x.channels), new(out.values, "int64")),
         reach=(POINT, *window.reach()),
         torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
-        layout=_padded_layout(x, window, WINDOWED),
+        layout=_pad_layout(x, window, WINDOWED),
         layout_no_grad=CONTIGUOUS if len(x) == 2 else "",
         classic=f"POOL{short(window.kernel)}",
     )
@@ -62,7 +62,7 @@ def avgpool(
     torch = _pool_form("nn.AvgPool", window, ceil, "F.pad({{0}}, {pads})", count_include_pad=(count_padding, True))
     keeps = window.keeps(x.channels)
     if not window.symmetric and not count_padding:
-        torch = _uncounted(window, ceil)
+        torch = _mean_without_padding(window, ceil)
         keeps += (new(product(window.out), per_image=False),)
     return weightless(
         out,
@@ -70,7 +70,7 @@ def avgpool(
         keeps=keeps,
         reach=(POINT, *window.reach()),
         torch=torch,
-        layout=_padded_layout(x, window, _mean_layout(x)),
+        layout=_pad_layout(x, window, _mean_layout(x)),
         classic=f"AVGPOOL{short(window.kernel)}",
     )
 
@@ -210,7 +210,7 @@ def _pool_form(name: str, window: Window, ceil: bool, padded: str, **more: tuple
     return Module(f"{name}{len(window.space)}d", (short(window.kernel),), options, call)
 
 
-def _uncounted(window: Window, ceil: bool) -> Module:
+def _mean_without_padding(window: Window, ceil: bool) -> Module:
     """A mean that leaves out one-sided padding: the padded mean over the padded mean of ones, made for one channel."""
     form = _pool_form("nn.AvgPool", window, ceil, "")
     pads = window.torch_pads()
@@ -238,6 +238,6 @@ def _bin_reach(x: Shape, out: Shape) -> tuple[Bins | str, ...]:
     return (POINT, *(WHOLE if m == 1 else Bins(int(n), int(m)) for n, m in zip(x.space, out.space, strict=True)))
 
 
-def _padded_layout(x: Shape, window: Window, layout: str) -> str:
+def _pad_layout(x: Shape, window: Window, layout: str) -> str:
     """One-sided padding is a layer before, and over one axis its result is contiguous."""
     return CONTIGUOUS if len(x) == 2 and not window.symmetric else layout

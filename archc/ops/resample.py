@@ -55,7 +55,7 @@ def upsample(
         raise Fault("scale", "upsample takes one of scale, size, or a second input to match", "as in {upsample: 2}", code="A403")
     if scale is not None:
         factors = axes(scale, rank, "scale")
-        sizes = tuple(_scaled(n, factor) for n, factor in zip(space, factors, strict=True))
+        sizes = tuple(_scale(n, factor) for n, factor in zip(space, factors, strict=True))
     else:
         sizes = axes(size, rank, "size") if size is not None else like.space if like is not None else ()
     if len(sizes) != rank:
@@ -78,7 +78,7 @@ def upsample(
     return weightless(out, work=work, keeps=(), reach=(POINT, *reach), torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
 
 
-def _scaled(size: int, scale: float) -> int:
+def _scale(size: int, scale: float) -> int:
     """floor(size * scale), as PyTorch computes it in float64. A Fault where nothing is left."""
     if isinstance(scale, int):
         return size * scale

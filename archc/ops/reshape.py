@@ -13,13 +13,13 @@ from archc.ops.reach import MOVED, POINT, Along, Bins, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
 from archc.ops.window import axes, spatial
-from archc.signature import Fault, Index, Indices, Real, Size, Sizes, is_int, items, one_of, whole
+from archc.signature import Fault, Index, Indices, Real, Size, Sizes, integer, is_int, items, one_of
 
-Sides = Annotated[tuple[int, ...], items(whole(-(2**31)))]
+Sides = Annotated[tuple[int, ...], items(integer(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
 
 
-def _moved(out: Shape, text: str, *moves: Move, name: str = "") -> Facts:
+def _move_values(out: Shape, text: str, *moves: Move, name: str = "") -> Facts:
     """A layer that moves values and computes nothing."""
     return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Expression(text), classic=name, moves=(moves,), reads=1)
 
@@ -27,7 +27,7 @@ def _moved(out: Shape, text: str, *moves: Move, name: str = "") -> Facts:
 @op(transparent=True)
 def identity(x: Shape) -> Facts:
     """[*] -> [*]. The value itself: it makes no layer and takes no number."""
-    return _moved(x, "{0}")
+    return _move_values(x, "{0}")
 
 
 @op
@@ -67,7 +67,7 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
     if shape[0] == -1 and out[0] == 1 and len(out) > 1:
         hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
         doubts = (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
-    facts = _moved(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), name="RESHAPE")
+    facts = _move_values(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), name="RESHAPE")
     return replace(facts, doubts=doubts) if doubts else facts
 
 
@@ -78,12 +78,12 @@ def permute(x: Shape, *, order: Indices) -> Facts:
     order: the old axes, in their new order, counted from 0
     """
     if sorted(order) != list(range(len(x))):
-        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}", _recounted(order, len(x)))
+        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}", _recount_order(order, len(x)))
     moved = ", ".join(str(axis + 1) for axis in order)
-    return _moved(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), name="PERMUTE")
+    return _move_values(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), name="PERMUTE")
 
 
-def _recounted(order: tuple[int, ...], rank: int) -> str:
+def _recount_order(order: tuple[int, ...], rank: int) -> str:
     """The order without the batch, where it was counted, or from 0."""
     batch = order[:1] == (0,) and sorted(order) == list(range(rank + 1))
     if batch or sorted(order) == list(range(1, rank + 1)):
@@ -112,7 +112,7 @@ def transpose(x: Shape, *, axes: Indices = (0, 1)) -> Facts:
     order = list(range(len(x)))
     order[first], order[second] = second, first
     out = Shape(x[axis] for axis in order)
-    return _moved(out, f"{{0}}.transpose({first + 1}, {second + 1})", _axes(order), name="TRANSPOSE")
+    return _move_values(out, f"{{0}}.transpose({first + 1}, {second + 1})", _axes(order), name="TRANSPOSE")
 
 
 @op
@@ -128,7 +128,7 @@ def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
     if not -x[at] <= index < x[at]:
         raise Fault("index", f"index {index} of an axis of {x[at]}")
     out = Shape((*x[:at], *x[at + 1 :]))
-    return _moved(out, f"{{0}}.select({at + 1}, {int(index)})", Entry(at + 1, int(index)), name="SELECT")
+    return _move_values(out, f"{{0}}.select({at + 1}, {int(index)})", Entry(at + 1, int(index)), name="SELECT")
 
 
 @op(bare=axis_alone("mean"))
@@ -234,7 +234,7 @@ def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
 def _cut(x: Shape, lows: tuple[int, ...], sizes: tuple[int, ...]) -> Facts:
     slices = ", ".join(f"{int(low)}:{int(low + size)}" for low, size in zip(lows, sizes, strict=True))
     parts = [Part(axis, int(low), int(size)) for axis, (low, size) in enumerate(zip(lows, sizes, strict=True), 2)]
-    return _moved(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, name="CROP")
+    return _move_values(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, name="CROP")
 
 
 @op

@@ -18,17 +18,17 @@ class Strided(NamedTuple):
 
     @property
     def contiguous(self) -> bool:
-        return _packed(self, range(len(self.sizes) - 1, -1, -1))
+        return _is_packed(self, range(len(self.sizes) - 1, -1, -1))
 
     @property
     def channels_last(self) -> bool:
-        return len(self.sizes) in (4, 5) and _packed(self, [1, *range(len(self.sizes) - 1, 1, -1), 0])
+        return len(self.sizes) in (4, 5) and _is_packed(self, [1, *range(len(self.sizes) - 1, 1, -1), 0])
 
     @property
     def dense(self) -> bool:
         """Whether it is without holes and overlaps, in whatever order of axes."""
         order = sorted(range(len(self.sizes)), key=lambda axis: (self.strides[axis], self.sizes[axis]))
-        return _packed(self, [axis for axis in order if self.sizes[axis] != 1])
+        return _is_packed(self, [axis for axis in order if self.sizes[axis] != 1])
 
     @property
     def suggests_channels_last(self) -> bool:
@@ -44,7 +44,7 @@ class Strided(NamedTuple):
         return True
 
 
-def _packed(block: Strided, order: Iterable[int]) -> bool:
+def _is_packed(block: Strided, order: Iterable[int]) -> bool:
     """Whether the axes, the innermost first, lie in each other without holes."""
     expected = 1
     for axis in order:
@@ -61,14 +61,14 @@ def contiguous(sizes: Sequence[int]) -> Strided:
 
 @lru_cache(4096)
 def _contiguous(sizes: Sizes) -> Strided:
-    return _ordered(sizes, range(len(sizes) - 1, -1, -1))
+    return _order(sizes, range(len(sizes) - 1, -1, -1))
 
 
 def channels_last(sizes: Sequence[int]) -> Strided:
-    return _ordered(sizes, [1, *range(len(sizes) - 1, 1, -1), 0])
+    return _order(sizes, [1, *range(len(sizes) - 1, 1, -1), 0])
 
 
-def _ordered(sizes: Sequence[int], order: Iterable[int]) -> Strided:
+def _order(sizes: Sequence[int], order: Iterable[int]) -> Strided:
     """Packed, with the axes in an order, the innermost first."""
     strides, step = [0] * len(sizes), 1
     for axis in order:
@@ -77,7 +77,7 @@ def _ordered(sizes: Sequence[int], order: Iterable[int]) -> Strided:
     return Strided(tuple(sizes), tuple(strides))
 
 
-def suggested(x: Strided, sizes: Sequence[int]) -> Strided:
+def suggest_layout(x: Strided, sizes: Sequence[int]) -> Strided:
     """Channels last if the input's strides look so."""
     return channels_last(sizes) if x.suggests_channels_last else contiguous(sizes)
 
@@ -92,7 +92,7 @@ def elementwise(xs: Sequence[Strided], scalars: bool = False) -> Strided:
             return channels_last(sizes)
         if all(x.dense and x.strides == xs[0].strides for x in xs):
             return Strided(sizes, xs[0].strides)
-    steps = [_stretched(x, sizes) for x in xs]
+    steps = [_stretch(x, sizes) for x in xs]
     order = list(range(len(sizes) - 1, -1, -1))
     for i in range(1, len(order)):
         at = i
@@ -103,7 +103,7 @@ def elementwise(xs: Sequence[Strided], scalars: bool = False) -> Strided:
                 at = before
             elif turn < 0:
                 break
-    return _ordered(sizes, order)
+    return _order(sizes, order)
 
 
 def broadcast(shapes: Sequence[Sequence[int]]) -> Sizes:
@@ -112,7 +112,7 @@ def broadcast(shapes: Sequence[Sequence[int]]) -> Sizes:
     return tuple(next((size for size in axis if size != 1), 1) for axis in zip(*padded, strict=True))
 
 
-def _stretched(x: Strided, sizes: Sizes) -> Sizes:
+def _stretch(x: Strided, sizes: Sizes) -> Sizes:
     """The strides over the common sizes: 0 along a stretched axis."""
     missing = len(sizes) - len(x.sizes)
     own = (0 if size == 1 != wide else stride for size, stride, wide in zip(x.sizes, x.strides, sizes[missing:], strict=True))
@@ -132,12 +132,12 @@ def _turn(steps: list[Sizes], sizes: Sizes, first: int, second: int) -> int:
     return 0
 
 
-def preserved(x: Strided) -> Strided:
+def preserve_order(x: Strided) -> Strided:
     """A copy in the same order: PyTorch's `empty_like` and `clone`."""
     return Strided(x.sizes, x.strides) if x.dense else elementwise([x])
 
 
-def viewed(x: Strided, sizes: Sequence[int]) -> Strided | None:
+def view_as(x: Strided, sizes: Sequence[int]) -> Strided | None:
     """The same values under other sizes, or None where that takes a copy: PyTorch's `view`."""
     strides, at = [0] * len(sizes), len(sizes) - 1
     base, held, taken = x.strides[-1], 1, 1  # the stride of a run of axes that lie in each other, its values, those placed

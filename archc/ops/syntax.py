@@ -194,10 +194,10 @@ def _short(tree: Tree) -> str:
 
 
 def call(function: str | Tree, *arguments: Tree) -> Call:
-    return Call(dotted(function) if isinstance(function, str) else function, arguments)
+    return Call(parse_dotted(function) if isinstance(function, str) else function, arguments)
 
 
-def dotted(name: str) -> Tree:
+def parse_dotted(name: str) -> Tree:
     """`nn.Conv2d` as an attribute of a name."""
     first, *rest = name.split(".")
     tree: Tree = Name(first)
@@ -254,13 +254,13 @@ def names(tree: Tree) -> set[str]:
     return found - {""}
 
 
-def replaced(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
+def replace_leaves(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
     """The expression with other leaves: inputs, names and constants."""
     spine: list[Attribute | Index | Call] = []
     while isinstance(tree, Attribute | Index | Call):
         spine.append(tree)
         tree = tree.value
-    made = _replaced(tree, change)
+    made = _replace_inner(tree, change)
     for node in reversed(spine):
         if isinstance(node, Attribute):
             made = Attribute(made, node.name)
@@ -272,20 +272,20 @@ def replaced(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
 
 
 def _each(trees: Sequence[Tree], change: Callable[[Tree], Tree]) -> tuple[Tree, ...]:
-    return tuple(replaced(tree, change) for tree in trees)
+    return tuple(replace_leaves(tree, change) for tree in trees)
 
 
-def _replaced(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
+def _replace_inner(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
     if isinstance(tree, Keyword | Repeated | Conditional):
-        return replace(tree, value=replaced(tree.value, change))
+        return replace(tree, value=replace_leaves(tree.value, change))
     if isinstance(tree, Prefix):
-        return Prefix(tree.sign, replaced(tree.operand, change))
+        return Prefix(tree.sign, replace_leaves(tree.operand, change))
     if isinstance(tree, Op):
         return Op(_each(tree.operands, change), tree.signs)
     if isinstance(tree, Items):
         return Items(tree.opening, _each(tree.items, change))
     if isinstance(tree, Verbatim):
-        pieces = tuple(piece if isinstance(piece, str) else replaced(piece, change) for piece in tree.pieces)
+        pieces = tuple(piece if isinstance(piece, str) else replace_leaves(piece, change) for piece in tree.pieces)
         return Verbatim(pieces, tree.names, tree.closed)
     return change(tree)
 
@@ -298,7 +298,7 @@ def bound(tree: Tree, inputs: Sequence[Tree], own: Tree | None = None) -> Tree:
             return inputs[leaf.index]
         return own if isinstance(leaf, Own) and own is not None else leaf
 
-    return replaced(tree, change)
+    return replace_leaves(tree, change)
 
 
 def number(tree: Tree) -> int | float | None:

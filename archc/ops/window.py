@@ -120,9 +120,8 @@ class Window:
             room = int(size) + (int(stride) - 1 if self.ceil else 0)
             kernels.append(min((room + int(low + high) - 1) // int(dilation) + 1, int(kernel)))
             pads.append(max(-(-(int(extent) - room) // 2), int(low)))
-        return (
-            f"kernel: {_listed(kernels)} is the largest that fits, padding: {_listed(pads)} the least for this one; or fewer strides before"
-        )
+        largest, least = _size_text(kernels), _size_text(pads)
+        return f"kernel: {largest} is the largest that fits, padding: {least} the least for this one; or fewer strides before"
 
     def _too_large(self) -> str:
         window = "x".join(str(int(e)) for e in self.extent)
@@ -131,7 +130,7 @@ class Window:
         return f"a window of {window} does not fit a map of {room}" + (" with its padding" if padded else "")
 
 
-def _listed(numbers: list[int]) -> str:
+def _size_text(numbers: list[int]) -> str:
     return str(numbers[0] if len(set(numbers)) == 1 else numbers)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
 from archc.ops.facts import Expression, Module, Options
-from archc.ops.syntax import Input, Tree, flat, number, replaced
+from archc.ops.syntax import Input, Tree, flat, number, replace_leaves
 from archc.ops.template import parse_plain
 from archc.signature import MISSING
 
@@ -116,7 +116,7 @@ def _tensor(node: Node, start: Tree) -> Tensor:
         slots.append(Slot(value, node.label, hints_of(node)))
         return Input(len(slots) - 1)
 
-    value = replaced(start, held)
+    value = replace_leaves(start, held)
     return Tensor(value, ("tensor", flat(value)), slots)
 
 

@@ -82,7 +82,7 @@ class _Chosen:
         return found
 
     def _derived(self, values: Column) -> Tree | None:
-        if not all(_whole(value) for value in values if value is not ABSENT):
+        if not all(_is_whole_number(value) for value in values if value is not ABSENT):
             return None
         for name, known in self.named.items():
             if _all_whole(known) and (found := follows(name, known, values)):
@@ -99,7 +99,7 @@ class _Chosen:
 
     def _new_name(self, column: Sequence[Slot]) -> str:
         present = [slot for slot in column if slot.value is not ABSENT]
-        hints = [name for name, _ in present[0].hints if all(_hinted(slot, name) for slot in present)]
+        hints = [name for name, _ in present[0].hints if all(_all_hinted(slot, name) for slot in present)]
         label = python_name(column[0].label)
         for name in [*hints[:1], *(f"{label}_{hint}" for hint in hints[:1]), label, *(f"{label}_{i}" for i in range(2, 99))]:
             free = name not in self.named and name not in self.known and name not in self.taken
@@ -167,7 +167,7 @@ def _with_number(name: str, sign: str, value: int) -> Tree:
     return Op((Name(name), Literal(literal(value))), (sign,))
 
 
-def _hinted(slot: Slot, name: str) -> bool:
+def _all_hinted(slot: Slot, name: str) -> bool:
     return any(hint == name and plain(value) == plain(slot.value) for hint, value in slot.hints)
 
 
@@ -177,10 +177,10 @@ def _equal(a: Column, b: Column) -> bool:
 
 
 def _all_whole(values: Column) -> bool:
-    return all(_whole(value) for value in values if value is not ABSENT)
+    return all(_is_whole_number(value) for value in values if value is not ABSENT)
 
 
-def _whole(value: Any) -> bool:
+def _is_whole_number(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 

@@ -117,7 +117,7 @@ def _gather(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step]
         found += steps[at:start]
         at = stop
         body = steps[start:stop]
-        if len(body) == 1 and _called(body[0]) is not None:
+        if len(body) == 1 and _called_part(body[0]) is not None:
             found.append(_of_one(body[0]))
             continue
         step = _of_several(parts, level, body, all_steps, taken)
@@ -126,7 +126,7 @@ def _gather(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step]
     return found + steps[at:]
 
 
-def _called(step: Step) -> Tree | None:
+def _called_part(step: Step) -> Tree | None:
     """The part or module that a step calls on its inputs and nothing else."""
     value = step.value
     if (
@@ -195,7 +195,7 @@ def _norms(parts: Parts, level: Scope, step: Step) -> Iterable[Tree]:
     if isinstance(step.of, Node):
         owner = parts.sharing.owner.get(step.of, step.of)
         return [parts.access(level, owner.scope, owner)] if step.of.kind == "batchnorm" else []
-    called = _called(step)
+    called = _called_part(step)
     return [called] if called is not None and any(node.kind == "batchnorm" for node in step.of.walk()) else []
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archc.recipe.recipe import Data, EarlyStop, Recipe
 from archc.recipe.types import BATCH, MONITOR, PRECISION, SIZE, optional_text
-from archc.signature import FLAG, MISSING, one_of, whole
+from archc.signature import FLAG, MISSING, integer, one_of
 from archc.signature.choices import BELOW_ONE, FROM_ZERO, POSITIVE, count, number, takes
 
 _RECIPE, _DATA = Recipe(), Data()
@@ -37,12 +37,12 @@ VALUES = takes(
     ema=(number(above=0, below=1), _RECIPE.ema, "the decay of averaged weights, which are then what is evaluated"),
     mixup=(FROM_ZERO, _RECIPE.mixup, "alpha of mixup's Beta distribution (Zhang et al., 2018); 0 for none"),
     cutmix=(FROM_ZERO, _RECIPE.cutmix, "alpha of CutMix's Beta distribution (Yun et al., 2019); 0 for none"),
-    seed=(whole(0), _RECIPE.seed, "decides the order of images and all chance"),
+    seed=(integer(0), _RECIPE.seed, "decides the order of images and all chance"),
     strategy=(one_of("auto", "single", "ddp", "fsdp"), _RECIPE.strategy, "of several processes: auto, single, ddp or fsdp"),
     compile=(FLAG, _RECIPE.compile, "through torch.compile"),
     optimize=(FLAG, _RECIPE.optimize, "results in place where autograd allows it, channels last"),
     checkpoint=(one_of(*PLANS), _RECIPE.checkpoint, "what backward runs again, to keep less until then: none, norms or blocks"),
-    save_every=(whole(0), _RECIPE.save_every, "steps between checkpoints, besides those after each epoch; 0 for none"),
+    save_every=(integer(0), _RECIPE.save_every, "steps between checkpoints, besides those after each epoch; 0 for none"),
 )
 KEYS: dict[str, str] = {
     "data": "the images: a set that ships, a path, or {source: photos/, validation: 0.1}",

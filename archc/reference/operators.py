@@ -13,7 +13,7 @@ from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.tables import TABLES
 from archc.reference.formulas import formulas
 from archc.signature import MISSING, Param, Signature, shown
-from archc.text.table import Column, Table, to_markdown, to_terminal, wrapped
+from archc.text.table import Column, Table, to_markdown, to_terminal, wrap_table
 
 
 def listing() -> list[Table]:
@@ -117,7 +117,7 @@ def _table(signature: Signature, width: int | None) -> list[str]:
     if not signature.params:
         return ["", "  no arguments"]
     room = width and max(width - 2, 40)
-    return ["", *("  " + line for line in to_terminal(wrapped(_arguments(signature), room), room).splitlines())]
+    return ["", *("  " + line for line in to_terminal(wrap_table(_arguments(signature), room), room).splitlines())]
 
 
 def _markdown_table(signature: Signature) -> list[str]:

@@ -19,7 +19,7 @@ from archc.language.spec import Spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.quantity import bytes_text
-from archc.text.table import Column, Table, escaped
+from archc.text.table import Column, Table, escape_markdown
 
 
 @dataclass(slots=True)
@@ -73,13 +73,13 @@ class ZooEntry:
         return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
 
 
-def analyzed(name: str, spec: Spec, graph: Graph) -> ZooEntry:
+def analyze_entry(name: str, spec: Spec, graph: Graph) -> ZooEntry:
     """The entry of a network whose graph is there."""
     report = analyze(graph.deployed())
     return ZooEntry(name, spec, report.counts["parameters"], report.counts["macs"], report)
 
 
-def _promised(name: str, spec: Spec) -> ZooEntry | None:
+def _entry_of_promises(name: str, spec: Spec) -> ZooEntry | None:
     """The entry of a spec that promises both figures to the unit: `archc check` holds it to them, so nothing is counted again."""
     promises = [tree.value for figure in ("parameters", "macs") if isinstance(tree := spec.expect.get(figure, (None, None))[1], t.Scalar)]
     figures = [Count(value, value) for value in promises if isinstance(value, int)]
@@ -114,9 +114,9 @@ def history(paths: Iterable[Path] | None = None) -> list[ZooEntry]:
     entries = []
     for path in shipped() if paths is None else paths:
         spec = load_spec(str(path), Diagnostics())
-        entry = _promised(path.stem, spec) if spec is not None else None
+        entry = _entry_of_promises(path.stem, spec) if spec is not None else None
         if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
-            entry = analyzed(path.stem, spec, graph)
+            entry = analyze_entry(path.stem, spec, graph)
         if entry is not None:
             entries.append(entry)
     return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.parameters.low, entry.name))
@@ -158,7 +158,7 @@ def _networks(entries: list[ZooEntry]) -> list[str]:
              "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---|"]  # fmt: skip
     for entry in entries:
         paper, report, found = entry.paper, entry.report, entry.accuracy
-        cited = f"[{escaped(paper.short)}]({paper.url})" if paper.url else escaped(paper.short)
+        cited = f"[{escape_markdown(paper.short)}]({paper.url})" if paper.url else escape_markdown(paper.short)
         memory = bytes_text(4 * (report.activations + report.parameters))
         cells = [str(paper.year or ""), f"[{entry.name}](../specs/{entry.name}.yaml)", cited, entry.inputs]
         cells += [f"{report.parameters:,}", f"{report.macs:,}", f"{report.activations:,}", memory, *_shown(found)]
@@ -169,7 +169,7 @@ def _networks(entries: list[ZooEntry]) -> list[str]:
 def _shown(found: Accuracy | None) -> list[str]:
     if found is None:
         return ["", "", ""]
-    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escaped(found.source)]
+    return [*("" if value is None else f"{value:g}" for value in (found.top1, found.top5)), escape_markdown(found.source)]
 
 
 def _differences(entries: list[ZooEntry]) -> list[str]:
@@ -178,7 +178,7 @@ def _differences(entries: list[ZooEntry]) -> list[str]:
         for row in compare(entry.spec, entry.report)[0]:
             if row.verdict in (DIFFERS, CUT):
                 cells = [entry.name, _what(row), row.metric, str(row.printed), f"{row.ours:,}", row.claim.by, row.claim.why]
-                lines.append(f"| {' | '.join(map(escaped, cells))} |")
+                lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")
     return lines
 
 
@@ -221,7 +221,7 @@ def _top1(entry: ZooEntry) -> list[str]:
     return [f"{found.top1:g}", found.source] if found is not None and found.top1 is not None else ["", ""]
 
 
-def plotted(entries: Iterable[ZooEntry]) -> list[Bubble]:
+def plot_entries(entries: Iterable[ZooEntry]) -> list[Bubble]:
     """The networks of which a top-1 accuracy is quoted, as a chart has them: it tells whose figures they are."""
     found = [(entry, quoted, quoted.top1) for entry in entries if (quoted := entry.accuracy) is not None and quoted.top1 is not None]
     return [

@@ -23,12 +23,12 @@ from archc.signature.signature import (
     Sizes,
     Type,
     bind,
+    integer,
     is_int,
     items,
     one_of,
     real,
     shown,
-    whole,
 )
 
 __all__ = [
@@ -54,10 +54,10 @@ __all__ = [
     "Sizes",
     "Type",
     "bind",
+    "integer",
     "is_int",
     "items",
     "one_of",
     "real",
     "shown",
-    "whole",
 ]

@@ -138,7 +138,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     """What to write instead of a value that is nearly right."""
     sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability", "factors")
     if isinstance(value, float) and sizes and abs(value) < LARGEST_SIZE:
-        return _whole(value, _least(wanted.schema))
+        return _nearest_whole(value, _least(wanted.schema))
     if sizes and (
         low := [part for part in (value if isinstance(value, list) else [value]) if is_int(part) and part < _least(wanted.schema)]
     ):
@@ -167,7 +167,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     return did_you_mean(text, _words(wanted.schema))
 
 
-def _whole(value: float, least: int) -> str:
+def _nearest_whole(value: float, least: int) -> str:
     """The whole numbers around a number, and how an expression is rounded to one."""
     if value.is_integer():
         return f"write {int(value)}, or int(…) in an expression"
@@ -190,7 +190,7 @@ def is_int(value: Any, least: int = -LARGEST_SIZE) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST_SIZE
 
 
-def whole(least: int = 0) -> Type:
+def integer(least: int = 0) -> Type:
     """A whole number from `least` up."""
     expected = f"a whole number from {least} up" if least > -LARGEST_SIZE else "a whole number"
     schema = {"type": "integer"} | ({"minimum": least} if least > -LARGEST_SIZE else {})
@@ -289,9 +289,9 @@ LIST = Type("list", "a list", lambda v: v if isinstance(v, list | tuple) else MI
 LAYER = Type("layer", "a layer, as in `relu` or `{leaky_relu: 0.1}`", lambda v: v, {"$ref": "#/$defs/entry"})
 
 # The types as annotations of operators: what a type checker sees, and what archc accepts.
-Size = Annotated[int, whole(1)]
-Count = Annotated[int, whole(0)]
-Index = Annotated[int, whole(-LARGEST_SIZE)]
+Size = Annotated[int, integer(1)]
+Count = Annotated[int, integer(0)]
+Index = Annotated[int, integer(-LARGEST_SIZE)]
 Real = Annotated[float, real()]
 Positive = Annotated[float, real(0)]
 Probability = Annotated[float, replace(real(0, 1), name="probability")]
@@ -299,13 +299,13 @@ Flag = Annotated[bool, FLAG]
 Sizes = Annotated[int | tuple[int, ...], per_axis(1)]
 Factors = Annotated[float | tuple[float, ...], factors()]
 Counts = Annotated[int | tuple[int, ...], per_axis(0)]
-Indices = Annotated[tuple[int, ...], items(whole(-LARGEST_SIZE))]
+Indices = Annotated[tuple[int, ...], items(integer(-LARGEST_SIZE))]
 Padding = Annotated[int | tuple[int, ...] | str, _words_or(per_axis(0), "padding", "same", "same_upper")]
-Groups = Annotated[int | str, _words_or(whole(1), "groups", "depthwise")]
+Groups = Annotated[int | str, _words_or(integer(1), "groups", "depthwise")]
 
 # The types that a block's signature may name.
 NAMED: dict[str, Type] = {
-    "int": whole(-LARGEST_SIZE),
+    "int": integer(-LARGEST_SIZE),
     "float": Type("number", "a number", real().accept, {"type": "number"}),
     "number": real(),
     "bool": FLAG,

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from archc.text.locks import Held, locked
+from archc.text.locks import Held, lock_folder
 
 Content = str | bytes | Callable[[Path], object]
 PART = re.compile(r"\.archc-[0-9a-f]{16}\.part\Z")  # a folder of what is under way; such a folder without a lock was left behind
@@ -37,7 +37,7 @@ def write(path: Path, content: Content, *, follow: bool = True, new: bool = Fals
     handle = open_file(path) if follow else None
     before = None if handle is not None else _before(path, follow)
     if handle is not None or (before is not None and not stat.S_ISREG(before.st_mode)):
-        return _poured(path, handle, content)
+        return _pour_into(path, handle, content)
     place = Path(os.path.realpath(path)) if follow else path
     if new and before is not None:
         raise FileExistsError(errno.EEXIST, "it is there already", str(path))
@@ -98,7 +98,7 @@ def _private(parent: Path, held: contextlib.ExitStack) -> Path:
         folder = parent / f".archc-{os.urandom(8).hex()}.part"
         folder.mkdir(0o700)
         with contextlib.suppress(Held, FileNotFoundError):
-            held.enter_context(locked(folder))
+            held.enter_context(lock_folder(folder))
             return folder
 
 
@@ -113,14 +113,14 @@ def _tidy(folder: Path) -> None:
 def _remove(left: Path) -> None:
     with contextlib.suppress(OSError):
         if not hasattr(os, "geteuid") or left.lstat().st_uid == os.geteuid():
-            with locked(left):
+            with lock_folder(left):
                 shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
 def workplace(place: Path) -> Iterator[Path]:
     """Where a file is made: beside its place, or elsewhere for one that is copied there, as to a device."""
-    if not streamed(place) and not (place.exists() and not os.access(Path(os.path.realpath(place)).parent, os.W_OK)):
+    if not is_stream(place) and not (place.exists() and not os.access(Path(os.path.realpath(place)).parent, os.W_OK)):
         with beside(Path(os.path.realpath(place))) as folder:
             yield folder
         return
@@ -148,20 +148,20 @@ def make(path: Path, content: Content, before: os.stat_result | None = None) -> 
 
 def _put(made: Path, place: Path, before: os.stat_result | None, new: bool) -> None:
     if new:
-        _placed(made, place)
+        _place_new(made, place)
     elif before is not None and (before.st_nlink > 1 or not os.access(place.parent, os.W_OK)):
-        _copied(made, place)  # another file at this place would leave the other names of this one behind
+        _copy(made, place)  # another file at this place would leave the other names of this one behind
     else:
         try:
             made.replace(place)
         except OSError as error:
             if error.errno != errno.EBUSY:  # a file that is mounted by itself
                 raise
-            _copied(made, place)
+            _copy(made, place)
     sync(place.parent)
 
 
-def _placed(made: Path, place: Path) -> None:
+def _place_new(made: Path, place: Path) -> None:
     """A file to where none is. Raises FileExistsError."""
     try:
         os.link(made, place)
@@ -172,7 +172,7 @@ def _placed(made: Path, place: Path) -> None:
             shutil.copyfileobj(source, target, _CHUNK)
 
 
-def _copied(made: Path, place: Path) -> None:
+def _copy(made: Path, place: Path) -> None:
     """The content of a file into another one. The room for it is had before a byte is changed."""
     with made.open("rb") as source, place.open("r+b") as target:
         size, before = made.stat().st_size, place.stat().st_size
@@ -221,7 +221,7 @@ def open_file(path: Path) -> int | None:
     return None
 
 
-def streamed(path: Path) -> bool:
+def is_stream(path: Path) -> bool:
     """Whether a path names something that is written to and not replaced: an open file, a pipe, a device."""
     if open_file(path) is not None:
         return True
@@ -232,7 +232,7 @@ def streamed(path: Path) -> bool:
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
-def _poured(path: Path, handle: int | None, content: Content) -> int:
+def _pour_into(path: Path, handle: int | None, content: Content) -> int:
     """Writes to what is no regular file. What can only be written to a place is made elsewhere first."""
     if callable(content):
         with workplace(path) as folder:

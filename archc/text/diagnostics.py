@@ -196,10 +196,11 @@ def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len
     out.append([(f"{gutter}-->", "place"), (f" {printable(found.span.source.name)}:{line}:{column}", "")])
     out.append([(f"{gutter} |", "place")])
     room = max(width - len(gutter) - 5, 20) if width is not None else LONGEST_LINE
-    text, marker = _marked(found.span, line, column, room, measure)
+    text, marker = _mark_line(found.span, line, column, room, measure)
     out.append([(f"{line} |", "place"), (f" {text}", "")])
     out += [
-        [(f"{gutter} |", "place"), (f" {piece}", mark)] for piece in _hinted(marker, printable(found.hint or ""), width, gutter, measure)
+        [(f"{gutter} |", "place"), (f" {piece}", mark)]
+        for piece in _hint_lines(marker, printable(found.hint or ""), width, gutter, measure)
     ]
     ways = [f"in {printable(use.label)}, used at {printable(str(use.span))}" for use in found.uses]
     counted = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
@@ -214,7 +215,7 @@ def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len
     return out
 
 
-def _hinted(marker: str, hint: str, width: int | None, gutter: str, measure: Measure) -> list[str]:
+def _hint_lines(marker: str, hint: str, width: int | None, gutter: str, measure: Measure) -> list[str]:
     """The marker with its hint beside it, or below where it has no room there."""
     if not hint or width is None:
         return [f"{marker} {hint}" if hint else marker]
@@ -229,7 +230,7 @@ def _hinted(marker: str, hint: str, width: int | None, gutter: str, measure: Mea
     return [marker, *(start + text for text in wrap(hint, room - len(start), "", measure))]
 
 
-def _marked(span: Span, line: int, column: int, widest: int, measure: Measure) -> tuple[str, str]:
+def _mark_line(span: Span, line: int, column: int, widest: int, measure: Measure) -> tuple[str, str]:
     """The source line and the marker under it, cut to a window when the line is long."""
     text = span.source.line(line)
     length = max(1, min(span.end - span.start, len(text) - column + 1))

@@ -19,9 +19,9 @@ class Held(OSError):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """The lock of a folder that is no link. Raises Held at once where another holds it; file systems without locks hold none."""
-    handle = _opened(folder)
+    handle = _open_lock(folder)
     try:
         if handle is not None:
             _lock(handle, folder)
@@ -31,7 +31,7 @@ def locked(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _opened(folder: Path) -> int | None:
+def _open_lock(folder: Path) -> int | None:
     if fcntl is None:
         return None
     return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)

@@ -9,12 +9,12 @@ from math import prod
 _NUMBER = re.compile(r"(?<!\d)(?:0|[1-9][0-9]{0,8})(?!\d)")  # not 01: it would come back as 1
 
 
-def folded(names: Iterable[str]) -> list[str]:
+def fold_names(names: Iterable[str]) -> list[str]:
     """The names, those that differ in numbers alone as one pattern, in the order of their first."""
     groups: dict[str, list[tuple[int, ...]]] = {}
     for name in dict.fromkeys(names):
         groups.setdefault(_NUMBER.sub("\0", name), []).append(tuple(map(int, _NUMBER.findall(name))))
-    return [_spelled(template, ranges) for template, rows in groups.items() for ranges in _boxes(rows)]
+    return [_spell_numbers(template, ranges) for template, rows in groups.items() for ranges in _boxes(rows)]
 
 
 def _boxes(rows: list[tuple[int, ...]]) -> list[list[set[int]]]:
@@ -26,7 +26,7 @@ def _boxes(rows: list[tuple[int, ...]]) -> list[list[set[int]]]:
     return [box for number in sorted(sets[place]) for box in _boxes([row for row in rows if row[place] == number])]
 
 
-def _spelled(template: str, ranges: list[set[int]]) -> str:
+def _spell_numbers(template: str, ranges: list[set[int]]) -> str:
     first, *rest = template.split("\0")
     return first + "".join(_range(numbers) + text for numbers, text in zip(ranges, rest, strict=True))
 

@@ -49,7 +49,7 @@ def report(error: Any, source: Source, diagnostics: Diagnostics) -> None:
     if error.context_mark is not None and mark.line != error.context_mark.line and not problem.startswith("did not find expected key"):
         mark = error.context_mark  # where the bracket, quote or word began that has no end
     at = min(mark.index if mark else 0, max(len(source.text) - 1, 0))
-    code, start, end, message, hint = _slip(source, at) or ("A101", at, at + 1, *_explained(problem, source.text, at))
+    code, start, end, message, hint = _slip(source, at) or ("A101", at, at + 1, *_explain_error(problem, source.text, at))
     diagnostics.error(code, Span(source, start, end), message, hint)
 
 
@@ -68,7 +68,7 @@ def _slip(source: Source, at: int) -> tuple[str, int, int, str, str] | None:
     return None
 
 
-def _explained(problem: str, text: str, at: int) -> tuple[str, str | None]:
+def _explain_error(problem: str, text: str, at: int) -> tuple[str, str | None]:
     """Message and hint."""
     line_start = text.rfind("\n", 0, at) + 1
     if text[at : at + 1] == "\t":
@@ -79,7 +79,7 @@ def _explained(problem: str, text: str, at: int) -> tuple[str, str | None]:
         return f"a {text[at]} that closes nothing here", "remove it, or open it"
     elif at and text[at - 1] in "'\"" and text[at].isalnum():
         return "text after a closing quote", "write a quote inside quotes twice, or use the other kind around it"
-    if "expected key" in problem and (entry := _dashed(text, line_start)):
+    if "expected key" in problem and (entry := _dash_hint(text, line_start)):
         return "a dash among named entries", f"a chain is a list or a mapping: name it, as in `name: {entry}`"
     for words, message, hint in _SAID:
         if words in problem:
@@ -87,7 +87,7 @@ def _explained(problem: str, text: str, at: int) -> tuple[str, str | None]:
     return f"not YAML: {problem or 'the text cannot be read'}", None
 
 
-def _dashed(text: str, line_start: int) -> str | None:
+def _dash_hint(text: str, line_start: int) -> str | None:
     """The entry of a line that begins with a dash, below a key of the same indentation."""
     dash = re.match(r"( *)- +([^\n#]{1,40})", text[line_start:])
     before = text[:line_start].rstrip().rpartition("\n")[2]

@@ -158,7 +158,7 @@ def _shortest(i: int) -> int:
     return SHORTEST_TEXT if i else SHORTEST_NAME
 
 
-def wrapped(table: Table, width: int | None, measure: Measure = len) -> Table:
+def wrap_table(table: Table, width: int | None, measure: Measure = len) -> Table:
     """The table with its long texts broken over several rows, where it would not fit."""
     columns = range(len(table.columns))
     layout = _Layout(table, measure)
@@ -197,16 +197,21 @@ def _broken(text: str, width: int, measure: Measure) -> list[str]:
 
 def to_markdown(table: Table) -> str:
     """A table of GitHub's Markdown; what stands in cells cannot become markup."""
-    titles = [escaped(column.title) for column in table.columns]
+    titles = [escape_markdown(column.title) for column in table.columns]
     marks = ["---" if column.kind == "text" else "---:" for column in table.columns]
-    body = [[escaped(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
-    ends = [[f"**{escaped(t)}**" if (t := cell_text(cell, column.kind)) else "" for cell, column in zip(row, table.columns, strict=True)]
-            for row in table.totals]  # fmt: skip
+    body = [[escape_markdown(cell_text(cell, column.kind)) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows]
+    ends = [
+        [
+            f"**{escape_markdown(text)}**" if (text := cell_text(cell, column.kind)) else ""
+            for cell, column in zip(row, table.columns, strict=True)
+        ]
+        for row in table.totals
+    ]
     lines = [f"| {' | '.join(row)} |" for row in [titles, marks, *body, *ends]]
-    return "\n".join([*lines, *(["", *map(escaped, table.notes)] if table.notes else [])])
+    return "\n".join([*lines, *(["", *map(escape_markdown, table.notes)] if table.notes else [])])
 
 
-def escaped(text: str) -> str:
+def escape_markdown(text: str) -> str:
     """Text that Markdown shows as it is."""
     text = printable(text)
     for character in "\\`*_{}[]<>|#":
@@ -214,7 +219,7 @@ def escaped(text: str) -> str:
     return text
 
 
-def stacked(title: str, tables: Mapping[str, Table]) -> Table:
+def stack_tables(title: str, tables: Mapping[str, Table]) -> Table:
     """Tables of the same columns as one, whose first column says which of them a row is from."""
     columns = next(iter(tables.values())).columns
     return Table([Column(title), *columns], [[name, *row] for name, table in tables.items() for row in table.rows])

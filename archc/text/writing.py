@@ -12,7 +12,7 @@ _WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n"}
 
 def key_of(name: str) -> str:
     """A key; it holds no expressions."""
-    return name if _PLAIN.match(name) and name.lower() not in _WORDS else quoted(name)
+    return name if _PLAIN.match(name) and name.lower() not in _WORDS else quote(name)
 
 
 def text_of(value: Any) -> str:
@@ -27,14 +27,14 @@ def text_of(value: Any) -> str:
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
 
 
-def quoted(text: str) -> str:
+def quote(text: str) -> str:
     """A text in double quotes; what no line may hold is escaped."""
-    return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _escaped(char)) for char in text) + '"'
+    return '"' + "".join(_ESCAPES.get(char) or (char if char.isprintable() else _escape(char)) for char in text) + '"'
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 
 
-def _escaped(char: str) -> str:
+def _escape(char: str) -> str:
     code = ord(char)
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

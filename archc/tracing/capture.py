@@ -15,7 +15,7 @@ from archc.graph import Graph
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
-from archc.tracing.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrapped
+from archc.tracing.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
 
@@ -35,7 +35,7 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
     """
     if not isinstance(module, nn.Module):
         raise ArgumentError(f"a module is expected, not {type(module).__name__}; a spec is read by load(…)")
-    module = unwrapped(module)
+    module = unwrap(module)
     given = read_inputs(module, input)
     chosen = frozenset([leaves] if isinstance(leaves, str) else leaves)
     with unchanged_random_state(), warnings.catch_warnings():

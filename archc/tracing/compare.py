@@ -18,7 +18,7 @@ def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:
     pairs = _pairs(theirs, ours)
     alone = [call for call in theirs if call not in pairs and not _passes(call)]
     if alone:
-        return evaluation, [f"evaluation does what training does not ({_listed(alone)}): the network is that of evaluation"]
+        return evaluation, [f"evaluation does what training does not ({_list(alone)}): the network is that of evaluation"]
     matched = set(pairs.values())
     outputs: dict[str, Ref] = {}
     for name, (step, index) in evaluation.outputs.items():
@@ -31,7 +31,7 @@ def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:
         if call in matched or _passes(call):
             continue
         if call in needed:
-            notes.append(f"training alone does {_listed([call])}, on the way to an output")
+            notes.append(f"training alone does {_list([call])}, on the way to an output")
         else:
             call.train_only = True
     heads = {ref: name for name, ref in training.outputs.items() if isinstance(ref[0], Call) and ref[0].train_only}
@@ -65,7 +65,7 @@ def _behind(outputs: dict[str, Ref]) -> set[Call]:
     return found
 
 
-def _listed(calls: list[Call]) -> str:
+def _list(calls: list[Call]) -> str:
     named = [f"{call.unit.path or 'the model'}: {call.args.get('name', call.kind)}" for call in calls[:3]]
     return "; ".join(named) + (f" and {len(calls) - 3} more" if len(calls) > 3 else "")
 
@@ -108,7 +108,7 @@ def mark_batch(trace: Trace, other: Trace) -> dict[Call, Seen] | str:
         if not wired:
             return f"in {a.unit.path or 'the model'}"
         if a.kind != "opaque" and (a.kind != b.kind or a.args != b.args):
-            a.args, a.why = {"name": a.kind}, f"the batch of {trace.batch} is built into {_listed([a])}"
+            a.args, a.why = {"name": a.kind}, f"the batch of {trace.batch} is built into {_list([a])}"
             a.kind = "opaque"
             a.weights = {name: name for name in a.weights.values()}
         shapes = [_per_image(one, two, trace.batch, other.batch) for one, two in zip(a.shapes, b.shapes, strict=True)]

@@ -39,7 +39,7 @@ class _Empty(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def unwrapped(module: nn.Module) -> nn.Module:
+def unwrap(module: nn.Module) -> nn.Module:
     """The module inside of torch.compile, DataParallel and their like."""
     while (inner := getattr(module, "_orig_mod", None) or _parallel(module)) is not None:
         module = inner
@@ -61,15 +61,15 @@ def empty_copy(module: nn.Module) -> nn.Module:
         memo[id(parameter)] = nn.Parameter(parameter.detach().to("meta"), requires_grad=parameter.requires_grad)
     for buffer in module.buffers():
         memo[id(buffer)] = buffer.detach().to("meta", copy=True)
-    return _copied(module, memo, _Empty(memo))
+    return _copy(module, memo, _Empty(memo))
 
 
 def full_copy(module: nn.Module) -> nn.Module:
     """A copy on the CPU, with its values."""
-    return _copied(module, {}, None).cpu()
+    return _copy(module, {}, None).cpu()
 
 
-def _copied(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Module:
+def _copy(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Module:
     if isinstance(module, torch.jit.ScriptModule):
         raise CaptureError(f"{type(module).__name__} is a TorchScript module, whose steps cannot be seen; give the Python module")
     try:

@@ -58,7 +58,7 @@ def save(folder: Path, checkpoint: Checkpoint) -> Path:
         folder.mkdir(exist_ok=True)
         atomic.write_folder(path, _files(checkpoint))  # an older one of the name is of a run that was resumed from before it
     except (OSError, safetensors.SafetensorError) as error:
-        raise SaveError(_unsaved(path, error, latest(folder))) from None
+        raise SaveError(_not_saved_text(path, error, latest(folder))) from None
     for old in found(folder)[:-KEPT]:
         shutil.rmtree(old, ignore_errors=True)
     return path
@@ -94,10 +94,10 @@ def write(path: Path, content: Content) -> None:
     try:
         atomic.write(path, content, follow=False)
     except (OSError, safetensors.SafetensorError) as error:
-        raise SaveError(_unsaved(path, error, latest(path.parent / "checkpoints"))) from None
+        raise SaveError(_not_saved_text(path, error, latest(path.parent / "checkpoints"))) from None
 
 
-def _unsaved(path: Path, error: Exception, last: Path | None) -> str:
+def _not_saved_text(path: Path, error: Exception, last: Path | None) -> str:
     code = error.errno if isinstance(error, OSError) else None
     full = code in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error)
     why = "the disk is full" if full else getattr(error, "strerror", None) or str(error)

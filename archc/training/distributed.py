@@ -74,7 +74,7 @@ class World:
         return held[0]
 
 
-def launched() -> bool:
+def is_launched() -> bool:
     """Whether torchrun or SLURM started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1 or ("SLURM_STEP_ID" in os.environ and int(os.environ.get("SLURM_NTASKS", "1")) > 1)
 
@@ -91,7 +91,7 @@ def real_device(device: str) -> torch.device:
 def world_of(device: str) -> Iterator[World]:
     """The processes that there are; a group that was not there before ends with the context. Raises PlaceError."""
     where = real_device(device)
-    own = launched() and not dist.is_initialized()
+    own = is_launched() and not dist.is_initialized()
     if own:
         idist.initialize("nccl" if where.type == "cuda" else "gloo")
     try:
@@ -104,10 +104,10 @@ def world_of(device: str) -> Iterator[World]:
         yield World(dist.get_rank(), dist.get_world_size(), where)
     finally:
         if own:
-            _ended()
+            _end_group()
 
 
-def _ended() -> None:
+def _end_group() -> None:
     """The group's end. What still refers to it would keep its threads, which may abort the process at its exit (pytorch/pytorch#179291)."""
     gc.collect()
     for mesh in _MESHES:  # PyTorch's caches of layouts keep a mesh, and it the group

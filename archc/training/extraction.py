@@ -24,10 +24,10 @@ from archc.training.data_identity import describe_data
 from archc.training.distributed import World, world_of
 from archc.training.fit import claim_folder, fit_on_data
 from archc.training.options import Outcome, TrainError, TrainOptions
-from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, opened
+from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, open_run
 from archc.training.setup import check_tracker, evaluator, initial_build, open_training_data
 from archc.training.spec import spec_text
-from archc.training.transfer import classifier, classifier_graph, classifier_recipe, featured, put_classifier
+from archc.training.transfer import classifier, classifier_graph, classifier_recipe, extract_features, put_classifier
 
 _BATCH = 256  # of features, where the recipe says `fit`
 
@@ -51,10 +51,10 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptio
 def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions, world: World, data: DataSet) -> Outcome:
     """The training, in a folder that nobody else trains in."""
     with claim_folder(folder, world, options.resume):
-        module = _started(graph, recipe, folder, options, world, data)
+        module = _start_network(graph, recipe, folder, options, world, data)
         prepare = evaluator(graph, recipe, data, world, len(data.classes)).prepare
-        cached = featured(graph, module, data, prepare, world.device)
-        options.say(_told(graph, cached))
+        cached = extract_features(graph, module, data, prepare, world.device)
+        options.say(_headline(graph, cached))
         small, inner = classifier_graph(graph), RunFolder(folder.path / CLASSIFIER)
         resumed = options.resume and is_run(inner.path)
         learn = classifier_recipe(replace(recipe, batch=recipe.batch or _BATCH))
@@ -63,14 +63,14 @@ def _taken(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOption
             recipe=learn,
             data=cached,
             world=world,
-            folder=opened(inner.path) if resumed else inner,
+            folder=open_run(inner.path) if resumed else inner,
             options=replace(options, weights=None, rename=(), partial=False, fresh=(), resume=resumed, checkpoint=None),
         )
         put_classifier(graph, module, found.module)
-        return _whole(graph, module, folder, found)
+        return _assemble(graph, module, folder, found)
 
 
-def _started(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions, world: World, data: DataSet) -> nn.Module:
+def _start_network(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions, world: World, data: DataSet) -> nn.Module:
     """The network to start from. Its weights are kept, so that the run can go on without the file that they came from."""
     if options.resume:
         check_tensors(folder.path / START)
@@ -86,23 +86,23 @@ def _started(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOpti
     return module
 
 
-def _told(graph: Graph, cached: DataSet) -> str:
+def _headline(graph: Graph, cached: DataSet) -> str:
     node = classifier(graph)
     counts = ", ".join(f"{len(split):,} {name}" for name, split in cached.splits().items())
     return f"features of {counts} images: {int(node.inputs[0].shape[0]):,} values each, as {node.name} is given them"
 
 
-def _whole(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -> Outcome:
+def _assemble(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -> Outcome:
     """The whole network with its classifier, as the best of the run."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}
     save_tensors(folder.best, tensors, {"archc": graph.name})
-    _copied(found.folder / METRICS, folder.path / METRICS)
+    _copy_files(found.folder / METRICS, folder.path / METRICS)
     write(folder.path / RESULT, json.dumps(found.metrics, indent=1) + "\n")
     for picture in ("curves.png", "confusion.png"):
-        _copied(found.folder / picture, folder.path / picture)
+        _copy_files(found.folder / picture, folder.path / picture)
     return Outcome(module.eval(), found.metrics, folder.path)
 
 
-def _copied(source: Path, target: Path) -> None:
+def _copy_files(source: Path, target: Path) -> None:
     if source.is_file():
         write(target, source.read_bytes())

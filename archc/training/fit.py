@@ -28,8 +28,8 @@ from archc.training.loop import Loop
 from archc.training.memory import choose_batch, images_per_pass, is_out_of_memory, out_of_memory_text
 from archc.training.options import Outcome, TrainError, TrainOptions, quiet
 from archc.training.progress import ProgressReporter
-from archc.training.report import corrupt_text, footer, header, stopped_text
-from archc.training.run import RESULT, START, Row, RunFolder, environment, fresh, opened
+from archc.training.report import corrupt_text, footer, header, stop_text
+from archc.training.run import RESULT, START, Row, RunFolder, environment, fresh, open_run
 from archc.training.setup import Setup, check_tracker, open_training_data, plan_for, setup
 from archc.training.spec import spec_text
 from archc.training.state import Mismatch
@@ -58,7 +58,7 @@ def fit(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions) 
 
 def resume_run(path: str | Path, options: TrainOptions, data: str | None = None) -> Outcome:
     """A run from its last checkpoint to its end; `data` is where its images lie now. Raises as `fit`."""
-    folder = opened(path)
+    folder = open_run(path)
     graph = folder.graph()
     recipe = graph.recipe if data is None else replace(graph.recipe, data=replace(graph.recipe.data, source=data))
     if (folder.path / START).is_file():
@@ -139,7 +139,7 @@ def _fit(ready: Setup, folder: RunFolder, options: TrainOptions) -> Outcome:
     finally:
         watcher.close()
     if loop.progress.stopped and recipe.stop is not None:
-        options.say(stopped_text(recipe.stop))
+        options.say(stop_text(recipe.stop))
     outcome = finish_run(ready, loop.progress.best, folder, options)
     if ready.data.corrupt and world.first:
         folder.note(describe_data(ready.data))

@@ -38,7 +38,7 @@ def header(
         ("memory", _memory(predict_memory(graph, replace(recipe, batch=most), world, plan), plan)),
         ("run", "" if folder is None else str(folder)),
     ]
-    return [printable(line) for name, text in rows if text for line in _wrapped(name, text)]
+    return [printable(line) for name, text in rows if text for line in _wrap_line(name, text)]
 
 
 def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str:
@@ -81,14 +81,14 @@ def _furniture(recipe: Recipe) -> str:
     return ", ".join(found)
 
 
-def _wrapped(name: str, text: str, room: int = 70) -> list[str]:
+def _wrap_line(name: str, text: str, room: int = 70) -> list[str]:
     from textwrap import wrap
 
     lines = wrap(text, room, break_long_words=False, break_on_hyphens=False)
     return [f"{name if not i else '':8}{line}" for i, line in enumerate(lines)]
 
 
-def stopped_text(stop: EarlyStop) -> str:
+def stop_text(stop: EarlyStop) -> str:
     many = f"{stop.patience:,} epoch{'' if stop.patience == 1 else 's'}"
     return f"ended early: {stop.monitor} was not better for {many}"
 

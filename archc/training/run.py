@@ -23,7 +23,7 @@ from archc.errors import Argument
 from archc.graph import Graph
 from archc.text.diagnostics import SpecError
 from archc.text.extras import DISTRIBUTION
-from archc.text.locks import Held, locked
+from archc.text.locks import Held, lock_folder
 from archc.text.regular import read_regular
 from archc.training.checkpoints import write
 from archc.training.data_identity import data_difference, shown
@@ -68,13 +68,13 @@ class RunFolder:
             self._make()
         with ExitStack() as held:
             try:
-                held.enter_context(locked(self.path))
+                held.enter_context(lock_folder(self.path))
             except Held:
                 raise TrainError(f"{self.path} is being trained in by another process; wait for it, or name another folder") from None
             except OSError as error:
                 raise TrainError(f"{self.path} cannot be used: {error.strerror}") from None
             if not resume and any(self.path.iterdir()):  # another one was faster, and is through
-                raise TrainError(_used(self.path))
+                raise TrainError(_why_used(self.path))
             try:
                 yield
             finally:
@@ -195,7 +195,7 @@ def _own(path: Path) -> None:
             raise TrainError(f"{folder} is {what}: a run has its files in its own folder; put the real one there")
 
 
-def opened(path: str | Path) -> RunFolder:
+def open_run(path: str | Path) -> RunFolder:
     """A run that is there. Raises TrainError."""
     path = Path(path)
     if not is_folder(path):
@@ -212,7 +212,7 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
         path = Path(wanted)
         try:
             if path.exists() and (not path.is_dir() or any(path.iterdir())):
-                raise TrainError(_used(path))
+                raise TrainError(_why_used(path))
         except (OSError, ValueError) as error:
             raise TrainError(f"{shown(wanted)} cannot be a folder: {getattr(error, 'strerror', None) or error}") from None
         return RunFolder(path)
@@ -221,7 +221,7 @@ def fresh(wanted: str | None, name: str, parent: Path = Path("runs")) -> RunFold
     return RunFolder(parent / f"{plain}-{max(numbers, default=0) + 1}", stem=plain)
 
 
-def _used(path: Path) -> str:
+def _why_used(path: Path) -> str:
     """Why a folder is not for a new run."""
     if is_run(path):
         return f"{path} has a run; name another folder, or go on with it: archc resume {path}"

@@ -204,7 +204,7 @@ def make_optimizer(recipe: Recipe, groups: list[Group]) -> torch.optim.Optimizer
     return made
 
 
-def looked_at(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world: World) -> Callable[[Tensor, int, bool], Tensor]:
+def make_preprocessing(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world: World) -> Callable[[Tensor, int, bool], Tensor]:
     """From images as they were read to what the network takes: augmented in training, cut to its size, normalized. Features stay."""
     if isinstance(data, DataSet) and data.format == FEATURES:
         return lambda values, number, train: values
@@ -215,7 +215,7 @@ def looked_at(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world
 
 def preparation(graph: Graph, recipe: Recipe, data: DataSet, world: World) -> Prepare:
     """What training does with the images and labels of a pass: changed and mixed as its number, the seed and the process say."""
-    augmentation, finish, classes = looked_at(graph, recipe, data, world), _form(recipe), len(data.classes)
+    augmentation, finish, classes = make_preprocessing(graph, recipe, data, world), _form(recipe), len(data.classes)
 
     def prepare(images: Tensor, labels: Tensor, number: int) -> tuple[Tensor, Tensor]:
         seen = augmentation(images, number, True)
@@ -236,7 +236,7 @@ def _form(recipe: Recipe) -> Callable[[Tensor], Tensor]:
 
 def evaluator(graph: Graph, recipe: Recipe, data: DataSet | Normalization, world: World, classes: int) -> Evaluator:
     dtype = HALF.get(recipe.precision)
-    augmentation, finish = looked_at(graph, recipe, data, world), _form(recipe)
+    augmentation, finish = make_preprocessing(graph, recipe, data, world), _form(recipe)
 
     def autocast() -> torch.autocast:
         return torch.autocast(world.device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)

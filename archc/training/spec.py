@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from archc.graph import Graph
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.language.spec import Spec
 
 
@@ -15,4 +15,4 @@ def spec_text(graph: Graph) -> str:
     """The resolved spec without its recipe. It reads back as the same network."""
     nowhere = ("", SimpleNamespace(span=""))
     document: Any = SimpleNamespace(paper=graph.paper, input=None, params={}, init=defaultdict(lambda: nowhere), train={})
-    return resolved_text(graph, cast(Spec, document), {"input": ""}) + "\n"
+    return resolve_text(graph, cast(Spec, document), {"input": ""}) + "\n"

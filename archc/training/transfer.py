@@ -120,7 +120,7 @@ def _readable(split: Split, indices: Collection[int]) -> list[tuple[list[int], n
     return [([index], image) for index, image in found if len(image)]
 
 
-def featured(graph: Graph, module: nn.Module, data: DataSet, prepare: Callable[[Tensor], Tensor], device: torch.device) -> DataSet:
+def extract_features(graph: Graph, module: nn.Module, data: DataSet, prepare: Callable[[Tensor], Tensor], device: torch.device) -> DataSet:
     """The same set, with features in place of images. Raises TrainError for shards, whose images are not at hand."""
     if data.train.length is None:
         raise TrainError("shards are a stream: features are computed of images that have an index")

@@ -216,7 +216,7 @@ def shapes(described: type[Any]) -> dict[str, Shape]:
 
 
 @cache
-def required(described: type[Any]) -> frozenset[str]:
+def required_fields(described: type[Any]) -> frozenset[str]:
     """The fields of a dataclass that have no default."""
     return frozenset(field.name for field in fields(described) if not _has_default(field))
 

@@ -50,7 +50,7 @@ def read_tree(described: type[T], tree: t.Tree, diagnostics: Diagnostics, *, wha
     """
     data = data_of(tree) if data is None else data
     faults: list[Fault] = []
-    value = plain.read(taken_apart(described), data, True, faults) if ours else _checked(described, data, faults)
+    value = plain.read(taken_apart(described), data, True, faults) if ours else _check_data(described, data, faults)
     for fault in faults:
         part, span = _place(tree, fault)
         if not _is_told(part, fault):
@@ -59,7 +59,7 @@ def read_tree(described: type[T], tree: t.Tree, diagnostics: Diagnostics, *, wha
     return None if diagnostics.failed else value
 
 
-def _checked(described: Any, data: Any, faults: list[Fault]) -> Any:
+def _check_data(described: Any, data: Any, faults: list[Fault]) -> Any:
     """Read by pydantic, or in the same way by the plain reader where its compiled core cannot be loaded."""
     try:
         from archc.validation import checked

@@ -32,7 +32,7 @@ class Fault:
     why: Unreadable | None = None
 
 
-def dotted(where: Iterable[str | int]) -> str:
+def dotted_path(where: Iterable[str | int]) -> str:
     """`best.step`, `images[2]`."""
     text = ""
     for part in where:
@@ -42,7 +42,7 @@ def dotted(where: Iterable[str | int]) -> str:
 
 def sentence(fault: Fault, value: Any) -> str:
     """The mistake in a file that a program wrote. `value` is what stands there."""
-    name = printable(dotted(fault.where))[:LONGEST_KEY] or "it"
+    name = printable(dotted_path(fault.where))[:LONGEST_KEY] or "it"
     if fault.kind == "missing":
         return f"it has no {name}"
     if fault.kind == "unknown":
@@ -51,16 +51,16 @@ def sentence(fault: Fault, value: Any) -> str:
     shown = shown if len(shown) <= SHOWN else shown[: SHOWN - 1] + "…"
     if fault.why is not None:
         return printable(f"{name} is {shown}: {fault.why.message}; {fault.why.hint}")
-    return f"{name} is {shown}, where {expected(fault.shape, fault.kind == 'limit')} was expected"
+    return f"{name} is {shown}, where {expected_text(fault.shape, fault.kind == 'limit')} was expected"
 
 
 _PHRASES = {"object": "an object, as {…}", "text": "a text", "flag": "true or false", "any": "something else"}
 
 
-def expected(shape: Shape, limits: bool = True) -> str:
+def expected_text(shape: Shape, limits: bool = True) -> str:
     """The values that there can be, in words; of numbers, the limits as well."""
     if shape.kind == "list":
-        inner = expected(shape.inner(0)).removeprefix("an ").removeprefix("a ")
+        inner = expected_text(shape.inner(0)).removeprefix("an ").removeprefix("a ")
         return f"a list of {inner.replace('number', 'numbers', 1) if 'number' in inner else inner + 's'}"
     if (named := shape.mark(OneOf)) is not None:
         return "one of " + ", ".join(named.names)
@@ -83,7 +83,7 @@ class Words:
 def words(fault: Fault, what: str) -> Words:
     """`what` is the file in words."""
     last = str(fault.where[-1]) if fault.where else ""
-    outer = dotted(fault.where[:-1]) or what
+    outer = dotted_path(fault.where[:-1]) or what
     if fault.why is not None:
         return Words(fault.why.code, fault.why.message, fault.why.hint)
     if fault.kind == "missing":
@@ -91,7 +91,7 @@ def words(fault: Fault, what: str) -> Words:
     if fault.kind == "unknown":
         names = fault.shape.names()
         return Words("A201", f'{outer} has no key "{last}"', did_you_mean(last, names) or f"it has {', '.join(names)}")
-    return _of_value(fault, dotted(fault.where) or what, last)
+    return _of_value(fault, dotted_path(fault.where) or what, last)
 
 
 def _of_value(fault: Fault, name: str, last: str) -> Words:
@@ -103,10 +103,10 @@ def _of_value(fault: Fault, name: str, last: str) -> Words:
     if kind == "flag":
         return Words("A402", f"{last}: this is true or false")
     if kind == "whole number":
-        return Words("A404", f"{last}: this should be {expected(shape)}")
+        return Words("A404", f"{last}: this should be {expected_text(shape)}")
     if fault.kind == "type":
-        return Words("A402", f"{last}: this should be {expected(shape, False)}", "put it in quotes" if kind == "text" else None)
+        return Words("A402", f"{last}: this should be {expected_text(shape, False)}", "put it in quotes" if kind == "text" else None)
     if kind == "number":
-        return Words("A404", f"{fault.value:g} is out of range", f"it is {expected(shape)}")
+        return Words("A404", f"{fault.value:g} is out of range", f"it is {expected_text(shape)}")
     names = shape.mark(OneOf).names
     return Words("A404", f"no {last} is called {fault.value}", did_you_mean(str(fault.value), names) or ", ".join(names))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import is_dataclass
 from typing import Any
 
-from archc.validation.description import Amount, Match, OneOf, Range, Read, Shape, Unreadable, required
+from archc.validation.description import Amount, Match, OneOf, Range, Read, Shape, Unreadable, required_fields
 from archc.validation.faults import Fault, Where
 
 
@@ -57,7 +57,7 @@ def _fields(shape: Shape, data: dict[str, Any], closed: bool, faults: list[Fault
     known, before = shape.fields, len(faults)
     if closed:
         faults += [Fault((*where, name), "unknown", shape, data[name]) for name in data if name not in known]
-    faults += [Fault((*where, name), "missing", shape) for name in known if name in required(shape.bare) - data.keys()]
+    faults += [Fault((*where, name), "missing", shape) for name in known if name in required_fields(shape.bare) - data.keys()]
     values = {name: read(description, data[name], closed, faults, (*where, name)) for name, description in known.items() if name in data}
     return shape.bare(**values) if len(faults) == before else None
 

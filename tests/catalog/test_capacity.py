@@ -13,7 +13,7 @@ import archc
 from archc.analysis.memory.fit import Fitting
 from archc.analysis.memory.timeline import Options
 from archc.catalog.devices.capacity import CONTEXT, WORKSPACES, of_device, of_size
-from archc.catalog.devices.catalogue import find, parsed, shipped
+from archc.catalog.devices.catalogue import find, parse_devices, shipped
 from archc.catalog.devices.writing import to_yaml
 from archc.cli.main import main
 from archc.html.data import TrainingChoice, record
@@ -69,11 +69,11 @@ def test_a_size_is_all_there_unless_told() -> None:
 
 def test_devices_of_ones_own() -> None:
     text = "devices: {mine: {memory: 10 GiB, visible: 9 GiB, cuda: true, bandwidth: 1 GB/s}, plain: {memory: 8 GiB, bandwidth: 1 GB/s}}\n"
-    mine, plain = parsed(Source("mine.yaml", text)).values()
+    mine, plain = parse_devices(Source("mine.yaml", text)).values()
     assert of_device(mine).usable == 9 * 2**30 - CONTEXT - WORKSPACES and of_device(plain).usable == 8 * 2**30
-    assert parsed(Source("again.yaml", to_yaml(mine)))["mine"] == mine
+    assert parse_devices(Source("again.yaml", to_yaml(mine)))["mine"] == mine
     with pytest.raises(archc.SpecError, match="at most the memory that there is"):
-        parsed(Source("wrong.yaml", text.replace("visible: 9 GiB", "visible: 11 GiB")))
+        parse_devices(Source("wrong.yaml", text.replace("visible: 9 GiB", "visible: 11 GiB")))
 
 
 @pytest.mark.parametrize("words", ["--device t4", "--device a100-40gb --optimizer adam --amp bf16", "--memory 6GB --reserve 1GiB"])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.catalog.devices.catalogue import find, load_file, parsed, shipped
+from archc.catalog.devices.catalogue import find, load_file, parse_devices, shipped
 from archc.catalog.devices.device import CLASSES, Calibration, Device, DeviceError, Rates, Trial
 from archc.catalog.devices.writing import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
@@ -19,7 +19,7 @@ from archc.text.source import Source
 
 
 def read(text: str) -> dict[str, Device]:
-    return parsed(Source("mine.yaml", text))
+    return parse_devices(Source("mine.yaml", text))
 
 
 def test_every_device_has_a_source_and_plausible_figures() -> None:

@@ -17,7 +17,7 @@ from archc.analysis.recompute import Region, plan_of
 from archc.analysis.recompute.planner import PlanRow
 from archc.analysis.recompute.planner.macs import Again
 from archc.cli.main import main
-from archc.cli.plan_table import grouped, named
+from archc.cli.plan_table import common_name, group_regions
 from archc.elaborate.compiler import compile_spec, compile_text
 
 
@@ -110,12 +110,12 @@ def test_regions_that_are_alike_share_a_row() -> None:
         row("layer1.0.bn2", "layer1.0.conv3"),
         row("a", "b"),
     )
-    names = [[str(one.region) for one in group] for group in grouped(rows)]
+    names = [[str(one.region) for one in group] for group in group_regions(rows)]
     assert [len(one) for one in names] == [3, 1]
-    assert named([one.region for one in rows[:2]]) == "layer*.*.bn1 to conv2"
-    assert named([one.region for one in rows[:3]]) == "layer*.*.bn* to conv*"
-    assert named([Region("layer1"), Region("layer3")]) == "layer*"
-    assert named([Region("a.b.c", "a.d.e")]) == "a.b.c to d.e"
+    assert common_name([one.region for one in rows[:2]]) == "layer*.*.bn1 to conv2"
+    assert common_name([one.region for one in rows[:3]]) == "layer*.*.bn* to conv*"
+    assert common_name([Region("layer1"), Region("layer3")]) == "layer*"
+    assert common_name([Region("a.b.c", "a.d.e")]) == "a.b.c to d.e"
 
 
 CHAIN = "archc: 1\ninput: [3, 8, 8]\nlayers: [{repeat: %d, conv: {channels: 3, kernel: 1}}]\n"

@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 from torch import nn
 
 from archc.runtime.build.build import after_passes, build, make_module
-from archc.runtime.build.folding import folded
+from archc.runtime.build.folding import fold_tensors
 from tests.helpers.random_networks import networks
 
 from .seen import inputs_of, randomize
@@ -33,7 +33,7 @@ def after(graph: Graph, one) -> tuple[nn.Module, nn.Module]:  # type: ignore[no-
     result = one(graph)
     source = lower(result.graph).source
     there = make_module(source).eval()
-    there.load_state_dict(folded(before.state_dict(), result.folds, there.state_dict()))
+    there.load_state_dict(fold_tensors(before.state_dict(), result.folds, there.state_dict()))
     return before, there
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from archc.cli.console import prose
 from archc.data import DataError, check_classes
-from archc.data.roles import PARTS, named_role, role_of
+from archc.data.roles import PARTS, find_role, role_of
 from tests.data.test_sources import opened, told
 from tests.helpers import image_sets
 
@@ -87,7 +87,7 @@ def test_layouts_that_are_understood(kind: str, tmp_path: Path) -> None:
     found = opened(put(tmp_path / "set", files), (3, 8, 8), validation=0.25)
     assert found.classes == BOTH
     wanted = {
-        role: 8 for name in files if name.endswith("/cat") for part in name.split("/") for role in PARTS if named_role(part)[0] == role
+        role: 8 for name in files if name.endswith("/cat") for part in name.split("/") for role in PARTS if find_role(part)[0] == role
     }
     wanted = wanted or {"train": 8}
     if "validation" not in wanted:

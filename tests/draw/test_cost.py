@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from archc import analyze, load, loads, memory
 from archc.analysis.memory.timeline import Options, training
 from archc.draw.cost.picture import BY, CostOptions, draw
-from archc.draw.cost.treemap import cells, parts, squarified
+from archc.draw.cost.treemap import cells, parts, squarify
 from archc.draw.scene import Box, binary_ticks, plain_ticks
 from archc.draw.theme import DARK, LIGHT
 from tests.draw.pictures import ALL, HOSTILE, LECTURES, SVG, is_inert, net, outside, overlapping, titles, tree, words
@@ -73,7 +73,7 @@ def test_bars_are_as_long_as_their_figures() -> None:
 
 @given(st.lists(st.integers(1, 10**9), min_size=1, max_size=60))
 def test_a_treemap_tiles_its_box_in_proportion(sizes: list[int]) -> None:
-    found = squarified(sizes, BOX)
+    found = squarify(sizes, BOX)
     total = sum(sizes)
     for size, one in zip(sizes, found, strict=True):
         assert abs(area(one) - area(BOX) * size / total) <= 1e-6 * area(BOX)
@@ -86,7 +86,7 @@ def test_a_treemap_tiles_its_box_in_proportion(sizes: list[int]) -> None:
 
 def test_a_treemap_is_the_one_of_its_paper() -> None:
     """Bruls, Huizing & van Wijk (2000), figure 3: areas 6, 6, 4, 3, 2, 2, 1 in a box of 6 by 4."""
-    found = squarified([6, 6, 4, 3, 2, 2, 1], Box(0, 0, 6, 4))
+    found = squarify([6, 6, 4, 3, 2, 2, 1], Box(0, 0, 6, 4))
     printed = [(0, 0, 3, 2), (0, 2, 3, 4), (3, 0, 3 + 12 / 7, 7 / 3), (3 + 12 / 7, 0, 6, 7 / 3)]
     for one, corners in zip(found, printed, strict=False):
         assert one == pytest.approx(corners)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.draw.scene import Box, Scene, escaped, mixed, number, shortened, text_box, text_width
+from archc.draw.scene import Box, Scene, escape, mix, number, shorten, text_box, text_width
 from archc.draw.theme import DARK, FAMILIES, LIGHT, THEMES, Theme, family
 from archc.ops.registry import OPERATORS
 from tests.draw.pictures import _font, painted, titles, tree, words
@@ -30,7 +30,7 @@ def test_any_text_comes_back_from_the_svg_and_is_text(content: str, tooltip: str
 
 @given(TEXTS)
 def test_escaped_text_closes_no_quote_and_opens_no_tag(text: str) -> None:
-    assert not set(escaped(text)) & set("<>\"'")
+    assert not set(escape(text)) & set("<>\"'")
 
 
 @given(st.floats(-1e6, 1e6))
@@ -48,7 +48,7 @@ def test_the_width_of_a_text_is_not_underestimated(text: str, bold: bool) -> Non
 
 @given(TEXTS, st.floats(5, 300))
 def test_a_shortened_text_fits_and_keeps_its_ends(text: str, room: float) -> None:
-    short = shortened(text, 10, room)
+    short = shorten(text, 10, room)
     assert text_width(short, 10) <= room
     assert short in (text, "") or text.startswith(short.partition("…")[0])
 
@@ -75,7 +75,7 @@ def test_a_text_box_is_where_a_renderer_puts_it() -> None:
 
 
 def test_mixing_goes_from_one_color_to_the_other() -> None:
-    assert (mixed("#102030", "#ffffff", 0), mixed("#102030", "#ffffff", 1)) == ("#102030", "#ffffff")
+    assert (mix("#102030", "#ffffff", 0), mix("#102030", "#ffffff", 1)) == ("#102030", "#ffffff")
 
 
 def test_every_operator_has_a_family() -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from archc.catalog.initializers import INITIALIZERS
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph import Graph
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.reference.schema import schema
 from archc.text.diagnostics import draw
 
@@ -140,7 +140,7 @@ def test_the_deployed_network_keeps_its_rules() -> None:
 def test_specs_that_ship_read_back(spec: str) -> None:
     model = compile_spec(spec)
     assert model.graph is not None and model.spec is not None and model.graph.init
-    assert decided(graph_of(resolved_text(model.graph, model.spec, {}))) == decided(model.graph) != {}
+    assert decided(graph_of(resolve_text(model.graph, model.spec, {}))) == decided(model.graph) != {}
 
 
 def test_written_out_and_read_back() -> None:
@@ -152,7 +152,7 @@ def test_written_out_and_read_back() -> None:
     text = NET + "init:\n" + "".join(f"  {rule}\n" for rule in [*rules, ".fc.weight: $way", "prelu: 3", "batchnorm: 1", "bn.weight: ones"])
     model = compile_text(text)
     assert model.graph is not None and model.spec is not None
-    again = graph_of(resolved_text(model.graph, model.spec, {}))
+    again = graph_of(resolve_text(model.graph, model.spec, {}))
     assert decided(again) == decided(model.graph)
     assert [rule.key for rule in again.init] == ["conv", "*.bias", "linear", ".fc.weight", "batchnorm", "bn.weight"]
 

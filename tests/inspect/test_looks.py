@@ -12,11 +12,11 @@ import torch.nn.functional as F
 
 import archc
 from archc.data import open_data
-from archc.inspect.attribution import gradcam, integrated, lrp
+from archc.inspect.attribution import gradcam, integrated_gradients, lrp
 from archc.inspect.examples import seen, strongest
 from archc.inspect.filters import filters
 from archc.inspect.layers import LookError, first_convolution, last_maps, outputs, place
-from archc.inspect.maximize import maximized, response, visible
+from archc.inspect.maximize import maximize, response, visible
 from archc.recipe import Data
 
 CHAIN = """
@@ -71,7 +71,7 @@ def test_integrated_gradients_are_complete(lenet):
     graph, module = lenet
     image = torch.randn(1, 1, 28, 28)
     score, start = module(image)[0, 7].item(), module(torch.zeros_like(image))[0, 7].item()
-    assert integrated(graph, module, image, 7).sum().item() == pytest.approx(score - start, abs=1e-3)
+    assert integrated_gradients(graph, module, image, 7).sum().item() == pytest.approx(score - start, abs=1e-3)
 
 
 def test_gradcam_is_its_formula(lenet):
@@ -97,7 +97,7 @@ def test_climbing_beats_every_image(lenet, digits):
     """The found input excites its unit more than any image of the set does, and noise."""
     _, module = lenet
     at = place(*lenet, "conv2.3")
-    found, reached = maximized(module, at, [3], (1, 28, 28), steps=60)
+    found, reached = maximize(module, at, [3], (1, 28, 28), steps=60)
     images, _ = digits.train.read(range(len(digits.train)))
     shown = prepare(torch.from_numpy(images))
     most = torch.stack([response(module, at, [3], one[None])[0] for one in shown[:200]]).max().item()
@@ -108,7 +108,7 @@ def test_climbing_beats_every_image(lenet, digits):
 def test_climbing_is_repeatable_and_visible(lenet, digits):
     _, module = lenet
     at = place(*lenet, "fc2")
-    first, second = (maximized(module, at, [0, 5], (1, 28, 28), seed=3, steps=5)[0] for _ in range(2))
+    first, second = (maximize(module, at, [0, 5], (1, 28, 28), seed=3, steps=5)[0] for _ in range(2))
     assert torch.equal(first, second)
     pixels = visible(first, digits.normalization)
     assert pixels.dtype == torch.uint8 and pixels.amin((1, 2, 3)).tolist() == [0, 0] and pixels.amax((1, 2, 3)).tolist() == [255, 255]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from archc.analysis.cost.report import analyze
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw
 from tests.language.helpers import codes, graph_of, model_of, wired
 
@@ -62,7 +62,7 @@ def test_every_combination_has_one_meaning(layers: str, expected: list[str]) -> 
     assert model.graph is not None and model.spec is not None and not list(model.diagnostics)
     found = [line.split(" ") for line in wired(text)[2:]]
     assert [" ".join([line[0], *line[3:]]).replace(",", "") for line in found] == expected
-    assert wired(resolved_text(model.graph, model.spec, {})) == wired(text)
+    assert wired(resolve_text(model.graph, model.spec, {})) == wired(text)
 
 
 def test_a_pyramid_of_pools() -> None:

@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from archc.analysis.field.carried import Carried, composed
+from archc.analysis.field.carried import Carried, compose
 from archc.analysis.field.positions import Always, Positions
 from archc.ops import OPERATORS, Shape
 from archc.ops.reach import Along, Bins, Linear, Reach, Rule, Spread, rules_of
@@ -64,7 +64,7 @@ def test_positions_are_those_that_autograd_finds(one: Case) -> None:
             continue
         state = tuple(Carried(Positions(tuple(range(n)), tuple(range(n))), axis) for axis, n in enumerate(shape))
         given = [(state if i == which else None, Shape(other)) for i, other in enumerate(one.shapes[:read])]
-        said = composed(facts, 0, given, shape)
+        said = compose(facts, 0, given, shape)
         pairs = [(i, each.axis if each.axis >= 0 else len(facts.outputs[0]) - 1) for i, each in enumerate(said)]
         for i, (each, column) in enumerate(zip(said, spans(layer, list(one.shapes), which, pairs), strict=True)):
             assert_said(each, column, mixed=i == 0 and "C" in OPERATORS[one.op].summary.partition(",")[0])

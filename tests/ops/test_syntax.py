@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from archc.ops.facts import Expression, Module
-from archc.ops.syntax import Call, Input, Name, Own, bound, calls, flat, names, number, replaced, walk
+from archc.ops.syntax import Call, Input, Name, Own, bound, calls, flat, names, number, replace_leaves, walk
 from archc.ops.template import parse, parse_plain
 
 from .cases import CASES
@@ -94,7 +94,7 @@ def test_questions_about_an_expression() -> None:
     assert {"F.pad", "torch.ones_like", "torch.nn.relu"} <= names(tree)
     assert sum(isinstance(one, Call) and one.value == Own() for one in walk(tree)) == 2
     assert [number(one) for one in walk(parse_plain("f(64, 1e-05, -2, 'a 3')")) if number(one) is not None] == [64, 1e-05, 2]
-    assert flat(replaced(tree, lambda leaf: Name("y") if isinstance(leaf, Input) else leaf)).count("y") == 3
+    assert flat(replace_leaves(tree, lambda leaf: Name("y") if isinstance(leaf, Input) else leaf)).count("y") == 3
 
 
 def test_a_module_says_what_its_call_adds_around_the_input() -> None:

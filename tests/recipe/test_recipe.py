@@ -24,7 +24,7 @@ from archc.codegen.passes.pipeline import optimize
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
-from archc.graph.write_spec import resolved_text
+from archc.graph.write_spec import resolve_text
 from archc.recipe.keys import DATA, KEYS, STOP, VALUES
 from archc.recipe.recipe import Data, EarlyStop, Part, Recipe, recipe_text, written
 from archc.recipe.tables import AUGMENTATIONS, LOSSES, OPTIMIZERS, SCHEDULES, TABLES
@@ -442,7 +442,7 @@ def test_it_is_resolved_to_the_same() -> None:
     for text in [HEAD + WHOLE, *(f"archc: 1\nextends: {name}\n" for name in named)]:
         model = compile_text(text)
         assert model.graph is not None and model.spec is not None
-        again = compile_text(resolved_text(model.graph, model.spec, {}))
+        again = compile_text(resolve_text(model.graph, model.spec, {}))
         assert again.graph is not None, [one.message for one in again.diagnostics]
         assert again.graph.recipe == model.graph.recipe != Recipe()
 

@@ -10,7 +10,7 @@ import pytest
 from archc.cli.main import main
 from archc.draw.charts import Bar, Bubble, ChartError, bubbles, timeline
 from archc.language.loading import shipped
-from archc.reference.zoo import ZooEntry, challenge, history, plotted
+from archc.reference.zoo import ZooEntry, challenge, history, plot_entries
 
 ENTRIES = {entry.name: entry for entry in history()}
 NO_PAPER = {"mlp", "convnet", "autoencoder"}
@@ -43,7 +43,7 @@ def test_one_source_of_accuracies_or_each_named(capsys: pytest.CaptureFixture[st
         assert not measured or (entry.accuracy is not None and entry.accuracy.by == measured[0].by), entry.name
     found = ENTRIES["alexnet_grouped"].accuracy
     assert found is not None and (found.top1, found.top5) == (59.3, 81.8)  # the paper: errors of 40.7 and 18.2
-    points = {point.name: point for point in plotted(ENTRIES.values())}
+    points = {point.name: point for point in plot_entries(ENTRIES.values())}
     assert {"alexnet", "alexnet_grouped", "googlenet", "googlenet_caffe"} <= set(points)
     assert all((point.source == "torchvision") == ENTRIES[point.name].accuracy.by.startswith("torchvision") for point in points.values())
     assert main(["compare", "vgg16", "alexnet_grouped"]) == 0

@@ -464,7 +464,7 @@ def test_the_copy_keeps_what_is_shared() -> None:
     net = nn.ModuleDict({"a": nn.Linear(4, 4), "bn": nn.BatchNorm1d(4)})
     net["b"] = nn.Linear(4, 4)
     net["b"].weight = net["a"].weight
-    made = room._copied(net)
+    made = room._copy_to_cpu(net)
     assert made["b"].weight is made["a"].weight and made["a"].weight is not net["a"].weight
     assert all(torch.equal(value, net.state_dict()[name]) for name, value in made.state_dict().items())
     assert made["bn"].running_mean.data_ptr() != net["bn"].running_mean.data_ptr()

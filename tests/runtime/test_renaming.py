@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch")
 
-from archc.runtime.weights.renaming import MOST, RenameError, parse_rule, renamed
+from archc.runtime.weights.renaming import MOST, RenameError, parse_rule, rename_tensors
 
 NAMES = st.text("abAB01._", min_size=1, max_size=12)
 # Patterns without a delimiter, an empty alternative or a match of nothing, in which sed -E and Python agree.
@@ -135,29 +135,29 @@ def test_a_pattern_that_would_not_end(pattern: str, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("archc.runtime.weights.renaming.LONGEST", 0.2)
     handler = signal.getsignal(signal.SIGVTALRM)
     with pytest.raises(RenameError, match=r"takes longer than 0\.2 s"):
-        renamed(["a" * 400 + "!"], [parse_rule(f"s/{pattern}/y/")])
+        rename_tensors(["a" * 400 + "!"], [parse_rule(f"s/{pattern}/y/")])
     assert signal.getsignal(signal.SIGVTALRM) is handler
     assert signal.getitimer(signal.ITIMER_VIRTUAL) == (0.0, 0.0)
 
 
 def test_in_order_and_idle() -> None:
     rules = [parse_rule(text) for text in ("s/a/b/", "s/b/c/", "s/a/d/")]
-    new, idle = renamed(["a", "x"], rules)
+    new, idle = rename_tensors(["a", "x"], rules)
     assert new == {"a": "c", "x": "x"} and idle == [rules[2]]
 
 
 def test_two_names_that_become_one() -> None:
     with pytest.raises(RenameError) as caught:
-        renamed(["a.0.w", "b", "a.1.w"], [parse_rule("s/[01]/x/")])
+        rename_tensors(["a.0.w", "b", "a.1.w"], [parse_rule("s/[01]/x/")])
     assert str(caught.value) == 'two names become one: "a.0.w" and "a.1.w" would both be "a.x.w"'
-    assert renamed(["a", "b"], [parse_rule(f"s/^{x}$/{y}/") for x, y in ("at", "ba", "tb")])[0] == {"a": "b", "b": "a"}
+    assert rename_tensors(["a", "b"], [parse_rule(f"s/^{x}$/{y}/") for x, y in ("at", "ba", "tb")])[0] == {"a": "b", "b": "a"}
 
 
 def test_bounds() -> None:
     with pytest.raises(RenameError, match=r'^nothing is left of "a" after s/a//$'):
-        renamed(["a"], [parse_rule("s/a//")])
+        rename_tensors(["a"], [parse_rule("s/a//")])
     with pytest.raises(RenameError, match=f"has 501 characters: rules are applied to at most {MOST}"):
-        renamed(["a" * 501], [parse_rule("s/b/c/")])
+        rename_tensors(["a" * 501], [parse_rule("s/b/c/")])
     rules = [parse_rule("s/.*/&&/")] * 40  # would be 10^12 characters
     with pytest.raises(RenameError, match="rules are applied to at most"):
-        renamed(["a"], rules)
+        rename_tensors(["a"], rules)

@@ -97,7 +97,7 @@ def test_hue_is_that_of_the_standard_library() -> None:
 
 def test_rotation_is_pillows() -> None:
     images, degrees = photos(5, 31, 24), np.array([-30.0, -7.5, 0.0, 12.0, 90.0])
-    found = geometry.rotated(unit(images), degrees)
+    found = geometry.rotate(unit(images), degrees)
     wanted = [pillow(image).rotate(d, Image.Resampling.BILINEAR) for image, d in zip(images, degrees, strict=True)]
     differ = off(found, wanted)
     differ[np.stack([array(one) for one in wanted]) == 0] = 0  # pillow ends at half a pixel, where this fades into black
@@ -109,14 +109,14 @@ def test_rotation_is_pillows() -> None:
 
 def test_quarter_turns_are_exact() -> None:
     images = photos(4, 16, 16)
-    found = geometry.rotated(unit(images), np.array([0.0, 90.0, 180.0, -90.0]))
+    found = geometry.rotate(unit(images), np.array([0.0, 90.0, 180.0, -90.0]))
     for n, turns in enumerate((0, 1, 2, 3)):
         assert np.allclose(found[n], np.rot90(images[n] / 255, turns, axes=(1, 2)), atol=1e-4)
 
 
 def test_shear_is_pillows() -> None:
     images = photos(2, 21, 21)
-    found = geometry.sheared(unit(images), np.array([0.3, 0.0]), np.array([0.0, -0.2]))
+    found = geometry.shear(unit(images), np.array([0.3, 0.0]), np.array([0.0, -0.2]))
     forms = [(1, 0.3, -0.3 * 10.5, 0, 1, 0), (1, 0, 0, -0.2, 1, 0.2 * 10.5)]
     pairs = zip(images, forms, strict=True)
     wanted = [pillow(image).transform((21, 21), Image.Transform.AFFINE, form, Image.Resampling.BILINEAR) for image, form in pairs]
@@ -137,7 +137,7 @@ def test_flips_crops_and_moves_are_numpys() -> None:
     wanted = [one[:, top : top + 20, left : left + 26] for one, top, left in zip(padded, tops, lefts, strict=True)]
     assert torch.equal(found, unit(np.stack(wanted)))
     down, right = np.arange(40) % 9 - 4, np.arange(40) % 11 - 5
-    found = geometry.moved(unit(images), down, right)
+    found = geometry.shift_pixels(unit(images), down, right)
     for one, image, y, x in zip(found, images, down, right, strict=True):
         wide = np.pad(image, ((0, 0), (9, 9), (9, 9)))
         assert torch.equal(one, unit(wide[:, 9 - y : 29 - y, 9 - x : 35 - x]))
@@ -222,8 +222,8 @@ def test_the_strongest_changes_are_torchvisions() -> None:
     """Its documented ranges: 30 degrees, shears of 0.3, moves of 150/331, factors 0.1 and 1.9, 4 bits, threshold 0."""
     image = photos(1, 33, 33)
     one, most = unit(image), np.array([1.0])
-    assert torch.equal(CHANGES["rotate"](one, most), geometry.rotated(one, np.array([30.0])))
-    assert torch.equal(CHANGES["translate_x"](one, most), geometry.moved(one, np.array([0]), np.array([14])))
+    assert torch.equal(CHANGES["rotate"](one, most), geometry.rotate(one, np.array([30.0])))
+    assert torch.equal(CHANGES["translate_x"](one, most), geometry.shift_pixels(one, np.array([0]), np.array([14])))
     assert off(CHANGES["posterize"](one, most), [ImageOps.posterize(pillow(image[0]), 4)]).max() < 1e-3
     assert off(CHANGES["solarize"](one, most), [ImageOps.solarize(pillow(image[0]), 0)]).max() < 1e-3
     assert off(CHANGES["color"](one, -most), [ImageEnhance.Color(pillow(image[0])).enhance(0.1)]).max() <= 2

@@ -15,7 +15,7 @@ from archc.training import memory
 from archc.training.checkpoints import found
 from archc.training.distributed import World
 from archc.training.options import TrainError
-from archc.training.run import opened
+from archc.training.run import open_run
 from archc.training.setup import plan_for
 from tests.training.common import PLAIN, graph_of, recipe_of, replace, trained, went_on
 from tests.training.test_processes import together
@@ -68,7 +68,7 @@ def test_a_plan_of_ones_own_stays_with_the_run(tmp_path: Path, plain: Path) -> N
     trained(DEEP, folder, train_options, save_every=3)
     ended(folder, 15)
     assert found(folder / "checkpoints")
-    run = opened(folder)
+    run = open_run(folder)
     assert run.plan(run.graph()) == OWN
     went_on(folder)
     same(folder, plain)

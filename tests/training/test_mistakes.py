@@ -20,7 +20,7 @@ from archc.training.distributed import World, strategy_of
 from archc.training.memory import choose_batch, out_of_memory_text
 from archc.training.nonfinite import explain_nonfinite
 from archc.training.options import TrainError
-from archc.training.run import RunFolder, fresh, opened
+from archc.training.run import RunFolder, fresh, open_run
 from archc.training.setup import Setup
 from tests.training.common import MLP, NET, PLAIN, figures, graph_of, recipe_of, trained
 
@@ -158,9 +158,9 @@ def test_folders(tmp_path: Path) -> None:
     with pytest.raises(TrainError, match="has something else in it"):
         fresh(str(tmp_path), "x")
     with pytest.raises(TrainError, match="no such folder"):
-        opened(tmp_path / "none")
+        open_run(tmp_path / "none")
     with pytest.raises(TrainError, match="is no run"):
-        opened(tmp_path)
+        open_run(tmp_path)
     assert fresh(None, "a/../b", tmp_path).path.name == "a-..-b-1"
     (tmp_path / "x-7").mkdir()
     assert fresh(None, "x", tmp_path).path.name == "x-8"
@@ -173,7 +173,7 @@ def test_damaged_runs(tmp_path: Path, file: str, text: str) -> None:
     trained(MLP, tmp_path / "run", epochs=1, batch=512)
     (tmp_path / "run" / file).write_text(text)
     with pytest.raises(TrainError, match="damaged"):
-        opened(tmp_path / "run").graph()
+        open_run(tmp_path / "run").graph()
 
 
 def test_out_of_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ import torch
 
 from archc.training.checkpoints import found, load
 from archc.training.predict import TrainedRun
-from archc.training.run import opened
+from archc.training.run import open_run
 from tests.training.common import MLP, NET, PLAIN, figures, trained, went_on
 from tests.training.test_resume import ended, same
 
@@ -98,7 +98,7 @@ def test_blocks_with_batch_normalization_run(tmp_path: Path, strategy: str) -> N
     """Parts of a network are sharded one by one; what is saved is whole, and the saved network gives the figures of the run."""
     together(tmp_path / "two", BLOCKS, strategy=strategy)
     assert figures(tmp_path / "two")[-1]["train_loss"] < figures(tmp_path / "two")[0]["train_loss"]
-    run = TrainedRun(opened(tmp_path / "two"), "cpu")
+    run = TrainedRun(open_run(tmp_path / "two"), "cpu")
     data = run.data()
     assert data.validation is not None
     report = run.evaluate(data.validation)

@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from archc.cli.main import main
-from archc.text.locks import locked
+from archc.text.locks import lock_folder
 from archc.training.checkpoints import found, load
 from archc.training.options import TrainError
-from archc.training.run import RunFolder, fresh, opened
+from archc.training.run import RunFolder, fresh, open_run
 from tests.helpers.paths import ROOT
 from tests.training.common import MLP, trained, went_on
 
@@ -77,7 +77,7 @@ def test_trainings_at_once_have_a_folder_each(tmp_path: Path) -> None:
     assert [one.wait(300) for one in begun] == [0] * AT_ONCE
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == [f"small-{i}" for i in range(1, AT_ONCE + 1)]
     for path in (tmp_path / "runs").iterdir():
-        assert len(opened(path).rows) == 1 and (path / "result.json").is_file()
+        assert len(open_run(path).rows) == 1 and (path / "result.json").is_file()
 
 
 def test_claims_of_one_folder(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_claims_of_one_folder(tmp_path: Path) -> None:
 
 
 def test_a_run_that_is_trained_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with locked(run):
+    with lock_folder(run):
         assert main(["resume", str(run), "--device", "cpu"]) == 2
     assert "is being trained in by another process" in " ".join(capsys.readouterr().err.split())
     went_on(run)
@@ -212,7 +212,7 @@ def test_files_that_are_no_records(run: Path, content: str) -> None:
         (path / "state.json").write_text(content)
     assert "is damaged" in told(lambda: went_on(run))
     (run / "data.json").write_text(content)
-    assert "is damaged" in told(lambda: opened(run).normalization())
+    assert "is damaged" in told(lambda: open_run(run).normalization())
 
 
 def test_a_checkpoint_beyond_the_end(run: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_checkpoint_beyond_the_end(run: Path) -> None:
 )
 def test_normalization_that_cannot_be(run: Path, normalization: Any, says: str) -> None:
     (run / "data.json").write_text(json.dumps(json.loads((run / "data.json").read_text()) | {"normalization": normalization}))
-    assert says in told(lambda: opened(run).normalization())
+    assert says in told(lambda: open_run(run).normalization())
 
 
 # the images that it was trained on
@@ -351,7 +351,7 @@ def test_planted_names_are_not_written_through(run: Path, tmp_path: Path) -> Non
         assert "is a link" in str(error)
         (run / "result.json").unlink()
         went_on(run)
-    assert secret.read_text() == "secret" and len(opened(run).rows) == 3
+    assert secret.read_text() == "secret" and len(open_run(run).rows) == 3
 
 
 def test_training_goes_on_where_nobody_reads(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -374,5 +374,5 @@ def test_training_goes_on_where_nobody_reads(monkeypatch: pytest.MonkeyPatch, ca
 
         with monkeypatch.context() as lost:
             lost.setattr(sys, "stdout", Full())
-            assert training.guarded(work) == status and done == [1]
+            assert training.run_guarded(work) == status and done == [1]
         assert ("standard output cannot be written" in " ".join(capsys.readouterr().err.split())) == (status == 2)

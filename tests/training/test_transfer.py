@@ -21,8 +21,8 @@ from archc.training.extraction import extract
 from archc.training.fit import resume_run
 from archc.training.options import TrainError, TrainOptions
 from archc.training.predict import TrainedRun
-from archc.training.run import RunFolder, opened
-from archc.training.transfer import FEATURES, classifier_graph, featured, new_tensors, put_classifier
+from archc.training.run import RunFolder, open_run
+from archc.training.transfer import FEATURES, classifier_graph, extract_features, new_tensors, put_classifier
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_features_are_what_the_last_layer_is_given():
     graph = archc.load("lenet5")
     module = archc.build(graph).eval()
     data = open_data(Data(), (1, 28, 28), 0)
-    found = featured(graph, module, data, halved, CPU)
+    found = extract_features(graph, module, data, halved, CPU)
     assert {name: len(split) for name, split in found.splits().items()} == {name: len(split) for name, split in data.splits().items()}
     rows = [5, 0, 77]
     values, labels = found.validation.read(rows)
@@ -106,7 +106,7 @@ def test_extraction_trains_the_last_layer_alone(tmp_path, body):
     saved = safetensors.torch.load_file(tmp_path / "run" / "best.safetensors")
     assert all(torch.equal(saved[name], value) for name, value in after.items())
     data = open_data(Data(), (1, 28, 28), 0)
-    trained = TrainedRun(opened(tmp_path / "run"), "cpu")
+    trained = TrainedRun(open_run(tmp_path / "run"), "cpu")
     assert trained.evaluate(data.test).accuracy == pytest.approx(outcome.metrics["test_accuracy"])
     assert outcome.metrics["accuracy"] > 0.5  # of a body that was never trained
 
@@ -125,7 +125,7 @@ def test_extraction_goes_on_where_it_was_ended(tmp_path, body):
     with pytest.raises(Ended):
         extracted(tmp_path / "ended", body, end)
     with pytest.raises(TrainError, match="no epoch is through"):
-        TrainedRun(opened(tmp_path / "ended"), "cpu")
+        TrainedRun(open_run(tmp_path / "ended"), "cpu")
     resumed = resume_run(tmp_path / "ended", TrainOptions(device="cpu", pictures=False)).module.state_dict()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 

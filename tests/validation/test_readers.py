@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from archc.catalog.devices.catalogue import FOLDER, parsed
+from archc.catalog.devices.catalogue import FOLDER, parse_devices
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.quantity import Units
@@ -125,7 +125,7 @@ def test_the_files_that_ship_are_read_alike() -> None:
     """The catalogue is read by the plain reader alone when it is used, and without checks it could not have passed."""
     for path in sorted(FOLDER.glob("*.yaml")):
         text = path.read_text(encoding="utf-8")
-        ours, strangers = parsed(Source(path.name, text), ours=True), parsed(Source(path.name, text))
+        ours, strangers = parse_devices(Source(path.name, text), ours=True), parse_devices(Source(path.name, text))
         assert ours and ours == strangers and repr(ours) == repr(strangers)
 
 

@@ -12,7 +12,7 @@ from archc.graph.structure import ancestors, dead_ends, dead_weights
 from archc.language.budget import MEMORY, Limit
 from archc.signature import shown
 from archc.text.diagnostics import Diagnostic, Use
-from archc.text.names import folded
+from archc.text.names import fold_names
 from archc.text.quantity import Quantity, bytes_text, read
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
@@ -37,7 +37,7 @@ def check(graph: Graph) -> list[Diagnostic]:
             unkept.append(told.wrong or _unkept(promise, told))
         else:
             inherited.setdefault(promise.heir, []).append((promise, told))
-    notes = [_dropped(graph, heir, several) for heir, several in inherited.items()]
+    notes = [_drop_promises(graph, heir, several) for heir, several in inherited.items()]
     broken = [promise for promise, _ in found]
     return [*unkept, *over(graph), *idle(graph, [kept for kept in graph.promises if kept not in broken]), *notes]
 
@@ -79,7 +79,7 @@ def _told_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dic
         return _Told("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
     if counted.high is not None and bound.allows(counted.low, counted.high):
         return None
-    return _Told(_told(counted, promise.wanted), counted.low)
+    return _Told(_count_text(counted, promise.wanted), counted.low)
 
 
 def _unkept(promise: Promise, told: _Told) -> Diagnostic:
@@ -88,7 +88,7 @@ def _unkept(promise: Promise, told: _Told) -> Diagnostic:
     return Diagnostic("A801", message, promise.span, None, promise.uses)
 
 
-def _dropped(graph: Graph, heir: Span, several: list[tuple[Promise, _Told]]) -> Diagnostic:
+def _drop_promises(graph: Graph, heir: Span, several: list[tuple[Promise, _Told]]) -> Diagnostic:
     """What a spec does not keep of the promises of the network that it extends, and how it makes its own."""
     of_the_network = [(promise, told) for promise, told in several if promise.nodes is None]
     parts = len(several) - len(of_the_network)
@@ -131,7 +131,7 @@ def idle(graph: Graph, kept: list[Promise]) -> Iterator[Diagnostic]:
         places.setdefault(place, []).append(node)
     for (span, uses), nodes in places.items():
         values = sum(left[node] for node in nodes)
-        names = folded(node.name for node in nodes)
+        names = fold_names(node.name for node in nodes)
         shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         message = f"{values:,} learned values lead to no output: {shown_names}"
         hint = "take what comes out here with `from`, name it in `outputs`, or remove it; " + (
@@ -156,7 +156,7 @@ def _bound(wanted: Any) -> Quantity | None:
     return read(wanted) if isinstance(wanted, str) else None
 
 
-def _told(counted: Count, wanted: Any) -> str:
+def _count_text(counted: Count, wanted: Any) -> str:
     if counted.high is None:
         return f"at least {counted.low:,}; a layer states no figure"
     count_text = f"{counted.low:,}"

@@ -81,8 +81,8 @@ def compare(old: Graph, new: Graph) -> Difference:
     """What leads from one network to the other. The reports are those of the deployed networks."""
     matcher = _Matcher()
     matcher.scopes(old.root, new.root)
-    changes = _moved(matcher.changes)
-    _rewired(matcher.pairs, changes)
+    changes = _find_moves(matcher.changes)
+    _mark_rewired(matcher.pairs, changes)
     before = {id(layer.node): layer for layer in analyze(old).layers}
     after = {id(layer.node): layer for layer in analyze(new).layers}
     touched = {id(node) for change in changes if change.what == CHANGED for node in nodes_of(change.part)}
@@ -217,7 +217,7 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
-def _moved(changes: list[Change]) -> list[Change]:
+def _find_moves(changes: list[Change]) -> list[Change]:
     """What went in one place and came in another, the same in content, has moved."""
     gone: dict[Any, list[Change]] = {}
     for change in changes:
@@ -236,14 +236,14 @@ def _moved(changes: list[Change]) -> list[Change]:
     return [change for change in kept if id(change) not in dropped]
 
 
-def _rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None:
+def _mark_rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None:
     """Layers that take other values than before; where a neighbour came or went, that is no news."""
     by_layer = {id(change.new): change for change in changes if change.what == CHANGED}
     images = {id(b) for _, b in pairs.values()}
     for a, b in pairs.values():
         for i, (before, after) in enumerate(zip(a.inputs, b.inputs, strict=False)):
             if before.node is None or after.node is None:
-                if (before.node is None) == (after.node is None) or not _settled(before, after, pairs, images):
+                if (before.node is None) == (after.node is None) or not _is_settled(before, after, pairs, images):
                     continue
             elif id(before.node) not in pairs or id(after.node) not in images or pairs[id(before.node)][1] is after.node:
                 continue
@@ -261,7 +261,7 @@ def _rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) -> None
             change.details.append(f"{len(a.inputs)} inputs → {len(b.inputs)}")
 
 
-def _settled(before: Value, after: Value, pairs: dict[int, tuple[Node, Node]], images: set[int]) -> bool:
+def _is_settled(before: Value, after: Value, pairs: dict[int, tuple[Node, Node]], images: set[int]) -> bool:
     """Whether the layer that is read on one side is there on both."""
     return id(before.node) in pairs if before.node is not None else id(after.node) in images
 

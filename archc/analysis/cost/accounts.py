@@ -70,14 +70,14 @@ def saved_from_activations(report: Report) -> list[AccountEntry]:
 
 def account_lines(report: Report) -> list[str]:
     """Both sums in words: one line each."""
-    lines = [f"activations: {_summed(activations_from_volumes(report), '{:,}'.format)} values an image"]
+    lines = [f"activations: {_sum_text(activations_from_volumes(report), '{:,}'.format)} values an image"]
     silent = [node.name for node in report.graph.nodes if node.facts.keeps is None]
     if silent:
         return [*lines, f"kept for backward: unknown, since {', '.join(silent[:3])}{' …' if silent[3:] else ''} states nothing"]
-    return [*lines, f"kept for backward: {_summed(saved_from_activations(report), bytes_of)}"]
+    return [*lines, f"kept for backward: {_sum_text(saved_from_activations(report), bytes_of)}"]
 
 
-def _summed(terms: list[AccountEntry], shown: Callable[[int], str]) -> str:
+def _sum_text(terms: list[AccountEntry], shown: Callable[[int], str]) -> str:
     """`a of x - b of y = c`; all but the largest terms are one."""
     rest = sum(term.amount for term in terms[MOST_TERMS:])
     terms = [*terms[:MOST_TERMS], *([AccountEntry(rest, "of others")] if rest else [])]

@@ -17,9 +17,9 @@ def lecture_lines(report: Report, biases: bool = False) -> list[str]:
     The totals are for the report's batch, dtype and optimizer.
     """
     graph = report.graph
-    rows = [("INPUT", _volume(value.shape), _rounded(value.shape.values), "0") for value in graph.inputs.values()]
+    rows = [("INPUT", _volume(value.shape), _round_text(value.shape.values), "0") for value in graph.inputs.values()]
     shown = [layer for layer in report.layers if is_volume(layer)]
-    rows += [(_title(layer), _volume(layer.output_shape), _rounded(layer.values), _weights(layer, biases)) for layer in shown]
+    rows += [(_title(layer), _volume(layer.output_shape), _round_text(layer.values), _weights(layer, biases)) for layer in shown]
     wide = [max(len(row[i]) for row in rows) for i in range(3)]
     lines = [
         f"{(title + ':').ljust(wide[0] + 1)} {volume.ljust(wide[1])} = {values.rjust(wide[2])}   {weights}"
@@ -32,7 +32,7 @@ def lecture_lines(report: Report, biases: bool = False) -> list[str]:
 def _volume_totals(report: Report, values: int) -> list[str]:
     memory = report.memory
     size = NETWORK[memory.dtype]
-    lines = [f"TOTAL values:  {values:,} = {_rounded(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
+    lines = [f"TOTAL values:  {values:,} = {_round_text(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
     factors, volume = [], size * values
     if memory.batch > 1:
         factors.append(f"x {memory.batch} images")
@@ -47,7 +47,7 @@ def _weight_totals(report: Report, biases: bool) -> list[str]:
     memory = report.memory
     size = NETWORK[memory.dtype]
     counted, what = (report.parameters, "TOTAL params: ") if biases else (report.weights, "TOTAL weights:")
-    first = f"{what} {counted:,} = {_rounded(counted, 3)} x {size} bytes = {bytes_of(size * counted)}"
+    first = f"{what} {counted:,} = {_round_text(counted, 3)} x {size} bytes = {bytes_of(size * counted)}"
     biases_text = f"of them {report.biases:,} biases" if biases else f"with {report.biases:,} biases {report.parameters:,}"
     lines = [f"{first}; {biases_text}"]
     if memory.optimizer:
@@ -83,7 +83,7 @@ def _volume(shape: Shape) -> str:
     return f"[{'x'.join(map(str, sizes))}]"
 
 
-def _rounded(value: int, digits: int = 2) -> str:
+def _round_text(value: int, digits: int = 2) -> str:
     """`3.2M`, `800K`, `4096`: as many digits as lectures print."""
     if value < 10_000:
         return str(value)
@@ -108,13 +108,13 @@ def _product(node: Node, shape: tuple[int, ...]) -> str:
     if len(shape) > 2:
         return f"({'x'.join(map(str, (*shape[2:], shape[1])))})x{shape[0]}"
     if len(shape) == 2:
-        source = _unflattened(node.inputs[0])
+        source = _unflatten(node.inputs[0])
         before = (*source.space, source.channels) if product(source) == shape[1] and len(source) > 1 else (shape[1],)
         return "x".join(map(str, (*before, shape[0])))
     return "x".join(map(str, shape)) or "1"
 
 
-def _unflattened(value: Value) -> Shape:
+def _unflatten(value: Value) -> Shape:
     """The map behind a vector, through layers that change no size."""
     node = value.node
     while node is not None and len(node.inputs) == 1 and node.inputs[0].shape.values == value.shape.values:

@@ -14,10 +14,10 @@ def paper_names(graph: Graph) -> dict[str, str]:
     names = graph.paper.names
     if isinstance(names, dict):
         given = {name: ours for name, ours in names.items() if _is_there(graph, ours)}
-        return given | {name: ours for part in given.items() for name, ours in _numbered(graph, *part)}
+        return given | {name: ours for part in given.items() for name, ours in _number_blocks(graph, *part)}
     if not names:
         return {}
-    return _counted(graph.deployed().nodes, stages=names == "stages")
+    return _count_names(graph.deployed().nodes, stages=names == "stages")
 
 
 def meant(graph: Graph, name: str) -> str:
@@ -29,7 +29,7 @@ def _is_there(graph: Graph, name: str) -> bool:
     return any(node.name == name or node.name.startswith(name + ".") for node in graph.nodes)
 
 
-def _numbered(graph: Graph, name: str, ours: str) -> list[tuple[str, str]]:
+def _number_blocks(graph: Graph, name: str, ours: str) -> list[tuple[str, str]]:
     """conv4_x is a part whose first block is conv4_1."""
     if not name.endswith("_x"):
         return []
@@ -39,7 +39,7 @@ def _numbered(graph: Graph, name: str, ours: str) -> list[tuple[str, str]]:
     return [(f"{name[:-1]}{number + 1}", f"{ours}.{number}") for number in range(count)]
 
 
-def _counted(nodes: list[Node], stages: bool) -> dict[str, str]:
+def _count_names(nodes: list[Node], stages: bool) -> dict[str, str]:
     """Names by counting along the chain: of all weighted layers, or of convolutions in stages that end with a pool."""
     found: dict[str, str] = {}
     stage, index, mark = 1, 0, ""

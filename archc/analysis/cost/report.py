@@ -125,14 +125,14 @@ class Report:
         return f"<Report {printable(self.name)}: {self.parameters:,} parameters, {self.macs:,} MACs, {len(self.layers):,} layers>"
 
     def _repr_html_(self) -> str:
-        from archc.analysis.cost.rows import folded_rows
+        from archc.analysis.cost.rows import fold_rows
         from archc.text.notebook import to_html
         from archc.text.table import Column, Table
 
         keys = ("parameters", "macs", "flops")
         columns = [Column("layer"), Column("×", "count"), Column("kind"), Column("output")]
         table = Table([*columns, Column("parameters", "count"), Column("MACs", "count"), Column("FLOPs", "count")])
-        for row in folded_rows(self):
+        for row in fold_rows(self):
             times = row.times if row.times > 1 else ""
             table.rows.append([row.name, times, row.kind, str(row.shape), *(row.counts[key] for key in keys)])
         table.totals.append(["total", "", f"{len(self.layers)} layers", "", *(self.counts[key] for key in keys)])

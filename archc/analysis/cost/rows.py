@@ -41,10 +41,10 @@ def layer_rows(report: Report) -> list[TableRow]:
     return [row_of_layer(layer, layer.name, 1) for layer in report.layers]
 
 
-def folded_rows(report: Report) -> list[TableRow]:
+def fold_rows(report: Report) -> list[TableRow]:
     """One row a layer, but copies of a block that follow each other, equal in every figure, are one row each."""
     layers = {id(layer.node): layer for layer in report.layers}
-    return [row_of_layer(layers[id(node)], name, times) for node, name, times in _folded(report.graph.root, "", 1, layers)]
+    return [row_of_layer(layers[id(node)], name, times) for node, name, times in _fold(report.graph.root, "", 1, layers)]
 
 
 def scope_rows(report: Report, depth: int) -> list[TableRow]:
@@ -124,7 +124,7 @@ def _cut(name: str, depth: int) -> str:
     return ".".join(name.split(".")[:depth])
 
 
-def _folded(scope: Scope, prefix: str, times: int, layers: dict[int, Layer]) -> Iterator[tuple[Node, str, int]]:
+def _fold(scope: Scope, prefix: str, times: int, layers: dict[int, Layer]) -> Iterator[tuple[Node, str, int]]:
     """Layers in order with the names that they are shown under and how many copies stand for each other."""
     children = [child for child in scope.children if not isinstance(child, Node) or id(child) in layers]
     i = 0
@@ -139,7 +139,7 @@ def _folded(scope: Scope, prefix: str, times: int, layers: dict[int, Layer]) -> 
         while stop < len(children) and mark and isinstance(other := children[stop], Scope) and mark_of(other) == mark:
             stop += 1
         label = child.label if stop == i + 1 else f"{child.label}…{children[stop - 1].label}"
-        yield from _folded(child, f"{prefix}{label}.", times * (stop - i), layers)
+        yield from _fold(child, f"{prefix}{label}.", times * (stop - i), layers)
         i = stop
 
 

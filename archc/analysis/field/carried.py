@@ -34,11 +34,11 @@ State = tuple[Carried, ...]  # one for each axis of the network's input
 Given = tuple[State | None, Shape]  # an input of a layer; None where the network's input does not reach it
 
 
-def composed(facts: Facts, output: int, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
+def compose(facts: Facts, output: int, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
     """What one output of a layer sees. `pixels` are the sizes of the input's axes. Raises Unfollowed."""
     reach = facts.reach
     if type(reach) is Joined:
-        return _joined(reach, inputs, pixels)
+        return _join(reach, inputs, pixels)
     out, moves = facts.outputs[output], facts.moves[output] if reach == MOVED else ()
     rules = reach.of if type(reach) is Each else (reach,) * len(inputs)
     found = [_behind(state, shape, out, rule, moves, pixels) for (state, shape), rule in zip(inputs, rules, strict=True) if state]
@@ -53,15 +53,15 @@ def _behind(state: State, shape: Shape, out: Shape, rule: Behavior, moves: Seque
     if rules is not None and len(shape) - 1 <= len(rules) <= len(shape):
         return _slid(state, shape, out, rules, pixels)
     if rule == POINT:
-        return state if shape == out else _stretched(state, shape, out)
+        return state if shape == out else _stretch(state, shape, out)
     if rule == MOVED:
-        return _moved(state, shape, moves, pixels)
+        return _move(state, shape, moves, pixels)
     if type(rule) is Along:
-        return _stretched(_mixed(state, rule, pixels), shape, out)
-    return tuple([whole(carried, size, rule == WHOLE) for carried, size in zip(state, pixels, strict=True)])
+        return _stretch(_mix(state, rule, pixels), shape, out)
+    return tuple([cover_all(carried, size, rule == WHOLE) for carried, size in zip(state, pixels, strict=True)])
 
 
-def whole(carried: Carried, pixels: int, exact: bool = True) -> Carried:
+def cover_all(carried: Carried, pixels: int, exact: bool = True) -> Carried:
     """All positions together; the whole axis where that is no more than a bound."""
     if not exact:
         return Carried(Always(0, pixels - 1), exact=False)
@@ -79,11 +79,11 @@ def _slid(state: State, shape: Shape, out: Shape, rules: tuple[Rule | str, ...],
             made.append(carried)
             continue
         if axis < more:  # in groups, perhaps
-            made.append(whole(carried, size, exact=False))
+            made.append(cover_all(carried, size, exact=False))
             continue
         rule = rules[axis - more]
         if isinstance(rule, str):
-            made.append(whole(carried, size) if rule == WHOLE else carried)
+            made.append(cover_all(carried, size) if rule == WHOLE else carried)
             continue
         task = (seen, carried.stride, rule, shape[axis], out[axis])
         if task == before:  # height and width are mostly alike
@@ -103,18 +103,18 @@ def _spread(carried: Carried, size: int) -> PositionLine | Positions:
     return seen.picked([i // carried.stride % seen.positions for i in range(size)])
 
 
-def _mixed(state: State, along: Along, pixels: Sequence[int]) -> State:
+def _mix(state: State, along: Along, pixels: Sequence[int]) -> State:
     """All entries along some axes together."""
     made = []
     for carried, size in zip(state, pixels, strict=True):
         if type(carried.seen) is Always or carried.axis in along.axes:
-            made.append(whole(carried, size))
+            made.append(cover_all(carried, size))
         else:
             made.append(carried._replace(axis=carried.axis - sum(axis < carried.axis for axis in along.axes)) if along.gone else carried)
     return tuple(made)
 
 
-def _stretched(state: State, shape: Shape, out: Shape) -> State:
+def _stretch(state: State, shape: Shape, out: Shape) -> State:
     """An axis of size 1 that is stretched is seen everywhere alike."""
     if len(shape) != len(out):
         return state
@@ -140,7 +140,7 @@ def _union(several: Sequence[Carried], pixels: int) -> Carried:
     places = {(carried.axis, carried.stride, carried.seen.positions) for carried in several if not isinstance(carried.seen, Always)}
     exact = all(carried.exact for carried in several) and len(places) < 2
     if len(places) > 1:  # a value for each pair of positions: no less than what all pairs see
-        several = [whole(carried, pixels) for carried in several]
+        several = [cover_all(carried, pixels) for carried in several]
     seen = several[0].seen
     for carried in several[1:]:
         seen = seen.union(carried.seen)
@@ -148,7 +148,7 @@ def _union(several: Sequence[Carried], pixels: int) -> Carried:
     return Carried(seen, axis, stride, exact)
 
 
-def _joined(joined: Joined, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
+def _join(joined: Joined, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
     """Values one after the other along an axis."""
     known = [state for state, _ in inputs if state is not None]
     made: list[Carried] = []
@@ -157,16 +157,16 @@ def _joined(joined: Joined, inputs: Sequence[Given], pixels: Sequence[int]) -> S
         if not joined.before and all(carried.axis != joined.axis for carried in column):
             made.append(_union(column, size))
         elif any(carried.axis not in (joined.axis, -1) for carried in column):
-            made.append(whole(column[0], size, exact=False))
+            made.append(cover_all(column[0], size, exact=False))
         else:
-            parts = [_listed(state[k] if state else None, shape[joined.axis]) for state, shape in inputs]
+            parts = [_each_entry(state[k] if state else None, shape[joined.axis]) for state, shape in inputs]
             own = NOWHERE.each(joined.before)
             firsts, lasts = (sum([part[end] for part in parts], own[end]) for end in (0, 1))
             made.append(Carried(Positions(firsts, lasts), joined.axis, 1, all(carried.exact for carried in column)))
     return tuple(made)
 
 
-def _listed(carried: Carried | None, size: int) -> Positions:
+def _each_entry(carried: Carried | None, size: int) -> Positions:
     """What each entry of an axis sees, one by one."""
     if carried is None:
         return NOWHERE.each(size)
@@ -178,7 +178,7 @@ def _listed(carried: Carried | None, size: int) -> Positions:
     return seen
 
 
-def _moved(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[int]) -> State:
+def _move(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[int]) -> State:
     """The same values, seen otherwise. Sizes and axes of moves begin with the batch."""
     sizes: tuple[int, ...] = (1, *shape)
     for move in moves:
@@ -189,11 +189,11 @@ def _moved(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[i
             sizes = tuple(sizes[axis] for axis in move.order)
         elif isinstance(move, Merge):
             last = move.last % len(sizes)
-            state = tuple([_merged(carried, move.first - 1, sizes[1 : last + 1]) for carried in state])
+            state = tuple([_merge(carried, move.first - 1, sizes[1 : last + 1]) for carried in state])
             sizes = (*sizes[: move.first], product(sizes[move.first : last + 1]), *sizes[last + 1 :])
         elif isinstance(move, Sized):
-            flat = [_merged(carried, 0, sizes[1:]) for carried in state]
-            state = tuple([_divided(carried, move.shape, size) for carried, size in zip(flat, pixels, strict=True)])
+            flat = [_merge(carried, 0, sizes[1:]) for carried in state]
+            state = tuple([_divide(carried, move.shape, size) for carried, size in zip(flat, pixels, strict=True)])
             sizes = (1, *move.shape)
         elif isinstance(move, Part):
             rule = Reach(1, move.start, move.start)
@@ -207,7 +207,7 @@ def _moved(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[i
     return state
 
 
-def _merged(carried: Carried, first: int, sizes: tuple[int, ...]) -> Carried:
+def _merge(carried: Carried, first: int, sizes: tuple[int, ...]) -> Carried:
     """The axes from `first` to the last of `sizes` as one."""
     last = len(sizes) - 1
     if carried.axis < first or type(carried.seen) is Always:
@@ -217,7 +217,7 @@ def _merged(carried: Carried, first: int, sizes: tuple[int, ...]) -> Carried:
     return carried._replace(axis=first, stride=carried.stride * product(sizes[carried.axis + 1 :]))
 
 
-def _divided(carried: Carried, shape: tuple[int, ...], pixels: int) -> Carried:
+def _divide(carried: Carried, shape: tuple[int, ...], pixels: int) -> Carried:
     """A single axis as several: the one that holds the positions, whole and in order, if there is one."""
     if isinstance(carried.seen, Always):
         return carried
@@ -227,7 +227,7 @@ def _divided(carried: Carried, shape: tuple[int, ...], pixels: int) -> Carried:
         if carried.stride % after == 0 and through % (carried.stride * carried.seen.positions) == 0:
             return carried._replace(axis=axis, stride=carried.stride // after)
         after = through
-    return whole(carried, pixels, exact=False)
+    return cover_all(carried, pixels, exact=False)
 
 
 def _cut(carried: Carried, size: int, rule: Reach, out: int) -> Carried:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from archc.analysis.field.carried import Carried, State, composed, whole
+from archc.analysis.field.carried import Carried, State, compose, cover_all
 from archc.analysis.field.positions import Always, PositionLine, Positions, Seen, Unfollowed
 from archc.graph import Graph, Node, Value
 from archc.ops.reach import MOVED, POINT, Along, Each, Joined, rules_of
@@ -108,7 +108,7 @@ def fields(graph: Graph) -> dict[Value, Fields]:
     return found
 
 
-def listed(graph: Graph, node: Node, name: str = "") -> Field:
+def list_positions(graph: Graph, node: Node, name: str = "") -> Field:
     """The field of a layer's first output position by position, cut at the borders, on one input; the first unless it is named."""
     walk = _Walk(graph, graph.inputs[name or next(iter(graph.inputs))])
     walk.fields()
@@ -172,8 +172,8 @@ class _Walk:
         given = [(known.get(value), value.shape) for value in read]
         count = len(node.outputs)
         if count == 1 or node.facts.reach != MOVED:
-            return [composed(node.facts, 0, given, self.pixels)] * count
-        return [composed(node.facts, i, given, self.pixels) for i in range(count)]
+            return [compose(node.facts, 0, given, self.pixels)] * count
+        return [compose(node.facts, i, given, self.pixels) for i in range(count)]
 
     def listed(self, node: Node, read: Sequence[Value]) -> list[State]:
         """Position by position, from the input to this layer."""
@@ -198,7 +198,7 @@ class _Walk:
     def field_of(self, state: State, shape: Shape) -> Field:
         """The field of a value; a vector is one position, which sees what all its entries see. Raises Unfollowed."""
         if len(shape) == 1:
-            state = tuple([whole(carried, size) for carried, size in zip(state, self.pixels, strict=True)])
+            state = tuple([cover_all(carried, size) for carried, size in zip(state, self.pixels, strict=True)])
         rows = zip(state, self.pixels, strict=True)
         return Field(tuple([Axis(part.seen, size, part.exact, part.axis if part.stride == 1 else -1) for part, size in rows]))
 
@@ -235,7 +235,7 @@ def _space(graph: Graph, source: Value) -> Sequence[int]:
             mixed = reach.axes[0] if type(reach) is Along else 1
             return (1,) if axis == 1 - mixed else (0,)
         try:
-            state = composed(node.facts, 0, [(followed.get(value), value.shape) for value in read], pixels)
+            state = compose(node.facts, 0, [(followed.get(value), value.shape) for value in read], pixels)
         except Unfollowed:
             continue
         if state is not None and state[0].axis >= 0:

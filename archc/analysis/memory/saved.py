@@ -81,7 +81,7 @@ def _clashes(done: StorageRun) -> list[Clash]:
             if x.listed is not None and wanting and len(over) > x.listed:
                 found.append(Clash(over[x.listed], STALE, step.node))
         if step.node.facts.storage == INPLACE:
-            found += _refused(step)
+            found += _refusals(step)
             writers.setdefault(step.inputs[0].storage, []).append(step.node)
     for step in done.steps:
         for storage, version in step.kept.items():
@@ -90,7 +90,7 @@ def _clashes(done: StorageRun) -> list[Clash]:
     return found
 
 
-def _refused(step: LayerRun) -> list[Clash]:
+def _refusals(step: LayerRun) -> list[Clash]:
     """Why PyTorch would not run a layer in place."""
     target, *others = step.inputs
     found = []

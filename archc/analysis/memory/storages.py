@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import INPLACE, VIEW, Facts, Kept
-from archc.ops.layout import Axes, Move, fresh, moved
+from archc.ops.layout import Axes, Move, fresh, move_strides
 from archc.ops.shape import product
 from archc.ops.strides import Strided, contiguous
 
@@ -125,7 +125,7 @@ def viewed(node: Node, x: StoredTensor, moves: Sequence[Move], done: StorageRun)
     """The input, moved on; a new storage from where that takes a copy."""
     block, storage, listed = x.block, x.storage, x.listed
     for move in moves:
-        block, copied = moved(block, move)
+        block, copied = move_strides(block, move)
         if copied:
             storage, listed = Storage(product(block.sizes) * x.storage.item, x.storage.item, node, x.storage.needs_grad), None
     if block is x.block:
@@ -176,16 +176,16 @@ def _kept(node: Node, kept: Kept, inputs: tuple[StoredTensor, ...], outputs: tup
     if kept.what == "output":
         return outputs[kept.which].storage
     if kept.what == "input" or kept.moves:
-        return _reached(node, inputs[kept.which], kept.moves)
+        return _storage_after(node, inputs[kept.which], kept.moves)
     item = {"float32": 4, "int64": 8}.get(kept.dtype, done.item)
     return Storage(int(kept.values) * (done.batch if kept.per_image else 1) * item, item, node)
 
 
-def _reached(node: Node, x: StoredTensor, moves: Sequence[Move]) -> Storage:
+def _storage_after(node: Node, x: StoredTensor, moves: Sequence[Move]) -> Storage:
     """The input's storage, or that of the copy which the moves take."""
     block = x.block
     for move in moves:
-        block, copied = moved(block, move)
+        block, copied = move_strides(block, move)
         if copied:
             return Storage(product(block.sizes) * x.storage.item, x.storage.item, node)
     return x.storage

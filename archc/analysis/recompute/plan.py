@@ -23,7 +23,7 @@ class Region:
     last: str = ""
 
     def __str__(self) -> str:
-        return f"[{_quoted(self.first)}, {_quoted(self.last)}]" if self.last else _quoted(self.first)
+        return f"[{_quote(self.first)}, {_quote(self.last)}]" if self.last else _quote(self.first)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,7 +48,7 @@ class CheckpointPlan:
         return "checkpoint:\n" + "".join(f"  - {region}\n" for region in self.regions) if self.regions else "checkpoint: []\n"
 
 
-def _quoted(name: str) -> str:
+def _quote(name: str) -> str:
     return name if _PLAIN.match(name) and t.plain_value(name) == name else json.dumps(name)
 
 
@@ -83,7 +83,7 @@ class NetworkPlaces:
         self._walk(self.graph.root)
 
     def _walk(self, scope: Scope) -> range | None:
-        inner = [self._walk(c) if isinstance(c, Scope) else _one(self.layers.get(c.name)) for c in scope.children]
+        inner = [self._walk(c) if isinstance(c, Scope) else _span_at(self.layers.get(c.name)) for c in scope.children]
         known = [span for span in inner if span is not None]
         if not known:
             return None
@@ -105,7 +105,7 @@ class NetworkPlaces:
             first, last = self.layers[region.first], self.layers[region.last]
             found = range(first, last + 1)
             return found or PlanMistake(0, f"{region.last} runs before {region.first}", f"write [{region.last}, {region.first}]")
-        both = [span for span in (_one(self.layers.get(region.first)), self.parts.get(region.first)) if span is not None]
+        both = [span for span in (_span_at(self.layers.get(region.first)), self.parts.get(region.first)) if span is not None]
         return range(min(span.start for span in both), max(span.stop for span in both))
 
     def taken(self, span: range) -> list[Value]:
@@ -115,5 +115,5 @@ class NetworkPlaces:
         return list(dict.fromkeys(value for node in nodes for value in node.inputs if value not in own))
 
 
-def _one(at: int | None) -> range | None:
+def _span_at(at: int | None) -> range | None:
     return None if at is None else range(at, at + 1)

@@ -70,7 +70,7 @@ def fit(samples: Sequence[Sample], peak: float, bandwidth: float) -> Rates:
     best: tuple[float, list[float]] | None = None
     for count in (1, 2, 3, 4):
         for chosen in combinations(range(4), count):
-            found = _solved([[row[i] for i in chosen] for row in rows])
+            found = _solve([[row[i] for i in chosen] for row in rows])
             if found is None or min(found) <= 0:
                 continue
             parts = [0.0] * 4
@@ -98,7 +98,7 @@ def left_out_error(samples: Sequence[Sample], peak: float, bandwidth: float) -> 
     return sum(errors) / len(errors)
 
 
-def _solved(rows: list[list[float]]) -> list[float] | None:
+def _solve(rows: list[list[float]]) -> list[float] | None:
     """The x for which rows*x comes nearest to 1: the normal equations, by elimination. None where they are singular."""
     size = len(rows[0])
     table = [[sum(row[i] * row[j] for row in rows) for j in range(size)] + [sum(row[i] for row in rows)] for i in range(size)]

@@ -39,9 +39,9 @@ def forward(node: Node, batch: int, size: int, training: bool) -> Amount:
     if facts.storage == VIEW or (facts.identity_in_eval and not training):
         return NOTHING
     indexed = facts.takes != "same"
-    read = sum(touched(node, value) * (8 if indexed else size) for value in _read(node))
+    read = sum(count_touched(node, value) * (8 if indexed else size) for value in _read(node))
     written = sum(value.shape.values for value in node.outputs) * size
-    weights = written * batch if indexed else _owned(node, True) * size
+    weights = written * batch if indexed else _owned_values(node, True) * size
     return Amount(flops(facts.work).low * batch, (read + written) * batch + weights, weights)
 
 
@@ -55,19 +55,19 @@ def backward(node: Node, batch: int, size: int, wanted: set[Value]) -> Amount:
     """
     facts = node.facts
     inputs = [value for value in _read(node) if value in wanted]
-    learned = _owned(node, False)
+    learned = _owned_values(node, False)
     if facts.storage == VIEW or not (inputs or learned):
         return NOTHING
     indexed = facts.takes != "same"
     outputs = sum(value.shape.values for value in node.outputs)
-    moved = outputs + sum(touched(node, value) for value in inputs)
+    moved = outputs + sum(count_touched(node, value) for value in inputs)
     weights = 2 * learned if inputs and facts.macs != 0 else learned
     if indexed:
         return Amount(0, 2 * outputs * batch * size, outputs * batch * size)
     if _hands_on(node):
         moved = outputs if learned else 0
     elif facts.macs != 0 or learned:
-        moved += sum(touched(node, value) for value in _read(node))
+        moved += sum(count_touched(node, value) for value in _read(node))
     elif facts.pointwise:
         moved += _kept(node, wanted)
     return Amount(2 * backward_macs(node, wanted).low * batch, (moved * batch + weights) * size, weights * size)
@@ -79,7 +79,7 @@ def backward_macs(node: Node, wanted: set[Value]) -> Count:
     A product of two inputs has them for each factor whose gradient is wanted.
     """
     inputs = [value for value in _read(node) if value in wanted]
-    factors = bool(inputs) + 1 if _owned(node, False) else len(inputs)
+    factors = bool(inputs) + 1 if _owned_values(node, False) else len(inputs)
     forward = count(node.facts.macs)
     return Count(factors * forward.low, None if forward.high is None and factors else factors * (forward.high or 0))
 
@@ -88,12 +88,12 @@ def wanted_gradients(graph: Graph) -> set[Value]:
     """The values whose gradient the weights before them need: all that comes from a layer with weights."""
     wanted: set[Value] = set()
     for node in graph.nodes:
-        if _owned(node, False) or any(value in wanted for value in node.inputs):
+        if _owned_values(node, False) or any(value in wanted for value in node.inputs):
             wanted.update(node.outputs)
     return wanted
 
 
-def touched(node: Node, value: Value) -> int:
+def count_touched(node: Node, value: Value) -> int:
     """The values of an input that lie in some window: a 1x1 convolution of stride 2 reads a quarter."""
     rules, space = rules_of(node.facts.reach), value.shape[1:]
     if rules is None or len(rules) < len(space) or len(node.inputs) != 1:
@@ -118,7 +118,7 @@ def _read(node: Node) -> Iterator[Value]:
     yield from dict.fromkeys(node.inputs if node.facts.reads is None else node.inputs[: node.facts.reads])
 
 
-def _owned(node: Node, buffers: bool) -> int:
+def _owned_values(node: Node, buffers: bool) -> int:
     """Values of its weights, also of those that it shares."""
     return sum(weight.values for weight in node.facts.owned if weight.role != "buffer" or (buffers and weight.dtype == "same"))
 

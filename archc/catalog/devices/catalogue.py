@@ -25,7 +25,7 @@ def shipped() -> dict[str, Device]:
     """The devices that ship, in the order of their files."""
     found: dict[str, Device] = {}
     for path in sorted(FOLDER.glob("*.yaml")):
-        found |= parsed(Source(f"archc/catalog/devices/{path.name}", path.read_text(encoding="utf-8")), ours=True)
+        found |= parse_devices(Source(f"archc/catalog/devices/{path.name}", path.read_text(encoding="utf-8")), ours=True)
     return found
 
 
@@ -35,10 +35,10 @@ def load_file(path: str | PathLike[str]) -> dict[str, Device]:
     source = read_file(Path(path), fspath(path), None, diagnostics)
     if source is None:
         raise SpecError(diagnostics)
-    return parsed(source)
+    return parse_devices(source)
 
 
-def parsed(source: Source, *, ours: bool = False) -> dict[str, Device]:
+def parse_devices(source: Source, *, ours: bool = False) -> dict[str, Device]:
     """The devices of a text; one that ships with archc is `ours`. Raises SpecError."""
     diagnostics = Diagnostics()
     tree = t.parse(source, diagnostics)

@@ -25,7 +25,7 @@ class DeviceFile:
 
 def read_devices(tree: t.Tree, diagnostics: Diagnostics, *, ours: bool = False) -> dict[str, Device]:
     """The devices of a document; one that ships with archc is `ours`."""
-    listed = list(_listed(tree))
+    listed = list(_list_items(tree))
     if len(listed) > MOST_DEVICES:
         diagnostics.error("A603", tree.span, f"{len(listed):,} devices, more than the {MOST_DEVICES:,} that are read")
         return {}
@@ -39,7 +39,7 @@ def read_devices(tree: t.Tree, diagnostics: Diagnostics, *, ours: bool = False) 
     return found.devices
 
 
-def _listed(tree: t.Tree) -> Iterator[tuple[t.Scalar, t.Mapping]]:
+def _list_items(tree: t.Tree) -> Iterator[tuple[t.Scalar, t.Mapping]]:
     devices = tree.get("devices") if isinstance(tree, t.Mapping) else None
     for key, device in devices.items if isinstance(devices, t.Mapping) else ():
         if isinstance(device, t.Mapping):
@@ -49,7 +49,7 @@ def _listed(tree: t.Tree) -> Iterator[tuple[t.Scalar, t.Mapping]]:
 def _with_keys(tree: t.Tree) -> Any:
     """The data of a file, each device with its key, which is its name where it states none."""
     data = data_of(tree)
-    for key, _ in _listed(tree):
+    for key, _ in _list_items(tree):
         data["devices"][key.value] = {"name": key.value} | data["devices"][key.value] | {"key": key.value}
     return data
 

@@ -9,7 +9,7 @@ from archc.catalog.devices.device import Calibration, Device, Rates
 
 def to_yaml(device: Device) -> str:
     """A file with one device, that `read_devices` reads as it was."""
-    lines = ["devices:", f"  {device.key}:", f"    name: {_quoted(device.name)}"]
+    lines = ["devices:", f"  {device.key}:", f"    name: {_quote(device.name)}"]
     lines += [
         f"    {key}: {value}"
         for key, value in (("year", device.year), ("memory", device.memory), ("visible", device.visible))
@@ -19,9 +19,9 @@ def to_yaml(device: Device) -> str:
     lines.append(f"    bandwidth: {_number(device.bandwidth)}")
     if device.flops:
         lines.append(f"    flops: {{{', '.join(f'{dtype}: {_number(peak)}' for dtype, peak in device.flops.items())}}}")
-    lines += [f"    {key}: {_quoted(text)}" for key, text in (("source", device.source), ("note", device.note)) if text]
+    lines += [f"    {key}: {_quote(text)}" for key, text in (("source", device.source), ("note", device.note)) if text]
     if device.aliases:
-        lines.append(f"    aliases: [{', '.join(map(_quoted, device.aliases))}]")
+        lines.append(f"    aliases: [{', '.join(map(_quote, device.aliases))}]")
     if device.calibration is not None:
         lines += ["    calibration:", *(f"      {line}" for line in _calibration(device.calibration))]
     return "\n".join([*lines, ""])
@@ -39,7 +39,7 @@ def _calibration(known: Calibration) -> Iterator[str]:
         yield "trials:"
     for trial in known.trials:
         seconds = f"measured: {_number(trial.measured)}, forecast: {_number(trial.forecast)}"
-        yield f"  - {{network: {_quoted(trial.network)}, batch: {trial.batch}, training: {str(trial.training).lower()}, {seconds}}}"
+        yield f"  - {{network: {_quote(trial.network)}, batch: {trial.batch}, training: {str(trial.training).lower()}, {seconds}}}"
 
 
 def _rates(rates: Rates) -> str:
@@ -52,7 +52,7 @@ def _number(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A text in double quotes, whatever it holds."""
     plain = [c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in text]
     return '"' + "".join(plain) + '"'

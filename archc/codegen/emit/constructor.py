@@ -11,7 +11,7 @@ from archc.codegen.emit.layout import lay_out, statement
 from archc.graph import Graph, Node
 from archc.ops import syntax
 from archc.ops.facts import Module, Weight, literal
-from archc.ops.syntax import Conditional, Items, Keyword, Literal, Name, Repeated, Tree, bound, call, dotted, flat
+from archc.ops.syntax import Conditional, Items, Keyword, Literal, Name, Repeated, Tree, bound, call, flat, parse_dotted
 from archc.program.classes import Attribute, Class
 from archc.program.constructs import Construct, Leaf, Tensor, Use
 from archc.program.parts import ATTRIBUTE, KEY, is_identifier
@@ -129,10 +129,10 @@ def initialization(graph: Graph) -> Initialization:
         if not found and (found := _by_pattern(graph, rule, later)):
             used.add("fnmatchcase")
         lines += found or list(_one_by_one(rule))
-    return Initialization([f"        {line}" for line in _joined(lines)], used)
+    return Initialization([f"        {line}" for line in _join_loops(lines)], used)
 
 
-def _joined(lines: list[str]) -> list[str]:
+def _join_loops(lines: list[str]) -> list[str]:
     """Loops with the same head as one."""
     found: list[str] = []
     for line in lines:
@@ -148,7 +148,7 @@ def _key(node: Node, weight: Weight) -> Named:
     return node.name, weight.name
 
 
-def _owned(graph: Graph) -> list[tuple[Node, Weight]]:
+def _owned_weights(graph: Graph) -> list[tuple[Node, Weight]]:
     return [(node, w) for node in graph.nodes if node.shared is None for w in node.facts.owned if w.role != "buffer"]
 
 
@@ -160,7 +160,7 @@ def _by_class(graph: Graph, rule: Rule, later: set[Named]) -> list[str]:
     if len(names) != 1 or not names[0] or sum(isinstance(node.facts.torch, Module) for node, _ in rule.targets) < len(rule.targets):
         return []
     alike = [node for node in graph.nodes if isinstance(node.facts.torch, Module) and node.facts.torch.name in classes]
-    meant = {_key(node, weight) for node, weight in _owned(graph) if node in alike and weight.name == names[0]}
+    meant = {_key(node, weight) for node, weight in _owned_weights(graph) if node in alike and weight.name == names[0]}
     if not targets <= meant <= targets | later or len(rule.targets) < 2:
         return []
     lacking = any(node.shared is None and names[0] not in [w.name for w in node.facts.owned] for node in alike)
@@ -170,23 +170,23 @@ def _by_class(graph: Graph, rule: Rule, later: set[Named]) -> list[str]:
     sole = plain and not any(isinstance(n.facts.torch, Module) and n.facts.torch.source for n in graph.nodes)
     exact = f"type(module) is {kinds}" if len(classes) == 1 else f"type(module) in {kinds}"
     test = f"isinstance(module, {kinds})" if sole else exact
-    return ["for module in self.modules():", f"    if {test}{said}:", *_called(rule, dotted(f"module.{names[0]}"), 16)]
+    return ["for module in self.modules():", f"    if {test}{said}:", *_init_call(rule, parse_dotted(f"module.{names[0]}"), 16)]
 
 
 def _by_pattern(graph: Graph, rule: Rule, later: set[Named]) -> list[str]:
     """`for name, parameter in self.named_parameters(): if fnmatchcase(name, "layer*.bn3.weight"): …`."""
     targets = {_key(*target) for target in rule.targets}
-    meant = {_key(*pair) for pair in _owned(graph) if fnmatchcase(_name(*pair), rule.key)}
+    meant = {_key(*pair) for pair in _owned_weights(graph) if fnmatchcase(_name(*pair), rule.key)}
     if rule.by != "pattern" or len(targets) < 2 or not targets <= meant <= targets | later:
         return []
     test = f"    if fnmatchcase(name, {literal(rule.key)}):"
-    return ["for name, parameter in self.named_parameters():", test, *_called(rule, Name("parameter"), 16)]
+    return ["for name, parameter in self.named_parameters():", test, *_init_call(rule, Name("parameter"), 16)]
 
 
 def _one_by_one(rule: Rule) -> Iterator[str]:
     for node, weight in rule.targets:
         yield from (
-            line.removeprefix("        ") for line in _called(rule, call("self.get_parameter", Literal(f'"{_name(node, weight)}"')), 8)
+            line.removeprefix("        ") for line in _init_call(rule, call("self.get_parameter", Literal(f'"{_name(node, weight)}"')), 8)
         )
 
 
@@ -194,7 +194,7 @@ def _name(node: Node, weight: Weight) -> str:
     return f"{node.name}.{weight.name}".rstrip(".")
 
 
-def _called(rule: Rule, tensor: Tree, indent: int) -> list[str]:
+def _init_call(rule: Rule, tensor: Tree, indent: int) -> list[str]:
     """The call of torch.nn.init, indented as inside a constructor."""
     function, options = rule.call
     made = call(f"nn.init.{function}", tensor, *(Keyword(name, Literal(literal(value))) for name, value in options.items()))

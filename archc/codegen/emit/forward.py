@@ -29,7 +29,7 @@ class Forward:
         self.definition = definition
         self.dataflow = dataflow
         self.graph = graph
-        self.steps = [_conditioned(definition, step) for step in definition.steps[definition.first]]
+        self.steps = [_put_under_condition(definition, step) for step in definition.steps[definition.first]]
         self.shapes = of_steps(definition, given)
 
     def text(self, returns: Returns) -> list[str]:
@@ -46,7 +46,7 @@ class Forward:
 
     def _region(self, step: Step) -> list[str]:
         outputs = [value for value in step.outputs if value is not None]
-        arguments = _named({}, step.inputs)
+        arguments = _name_values({}, step.inputs)
         body = Body(arguments, step.body, outputs, outputs)
         returned = lambda: [Return(several([body.names[value] for value in outputs]) if outputs else Literal("None"))]  # noqa: E731
         return self._method(step.method, arguments, body, returned)
@@ -55,7 +55,7 @@ class Forward:
         statements = list(body.statements())
         returned = list(returns())  # after all values have their names
         head = lay_out(call(name, Name("self"), *(Name(own) for _, own in arguments)), 4, 8, 1)
-        last = _returned(statements, returned)
+        last = _take_return(statements, returned)
         if last is not None:
             returned = [Return(last.value)]
         shape = self._shape(last) if last is not None else ""
@@ -72,7 +72,7 @@ def several(names: Sequence[str]) -> Tree:
     return Name(names[0]) if len(names) == 1 else Items("", tuple(map(Name, names)))
 
 
-def _returned(statements: list[Statement], returned: list[Statement]) -> Assign | None:
+def _take_return(statements: list[Statement], returned: list[Statement]) -> Assign | None:
     """Takes away the last statement, if it makes what is returned and nothing else."""
     last = statements[-1] if statements else None
     if not isinstance(last, Assign) or last.depth or not last.targets or len(returned) != 1 or not isinstance(returned[0], Return):
@@ -91,7 +91,7 @@ def _regions(steps: list[Step]) -> Iterator[Step]:
             yield from _regions(step.body)
 
 
-def _conditioned(definition: Class, step: Step) -> Step:
+def _put_under_condition(definition: Class, step: Step) -> Step:
     """A step that not all parts have stands under a condition."""
     if step.label not in definition.flags:
         return step
@@ -123,10 +123,10 @@ def _arguments(scope: Scope, inputs: list[Value]) -> list[tuple[Value, str]]:
     spoken = zip(scope.inputs, scope.names, strict=False) if scope.parent is not None else ((value, value.name) for value in inputs)
     for value, name in spoken:
         named.setdefault(value, "" if name == "input" else name)
-    return _named(named, inputs)
+    return _name_values(named, inputs)
 
 
-def _named(named: dict[Value, str], inputs: list[Value]) -> list[tuple[Value, str]]:
+def _name_values(named: dict[Value, str], inputs: list[Value]) -> list[tuple[Value, str]]:
     taken: set[str] = set()
     found = []
     for value in inputs:

@@ -11,7 +11,7 @@ from archc.ops.facts import NEW
 def drop_dead(graph: Graph) -> Result:
     """Leaves out what is there in training alone, what hands its input on, and what leads to no output. Outputs are equal."""
     deployed = graph.deployed()
-    wanted = _wanted(deployed)
+    wanted = _needed_layers(deployed)
     idle = [node for node in deployed.nodes if node in wanted and node.facts.identity_in_eval]
     unused = [node for node in deployed.nodes if node not in wanted]
     copy = Copy(deployed)
@@ -22,14 +22,14 @@ def drop_dead(graph: Graph) -> Result:
             copy.keep(node, {})
     training = len(graph.nodes) - len(deployed.nodes)
     said = [
-        *([f"dropped {_counted(training, 'layer')} that are there in training alone"] if training else []),
-        *([f"dropped {_counted(len(idle), 'layer')} that do nothing in inference ({_kinds(idle)})"] if idle else []),
-        *([f"dropped {_counted(len(unused), 'layer')} that lead to no output"] if unused else []),
+        *([f"dropped {_count_kinds(training, 'layer')} that are there in training alone"] if training else []),
+        *([f"dropped {_count_kinds(len(idle), 'layer')} that do nothing in inference ({_kinds(idle)})"] if idle else []),
+        *([f"dropped {_count_kinds(len(unused), 'layer')} that lead to no output"] if unused else []),
     ]
     return Result(copy.done(), said=said or ["dropped nothing: every layer does something"])
 
 
-def _wanted(graph: Graph) -> set[Node]:
+def _needed_layers(graph: Graph) -> set[Node]:
     """The layers that an output depends on. A layer over its input's storage belongs to all that share it."""
     wanted = {value.node for value in graph.returned if value.node is not None}
     for node in reversed(graph.nodes):
@@ -43,7 +43,7 @@ def _wanted(graph: Graph) -> set[Node]:
     return wanted
 
 
-def _counted(count: int, what: str) -> str:
+def _count_kinds(count: int, what: str) -> str:
     return f"{count} {what}{'s' * (count != 1)}"
 
 

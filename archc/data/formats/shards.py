@@ -17,7 +17,7 @@ from typing import IO, Any
 
 from archc.data.dataset import Corrupt, DataError, Images, Shape
 from archc.data.pixels import ENDINGS, Unreadable, decode
-from archc.data.roles import TRAIN, named_role
+from archc.data.roles import TRAIN, find_role
 from archc.data.splits import place
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
@@ -39,7 +39,7 @@ def find(path: Path) -> dict[str, list[Path]]:
     for file in sorted([*path.glob("*.tar"), *path.glob("*/*.tar")]):
         if not file.resolve().is_relative_to(path.resolve()):
             raise DataError(f"{file} is a link that leaves {path}", "copy the shard into the folder")
-        part, _ = named_role(file.parent.name if file.parent != path else file.stem)
+        part, _ = find_role(file.parent.name if file.parent != path else file.stem)
         found.setdefault(part or TRAIN, []).append(file)
     return found
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from archc.analysis.cost.report import Layer, Report
 from archc.analysis.memory.timeline import Timeline
-from archc.draw.scene import Box, Scene, shortened, text_width
+from archc.draw.scene import Box, Scene, shorten, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.graph import Node
 from archc.text.quantity import bytes_text, short
@@ -60,7 +60,7 @@ def bars(report: Report, found: list[Figure], most: int = MOST_ROWS) -> list[Lay
         if len(deeper) > most:
             break
         rows = deeper
-    return rows if len(rows) <= most else _windowed(rows, most)
+    return rows if len(rows) <= most else _window_bars(rows, most)
 
 
 def _rows(layers: list[Layer], found: list[Figure], depth: int) -> list[LayerBar]:
@@ -74,7 +74,7 @@ def _rows(layers: list[Layer], found: list[Figure], depth: int) -> list[LayerBar
     return rows
 
 
-def _windowed(rows: list[LayerBar], most: int) -> list[LayerBar]:
+def _window_bars(rows: list[LayerBar], most: int) -> list[LayerBar]:
     """Neighbours together, where even the outermost names are too many."""
     joined: list[LayerBar] = []
     for i in range(most):
@@ -91,7 +91,7 @@ def paint(scene: Scene, report: Report, timeline: Timeline, at: tuple[float, flo
     x, y = at
     for row_at, row in enumerate(rows):
         middle = y + 44 + row_at * ROW
-        scene.text((x + NAMES - 8, middle + 3.5), shortened(row.name, 10, NAMES - 12), 10, theme.ink, "end", title=row.name)
+        scene.text((x + NAMES - 8, middle + 3.5), shorten(row.name, 10, NAMES - 12), 10, theme.ink, "end", title=row.name)
     for k, figure in enumerate(found):
         _column(scene, figure, [(row.name, row.parts[k]) for row in rows], (x + NAMES + k * (WIDE + 62), y), theme)
     used = {name for row in rows for parts in row.parts for name, size in parts.items() if size}

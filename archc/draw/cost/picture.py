@@ -10,7 +10,7 @@ from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.draw.cost import bars as cost_bars
 from archc.draw.cost import timeline as cost_timeline
 from archc.draw.cost import treemap as cost_treemap
-from archc.draw.scene import Box, Scene, shortened
+from archc.draw.scene import Box, Scene, shorten
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError
 from archc.graph import Graph
@@ -60,7 +60,7 @@ def scene(graph: Graph, options: CostOptions, theme: Theme) -> Scene:
     )
     timeline = training(graph, settings)
     picture = Scene(theme, f"{graph.name}: cost")
-    picture.text((0, 0), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
+    picture.text((0, 0), shorten(graph.name, 15, 600), 15, theme.ink, bold=True)
     y = 16.0
     if options.of in ("all", "bars"):
         cost_bars.paint(picture, report, timeline, (0, y), theme)

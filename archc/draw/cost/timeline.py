@@ -7,7 +7,7 @@ from itertools import groupby
 
 from archc.analysis.memory.timeline import Timeline
 from archc.analysis.memory.timeline.tape import KINDS
-from archc.draw.scene import Box, Point, Scene, binary_ticks, shortened, text_width
+from archc.draw.scene import Box, Point, Scene, binary_ticks, shorten, text_width
 from archc.draw.theme import Theme
 from archc.text.quantity import bytes_text
 
@@ -22,7 +22,7 @@ _COLORS = dict(
 
 def paint(scene: Scene, timeline: Timeline, box: Box, theme: Theme) -> None:
     """The chart within the box, its axes and words around it, its legend below."""
-    columns = _thinned(timeline.tape.moments())
+    columns = _thin(timeline.tape.moments())
     peak = timeline.peak_bytes or 1
     ticks = binary_ticks(peak)
     scale = (box.bottom - box.top) / max(peak * 1.08, ticks[-1])
@@ -38,7 +38,7 @@ def paint(scene: Scene, timeline: Timeline, box: Box, theme: Theme) -> None:
     _legend(scene, used, box.left, box.bottom + 42, theme)
 
 
-def _thinned(found: list[Counter[str]], most: int = 400) -> list[Counter[str]]:
+def _thin(found: list[Counter[str]], most: int = 400) -> list[Counter[str]]:
     """As many columns as can be seen, each the fullest of its moments."""
     if len(found) <= most:
         return found
@@ -52,8 +52,8 @@ def _areas(scene: Scene, columns: list[Counter[str]], used: list[str], box: Box,
     base = [0] * len(columns)
     for kind in used:
         top = [below + column[kind] for below, column in zip(base, columns, strict=True)]
-        upper = _stepped(top, box, step, scale)
-        lower = _stepped(base, box, step, scale)
+        upper = _step_line(top, box, step, scale)
+        lower = _step_line(base, box, step, scale)
         largest = max(column[kind] for column in columns)
         family = _COLORS[kind]
         scene.polygon([*upper, *reversed(lower)], theme.family_fill(family), theme.family_edge(family), 0.4,
@@ -61,7 +61,7 @@ def _areas(scene: Scene, columns: list[Counter[str]], used: list[str], box: Box,
         base = top
 
 
-def _stepped(values: list[int], box: Box, step: float, scale: float) -> list[Point]:
+def _step_line(values: list[int], box: Box, step: float, scale: float) -> list[Point]:
     points: list[Point] = []
     for i, value in enumerate(values):
         y = box.bottom - value * scale
@@ -94,7 +94,7 @@ def _peak(scene: Scene, timeline: Timeline, box: Box, scale: float, theme: Theme
     x = box.left + (index + 0.5) * (box.right - box.left) / len(marks)
     y = box.bottom - timeline.peak_bytes * scale
     scene.circle((x, y), 3, theme.ink, theme.background)
-    text = f"peak {timeline.told(timeline.peak_bytes)}, {shortened(timeline.peak_at, 10.5, 300)}"
+    text = f"peak {timeline.told(timeline.peak_bytes)}, {shorten(timeline.peak_at, 10.5, 300)}"
     width = text_width(text, 10.5, True)
     centre = min(max(x, box.left + width / 2 + 4), box.right - width / 2)
     why = f": {timeline.bound.text}" if timeline.bound.text else ""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from archc.analysis.cost.report import Layer, Report
-from archc.draw.scene import Box, Scene, mixed, shortened, text_width
+from archc.draw.scene import Box, Scene, mix, shorten, text_width
 from archc.draw.theme import Theme, family
 from archc.text.quantity import bytes_text, short
 
 
-def squarified(sizes: Sequence[float], box: Box) -> list[Box]:
+def squarify(sizes: Sequence[float], box: Box) -> list[Box]:
     """A rectangle for each size, which must be positive; they tile the box. Larger ones first looks best."""
     found: list[Box] = []
     left, i = box, 0
@@ -106,7 +106,7 @@ def paint(scene: Scene, root: TreemapPart, unit: str, box: Box, theme: Theme) ->
 def cells(part: TreemapPart, box: Box) -> list[tuple[TreemapPart, Box]]:
     """What is in a part, the largest first, each with its place; a scope with one thing in it is that thing."""
     ordered = sorted(part.parts.values(), key=lambda child: (-child.size, child.name))
-    return [(_only(child), place) for child, place in zip(ordered, squarified([child.size for child in ordered], box), strict=True)]
+    return [(_only(child), place) for child, place in zip(ordered, squarify([child.size for child in ordered], box), strict=True)]
 
 
 def _only(part: TreemapPart) -> TreemapPart:
@@ -144,7 +144,7 @@ class _Map:
                 self._head(cell, part.name, place, top, depth)
             else:
                 fill = self.theme.family_fill(family(cell.kind or _largest(cell).kind))
-                self.scene.rect(place, fill, mixed(fill, self.theme.background, 0.65), 0.8, title=self._title(cell))
+                self.scene.rect(place, fill, mix(fill, self.theme.background, 0.65), 0.8, title=self._title(cell))
                 self._label(cell, part.name, Box(place.left, top, place.right, place.bottom))
 
     def _title(self, part: TreemapPart) -> str:
@@ -159,10 +159,10 @@ class _Map:
         border = 2.6 if depth == DEPTH else 1.6
         corners = [(place.left, place.top), (place.right, place.top), (place.right, place.bottom), (place.left, place.bottom)]
         self.scene.line([*corners, corners[0]], theme.background, border)
-        fill = mixed(theme.family_fill(family(_largest(part).kind)), theme.background, 0.75)
+        fill = mix(theme.family_fill(family(_largest(part).kind)), theme.background, 0.75)
         strip = Box(place.left + border / 2, top + border / 2, place.right - border / 2, top + HEAD)
         self.scene.rect(strip, fill, title=self._title(part))
-        name, size = _fitting(part.name, around, wide - 8) or shortened(part.name.rpartition(".")[2], 9, wide - 8), self._size(part)
+        name, size = _fitting(part.name, around, wide - 8) or shorten(part.name.rpartition(".")[2], 9, wide - 8), self._size(part)
         if name:
             self.scene.text((place.left + 4, top + 10.5), name, 9, theme.ink)
         if text_width(size, 8.5) < wide - text_width(name, 9) - 18:

@@ -49,11 +49,11 @@ def _view(graphs: Sequence[Graph], name: str, options: GraphOptions) -> View:
     blocks = dict.fromkeys(block for graph in graphs for block in blocks_of(graph))
     parts = dict.fromkeys(scope.name for graph in graphs for scope in _scopes(graph) if "." not in scope.name)
     hint = did_you_mean(name, blocks) or did_you_mean(name, parts)
-    listed = [f"\n  {what}: {_listed(names)}" for what, names in (("blocks", blocks), ("parts", parts)) if names]
+    listed = [f"\n  {what}: {_list_text(names)}" for what, names in (("blocks", blocks), ("parts", parts)) if names]
     raise DrawError(f"no block or part is called {printable(name)}{f'; {hint}' if hint else ''}{''.join(listed)}")
 
 
-def _listed(names: Iterable[str]) -> str:
+def _list_text(names: Iterable[str]) -> str:
     all_of_them = list(map(printable, names))
     return ", ".join(all_of_them[:MOST_NAMES]) + (" …" if len(all_of_them) > MOST_NAMES else "")
 

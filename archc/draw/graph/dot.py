@@ -13,7 +13,7 @@ from archc.draw.graph.fold_marks import Box, Group, Item
 from archc.draw.graph.labels import SIZE, SMALL_SIZE, Telling, clean, lines, size, telling, title
 from archc.draw.graph.look import BAR, CIRCLE, POINT, frame_of, look_of
 from archc.draw.graph.options import GraphOptions
-from archc.draw.scene import escaped, text_width
+from archc.draw.scene import escape, text_width
 from archc.text.diagnostics import printable
 
 FONT = "Helvetica,Arial,sans-serif"
@@ -34,16 +34,16 @@ def write_dot(name: str, views: list[View], options: GraphOptions, bare: bool = 
 
     `bare`: boxes of their sizes alone, which are painted after the layout, so that no font has a part in it.
     """
-    return _text(name, views, _Writer(options, _numbered(views), count(), bare))
+    return _text(name, views, _Writer(options, _number_boxes(views), count(), bare))
 
 
 def write_columns(name: str, columns: list[View], options: GraphOptions) -> list[str]:
     """A bare DOT text for each column of a picture; numbers go on from one to the next."""
-    writer = _Writer(options, _numbered(columns), count(), True)
+    writer = _Writer(options, _number_boxes(columns), count(), True)
     return [_text(name, [column], writer) for column in columns]
 
 
-def _numbered(views: list[View]) -> Telling:
+def _number_boxes(views: list[View]) -> Telling:
     """Numbers the boxes anew, since views stand beside each other; what tells the uses of blocks apart."""
     boxes = [box for view in views for box in view.boxes()]
     for i, box in enumerate(boxes):
@@ -52,7 +52,7 @@ def _numbered(views: list[View]) -> Telling:
 
 
 def _text(name: str, views: list[View], writer: _Writer) -> str:
-    out = [f"digraph {_quoted(clean(name))} {{", *_defaults(writer)]
+    out = [f"digraph {_quote(clean(name))} {{", *_defaults(writer)]
     for view in views:
         for item in view.items:
             out += _item(item, writer, 1)
@@ -101,8 +101,8 @@ def _heading(group: Group, writer: _Writer) -> str:
     if writer.bare:
         width = text_width(heading, SIZE, True) + text_width(where, SMALL_SIZE) + 8
         return '"' + "x" * ceil(width / (0.6 * SIZE)) + '"'
-    beside = f'  <FONT POINT-SIZE="{SMALL_SIZE}" COLOR="{writer.options.theme.faint}">{escaped(where)}</FONT>' if where else ""
-    return f"<<B>{escaped(heading)}</B>{beside}>"
+    beside = f'  <FONT POINT-SIZE="{SMALL_SIZE}" COLOR="{writer.options.theme.faint}">{escape(where)}</FONT>' if where else ""
+    return f"<<B>{escape(heading)}</B>{beside}>"
 
 
 def _size(box: Box, writer: _Writer) -> str:
@@ -138,11 +138,11 @@ def _box(box: Box, writer: _Writer) -> str:
 def _label(box: Box, telling: Telling) -> str:
     rows = []
     for line in lines(box, telling):
-        text = escaped(line.text)
+        text = escape(line.text)
         rows.append(f"<B>{text}</B>" if line.strong else f'{_STRUT}<FONT POINT-SIZE="{SMALL_SIZE}">{text}</FONT>{_STRUT}')
     return rows[0].replace(_STRUT, "") if len(rows) == 1 else "<BR/>".join(rows)
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A DOT string."""
     return '"' + printable(text).replace("\\", "\\\\").replace('"', '\\"') + '"'

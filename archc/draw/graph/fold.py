@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from archc.draw.graph.fold_fuse import fused
+from archc.draw.graph.fold_fuse import fuse_items
 from archc.draw.graph.fold_marks import Box, Edge, Group, Item, Marks
 from archc.draw.graph.spine import ranks
 from archc.graph import Graph, Node, Scope, Value
@@ -44,7 +44,7 @@ def view(graph: Graph, folding: Folding) -> View:
     builder = _Builder(graph, folding, {value for value, _ in leaving})
 
     def made(depth: int) -> View:
-        return _wired(builder.items([graph.root], depth), graph.nodes, entering, leaving, folding.repeats)
+        return _wire_view(builder.items([graph.root], depth), graph.nodes, entering, leaving, folding.repeats)
 
     return _legible(folding, made, MOST_BOXES)
 
@@ -58,7 +58,7 @@ def block_view(graph: Graph, scope: Scope, folding: Folding, place: str = "") ->
     builder = _Builder(graph, folding, set(outputs))
 
     def made(depth: int) -> View:
-        return _wired(
+        return _wire_view(
             [Group(scope, builder.items([scope], depth), place=place or scope.name)],
             nodes,
             _entering(scope, nodes, own),
@@ -87,7 +87,7 @@ def _legible(folding: Folding, made: Callable[[int], View], most: int) -> View:
     return found
 
 
-def _wired(items: list[Item], nodes: list[Node], entering: Ends, leaving: Ends, once: bool) -> View:
+def _wire_view(items: list[Item], nodes: list[Node], entering: Ends, leaving: Ends, once: bool) -> View:
     """A view of items, with boxes for its ends, its boxes numbered, and its edges."""
     ends = [Box([[]], name, "input", value.shape) for value, name in entering]
     sinks = [Box([[]], name, "output", value.shape) for value, name in leaving]
@@ -139,7 +139,7 @@ class _Builder:
             group = [scope for row in rows for scope in row[i:stop] if isinstance(scope, Scope)]
             found += self.section(group, stop - i, depth)
             i = stop
-        return fused(found, self.uses, self.kept) if self.folding.fuse else found
+        return fuse_items(found, self.uses, self.kept) if self.folding.fuse else found
 
     def section(self, group: list[Scope], times: int, depth: int) -> list[Item]:
         """A scope as the box that its layers fuse to, as a closed box, as a group, or as its items where it is a mere level of names."""

@@ -12,7 +12,7 @@ SMALL = {"normalization", "activation", "dropout"}  # families that change no sh
 _ALONE = {"merge", "input"}
 
 
-def fused(items: list[Item], uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> list[Item]:
+def fuse_items(items: list[Item], uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> list[Item]:
     """The items with each chain of layers as few boxes, each with at most one large layer."""
     found: list[Item] = []
     chain: list[Box] = []
@@ -20,11 +20,11 @@ def fused(items: list[Item], uses: Mapping[Value, Sequence[Node]], kept: set[Val
         if isinstance(item, Box) and _joins(item) and (not chain or _follows(chain[-1], item, uses, kept)):
             chain.append(item)
             continue
-        found += _boxed(chain)
+        found += _box_chain(chain)
         chain = [item] if isinstance(item, Box) and _joins(item) else []
         if not chain:
             found.append(item)
-    return [*found, *_boxed(chain)]
+    return [*found, *_box_chain(chain)]
 
 
 def small(box: Box) -> bool:
@@ -55,7 +55,7 @@ def _feeds(source: Node, layers: list[Node], uses: Mapping[Value, Sequence[Node]
     )
 
 
-def _boxed(chain: list[Box]) -> list[Item]:
+def _box_chain(chain: list[Box]) -> list[Item]:
     """A chain as boxes. Small layers go with the large one before them; where a normalization leads the chain, with the one after."""
     before = bool(chain) and family(chain[0].layers[0].kind) == "normalization"
     boxes: list[Box] = []
@@ -65,18 +65,18 @@ def _boxed(chain: list[Box]) -> list[Item]:
             if before or not boxes:
                 ready.append(box)
             else:
-                boxes[-1] = _joined([boxes[-1], box])
+                boxes[-1] = _join_boxes([boxes[-1], box])
             continue
-        boxes.append(_joined([*ready, box]))
+        boxes.append(_join_boxes([*ready, box]))
         ready = []
     if ready and boxes:
-        boxes[-1] = _joined([boxes[-1], *ready])
+        boxes[-1] = _join_boxes([boxes[-1], *ready])
     elif ready:
-        boxes.append(_joined(ready))
+        boxes.append(_join_boxes(ready))
     return list(boxes)
 
 
-def _joined(parts: list[Box]) -> Box:
+def _join_boxes(parts: list[Box]) -> Box:
     main = next((part for part in parts if not small(part)), parts[0])
     copies = [[node for part in parts for node in part.copies[i]] for i in range(len(main.copies))]
     return Box(copies, main.name)

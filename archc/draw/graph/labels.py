@@ -81,7 +81,7 @@ def lines(box: Box, telling: Telling) -> list[Line]:
         if family(node.kind) in SMALL and len(box.layers) > 1:
             small.append(_short(node))
             continue
-        found += [*_small(small), Line(_merged([_words(copy[i]) for copy in box.copies]), True), *_weights(node)]
+        found += [*_small(small), Line(_merge_words([_words(copy[i]) for copy in box.copies]), True), *_weights(node)]
         small = []
     found += _small(small)
     if is_bar(box):
@@ -113,7 +113,7 @@ def telling(boxes: Iterable[Box]) -> Telling:
         if box.closed and box.closed.block:
             seen.setdefault(box.closed.block, []).append(box.closed.arguments)
     return {
-        block: {name for name in uses[0] if len({repr(use.get(name)) for use in uses if _told(use.get(name))}) > 1}
+        block: {name for name in uses[0] if len({repr(use.get(name)) for use in uses if _is_short(use.get(name))}) > 1}
         for block, uses in seen.items()
     }
 
@@ -156,12 +156,14 @@ def _block_lines(box: Box, telling: Telling) -> list[Line]:
         count = len(box.layers)
         return [Line(where + times, True), Line(f"{count} layer{'s' if count != 1 else ''}")]
     known = telling.get(scope.block, set())
-    arguments = [_argument(name, value) for name, value in scope.arguments.items() if name in known and _told(value) and value is not False]
+    arguments = [
+        _argument(name, value) for name, value in scope.arguments.items() if name in known and _is_short(value) and value is not False
+    ]
     rows = [", ".join(arguments[i : i + 3]) for i in range(0, min(len(arguments), 6), 3)]
     return [Line(clean(scope.block) + times, True), *(Line(row) for row in rows), Line(where)]
 
 
-def _told(value: object) -> bool:
+def _is_short(value: object) -> bool:
     """Whether an argument is short enough for a box: a number, a word, or a few numbers; and worth its room."""
     if isinstance(value, (list, tuple)):
         return 0 < len(value) <= 6 and all(isinstance(number, int) for number in value)
@@ -192,7 +194,7 @@ def _short(node: Node) -> str:
     return _SHORT.get(node.kind, node.kind.replace("_", " "))
 
 
-def _merged(copies: list[list[str]]) -> str:
+def _merge_words(copies: list[list[str]]) -> str:
     """The words of layers that one box stands for; numbers that differ become a range."""
     words = []
     for options in zip(*copies, strict=False):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from archc.draw.graph.fold_fuse import SMALL
 from archc.draw.graph.fold_marks import PORT, Box, Group
 from archc.draw.graph.labels import is_bar, sign
-from archc.draw.scene import mixed
+from archc.draw.scene import mix
 from archc.draw.theme import Theme, family
 
 BOX, BAR, CIRCLE, POINT = "box", "bar", "circle", "point"
@@ -39,12 +39,12 @@ def look_of(box: Box, theme: Theme) -> Look:
 def frame_of(group: Group, level: int, theme: Theme) -> Look:
     """A group, `level` deep: a line that is seen where it stands for several copies."""
     kind = "block" if group.scope.block else "part"
-    return Look(kind, shade(theme, level), theme.faint if group.times > 1 else mixed(theme.background, theme.ink, 0.25), 0.9)
+    return Look(kind, shade(theme, level), theme.faint if group.times > 1 else mix(theme.background, theme.ink, 0.25), 0.9)
 
 
 def shade(theme: Theme, level: int) -> str:
     """The background of a group: the deeper, the further from the page's."""
-    return mixed(theme.background, theme.ink, 0.035 * min(level, 4))
+    return mix(theme.background, theme.ink, 0.035 * min(level, 4))
 
 
 def main_kind(box: Box) -> str:

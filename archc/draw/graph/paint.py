@@ -50,7 +50,7 @@ class Column:
         return Place(*self.at((box.left, box.top)), *self.at((box.right, box.bottom)))
 
 
-def painted(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> str:
+def paint_columns(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> str:
     """One SVG of the columns, from left to right."""
     scene = Scene(options.theme, clean(name), 0, "pt")
     columns: list[Column] = []
@@ -131,7 +131,7 @@ def _box(scene: Scene, box: Box, place: Place, names: Telling, options: GraphOpt
     """A box, and its lines around its middle."""
     look = look_of(box, options.theme)
     x, y = (place.left + place.right) / 2, (place.top + place.bottom) / 2
-    with scene.group(f"node {look.kind}", _called(box), f"{options.prefix}n-{box.index}"):
+    with scene.group(f"node {look.kind}", _names_of(box), f"{options.prefix}n-{box.index}"):
         if look.shape == CIRCLE:
             scene.circle((x, y), (place.right - place.left) / 2, look.fill, look.edge, width=look.width)
         else:
@@ -178,7 +178,7 @@ def _port(column: Column, which: int) -> Point:
     return (place.left + place.right) / 2, (place.top + place.bottom) / 2
 
 
-def _called(box: Box) -> str:
+def _names_of(box: Box) -> str:
     """The names of a box's layers."""
     if box.end:
         return clean(box.name)

@@ -9,7 +9,7 @@ from archc.draw.graph.columns import parts
 from archc.draw.graph.dot import write_columns, write_dot
 from archc.draw.graph.fold import View, view
 from archc.draw.graph.options import GraphOptions
-from archc.draw.graph.paint import ids, painted
+from archc.draw.graph.paint import ids, paint_columns
 from archc.draw.graphviz import TIMEOUT, DrawError, layouts
 from archc.draw.layout import Layout
 from archc.draw.scene import Box as Place
@@ -43,13 +43,13 @@ def graph_svg(graph: Graph, options: GraphOptions | None = None, timeout: float 
         columns = parts(found, places, options.columns)
         if len(columns) > 1:
             pages = layouts(write_columns(graph.name, columns, options), timeout)
-            return _painted(graph.name, [([column], page) for column, page in zip(columns, pages, strict=True)], options)
-    return _painted(graph.name, [([found], layout)], options)
+            return _paint_drawing(graph.name, [([column], page) for column, page in zip(columns, pages, strict=True)], options)
+    return _paint_drawing(graph.name, [([found], layout)], options)
 
 
 def drawn(name: str, views: list[View], options: GraphOptions, timeout: float) -> Drawing:
     """Pictures beside each other, laid out. Raises DrawError."""
-    return _painted(name, [(views, _laid_out(name, views, options, timeout))], options)
+    return _paint_drawing(name, [(views, _laid_out(name, views, options, timeout))], options)
 
 
 def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> Layout:
@@ -65,9 +65,9 @@ def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: floa
     return found
 
 
-def _painted(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> Drawing:
+def _paint_drawing(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> Drawing:
     try:
-        svg = painted(name, pages, options)
+        svg = paint_columns(name, pages, options)
     except KeyError as error:
         raise DrawError(f"Graphviz gave no place to {error}") from None
     return Drawing(svg, ids((drawn for views, _ in pages for drawn in views), options.prefix))

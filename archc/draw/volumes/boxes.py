@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import log2, sqrt
 
-from archc.draw.scene import Box, Point, Scene, mixed
+from archc.draw.scene import Box, Point, Scene, mix
 from archc.draw.theme import Theme
 from archc.draw.volumes.units import Unit, shape_text
 
@@ -87,12 +87,12 @@ def paint(scene: Scene, solid: Solid, theme: Theme) -> None:
     with scene.group(f"volume {unit.body}", tooltip(unit)):
         fill, edge = theme.family_fill(unit.body), theme.family_edge(unit.body)
         side = [(right, top), (right + dx, top + dy), (right + dx, bottom + dy), (right, bottom)]
-        scene.polygon(side, mixed(fill, "#000000", 0.16), edge, line)
+        scene.polygon(side, mix(fill, "#000000", 0.16), edge, line)
         for left, end, family in ((solid.x, cut, unit.body), (cut, right, unit.band)):
             if family:
                 fill, edge = theme.family_fill(family), theme.family_edge(family)
                 scene.polygon(
-                    [(left, top), (end, top), (end + dx, top + dy), (left + dx, top + dy)], mixed(fill, "#ffffff", light), edge, line
+                    [(left, top), (end, top), (end + dx, top + dy), (left + dx, top + dy)], mix(fill, "#ffffff", light), edge, line
                 )
                 scene.polygon([(left, top), (end, top), (end, bottom), (left, bottom)], fill, edge, line)
 

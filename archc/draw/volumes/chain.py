@@ -16,7 +16,7 @@ LONG = 4  # layers; a box outside all blocks stands for shorter branches, as tho
 
 def check(graph: Graph, parts: Sequence[list[Node]]) -> None:
     """Raises ValueError where the parts, in their order, are not one chain from the input to the output."""
-    why = _of_inputs(graph, parts) or _broken(graph, parts) or _folded(parts) or _of_outputs(graph, parts)
+    why = _of_inputs(graph, parts) or _broken(graph, parts) or _fold_branches(parts) or _of_outputs(graph, parts)
     if why:
         raise ArgumentError(f"{graph.name} is not one chain: {why}; use ", Argument("style", "graph"))
 
@@ -46,7 +46,7 @@ def _broken(graph: Graph, parts: Sequence[list[Node]]) -> str:
     return ""
 
 
-def _folded(parts: Iterable[list[Node]]) -> str:
+def _fold_branches(parts: Iterable[list[Node]]) -> str:
     """A box outside all blocks that has long branches in it."""
     for part in parts:
         join = _join(part) if len(part) > 2 * LONG and not _of_block(part) else None

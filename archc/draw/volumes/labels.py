@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archc.draw.scene import Box, Scene, shortened, text_width
+from archc.draw.scene import Box, Scene, shorten, text_width
 from archc.draw.theme import Theme
 
 SIZE, SMALL, LINE, GAP = 10.5, 9.5, 12.5, 8.0
@@ -22,7 +22,7 @@ class Label:
     right: float = 0.0
 
     def __post_init__(self) -> None:
-        self.what = shortened(self.what, SMALL, LONGEST)
+        self.what = shorten(self.what, SMALL, LONGEST)
 
     @property
     def centre(self) -> float:

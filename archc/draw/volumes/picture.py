@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from archc.draw.scene import Box, Scene, shortened, text_width
+from archc.draw.scene import Box, Scene, shorten, text_width
 from archc.draw.theme import FAMILIES, Theme
 from archc.draw.volumes import chain as volumes_chain
 from archc.draw.volumes import u_shape as volumes_u
@@ -44,7 +44,7 @@ def scene(graph: Graph, options: VolumesOptions, theme: Theme) -> Scene:
     path = volumes_u.path(graph)
     shown = volumes_u.paint_u(picture, graph, path, options.scale, theme) if path else _paint_row(picture, graph, options, theme)
     if options.title:
-        picture.text((picture.box.left, picture.box.top - 14), shortened(graph.name, 15, 600), 15, theme.ink, bold=True)
+        picture.text((picture.box.left, picture.box.top - 14), shorten(graph.name, 15, 600), 15, theme.ink, bold=True)
     if options.legend:
         _legend(picture, shown, theme)
     return picture

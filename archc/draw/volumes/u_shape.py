@@ -81,7 +81,7 @@ def _on_the_way(node: Node | None, places: dict[int, int]) -> Node | None:
 
 def paint_u(picture: Scene, graph: Graph, way: list[Node], scale: str, theme: Theme) -> list[Unit]:
     """Paints the U. The units that are drawn."""
-    found = [*input_units(graph), *_joined(chain_units(way))]
+    found = [*input_units(graph), *_join_units(chain_units(way))]
     stops = _stops(found, scale)
     _arrange(stops)
     for stop in stops:
@@ -94,7 +94,7 @@ def paint_u(picture: Scene, graph: Graph, way: list[Node], scale: str, theme: Th
     return found
 
 
-def _joined(found: list[Unit]) -> list[Unit]:
+def _join_units(found: list[Unit]) -> list[Unit]:
     """A map that is brought up and at once merged with the wire across is one box, so that the wire passes through none."""
     kept: list[Unit] = []
     for unit in found:

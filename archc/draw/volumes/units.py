@@ -99,7 +99,7 @@ def parts(graph: Graph) -> list[list[Node]]:
 
 def units_of(cut: list[list[Node]]) -> list[Unit]:
     """The map of each part, where it has one of its own."""
-    return _quieted(_described(cut))
+    return _merge_quiet(_describe_units(cut))
 
 
 def chain_units(way: Sequence[Node]) -> list[Unit]:
@@ -113,14 +113,14 @@ def _fit(found: list[UnitRun]) -> bool:
 
 def runs(found: Sequence[Unit]) -> list[UnitRun]:
     """Equal maps together; where that leaves too many, maps of one size whose channels grow, or that blocks make by turns."""
-    equal = _grouped(found, lambda unit: (unit.shape, unit.what, unit.body))
+    equal = _group_units(found, lambda unit: (unit.shape, unit.what, unit.body))
     if _fit(equal):
         return equal
-    growing = _grouped(found, lambda unit: (unit.shape[1:] if unit.mapped else unit.shape[:-1], unit.what, unit.body))
-    return growing if _fit(growing) else _grouped(found, lambda unit: (unit.shape, unit.body))
+    growing = _group_units(found, lambda unit: (unit.shape[1:] if unit.mapped else unit.shape[:-1], unit.what, unit.body))
+    return growing if _fit(growing) else _group_units(found, lambda unit: (unit.shape, unit.body))
 
 
-def _grouped(found: Sequence[Unit], key: Callable[[Unit], object]) -> list[UnitRun]:
+def _group_units(found: Sequence[Unit], key: Callable[[Unit], object]) -> list[UnitRun]:
     grouped: list[UnitRun] = []
     for unit in found:
         if grouped and key(grouped[-1].units[-1]) == key(unit):
@@ -133,7 +133,7 @@ def _grouped(found: Sequence[Unit], key: Callable[[Unit], object]) -> list[UnitR
     return grouped
 
 
-def _described(cut: list[list[Node]]) -> list[Unit]:
+def _describe_units(cut: list[list[Node]]) -> list[Unit]:
     found: list[Unit] = []
     mapped = True
     for nodes in cut:
@@ -158,13 +158,15 @@ def _keeps_channels_first(nodes: list[Node], before: bool) -> bool:
 def _unit(nodes: list[Node], mapped: bool) -> Unit:
     last = nodes[-1]
     if len(nodes) == 1:
-        return Unit(nodes, shape=last.output.shape, name=last.name, what=described(last), body=family(last.kind), band="", mapped=mapped)
+        return Unit(
+            nodes, shape=last.output.shape, name=last.name, what=describe_layer(last), body=family(last.kind), band="", mapped=mapped
+        )
     makers = [node for node in nodes if family(node.kind) not in (*QUIET, "merge")]
     body = _dominant(makers or nodes)
-    block = _covered(nodes)
+    block = _covering_block(nodes)
     mains = [node for node in makers if family(node.kind) == body]
     if len(mains) == 1 and not any(family(node.kind) == "merge" for node in nodes):
-        what = described(mains[0])
+        what = describe_layer(mains[0])
     elif block is not None:
         what = block.block.replace("_", " ")
     else:
@@ -176,7 +178,7 @@ def _unit(nodes: list[Node], mapped: bool) -> Unit:
     )
 
 
-def _covered(nodes: list[Node]) -> Scope | None:
+def _covering_block(nodes: list[Node]) -> Scope | None:
     """The outermost block whose layers are all among these, but for those that make no map."""
     own = {id(node) for node in nodes}
     for scope in common(nodes):
@@ -196,7 +198,7 @@ def _dominant(nodes: Sequence[Node]) -> str:
     return work.most_common(1)[0][0]
 
 
-def described(node: Node) -> str:
+def describe_layer(node: Node) -> str:
     """What a layer is, as a lecture says it: `conv 7×7 /2`."""
     names = {"linear": "dense", "global_avgpool": "global avgpool", "conv_transpose": "up-conv"}
     text = names.get(node.kind, node.kind.replace("_", " "))
@@ -211,7 +213,7 @@ def described(node: Node) -> str:
     return text
 
 
-def _quieted(found: list[Unit]) -> list[Unit]:
+def _merge_quiet(found: list[Unit]) -> list[Unit]:
     """Layers that make no map drawn with the map that they change; a change of shape alone is seen in the map after it."""
     kept: list[Unit] = []
     for i, unit in enumerate(found):

@@ -38,7 +38,7 @@ class Found:
 
 def check_together(run: Elaboration, rows: Rows, recipe: Recipe, epochs: bool = True) -> None:
     """Settings that are each right and do not go together. `epochs`: also what would come after the last one."""
-    for check in (_mixing, _accumulated, _cycle, *((_warmup, _drops, _unfrozen) if epochs else ())):
+    for check in (_mixing, _check_accumulate, _cycle, *((_warmup, _drops, _unfrozen) if epochs else ())):
         mistake = check(Found(rows), recipe)
         if mistake is not None:
             run.mistake(mistake)
@@ -53,7 +53,7 @@ def _mixing(found: Found, recipe: Recipe) -> Mistake | None:
     return Mistake("A404", span, what, f"loss: cross_entropy, or {which}: 0")
 
 
-def _accumulated(found: Found, recipe: Recipe) -> Mistake | None:
+def _check_accumulate(found: Found, recipe: Recipe) -> Mistake | None:
     span = found.of("accumulate", "batch")
     if recipe.batch % recipe.accumulate == 0 or span is None:
         return None
@@ -110,15 +110,15 @@ def check_names(run: Elaboration, rows: Rows, recipe: Recipe, held: Held, known:
     tensors = Tensors(run.graph)
     names = [tensor.name for tensor in tensors.all if is_learned(tensor)]
     for pattern, span, tree in patterns:
-        if not _matched(run, pattern, names, tensors, span) and held(tree):
+        if not _match_names(run, pattern, names, tensors, span) and held(tree):
             run.error("A303", span, f'no learned tensor has a name like "{pattern}"', _hint(pattern, names, tensors))
     if "freeze" in rows and names and not recipe.unfreeze:
         span = rows["freeze"][1].span
-        if len({name for pattern in recipe.freeze for name in _matched(run, pattern, names, tensors, span)}) == len(names):
+        if len({name for pattern in recipe.freeze for name in _match_names(run, pattern, names, tensors, span)}) == len(names):
             run.error("A404", span, "with all tensors frozen, nothing is left to learn", "freeze fewer, or `unfreeze` some")
 
 
-def _matched(run: Elaboration, pattern: str, names: list[str], tensors: Tensors, span: Span) -> list[str]:
+def _match_names(run: Elaboration, pattern: str, names: list[str], tensors: Tensors, span: Span) -> list[str]:
     """The names that a pattern fits; work is charged."""
     if not budget.take(tensors.characters * (len(pattern) + 10)):
         run.error("A603", span, "too many names to compare with patterns", "write fewer patterns")

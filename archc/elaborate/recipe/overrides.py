@@ -96,7 +96,7 @@ def _with_file(run: Elaboration, path: Path, recipe: Recipe, known: bool) -> Rec
     made = read_rows(run, rows, recipe)
     if made is None or known:
         return made or recipe
-    return _checked(run, rows, made, recipe, epochs=False)
+    return _check_recipe(run, rows, made, recipe, epochs=False)
 
 
 def _with_settings(run: Elaboration, settings: list[_Setting], recipe: Recipe) -> Recipe:
@@ -112,10 +112,10 @@ def _with_settings(run: Elaboration, settings: list[_Setting], recipe: Recipe) -
                 run.mistake(mistake)
                 continue
             recipe = read_rows(run, {setting.head: rows[setting.head]}, recipe) or recipe
-    return recipe if run.diagnostics.failed else _checked(run, rows, recipe, known, epochs=True)
+    return recipe if run.diagnostics.failed else _check_recipe(run, rows, recipe, known, epochs=True)
 
 
-def _checked(run: Elaboration, rows: Rows, recipe: Recipe, known: Recipe, epochs: bool) -> Recipe:
+def _check_recipe(run: Elaboration, rows: Rows, recipe: Recipe, known: Recipe, epochs: bool) -> Recipe:
     check_together(run, rows, recipe, epochs)
     check_names(run, rows, recipe, lambda tree: True, known)
     return recipe
@@ -164,7 +164,7 @@ def _part_of(setting: _Setting, recipe: Recipe) -> t.Tree:
     plain = written(recipe)[head]
     where = t.Scalar(tree.source, key.start, key.end, head)
     if head in MAPPINGS:
-        return _joined(plain or {}, name, where, tree)
+        return _join_mapping(plain or {}, name, where, tree)
     if head in PARTS:
         return _chosen(plain, name, where, tree)
     if head != "augment":
@@ -186,11 +186,11 @@ def _chosen(plain: Any, name: str, where: t.Scalar, tree: t.Tree) -> t.Mapping:
     """`{adamw: {lr: …}}` with one argument changed."""
     kind = _name(plain)
     options = {} if isinstance(plain, str) else plain[kind]
-    inner = _joined(options, name.removeprefix(f"{kind}."), where, tree)
+    inner = _join_mapping(options, name.removeprefix(f"{kind}."), where, tree)
     return t.Mapping(where.source, where.start, where.end, [(t.Scalar(where.source, where.start, where.end, kind), inner)])
 
 
-def _joined(plain: dict[str, Any], name: str, where: t.Scalar, tree: t.Tree) -> t.Mapping:
+def _join_mapping(plain: dict[str, Any], name: str, where: t.Scalar, tree: t.Tree) -> t.Mapping:
     source, start, end = where.source, where.start, where.end
     rows: Iterable[tuple[str, t.Tree]] = [(key, as_tree(part, where)) for key, part in plain.items() if key != name] + [(name, tree)]
     return t.Mapping(source, start, end, [(t.Scalar(source, start, end, key), value) for key, value in rows])

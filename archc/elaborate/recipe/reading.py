@@ -89,7 +89,7 @@ def _context(run: Elaboration) -> Context:
     return run.top
 
 
-def _resolved(run: Elaboration, tree: t.Tree) -> t.Tree:
+def _resolve_tree(run: Elaboration, tree: t.Tree) -> t.Tree:
     """What was written, or what an expression gives, as if it were written there."""
     if not is_expression(tree):
         return tree
@@ -99,7 +99,7 @@ def _resolved(run: Elaboration, tree: t.Tree) -> t.Tree:
 
 def _part(run: Elaboration, what: str, tree: t.Tree) -> Part:
     """One of a table: a word, or one name with its arguments. Raises Mistake, Unknown."""
-    tree, table = _resolved(run, tree), TABLES[what]
+    tree, table = _resolve_tree(run, tree), TABLES[what]
     if isinstance(tree, t.Mapping) and len(tree.items) == 1:
         name, argument = tree.items[0]
         entry = Entry(tree, str(name.value), name.span, argument)
@@ -131,7 +131,7 @@ def _part(run: Elaboration, what: str, tree: t.Tree) -> Part:
 
 
 def _augment(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[Part, ...]:
-    tree = _resolved(run, tree)
+    tree = _resolve_tree(run, tree)
     if isinstance(tree, t.Scalar) and tree.value is None:
         return ()
     items = tree.items if isinstance(tree, t.Sequence) else [tree]
@@ -161,7 +161,7 @@ def _data(run: Elaboration, key: t.Scalar, tree: t.Tree) -> Data:
 
 
 def _stop(run: Elaboration, key: t.Scalar, tree: t.Tree) -> EarlyStop | None:
-    tree = _resolved(run, tree)
+    tree = _resolve_tree(run, tree)
     if isinstance(tree, t.Scalar) and tree.value is None:
         return None
     return EarlyStop(**_arguments(run, Entry(tree, "stop", key.span, tree), STOP))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from archc.reference.outputs.schema import OUTPUTS, described, key, meanings
+from archc.reference.outputs.schema import OUTPUTS, dataclasses_in, key, meanings
 
 _HEAD = """\
 # JSON
@@ -35,7 +35,7 @@ def json_markdown() -> str:
     for outputs, names in commands.items():
         sections.append("## " + ", ".join(f"archc {name}" for name in names) + "\n")
         for output in outputs:
-            for type_ in described(output):
+            for type_ in dataclasses_in(output):
                 if type_ not in seen:
                     seen.add(type_)
                     sections.append(_table(type_, type_ is output))

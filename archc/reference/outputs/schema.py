@@ -38,7 +38,7 @@ def output_schema(command: str) -> dict[str, Any]:
     for output in several[1:]:
         union = union | output
     made = TypeAdapter(union).json_schema()
-    by_name = {type_.__name__: type_ for top in several for type_ in described(top)}
+    by_name = {type_.__name__: type_ for top in several for type_ in dataclasses_in(top)}
     for name, part in [(made.get("title", ""), made), *made.get("$defs", {}).items()]:
         if name in by_name:
             _describe(part, by_name[name])
@@ -78,7 +78,7 @@ def _metadata(hint: Any) -> tuple[Any, ...]:
     return hint.__metadata__ if get_origin(hint) is Annotated else ()
 
 
-def described(output: type[Any]) -> Iterator[type[Any]]:
+def dataclasses_in(output: type[Any]) -> Iterator[type[Any]]:
     """An output and all dataclasses that its fields hold, each once."""
     seen: dict[type[Any], None] = {}
     todo: list[Any] = [output]

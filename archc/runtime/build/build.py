@@ -14,7 +14,7 @@ from torch import nn
 from archc.codegen.emit.source import Source
 from archc.codegen.lowering import Checkpoint, Lowered, lower
 from archc.graph import Graph
-from archc.runtime.build.folding import folded
+from archc.runtime.build.folding import fold_tensors
 from archc.runtime.build.module import class_of
 from archc.runtime.build.place import device_of, dtype_of, place
 from archc.runtime.build.verifying import verify
@@ -81,17 +81,17 @@ def _with_weights(plain: Lowered, wanted: Graph, options: BuildOptions, device: 
     if not options.weights:
         return module, None
     try:
-        return module, _loaded(module, options)
+        return module, _load_into(module, options)
     except WeightsError:
         if wanted is plain.graph:
             raise
         smaller = make_module(lower(wanted).source, device, autocast)
         with contextlib.suppress(WeightsError):
-            return smaller, _loaded(smaller, options)
+            return smaller, _load_into(smaller, options)
         raise
 
 
-def _loaded(module: nn.Module, options: BuildOptions) -> Loaded:
+def _load_into(module: nn.Module, options: BuildOptions) -> Loaded:
     assert options.weights
     return load_weights(module, options.weights, rename=options.rename, partial=options.partial, fresh=options.fresh, finite=options.finite)
 
@@ -106,5 +106,5 @@ def after_passes(module: nn.Module, lowered: Lowered, autocast: str = "") -> nn.
     """The module after the passes, with the weights of the plain one; in eval mode where it is good for inference alone."""
     fast = make_module(lowered.source, "meta", autocast)
     names = list(fast.state_dict())
-    fast.load_state_dict(folded(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
+    fast.load_state_dict(fold_tensors(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
     return fast.train(module.training and not lowered.result.inference)

@@ -11,15 +11,15 @@ from archc.codegen.passes.result import Fold
 State = dict[str, torch.Tensor]
 
 
-def folded(state: Mapping[str, torch.Tensor], folds: Iterable[Fold], names: Iterable[str]) -> State:
+def fold_tensors(state: Mapping[str, torch.Tensor], folds: Iterable[Fold], names: Iterable[str]) -> State:
     """The tensors called `names`, normalizations folded into the layers before them. Worked out in float64."""
     made = dict(state)
     for fold in folds:
-        made.update(_folded(state, fold))
+        made.update(_fold_norm(state, fold))
     return {name: made[name] for name in names}
 
 
-def _folded(state: Mapping[str, torch.Tensor], fold: Fold) -> State:
+def _fold_norm(state: Mapping[str, torch.Tensor], fold: Fold) -> State:
     def of(layer: str, name: str) -> torch.Tensor:
         return state[f"{layer}.{name}"].double()
 

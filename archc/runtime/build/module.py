@@ -24,11 +24,11 @@ _LOCK = threading.RLock()
 def class_of(source: str, name: str, autocast: str = "") -> type[nn.Module]:
     """A class of a source; with `autocast`, one whose forward runs under torch.autocast in that dtype."""
     with _LOCK:
-        made = cast(type[nn.Module], getattr(_loaded(source), name))
-        return _mixed(made, autocast) if autocast else made
+        made = cast(type[nn.Module], getattr(_load_source(source), name))
+        return _autocast_class(made, autocast) if autocast else made
 
 
-def _loaded(source: str) -> ModuleType:
+def _load_source(source: str) -> ModuleType:
     """The source as a Python module, named by its hash: made once, and known to tracebacks."""
     name = "archc_" + hashlib.sha256(source.encode()).hexdigest()[:16]
     known = sys.modules.get(name)
@@ -43,11 +43,11 @@ def _loaded(source: str) -> ModuleType:
     sys.modules[name] = module
     for made in list(module.__dict__.values()):
         if isinstance(made, type) and made.__module__ == name:
-            copyreg.pickle(cast(Any, made), _reduced)
+            copyreg.pickle(cast(Any, made), _reduce)
     return module
 
 
-def _reduced(module: nn.Module) -> Reduced:
+def _reduce(module: nn.Module) -> Reduced:
     """What pickle and copy keep of a module: its source, its class and its state."""
     kind = type(module)
     autocast = str(getattr(kind, "__autocast__", ""))
@@ -69,7 +69,7 @@ def source_of(module: nn.Module) -> str:
     return str(text)
 
 
-def _mixed(made: type[nn.Module], dtype: str) -> type[nn.Module]:
+def _autocast_class(made: type[nn.Module], dtype: str) -> type[nn.Module]:
     """The class, its forward under autocast; one for each class and dtype. Layers cannot have names with two underscores before."""
     known = made.__dict__.get(f"__under_{dtype}__")
     if known is not None:
@@ -82,6 +82,6 @@ def _mixed(made: type[nn.Module], dtype: str) -> type[nn.Module]:
             return made.forward(self, *inputs, **named)
 
     kind = type(made.__name__, (made,), {"forward": forward, "__autocast__": dtype, "__module__": made.__module__})
-    copyreg.pickle(cast(Any, kind), _reduced)
+    copyreg.pickle(cast(Any, kind), _reduce)
     setattr(made, f"__under_{dtype}__", kind)
     return kind

@@ -123,7 +123,7 @@ def _weight_differences(node: Node, module: nn.Module) -> Iterator[Difference]:
         label = name.removeprefix("layer").removeprefix(".") or "(its own)"
         if name not in known:
             has = "has it as the other kind" if name in (learned if role == "buffer" else kept) else "has none of that name"
-            yield "weights", f"a {what} {label} of {shape}", f"{has}: {_named({**learned, **kept})}", "name it as state_dict does"
+            yield "weights", f"a {what} {label} of {shape}", f"{has}: {_name_of({**learned, **kept})}", "name it as state_dict does"
         elif known[name] != shape:
             yield "weights", f"a {what} {label} of {shape}", f"has {known[name]}", "state the shape that the module makes"
     for name, shape in {**learned, **kept}.items():
@@ -136,7 +136,7 @@ def _full(name: str) -> str:
     return f"layer.{name}" if name else "layer"
 
 
-def _named(tensors: dict[str, list[int]]) -> str:
+def _name_of(tensors: dict[str, list[int]]) -> str:
     names = [name.removeprefix("layer").removeprefix(".") or "(its own)" for name in tensors]
     return ", ".join(names[:6]) or "no tensors at all"
 

@@ -96,11 +96,11 @@ def calibrate(
         for kernel in kernels(quick):
             say(f"{kernel.family}: {kernel.layer.strip(': ')} of {', '.join(str(list(shape)) for shape in kernel.inputs)}")
             found.append(measure(kernel, place))
-        made, errors = _fitted(place, found)
+        made, errors = _fit_device(place, found)
         trials = [
             trial
             for name in (TRIALS[:2] if quick else TRIALS)
-            for trial in _tried(name, QUICK_SIZE if quick else TRIAL_SIZE, made, place, say)
+            for trial in _try_network(name, QUICK_SIZE if quick else TRIAL_SIZE, made, place, say)
         ]
     assert made.calibration is not None
     return CalibrationResult(replace(made, calibration=replace(made.calibration, trials=tuple(trials))), found, errors)
@@ -146,7 +146,7 @@ def _tensors(output: object) -> list[torch.Tensor]:
     return [value for value in values if isinstance(value, torch.Tensor)]  # type: ignore[attr-defined]
 
 
-def _fitted(place: Machine, found: list[Measured]) -> tuple[Device, dict[tuple[str, str], float]]:
+def _fit_device(place: Machine, found: list[Measured]) -> tuple[Device, dict[tuple[str, str], float]]:
     """The device that the kernels show, and how well each is forecast from the others of its class."""
     peak = max(max(measured.forward.flops / measured.inference.best, _both(measured).flops / measured.step.best) for measured in found)
     bandwidth = max(max(measured.forward.bytes / measured.inference.best, _both(measured).bytes / measured.step.best) for measured in found)
@@ -179,7 +179,7 @@ def _sample(measured: Measured, way: str) -> Sample | None:
     return (measured.backward, beyond) if beyond > 0 and measured.backward != NOTHING else None
 
 
-def _tried(name: str, size: int, device: Device, place: Machine, say: Callable[[str], object]) -> Iterator[Trial]:
+def _try_network(name: str, size: int, device: Device, place: Machine, say: Callable[[str], object]) -> Iterator[Trial]:
     """A network that had no part in the fit: measured, and forecast."""
     say(f"trial: {name} of {size}x{size}")
     model = compile_spec(name, {}, {"": f"[3, {size}, {size}]"})

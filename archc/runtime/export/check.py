@@ -52,7 +52,7 @@ def runner_of(file: Path) -> str:
 
 def compare(file: Path, by: str, inputs: list[Tensors], ours: list[Tensors]) -> ExportDifference:
     """How far the file's outputs are from `ours`, batch by batch. An ExportError where that is too far."""
-    with explained(f"{by} cannot run the file"), torch.no_grad():
+    with explain_errors(f"{by} cannot run the file"), torch.no_grad():
         run = _session(file)
         theirs = [run(tensor) for tensor in inputs]
     absolute, relative = 0.0, 0.0
@@ -130,7 +130,7 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def explained(what: str) -> Iterator[None]:
+def explain_errors(what: str) -> Iterator[None]:
     """Any exception as an ExportError of one line."""
     try:
         yield

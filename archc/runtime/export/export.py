@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from archc.runtime.export.check import LIMIT, ExportDifference, ExportError, compare, cut, explained, quiet, runner_of
+from archc.runtime.export.check import LIMIT, ExportDifference, ExportError, compare, cut, explain_errors, quiet, runner_of
 from archc.runtime.export.layers import sayable
-from archc.runtime.export.write import moved, write_onnx, write_program
+from archc.runtime.export.write import move_into_place, write_onnx, write_program
 from archc.text.atomic import workplace
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
@@ -137,29 +137,29 @@ def export(
     inputs = tuple(_input(name, shape, dtypes or {}, limits or {}, check) for name, shape in shapes.items())
     _require_known("dtypes", dtypes or {}, shapes)
     _require_known("limits", limits or {}, shapes)
-    with _evaluated(module) as still, quiet():
-        return _exported(_Task(still, inputs, tuple(outputs), target, batch, opset), check)
+    with _eval_mode(module) as still, quiet():
+        return _export_files(_Task(still, inputs, tuple(outputs), target, batch, opset), check)
 
 
-def _exported(task: _Task, check: bool) -> Exported:
+def _export_files(task: _Task, check: bool) -> Exported:
     batches = (1, 3) if isinstance(task.batch, str) else (task.batch,)
-    with explained("the module does not run"), torch.no_grad():
+    with explain_errors("the module does not run"), torch.no_grad():
         ours = [task.named(task.module(*task.random(batch))) for batch in batches]
     if task.path.suffix == ".onnx":
         with sayable(task.module) as said:
             program = _program(task._replace(module=said))
     else:
         program = _program(task)
-    with explained("cannot write"), workplace(task.path) as folder:
+    with explain_errors("cannot write"), workplace(task.path) as folder:
         file = folder / task.path.name
         opset, nodes = None, None
         if file.suffix == ".onnx":
             opset, nodes = write_onnx(program, tuple(given.name for given in task.inputs), tuple(ours[0]), file, task.opset)
         else:
             write_program(program, file)
-        difference, note = _checked(task, file, batches, ours) if check else (None, "not checked: check=False")
+        difference, note = _check_export(task, file, batches, ours) if check else (None, "not checked: check=False")
         size = sum(entry.stat().st_size for entry in folder.iterdir())
-        files = moved(file, task.path)
+        files = move_into_place(file, task.path)
     return Exported(path=task.path, files=files, bytes=size, batch=task.batch, opset=opset, nodes=nodes, difference=difference, note=note)
 
 
@@ -171,11 +171,11 @@ def _program(task: _Task) -> torch.export.ExportedProgram:
         axis = torch.export.Dim("batch", min=1)
         for given in inputs:
             collection[given] = {0: axis}
-    with explained("torch.export cannot trace the module"):
+    with explain_errors("torch.export cannot trace the module"):
         return torch.export.export(task.module, inputs, dynamic_shapes=collection, strict=False)
 
 
-def _checked(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[str, Tensor]]) -> tuple[ExportDifference | None, str]:
+def _check_export(task: _Task, file: Path, batches: tuple[int, ...], ours: list[dict[str, Tensor]]) -> tuple[ExportDifference | None, str]:
     by = runner_of(file)
     if not by:
         return None, f"not checked: onnxruntime is not installed; {how_to_install('onnx', 'onnxruntime')}"
@@ -227,7 +227,7 @@ def _require_float32(module: nn.Module) -> None:
 
 
 @contextmanager
-def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
+def _eval_mode(module: nn.Module) -> Iterator[nn.Module]:
     """The module in eval mode, on the CPU; each of its parts is put back in its own mode."""
     modes = [(part, part.training) for part in module.modules()]
     try:
@@ -239,10 +239,10 @@ def _evaluated(module: nn.Module) -> Iterator[nn.Module]:
 
 def _on_cpu(module: nn.Module) -> nn.Module:
     tensors = [*module.parameters(), *module.buffers()]
-    return module if all(tensor.device.type == "cpu" for tensor in tensors) else _copied(module)
+    return module if all(tensor.device.type == "cpu" for tensor in tensors) else _copy_to_cpu(module)
 
 
-def _copied(module: nn.Module) -> nn.Module:
+def _copy_to_cpu(module: nn.Module) -> nn.Module:
     """A copy on the CPU. Its tensors are given to deepcopy as if they had been copied, so the device holds no second set."""
     made: dict[int, Any] = {
         id(parameter): nn.Parameter(parameter.detach().to("cpu", copy=True), False) for parameter in module.parameters()

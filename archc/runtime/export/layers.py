@@ -54,7 +54,7 @@ def _form(pool: nn.Module) -> BinnedMaxPool:
     return BinnedMaxPool(pool.output_size, rank)  # type: ignore[arg-type]
 
 
-def blamed(program: torch.export.ExportedProgram, error: BaseException) -> str:
+def blame_layer(program: torch.export.ExportedProgram, error: BaseException) -> str:
     """The layer whose operator an exporter names in its error: `m (AdaptiveMaxPool2d) is aten.…`, or nothing."""
     texts: list[str] = []
     cause: BaseException | None = error

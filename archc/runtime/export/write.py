@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import torch
 
-from archc.runtime.export.check import ExportError, explained
-from archc.runtime.export.layers import blamed
+from archc.runtime.export.check import ExportError, explain_errors
+from archc.runtime.export.layers import blame_layer
 from archc.runtime.weights.write import Sink
 from archc.text import atomic
 from archc.text.extras import how_to_install
@@ -50,8 +50,8 @@ def write_onnx(
     try:
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)
     except Exception as error:
-        layer = blamed(program, error)
-        with explained(f"{layer}, which cannot be said in ONNX" if layer else "cannot be said in ONNX"):
+        layer = blame_layer(program, error)
+        with explain_errors(f"{layer}, which cannot be said in ONNX" if layer else "cannot be said in ONNX"):
             raise
     assert made is not None
     graph, written = made.model.graph, int(made.model.opset_imports[""])
@@ -90,13 +90,13 @@ def _name_batch(batch: Any, shapes: list[Any]) -> None:
                 shape[axis] = symbol.sub("batch", str(size.value))
 
 
-def moved(file: Path, target: Path) -> tuple[Path, ...]:
+def move_into_place(file: Path, target: Path) -> tuple[Path, ...]:
     """Puts the file in its place, its weights before it. Where that fails, older weights come back."""
     data, beside, older = file.with_name(file.name + ".data"), target.with_name(target.name + ".data"), file.with_name("older")
     if not data.exists():
         atomic.write(target, file.replace)
         return (target,)
-    if atomic.streamed(target):
+    if atomic.is_stream(target):
         raise ExportError("its weights take a second file, and that is none beside a device or pipe: write to a file")
     before = beside.exists()
     if before:

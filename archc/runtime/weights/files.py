@@ -69,9 +69,9 @@ def _read(path: Path) -> Stored:
         head = file.read(64)
     if head.startswith(b"PK"):
         _require_saved_by_torch(path)
-        return _unwrapped(path, _unpickled(path, mapped=True))
+        return _unwrap(path, _unpickle(path, mapped=True))
     if _LEGACY in head:
-        return _unwrapped(path, _unpickled(path, mapped=False))
+        return _unwrap(path, _unpickle(path, mapped=False))
     foreign = next((what for magic, what in _FOREIGN if head.startswith(magic)), None)
     if head[8:9] == b"{" or (path.suffix == ".safetensors" and head and not foreign):
         return _safetensors(path)
@@ -177,7 +177,7 @@ def _require_saved_by_torch(path: Path) -> None:
         raise _unread(path, "is a compressed archive, and torch.save compresses nothing: save it again with torch.save")
 
 
-def _unpickled(path: Path, mapped: bool) -> object:
+def _unpickle(path: Path, mapped: bool) -> object:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -186,13 +186,13 @@ def _unpickled(path: Path, mapped: bool) -> object:
             with path.open("rb") as file:
                 return cast(object, torch.load(file, map_location="cpu", weights_only=True, mmap=False))
     except pickle.UnpicklingError as error:
-        raise _refused(path, str(error)) from None
+        raise _refuse_pickle(path, str(error)) from None
     except Exception as error:  # a damaged pickle raises anything
         problem = str(error).strip().partition("\n")[0] or type(error).__name__
         raise _unread(path, f"is cut short or damaged ({shown(problem)})") from None
 
 
-def _refused(path: Path, problem: str) -> WeightsError:
+def _refuse_pickle(path: Path, problem: str) -> WeightsError:
     """What the pickle holds besides tensors, as far as that can be told without loading it."""
     found: list[str] = []
     with contextlib.suppress(Exception):
@@ -213,7 +213,7 @@ def _refused(path: Path, problem: str) -> WeightsError:
     return _unread(path, "\n".join(lines))
 
 
-def _unwrapped(path: Path, held: object) -> Stored:
+def _unwrap(path: Path, held: object) -> Stored:
     """The weights inside a checkpoint, and where they lay."""
     notes: list[str] = []
     metadata: dict[str, str] = {}

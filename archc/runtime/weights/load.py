@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from archc.errors import Argument
 from archc.runtime.weights.files import read
-from archc.runtime.weights.mismatch import Skipped, hints, listed, sections, shape_text
-from archc.runtime.weights.renaming import WeightsError, parse_rule, renamed, shown
+from archc.runtime.weights.mismatch import Skipped, hints, list_tensors, sections, shape_text
+from archc.runtime.weights.renaming import WeightsError, parse_rule, rename_tensors, shown
 from archc.runtime.weights.write import write
 
 _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch 0.4.1 have none
@@ -88,7 +88,7 @@ def load_weights(
     ours = _slots(module)
     stored = read(path)
     plain, prefix = _without_prefixes(stored.tensors, ours)
-    names, idle = renamed(plain, rules)
+    names, idle = rename_tensors(plain, rules)
     theirs = {names[name]: tensor for name, tensor in plain.items()}
     fit = _without(fresh, _fit(theirs, ours))
     unused = [f"the rule {shown(rule.text)} changed no name" for rule in idle]
@@ -127,10 +127,10 @@ def save_weights(module: nn.Module, path: str | os.PathLike[str], metadata: Mapp
     empty = next((name for name, tensor in slots.items() if tensor.is_meta), None)
     if empty is not None:
         raise WeightsError(f'"{shown(empty)}" is on the meta device and has no values to save')
-    return write(Path(path), _packed(slots), texts)
+    return write(Path(path), _pack(slots), texts)
 
 
-def _packed(slots: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _pack(slots: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Contiguous tensors on the CPU, none of which shares memory with another."""
     seen: set[int] = set()
     packed: dict[str, Tensor] = {}
@@ -280,7 +280,7 @@ def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mappin
 
 
 def _not_finite_text(path: Path, bad: list[tuple[str, str]]) -> str:
-    lines = listed(f"{shown(str(path), 80)} holds values that are not finite, in tensors", bad)
+    lines = list_tensors(f"{shown(str(path), 80)} holds values that are not finite, in tensors", bad)
     return "\n".join([*lines, "nothing was loaded: a training that went wrong may have written it; take an earlier file"])
 
 

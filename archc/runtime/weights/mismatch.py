@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from archc.errors import Argument
 from archc.runtime.weights.renaming import Rule, parse_rule, shown
-from archc.text.names import folded
+from archc.text.names import fold_names
 from archc.text.suggest import nearest
 
 LONGEST_NAME = 76  # characters of a tensor's name
@@ -39,22 +39,22 @@ def shape_text(shape: Iterable[int]) -> str:
 def sections(skipped: Iterable[Skipped]) -> list[str]:
     """Three lists: what only one side has, and what differs."""
     kept = list(skipped)
-    lines = listed("in the network, not in the file", [(tensor.name, tensor.network) for tensor in kept if not tensor.file])
-    lines += listed("in the file, not in the network", [(tensor.name, tensor.file) for tensor in kept if not tensor.network])
+    lines = list_tensors("in the network, not in the file", [(tensor.name, tensor.network) for tensor in kept if not tensor.file])
+    lines += list_tensors("in the file, not in the network", [(tensor.name, tensor.file) for tensor in kept if not tensor.network])
     different = [
         (tensor.name, f"{tensor.file} in the file, {tensor.network} in the network") for tensor in kept if tensor.file and tensor.network
     ]
-    return lines + listed("different", different)
+    return lines + list_tensors("different", different)
 
 
-def listed(title: str, entries: list[tuple[str, str]]) -> list[str]:
+def list_tensors(title: str, entries: list[tuple[str, str]]) -> list[str]:
     """A title with a count, and names with what is told of them."""
     if not entries:
         return []
     groups: dict[str, list[str]] = {}
     for name, text in entries[:_MOST_FOLDED]:
         groups.setdefault(text, []).append(shown(name, 200))
-    rows = [(name, text) for text, names in groups.items() for name in folded(names)]
+    rows = [(name, text) for text, names in groups.items() for name in fold_names(names)]
     width = max((len(name) for name, _ in rows[:_MOST_LINES] if len(name) <= 44), default=0)
     lines = [_row(name, text, width) for name, text in rows[:_MOST_LINES]]
     more = len(rows) - _MOST_LINES
@@ -103,7 +103,7 @@ def find_rules(theirs: Shapes, ours: Shapes) -> tuple[list[Rule], int]:
     start = best = _fitting(theirs, ours)
     found: list[Rule] = []
     while len(found) < 3:
-        tried = [(rule, _applied(theirs, rule)) for rule in _candidates(theirs, ours)]
+        tried = [(rule, _apply_rules(theirs, rule)) for rule in _candidates(theirs, ours)]
         scored = [(_fitting(names, ours), -at, rule, names) for at, (rule, names) in enumerate(tried) if names is not None]
         top = max(scored, key=lambda candidate: candidate[:2], default=None)
         if top is None or top[0] <= best:
@@ -118,7 +118,7 @@ def _fitting(theirs: Shapes, ours: Shapes) -> int:
     return sum(ours.get(name) == shape for name, shape in theirs.items())
 
 
-def _applied(theirs: Shapes, rule: Rule) -> dict[str, tuple[int, ...]] | None:
+def _apply_rules(theirs: Shapes, rule: Rule) -> dict[str, tuple[int, ...]] | None:
     """The file's tensors under their new names; None where two names become one."""
     new = {rule(name): shape for name, shape in theirs.items() if len(name) < 200}
     return new if len(new) == len(theirs) else None
@@ -129,7 +129,7 @@ def _candidates(theirs: Shapes, ours: Shapes) -> list[Rule]:
     lone = [name for name, shape in theirs.items() if ours.get(name) != shape][:_MOST_TRIED]
     wanted = [name for name, shape in ours.items() if theirs.get(name) != shape][:_MOST_TRIED]
     texts = Counter(_prefixes(lone, theirs, ours))
-    texts.update(f"s/^/{prefix}/" for prefix in _added(wanted, theirs, ours))
+    texts.update(f"s/^/{prefix}/" for prefix in _prefix_hints(wanted, theirs, ours))
     for mine, other in _pairs(lone, wanted, theirs, ours):
         texts.update(_substitution(mine, other))
     return [parse_rule(text) for text, _ in texts.most_common(12)]
@@ -139,10 +139,10 @@ def _prefixes(lone: list[str], theirs: Shapes, ours: Shapes) -> Iterator[str]:
     for name in lone:
         for prefix, rest in _splits(name):
             if ours.get(rest) == theirs[name]:
-                yield f"s/^{_escaped(prefix)}//"
+                yield f"s/^{_escape(prefix)}//"
 
 
-def _added(wanted: list[str], theirs: Shapes, ours: Shapes) -> Iterator[str]:
+def _prefix_hints(wanted: list[str], theirs: Shapes, ours: Shapes) -> Iterator[str]:
     for name in wanted:
         for prefix, rest in _splits(name):
             if theirs.get(rest) == ours[name]:
@@ -178,11 +178,11 @@ def _substitution(mine: str, other: str) -> list[str]:
     old, new = a[start : len(a) - end], b[start : len(b) - end]
     if not old or not (new or start or end) or all(part.isdigit() for part in old + new):
         return []
-    pattern = (r"\." if start else "^") + _escaped(".".join(old)) + (r"\." if end else "$")
+    pattern = (r"\." if start else "^") + _escape(".".join(old)) + (r"\." if end else "$")
     if not new:
         return [f"s/{pattern}/{'.' if start and end else ''}/"]
     return [f"s/{pattern}/{'.' if start else ''}{'.'.join(new)}{'.' if end else ''}/"]
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.replace(".", r"\.")

@@ -60,7 +60,7 @@ def parse_rule(text: str) -> Rule:
     return Rule(text, pattern, _template(text, middle + 1, end, pattern), 0 if "g" in flags else 1)
 
 
-def renamed(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str], list[Rule]]:
+def rename_tensors(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str], list[Rule]]:
     """The new name of each name, after all rules in their order; and the rules that changed nothing.
 
     RenameError where two names become one, or one becomes empty.
@@ -70,7 +70,7 @@ def renamed(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str]
     for rule in rules:
         try:
             with within(LONGEST):
-                after = {name: _changed(step, rule) for name, step in new.items()}
+                after = {name: _apply_rule(step, rule) for name, step in new.items()}
         except TooLong:
             hint = "a pattern such as (a+)+ tries too many ways: repeat what is simple, as in [^.]+ or \\d+"
             raise RenameError(
@@ -90,7 +90,7 @@ def shown(name: str, most: int = 60) -> str:
     return plain if len(plain) <= most else plain[: most // 2] + "…" + plain[len(plain) - most + most // 2 + 1 :]
 
 
-def _changed(name: str, rule: Rule) -> str:
+def _apply_rule(name: str, rule: Rule) -> str:
     if len(name) > MOST:
         raise RenameError(f'"{shown(name)}" has {len(name):,} characters: rules are applied to at most {MOST}')
     new = rule(name)

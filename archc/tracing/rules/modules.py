@@ -33,7 +33,7 @@ def attention(
     return Layer("attention", (query,) if key is query else (query, key), args, weights)
 
 
-def padded_convolution(trace: Trace, module: Any, input: Tensor) -> Layer:
+def pad_convolution(trace: Trace, module: Any, input: Tensor) -> Layer:
     """A convolution whose border is not of zeros."""
     trace.image(input)
     args = {"channels": module.out_channels, "kernel": short(module.kernel_size), "stride": short(module.stride),
@@ -53,7 +53,7 @@ def rule_of(module: nn.Module) -> Rule | None:
         return attention
     base = next((one for one in CONVOLUTIONS if isinstance(module, one)), None)
     plain = base is not None and kind.forward is base.forward and not torch.nn.utils.parametrize.is_parametrized(module)
-    return padded_convolution if plain and getattr(module, "padding_mode", "zeros") != "zeros" else None
+    return pad_convolution if plain and getattr(module, "padding_mode", "zeros") != "zeros" else None
 
 
 def is_whole(module: nn.Module, leaves: frozenset[str]) -> bool:

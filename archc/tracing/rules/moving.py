@@ -189,7 +189,7 @@ def mean(trace: Trace, input: Tensor, dim: Any = None, keepdim: bool = False, dt
 
 
 @rule("T mT")
-def turned(trace: Trace, input: Tensor) -> Layer:
+def turn(trace: Trace, input: Tensor) -> Layer:
     if len(trace.image(input)) != 2 or trace.results[0].shape[0] != trace.batch:
         raise Unsaid("it moves the batch")
     return Layer("transpose", (input,), {"axes": [0, 1]})

@@ -54,7 +54,7 @@ class Augmentation:
         return self._sized(seen)
 
     def _sized(self, images: Tensor) -> Tensor:
-        return images if self.size(images) == images.shape[2:] else geometry.centered(images, self.size(images))
+        return images if self.size(images) == images.shape[2:] else geometry.center_crop(images, self.size(images))
 
     def size(self, images: Tensor) -> Size:
         """Height and width of what comes out."""

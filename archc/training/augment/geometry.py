@@ -32,7 +32,7 @@ def crop(images: Tensor, draws: Draws, padding: int, size: Size) -> Tensor:
     padded = F.pad(images, (padding,) * 4)
     room = padded.shape[2] - size[0] + 1, padded.shape[3] - size[1] + 1
     if min(room) < 1:
-        return centered(padded, size)
+        return center_crop(padded, size)
     return windows(padded, draws.below(room[0]), draws.below(room[1]), size)
 
 
@@ -45,7 +45,7 @@ def windows(images: Tensor, tops: Whole, lefts: Whole, size: Size) -> Tensor:
     return images.permute(0, 2, 3, 1)[each, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-def centered(images: Tensor, size: Size) -> Tensor:
+def center_crop(images: Tensor, size: Size) -> Tensor:
     """The middle of each image; where it is smaller than that, it is enlarged first."""
     height, width = images.shape[2:]
     grown = max(size[0] / height, size[1] / width, 1.0)
@@ -109,17 +109,17 @@ def _resampling(start: Whole, length: Whole, size: int, out: int) -> Tensor:
 
 
 def rotation(images: Tensor, draws: Draws, degrees: float) -> Tensor:
-    return rotated(images, draws.uniform(-degrees, degrees))
+    return rotate(images, draws.uniform(-degrees, degrees))
 
 
-def rotated(images: Tensor, degrees: Numbers) -> Tensor:
+def rotate(images: Tensor, degrees: Numbers) -> Tensor:
     """Turned around the middle, to the left for positive angles."""
     angle = degrees * (pi / 180)
     cos, sin, none = np.cos(angle), np.sin(angle), np.zeros_like(angle)
     return affine(images, np.stack([cos, -sin, none, sin, cos, none], 1).reshape(-1, 2, 3))
 
 
-def sheared(images: Tensor, along_x: Numbers, along_y: Numbers) -> Tensor:
+def shear(images: Tensor, along_x: Numbers, along_y: Numbers) -> Tensor:
     """A point moves by `along_x` of its distance from the middle line, and so along y."""
     ones, zeros = np.ones_like(along_x), np.zeros_like(along_x)
     return affine(images, np.stack([ones, along_x, zeros, along_y, ones, zeros], 1).reshape(-1, 2, 3))
@@ -141,10 +141,10 @@ def translate(images: Tensor, draws: Draws, fraction: float) -> Tensor:
     """Moved by whole pixels, up to a part of each side."""
     height, width = images.shape[2:]
     down, right = (np.rint(draws.uniform(-fraction, fraction) * side).astype(np.int64) for side in (height, width))
-    return moved(images, down, right)
+    return shift_pixels(images, down, right)
 
 
-def moved(images: Tensor, down: Whole, right: Whole) -> Tensor:
+def shift_pixels(images: Tensor, down: Whole, right: Whole) -> Tensor:
     """Moved by whole pixels."""
     most = max(int(np.abs(down).max(initial=0)), int(np.abs(right).max(initial=0)))
     if not most:

@@ -21,21 +21,21 @@ Change = Callable[[Tensor, npt.NDArray[np.float64]], Tensor]  # images, and the 
 
 
 def _shear_x(images: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
-    return geometry.sheared(images, SHEAR * by, 0 * by)
+    return geometry.shear(images, SHEAR * by, 0 * by)
 
 
 def _shear_y(images: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
-    return geometry.sheared(images, 0 * by, SHEAR * by)
+    return geometry.shear(images, 0 * by, SHEAR * by)
 
 
 def _move_x(images: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
     right = (by * MOVE * images.shape[3]).astype(np.int64)
-    return geometry.moved(images, np.zeros_like(right), right)
+    return geometry.shift_pixels(images, np.zeros_like(right), right)
 
 
 def _move_y(images: Tensor, by: npt.NDArray[np.float64]) -> Tensor:
     down = (by * MOVE * images.shape[2]).astype(np.int64)
-    return geometry.moved(images, down, np.zeros_like(down))
+    return geometry.shift_pixels(images, down, np.zeros_like(down))
 
 
 def _blend(kind: Change) -> Change:
@@ -49,7 +49,7 @@ CHANGES: dict[str, Change] = {
     "shear_y": _shear_y,
     "translate_x": _move_x,
     "translate_y": _move_y,
-    "rotate": lambda images, by: geometry.rotated(images, TURN * by),
+    "rotate": lambda images, by: geometry.rotate(images, TURN * by),
     "brightness": _blend(color.brightness),
     "color": _blend(color.saturation),
     "contrast": _blend(color.contrast),

@@ -103,11 +103,11 @@ def test_an_unknown_optimizer() -> None:
 
 
 def test_it_is_resolved_to_the_same() -> None:
-    from archc.graph.write_spec import resolved_text
+    from archc.graph.write_spec import resolve_text
 
     model = compile_text(HEAD + 'budget: {parameters: $most, macs: "<= 1M", train_memory: "< 2 GiB @ batch 8, amp bf16"}\n')
     assert model.graph is not None and model.spec is not None
-    text = resolved_text(model.graph, model.spec, {})
+    text = resolve_text(model.graph, model.spec, {})
     again = compile_text(text).graph
     assert again is not None, text
     kept = [[one._replace(span=None) for one in graph.budget] for graph in (model.graph, again)]  # type: ignore[arg-type]

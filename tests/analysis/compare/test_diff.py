@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import archc
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.cli.main import main
-from archc.text.names import folded
+from archc.text.names import fold_names
 from tests.helpers.zoo import VARIED, every_spec
 
 
@@ -159,12 +159,12 @@ def expanded(pattern: str) -> list[str]:
 @given(st.lists(st.from_regex(r"(layer|conv)[0-3](\.[0-9]{1,2}){0,2}(\.bn[1-2])?", fullmatch=True)))
 def test_folded_names_are_the_names(names: list[str]) -> None:
     plain = {re.sub(r"\d+", lambda match: str(int(match[0])), name) for name in names}
-    assert sorted(name for pattern in folded(plain) for name in expanded(pattern)) == sorted(plain)
+    assert sorted(name for pattern in fold_names(plain) for name in expanded(pattern)) == sorted(plain)
 
 
 def test_folding() -> None:
-    assert folded(["layer1.0.conv2", "layer1.1.conv2", "layer1.2.conv2"]) == ["layer1.{0-2}.conv2"]
-    assert folded(["a.0.b", "a.2.b", "c"]) == ["a.{0,2}.b", "c"]
+    assert fold_names(["layer1.0.conv2", "layer1.1.conv2", "layer1.2.conv2"]) == ["layer1.{0-2}.conv2"]
+    assert fold_names(["a.0.b", "a.2.b", "c"]) == ["a.{0,2}.b", "c"]
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from archc.analysis.cost.derive import DerivationStep, derive
 from archc.analysis.cost.report import Layer, analyze
-from archc.analysis.field.field import Field, fields, listed, text
+from archc.analysis.field.field import Field, fields, list_positions, text
 from archc.analysis.field.positions import Always, PositionLine
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph, Node
@@ -121,7 +121,7 @@ def test_fields_are_those_of_autograd(name: str) -> None:
     if len(output_of(graph).output.shape) == 3 and name != "axes exchanged":
         columns = found(graph)
         assert widest(columns) == field.size
-        assert told(listed(graph, output_of(graph)), [len(column) for column in columns]) == columns
+        assert told(list_positions(graph, output_of(graph)), [len(column) for column in columns]) == columns
 
 
 def test_unet_sees_204_pixels() -> None:
@@ -220,7 +220,7 @@ def proved(text: str, scaled: bool) -> None:
     assert graph is not None
     node = output_of(graph)
     assume(len(node.output.shape) == 2)
-    here = listed(graph, node)
+    here = list_positions(graph, node)
     columns = found(graph, [(1, here.axes[0].axis if here.axes[0].axis >= 0 else 1)])
     if here.exact:
         blind = {(0, -1)} if isinstance(here.axes[0].seen, Always) else set()  # a position of padding alone, behind what all see alike

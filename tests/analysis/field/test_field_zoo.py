@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from archc.analysis.field.field import fields, listed
+from archc.analysis.field.field import fields, list_positions
 from archc.elaborate.compiler import compile_spec
 from archc.graph import Node
 from archc.language.loading import shipped
@@ -71,7 +71,7 @@ def test_positions_of_a_spec_see_what_autograd_finds(name: str) -> None:
     known = fields(graph)
     for node in (maps[len(maps) // 3], maps[2 * len(maps) // 3], maps[-1]):
         size = node.output.shape[1]
-        here, (field,) = listed(graph, node), known[node.output].values()
+        here, (field,) = list_positions(graph, node), known[node.output].values()
         for i in sorted({0, 1, size // 3, size // 2, size - 1}):
             (grad,) = torch.autograd.grad(values[node.output].select(2, i).sum(), values[x], retain_graph=True)
             hit = (grad.abs().amax([0, 1, 3]) > 0).nonzero().flatten().tolist()

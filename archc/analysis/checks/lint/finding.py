@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from archc.analysis.checks.lint.net import NOTHING, Cost, Net, Plan
 from archc.graph import Node
 from archc.text.diagnostics import Diagnostic, Use
-from archc.text.names import folded
+from archc.text.names import fold_names
 from archc.text.quantity import bytes_text, short
 from archc.text.source import Source, Span
 
@@ -77,14 +77,14 @@ class Finding:
     def diagnostic(self) -> Diagnostic:
         """The finding as it is drawn."""
         message = f"{self.message}; costs {text}" if (text := told_cost(self.cost, self.batch)) else self.message
-        return Diagnostic(self.code, f"{_named(self.layers)}: {message}", self.span, self.remedy, self.uses, self.level)
+        return Diagnostic(self.code, f"{_layer_names(self.layers)}: {message}", self.span, self.remedy, self.uses, self.level)
 
 
-def _named(layers: tuple[Node, ...], widest: int = 100) -> str:
+def _layer_names(layers: tuple[Node, ...], widest: int = 100) -> str:
     """The layers in few words: `layer{2-4}.0.downsample.0 (×3)`."""
     if len(layers) == 1:
         return layers[0].name
-    names = folded(node.name for node in layers)
+    names = fold_names(node.name for node in layers)
     shown: list[str] = []
     while names and len(", ".join([*shown, names[0]])) <= widest:
         shown.append(names.pop(0))

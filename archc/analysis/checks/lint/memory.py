@@ -31,7 +31,7 @@ def inplace_saves_nothing(net: Net) -> Iterator[Hit]:
             node.facts.storage == INPLACE
             and "dropout" not in node.kind
             and any(storage.what == "new" for storage in kept)
-            and _whole(net, node)
+            and _fills_storage(net, node)
         ):
             copied = Cost(copied=node.output.shape.values * _F32 * net.batch)
             message = f"{node.kind} in place saves nothing in training: PyTorch copies its input first and keeps the copy"
@@ -39,7 +39,7 @@ def inplace_saves_nothing(net: Net) -> Iterator[Hit]:
             yield Hit("L101", node=node, message=message, remedy="leave `inplace` out", argument="inplace", plan=plan, cost=copied)
 
 
-def _whole(net: Net, node: Node) -> bool:
+def _fills_storage(net: Net, node: Node) -> bool:
     """Whether its input is all of its storage: of a part, the copy is smaller than what would be kept without it."""
     return net.run.tensors[node.output].storage.bytes == node.output.shape.values * _F32 * net.batch
 

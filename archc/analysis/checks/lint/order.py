@@ -59,7 +59,7 @@ def activations_in_a_row(net: Net) -> Iterator[Hit]:
         if node.kind not in _ACTIVATIONS:
             continue
         first = _maker(node.inputs[0])
-        if first is not None and _unchanged(node, first):
+        if first is not None and _is_unchanged(node, first):
             message = f"{node.kind} changes nothing after {first.kind}"
             if net.users[node.inputs[0]] == (node,) or node.facts.storage == NEW:
                 yield Hit("L113", node=node, message=message, remedy="remove it", plan={node: []})
@@ -79,7 +79,7 @@ def _maker(value: Value) -> Node | None:
     return None
 
 
-def _unchanged(node: Node, first: Node) -> bool:
+def _is_unchanged(node: Node, first: Node) -> bool:
     if node.kind in _SAME_FROM_ZERO and first.kind in _FROM_ZERO:
         return True
     return node.kind == "relu6" and first.kind in ("relu6", *_TO_ONE)

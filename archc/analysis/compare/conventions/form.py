@@ -42,7 +42,7 @@ class Form:
         self.calls = sum(isinstance(node, Call) and node.value == Own() for node in walk(form.tree)) if isinstance(form, Module) else 1
         self.inputs = [value.shape for value in node.inputs]
         self.out: Shape = node.output.shape
-        self.x = _fed(self.inputs[0], form.added_border) if isinstance(form, Module) else self.inputs[0].values
+        self.x = _values_in(self.inputs[0], form.added_border) if isinstance(form, Module) else self.inputs[0].values
         self.y = int(self.out.values)
         self.macs = int(count(node.facts.macs).low)
 
@@ -119,7 +119,7 @@ def forms(graph: Graph) -> list[Form]:
     return found
 
 
-def _fed(x: Shape, sides: tuple[int, ...]) -> int:
+def _values_in(x: Shape, sides: tuple[int, ...]) -> int:
     """How many values the module gets: a border added before it counts."""
     if not sides:
         return int(x.values)

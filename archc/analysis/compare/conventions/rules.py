@@ -214,16 +214,16 @@ def apart(value: Value) -> bool:
     node = value.node
     if node is not None and node.kind == "split" and len(value.shape) == 2 and node.args["axis"] % 2 == 1 and value.shape[0] > 1:
         return True
-    return turned(value)
+    return is_turned(value)
 
 
-def turned(value: Value) -> bool:
+def is_turned(value: Value) -> bool:
     """Whether its axes lie in memory in the other order."""
     node = value.node
     if node is None or len(value.shape) != 2:
         return False
     if node.kind == "split":
-        return turned(node.inputs[0])
+        return is_turned(node.inputs[0])
     if 1 in value.shape:
         return False
     form = Form(node)
@@ -232,4 +232,4 @@ def turned(value: Value) -> bool:
     if node.kind == "permute":
         return tuple(node.args["order"]) == (1, 0)
     pointwise = node.op.module == "archc.ops.activation" and form.family not in ("Softmax", "LogSoftmax", "GLU")
-    return (node.kind in KEEPING or pointwise) and turned(node.inputs[0])
+    return (node.kind in KEEPING or pointwise) and is_turned(node.inputs[0])

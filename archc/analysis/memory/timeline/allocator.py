@@ -117,10 +117,10 @@ class Pool:
 def replay(tape: Tape, limit: int | None = None) -> Pool:
     """The allocator's peaks over two steps one after the other, as the second finds what the first left. Raises OutOfMemory."""
     with growing():
-        return _replayed(tape, limit)
+        return _replay(tape, limit)
 
 
-def _replayed(tape: Tape, limit: int | None) -> Pool:
+def _replay(tape: Tape, limit: int | None) -> Pool:
     pool, pieces = Pool(limit), dict[Block, _Piece]()
     begin = next(mark.event for mark in tape.marks)
     for event, (block, made) in enumerate([*tape.events, *tape.events[begin:]]):

@@ -48,7 +48,7 @@ def _step(step: LayerRun, device: str, copies: dict[Node, Storage]) -> LayerRun:
             _widen(out.storage)
     kept, slots = dict(step.kept), step.slots
     if low(node, device) or (device == "cuda" and node.kind in _CUDA_FULL):
-        cast = {storage: _copied(step, storage, wants) for storage in kept}
+        cast = {storage: _copy_of(step, storage, wants) for storage in kept}
         kept = {cast[storage]: version for storage, version in kept.items()}
         slots = tuple(None if storage is None else cast[storage] for storage in slots)
     if low(node, device) and any(weight.role != "buffer" for weight in node.facts.owned):
@@ -69,7 +69,7 @@ def _wants(step: LayerRun, device: str) -> int:
     return max((x.storage.item for x in step.inputs), default=HALF)
 
 
-def _copied(step: LayerRun, storage: Storage, wants: int) -> Storage:
+def _copy_of(step: LayerRun, storage: Storage, wants: int) -> Storage:
     """What is kept of an input that was cast: the copy."""
     for x in step.inputs:
         if x.storage is storage and storage.item in (HALF, FULL) and storage.item != wants:

@@ -8,13 +8,13 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StoredTensor
-from archc.analysis.memory.timeline.frames import Frames, again, freed
+from archc.analysis.memory.timeline.frames import Frames, again, free
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW, Module, Weight
 from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
 from archc.ops.shape import product
-from archc.ops.strides import Strided, channels_last, contiguous, elementwise, viewed
+from archc.ops.strides import Strided, channels_last, contiguous, elementwise, view_as
 
 
 class Grad(NamedTuple):
@@ -121,7 +121,7 @@ class Backward:
 
     def release(self, step: LayerRun, grads: Iterable[Grad] = (), gone: Collection[Storage] = ()) -> None:
         """Frees what was kept for a layer, apart from what is gone, and the gradients that came to it."""
-        freed(step, self.frames, self.held, self.tape, {*gone, *self.spent})
+        free(step, self.frames, self.held, self.tape, {*gone, *self.spent})
         for grad in grads:
             self.tape.free(grad.block)
 
@@ -214,7 +214,7 @@ class Backward:
             grad = self.sums.pop((owner, i))
             if (owner, i) in self.weights:
                 self.tape.free(grad.block)
-            elif _copied(grad):
+            elif _takes_copy(grad):
                 self.weights[owner, i] = self.tape.new(owner.facts.owned[i].values * self.item, GRADIENTS, owner)
                 self.tape.free(grad.block)
             else:
@@ -228,7 +228,7 @@ def _filters(step: LayerRun, weight: Weight) -> Strided | None:
     return channels_last(weight.shape) if filters and out.channels_last and not out.contiguous else None
 
 
-def _copied(grad: Grad) -> bool:
+def _takes_copy(grad: Grad) -> bool:
     """Whether a parameter takes a copy: of a gradient that something else holds, and of one that lies otherwise than it does."""
     held = grad.own and grad.block.refs > 1
     return held or (grad.lies is not None and _steps(grad.lies) != _steps(contiguous(grad.lies.sizes)))
@@ -250,7 +250,7 @@ def _plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     weights = at.weight(step)
     if step.node.args.get("standardize"):
-        at.drop(step, _convolved(at, step))
+        at.drop(step, _saved_by_convolution(at, step))
         for grad in grads:
             at.tape.free(grad.block)
     else:
@@ -258,17 +258,17 @@ def _plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     for value, grad in made:
         at.add(value, grad, step.node)
     if step.node.args.get("standardize"):
-        weights = _unstandardized(at, step, weights, _convolved(at, step))
+        weights = _unstandardize(at, step, weights, _saved_by_convolution(at, step))
         at.release(step, gone=at.there(step))
     at.adopt(step, weights)
 
 
-def _convolved(at: Backward, step: LayerRun) -> set[Storage]:
+def _saved_by_convolution(at: Backward, step: LayerRun) -> set[Storage]:
     """What a convolution of standardized filters saved itself: all but the mean and spread that these were brought from."""
     return at.there(step) - {storage for storage in step.slots[-1:] if storage is not None}
 
 
-def _unstandardized(at: Backward, step: LayerRun, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
+def _unstandardize(at: Backward, step: LayerRun, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
     """The gradient of filters from that of the standardized ones."""
     (i, grad), *others = weights
     last = Grad(at.tape.new(grad.block.bytes, GRADIENTS, step.node))
@@ -291,7 +291,7 @@ def _over_view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.add(step.node.inputs[0], Grad(joined, whole=True), step.node)
 
 
-def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _pad(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A layer over a padded copy: the gradient of the copy first, then of what lies inside, for which a mirrored border keeps it."""
     copies = {s for s in step.kept if s.made_by is step.node and s is not step.outputs[0].storage}
     standardized = bool(step.node.args.get("standardize"))
@@ -300,7 +300,7 @@ def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     values = wanted(step)
     inner = [at.new(size, step.node) for _ in values]
     weights = at.weight(step)
-    gone = copies & (_convolved(at, step) if standardized else at.there(step))
+    gone = copies & (_saved_by_convolution(at, step) if standardized else at.there(step))
     at.drop(step, gone)
     for grad in grads:
         at.tape.free(grad.block)
@@ -308,7 +308,7 @@ def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     last = standardized and not (isinstance(form, Module) and form.pads_before)  # the module pads after it has filters
     if not last:
         if standardized:
-            weights = _unstandardized(at, step, weights, at.there(step) - apart | gone)
+            weights = _unstandardize(at, step, weights, at.there(step) - apart | gone)
             gone |= apart & at.there(step)
         at.adopt(step, weights)
     for value, block in zip(values, inner, strict=True):
@@ -324,16 +324,16 @@ def _padded(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     if last:
         rest = apart & at.there(step) - gone
         at.drop(step, at.there(step) - rest - gone)
-        weights = _unstandardized(at, step, weights, at.there(step) - rest)
+        weights = _unstandardize(at, step, weights, at.there(step) - rest)
         at.release(step, gone=at.there(step))
         at.adopt(step, weights)
     elif not values:
         at.release(step, gone=gone)
 
 
-def _windowed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _window(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     form = step.node.facts.torch
-    (_padded if isinstance(form, Module) and form.pads_apart else _plain)(at, step, grads)
+    (_pad if isinstance(form, Module) and form.pads_apart else _plain)(at, step, grads)
 
 
 def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
@@ -379,10 +379,10 @@ def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
     if isinstance(move, Axes):
         inverse = tuple(move.order.index(axis) for axis in range(len(move.order)))
         return Axes(inverse).view(lies)
-    return lies if isinstance(move, Part | Packed) else viewed(lies, before.sizes)
+    return lies if isinstance(move, Part | Packed) else view_as(lies, before.sizes)
 
 
-def _joined(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _concat(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Each value gets its strip of the whole."""
     (grad,) = grads
     (axis,) = [axis for axis, size in enumerate(step.outputs[0].block.sizes) if size != step.inputs[0].block.sizes[axis]] or [1]
@@ -403,8 +403,8 @@ def strips(at: Backward, step: LayerRun, grad: Grad, axis: int, sizes: Sequence[
 
 LATE = {"attention", "linear", "tanhshrink"}  # layers that do something else before they want what they saved
 RULES: dict[str, Rule] = {
-    "concat": _joined,
-    "conv": _windowed,
-    "maxpool": _windowed,
-    "avgpool": _windowed,
+    "concat": _concat,
+    "conv": _window,
+    "maxpool": _window,
+    "avgpool": _window,
 }

@@ -62,16 +62,16 @@ def unstated(graph: Graph) -> list[str]:
 
 def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
     if kinds := unstated(graph) if learning else []:
-        yield f"{_listed(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
+        yield f"{_list_text(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
     if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
-        yield f"{_listed(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
+        yield f"{_list_text(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
 
 
 def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
     """Operators of plugins: one that states what it keeps may still make more on its way."""
     kinds = _kinds(node for node in graph.nodes if not node.op.module.startswith(_OWN) and (node.facts.keeps is not None or not learning))
     if kinds:
-        yield f"what {_listed(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
+        yield f"what {_list_text(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
 
 
 def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
@@ -94,7 +94,7 @@ def _alone(run: StorageRun, options: Options) -> Iterator[str]:
     if options.images > 1:
         return
     if kinds := _kinds(step.node for step in run.steps if step.node.kind in CONVOLUTIONS and _another_kernel(step)):
-        yield f"{_listed(kinds)} may take another kernel for one image"
+        yield f"{_list_text(kinds)} may take another kernel for one image"
 
 
 def _another_kernel(step: LayerRun) -> bool:
@@ -105,15 +105,15 @@ def _another_kernel(step: LayerRun) -> bool:
 def _layers(graph: Graph, run: StorageRun) -> Iterator[str]:
     live = ancestors(graph.returned, by_value=True)
     if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
-        yield f"{_listed(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
+        yield f"{_list_text(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
     if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
         yield "the gradient of a circular border is counted as that of a mirrored one"
     last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
     last |= {id(run.tensors[value]): len(run.steps) for value in graph.returned}
     lives = _lives(run, last)
-    over = [step.node.kind for at, step in enumerate(run.steps) if _entangled(step, at, lives)]
+    over = [step.node.kind for at, step in enumerate(run.steps) if _is_entangled(step, at, lives)]
     if over:
-        yield f"{_listed(list(dict.fromkeys(over)))} in place over a view that others read"
+        yield f"{_list_text(list(dict.fromkeys(over)))} in place over a view that others read"
 
 
 _Lives = dict[Storage, list[tuple[int, int]]]
@@ -129,17 +129,17 @@ def _lives(run: StorageRun, last: dict[int, int]) -> _Lives:
     return found
 
 
-def _entangled(step: LayerRun, at: int, lives: _Lives) -> bool:
+def _is_entangled(step: LayerRun, at: int, lives: _Lives) -> bool:
     """Whether a layer writes over one of several tensors in a storage, which autograd then follows by what each was cut from."""
     if step.node.facts.storage != INPLACE or not step.saving:
         return False
     target = step.inputs[0]
-    if target.seen and (step.node.kind == "add" or not _whole(target)):
+    if target.seen and (step.node.kind == "add" or not _fills_storage(target)):
         return True
     return any(user != id(target) and last > at for last, user in lives.get(target.storage, ()))
 
 
-def _whole(x: StoredTensor) -> bool:
+def _fills_storage(x: StoredTensor) -> bool:
     return x.block.dense and product(x.block.sizes) * x.storage.item == x.storage.bytes
 
 
@@ -147,7 +147,7 @@ def _kinds(nodes: Iterable[Node]) -> list[str]:
     return list(dict.fromkeys(node.kind for node in nodes))
 
 
-def _listed(names: list[str]) -> str:
+def _list_text(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 

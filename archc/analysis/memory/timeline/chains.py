@@ -25,7 +25,7 @@ def _times(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     return made
 
 
-def _signed(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
+def _apply_sign(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """grad * sign(x), of a magnitude."""
     sign, made = at.new(size, step.node), at.new(size, step.node)
     at.tape.free(sign)
@@ -50,7 +50,7 @@ def _softsign(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     above, below = _quotient(at, step, grads[0].block, size)
     at.spend(step, [1])
     at.add(value, Grad(above), step.node)
-    made = _signed(at, step, below, size)
+    made = _apply_sign(at, step, below, size)
     at.release(step)
     at.add(value, Grad(made), step.node)
 
@@ -133,7 +133,7 @@ def _norm_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.spend(step, [3])
     magnitude = _times(at, step, large, size)
     at.spend(step, [4])
-    mean = _signed(at, step, magnitude, size)
+    mean = _apply_sign(at, step, magnitude, size)
     at.spend(step, [2])
     zeros = at.new(size, node)
     at.tape.free(sign)
@@ -161,7 +161,7 @@ def _mean_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
-def _grouped(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _group_norm(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A normalization of groups wants what came to lie as its input seems to, else a copy of it."""
     lies, x = at.lies(step.node.output, grads[0]), step.inputs[0].block
     fits = lies.channels_last if x.suggests_channels_last else lies.contiguous
@@ -217,6 +217,6 @@ RULES |= {
     "lppool": _norm_pool,
     "avgpool": _mean_pool,
     "instancenorm": _instance,
-    "groupnorm": _grouped,
+    "groupnorm": _group_norm,
     "prelu": _slopes,
 }

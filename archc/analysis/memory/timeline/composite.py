@@ -7,7 +7,7 @@ from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wante
 from archc.analysis.memory.timeline.passing import first_slots
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block
 from archc.graph import Value
-from archc.ops.strides import Strided, viewed
+from archc.ops.strides import Strided, view_as
 
 _Weights = list[tuple[int, Grad]]
 
@@ -26,10 +26,10 @@ def _attention(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     tape.free(block)
     at.adopt_some(step, made[::-1])
     asked = at.bytes(node.inputs[1]) if crossed else size
-    parts = _dropping(at, step, inner, asked, inputs) if dropout else _fused(at, step, inner, asked, inputs, crossed)
+    parts = _dropping(at, step, inner, asked, inputs) if dropout else _run_fused(at, step, inner, asked, inputs, crossed)
     far = [long, *[_long(at, node.inputs[1]) if crossed else long] * 2]
     for turns in [[0, 2]] if dropout else [[0, 1, 2]] * 2:
-        parts = [_turned(at, step, part) if far[i] and i in turns else part for i, part in enumerate(parts)]
+        parts = [_transpose(at, step, part) if far[i] and i in turns else part for i, part in enumerate(parts)]
     if crossed:
         _across(at, step, parts)
     else:
@@ -42,7 +42,7 @@ def _rows(at: Backward, step: LayerRun, grad: Grad) -> Block:
     lies = at.lies(value, grad)
     seen = lies._replace(sizes=(lies.sizes[1], lies.sizes[0], lies.sizes[2]), strides=(lies.strides[1], lies.strides[0], lies.strides[2]))
     rows = (at.batch * int(value.shape[0]), int(value.shape[1]))
-    return at.turned(step, grad, viewed(seen, rows), rows).block
+    return at.turned(step, grad, view_as(seen, rows), rows).block
 
 
 def _batch_first(at: Backward, value: Value, block: Block) -> Grad:
@@ -56,14 +56,14 @@ def _long(at: Backward, value: Value) -> bool:
     return at.batch > 1 and value.shape[0] > 1
 
 
-def _turned(at: Backward, step: LayerRun, block: Block) -> Block:
+def _transpose(at: Backward, step: LayerRun, block: Block) -> Block:
     """The same gradient in another order, which is a copy."""
     copy = at.tape.new(block.bytes, TEMPORARY, step.node)
     at.tape.free(block)
     return copy
 
 
-def _fused(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
+def _run_fused(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: int, crossed: bool) -> list[Block]:
     """The kernel that computes all at once."""
     parts = [at.tape.new(size, BACKWARD, step.node) for size in (inner.bytes, asked, asked)]
     at.tape.free(inner)
@@ -90,14 +90,14 @@ def _dropping(at: Backward, step: LayerRun, inner: Block, asked: int, inputs: in
     parts = [tape.new(size, BACKWARD, node) for size in (asked, inner.bytes)]
     tape.free(weights)
     at.spend(step, [queries, keys])
-    parts = [_turned(at, step, part) for part in parts]
+    parts = [_transpose(at, step, part) for part in parts]
     return [parts[1], parts[0], values]
 
 
 def _within(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     """One projection of all three: each part is put among zeros, and those are added."""
     (value, *_) = [*wanted(step), None]
-    gathered = _gathered(at, step, parts, 3 * parts[0].bytes)
+    gathered = _gather(at, step, parts, 3 * parts[0].bytes)
     made = _weights(at, step, "in_proj")
     inner = at.new(at.bytes(value), step.node) if value is not None else None
     at.tape.free(gathered)
@@ -113,7 +113,7 @@ def _across(at: Backward, step: LayerRun, parts: list[Block]) -> None:
     queries, asked = node.inputs
     found: dict[Value, Block] = {}
     wanting = dict(zip(node.inputs, step.wanting, strict=True))
-    full = _gathered(at, step, parts[1:], 2 * parts[1].bytes)
+    full = _gather(at, step, parts[1:], 2 * parts[1].bytes)
     pieces: list[Block] = []
     for value, block, slot, share in ((asked, full, 1, 2), (queries, parts[0], 0, 1)):
         pieces += [at.tape.new(size // 3 * share, TEMPORARY, node) for size in _sizes(at, step)]
@@ -150,7 +150,7 @@ def _weights(at: Backward, step: LayerRun, name: str, own: bool = False) -> _Wei
     ]
 
 
-def _gathered(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Block:
+def _gather(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Block:
     """What was projected together, side by side: each is put among zeros, and those are added."""
     gathered: Block | None = None
     for part in parts:
@@ -161,7 +161,7 @@ def _gathered(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Bl
         else:
             at.tape.free(first)
     assert gathered is not None
-    return _turned(at, step, gathered)
+    return _transpose(at, step, gathered)
 
 
 RULES["attention"] = _attention

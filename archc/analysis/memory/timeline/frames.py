@@ -102,7 +102,7 @@ def again(step: LayerRun, frames: Frames | None) -> set[Storage]:
     return step.kept.keys() - frames.numbers
 
 
-def freed(step: LayerRun, frames: Frames | None, held: Mapping[Storage, Block], tape: Tape, gone: Collection[Storage] = ()) -> None:
+def free(step: LayerRun, frames: Frames | None, held: Mapping[Storage, Block], tape: Tape, gone: Collection[Storage] = ()) -> None:
     """Frees what was kept for a layer that has run backward, apart from what is gone, and its frame after the last."""
     inside = frames is not None and step.node in frames.of
     kept = step.kept

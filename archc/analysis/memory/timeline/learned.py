@@ -6,13 +6,13 @@ from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, strips, wanted
 from archc.analysis.memory.timeline.tape import TEMPORARY
 from archc.ops.shape import product
-from archc.ops.strides import viewed
+from archc.ops.strides import view_as
 
 
 def _linear(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """The gradient of the bias is a sum of its own: before the product where the input was copied, else after it."""
     copied = any(storage.made_by is step.node for storage in step.kept)
-    grads = [_folded(at, step, grads[0])]
+    grads = [_fold_tokens(at, step, grads[0])]
     made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
     at.rerun(step.node)
     tokens = len(step.node.output.shape) > 1  # whose rows are seen as tokens again
@@ -30,16 +30,16 @@ def _linear(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.adopt(step, weights)
 
 
-def _folded(at: Backward, step: LayerRun, grad: Grad) -> Grad:
+def _fold_tokens(at: Backward, step: LayerRun, grad: Grad) -> Grad:
     """Over tokens, the product is one of all of them: what came is seen so, or copied."""
     lies, value = at.lies(step.node.output, grad), step.node.output
     if len(value.shape) == 1:
         return grad
     rows = (at.batch * product(value.shape[:-1]), int(value.shape[-1]))
-    return at.turned(step, grad, viewed(lies, rows), rows)
+    return at.turned(step, grad, view_as(lies, rows), rows)
 
 
-def _scaled(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _scale(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A learned factor: its gradient is first as large as the value."""
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     gradient = at.tape.new(at.bytes(step.node.output), TEMPORARY, step.node)
@@ -52,7 +52,7 @@ def _scaled(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _placed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _add_positions(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """What is added to every image: the gradient itself, and its sum over the images, which is for one image itself, too."""
     weights = at.weight(step) if at.batch > 1 else [(0, grads[0]._replace(lies=at.lies(step.node.output, grads[0])))]
     if at.batch == 1:
@@ -64,7 +64,7 @@ def _placed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-def _headed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def _prepend_token(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
     (grad,), tokens = grads, int(step.node.output.shape[0])
     token, others = strips(at, step, grad, 1, [1, tokens - 1])
@@ -77,4 +77,4 @@ def _headed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-RULES |= {"linear": _linear, "layer_scale": _scaled, "position_embedding": _placed, "class_token": _headed}
+RULES |= {"linear": _linear, "layer_scale": _scale, "position_embedding": _add_positions, "class_token": _prepend_token}

@@ -11,7 +11,7 @@ from archc.ops.strides import broadcast
 
 
 def _sum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
-    _added(at, step, grads[0])
+    _add(at, step, grads[0])
     at.release(step)
 
 
@@ -19,19 +19,19 @@ def _average(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     scaled = Grad(at.new(at.bytes(step.node.output), step.node))
     at.tape.free(grads[0].block)
     at.spend_numbers(step)
-    _added(at, step, scaled)
+    _add(at, step, scaled)
     at.release(step)
 
 
-def _added(at: Backward, step: LayerRun, grad: Grad) -> None:
+def _add(at: Backward, step: LayerRun, grad: Grad) -> None:
     """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
     values, widths = step.node.inputs, _widths(at, step)
     for i in range(len(values) - 1, 0, -1):
         first = any(step.wanting[:i])
         itself = i > 1 and step.node.facts.storage == INPLACE and step.inputs[i] is step.inputs[0]  # what has been added so far
         second = first if itself else step.wanting[i]
-        before = _handed(at, step, grad, widths[i - 1], widths[i]) if first else None
-        other = _handed(at, step, grad, at.bytes(values[i]), widths[i]) if second else None
+        before = _hand_on(at, step, grad, widths[i - 1], widths[i]) if first else None
+        other = _hand_on(at, step, grad, at.bytes(values[i]), widths[i]) if second else None
         at.tape.free(grad.block)
         if i == 1 and before is not None:
             at.add(values[0], before, step.node)
@@ -44,7 +44,7 @@ def _added(at: Backward, step: LayerRun, grad: Grad) -> None:
         grad = before
 
 
-def _handed(at: Backward, step: LayerRun, grad: Grad, size: int, wide: int) -> Grad:
+def _hand_on(at: Backward, step: LayerRun, grad: Grad, size: int, wide: int) -> Grad:
     if size < wide:
         return Grad(at.new(size, step.node))
     grad.block.refs += 1
@@ -60,8 +60,8 @@ def _product(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         before = at.new(widths[i], step.node) if first else None
         read, later = _read(i), [slot for j in range(1, i) for slot in _read(j)]
         at.spend(step, read, later, early=True)
-        before = _summed(at, step, before, widths[i - 1])
-        other = _summed(at, step, other, at.bytes(values[i]))
+        before = _sum_block(at, step, before, widths[i - 1])
+        other = _sum_block(at, step, other, at.bytes(values[i]))
         at.tape.free(block)
         at.spend(step, read, later)
         if i == 1 and before is not None:
@@ -79,7 +79,7 @@ def _read(i: int) -> tuple[int, int]:
     return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
 
 
-def _summed(at: Backward, step: LayerRun, total: Block | None, size: int) -> Block | None:
+def _sum_block(at: Backward, step: LayerRun, total: Block | None, size: int) -> Block | None:
     if total is None or total.bytes <= size:
         return total
     small = at.new(size, step.node)
@@ -102,7 +102,7 @@ def _matrices(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     made = [(value, at.new(wide * product(value.shape[-2:]), step.node)) for value in values]
     at.release(step, grads)
     for value, block in reversed(made):
-        small = _summed(at, step, block, at.bytes(value))
+        small = _sum_block(at, step, block, at.bytes(value))
         assert small is not None
         at.add(value, Grad(small), step.node)
 

@@ -150,7 +150,7 @@ class _Walk:
             nodes = {mine: nodes.get(theirs, theirs) for mine, theirs in pairs}
             child = original
         given = dict.fromkeys(values.get(value, value) for value in self.parts.dataflow.outputs(child))
-        yield from _returned(self.frame(child, values, nodes), given)
+        yield from _hold_result(self.frame(child, values, nodes), given)
         return [value for value in given if value not in made]
 
     def _call(self, step: Step, values: _Values, nodes: _Nodes) -> Call:
@@ -158,7 +158,7 @@ class _Walk:
         inputs = [values.get(value, value) for value in step.inputs]
         made = [values.get(value, value) for value in step.outputs if value is not None]
         if step.body:
-            body = list(_returned(self._body(inputs, made, step.body, values, nodes), dict.fromkeys(made)))
+            body = list(_hold_result(self._body(inputs, made, step.body, values, nodes), dict.fromkeys(made)))
             return Call(inputs, tuple(made), body, _noisy(body))
         walk = self._run(replace(step, recomputed=False), values, nodes, made)
         body = []
@@ -169,7 +169,7 @@ class _Walk:
                 return Call(inputs, (*made, *stop.value), body, _noisy(body))
 
 
-def _returned(body: Iterator[Instruction], given: Mapping[Value, None]) -> Iterator[Instruction]:
+def _hold_result(body: Iterator[Instruction], given: Mapping[Value, None]) -> Iterator[Instruction]:
     """What a function returns is held for its caller."""
     for what, part in body:
         yield what, part

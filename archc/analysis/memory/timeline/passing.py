@@ -16,7 +16,7 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
     node = step.node
     size = node.output.shape.values * unit
     if (node.kind == "add" and node.facts.storage == NEW) or node.kind == "mul":
-        return [_chained(step, unit)]
+        return [_chain_bytes(step, unit)]
     if node.kind == "add":
         return []
     if node.kind == "average":
@@ -54,7 +54,7 @@ def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list
     return filters
 
 
-def _chained(step: LayerRun, unit: int) -> int:
+def _chain_bytes(step: LayerRun, unit: int) -> int:
     """Of sums and products of several values, one after the other: each is there until the next one is made, those that are kept stay."""
     shapes = [value.shape for value in step.node.inputs]
     sizes = [product(broadcast(shapes[:count])) * unit for count in range(2, len(shapes) + 1)]
@@ -90,14 +90,14 @@ def first_slots(step: LayerRun) -> tuple[int, bool, bool]:
     return 2 if crossed else 1, crossed, bool(step.node.args.get("dropout"))
 
 
-def fused(step: LayerRun) -> bool:
+def is_fused(step: LayerRun) -> bool:
     """Whether attention without gradients is one operator: PyTorch's own conditions for it."""
     return not first_slots(step)[1] and bool(step.node.args.get("bias", True)) and int(step.node.args["heads"]) % 2 == 0
 
 
 def _attention(step: LayerRun, size: int, unit: int) -> list[int]:
     """Queries, keys and values, those of one projection twice while they are put in order; then the result, which is projected last."""
-    if fused(step):
+    if is_fused(step):
         return []
     crossed = first_slots(step)[1]
     asked = step.node.inputs[1].shape.values * unit if crossed else size

@@ -87,17 +87,17 @@ def trees(graph: Graph, plan: CheckpointPlan) -> list[RegionTree]:
         for rerun in list(found):
             if within.start <= rerun.start and rerun.stop <= within.stop and rerun != within:
                 found.add(range(rerun.start + shift, rerun.stop + shift))
-    return _nested(sorted(found, key=lambda rerun: (rerun.start, -rerun.stop)))
+    return _nest(sorted(found, key=lambda rerun: (rerun.start, -rerun.stop)))
 
 
-def _nested(ordered: Sequence[range]) -> list[RegionTree]:
+def _nest(ordered: Sequence[range]) -> list[RegionTree]:
     found = []
     at = 0
     while at < len(ordered):
         end = at + 1
         while end < len(ordered) and ordered[end].start < ordered[at].stop:
             end += 1
-        found.append(RegionTree(ordered[at], tuple(_nested(ordered[at + 1 : end]))))
+        found.append(RegionTree(ordered[at], tuple(_nest(ordered[at + 1 : end]))))
         at = end
     return found
 

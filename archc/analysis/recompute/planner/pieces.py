@@ -9,7 +9,7 @@ from archc.analysis.recompute import Region, blocks, norm_act_conv
 from archc.analysis.recompute.mistakes import wrong_with
 from archc.analysis.recompute.plan import NetworkPlaces
 from archc.analysis.recompute.planner.macs import Reruns
-from archc.analysis.recompute.planner.runs import runs, stretches, thinned
+from archc.analysis.recompute.planner.runs import runs, stretches, thin
 from archc.graph import Graph
 from archc.graph.structure import cuts
 
@@ -33,7 +33,7 @@ class Pieces:
         self.coarse = len(graph.nodes) > MOST_SEARCHED
         self.edges = cuts(graph)
         if self.coarse:
-            self.edges = thinned(self.edges, MOST_EDGES)
+            self.edges = thin(self.edges, MOST_EDGES)
         self.titles = {span: name for name, span in reversed(self.places.parts.items())}
         self.applied = [self.places.parts[copy] for copy in set(self.places.copies.values()) if copy in self.places.parts]
         self.norms = {span.start: span for span in self._spans(norm_act_conv(graph))}

@@ -20,7 +20,7 @@ def runs(edges: list[int]) -> tuple[list[range], bool]:
     return found, grid == 1
 
 
-def thinned(edges: list[int], most: int) -> list[int]:
+def thin(edges: list[int], most: int) -> list[int]:
     """At most about so many of the cuts, evenly, with both ends."""
     step = -(-len(edges) // most)
     return edges if step == 1 else [*edges[:-1:step], edges[-1]]

@@ -4,6 +4,7 @@ import archc
 net = archc.load("vgg16", classes=10)
 report = archc.analyze(net)
 report.parameters, report.macs, report["features.0"].output_shape
+archc.analyze(module, input=(3, 224, 224))  # any PyTorch module
 """
 
 from __future__ import annotations
@@ -18,13 +19,29 @@ if TYPE_CHECKING:
     from archc.analysis.recompute import CheckpointPlan
     from archc.analysis.recompute.planner import Planned
     from archc.analysis.time.roofline import Roofline
-    from archc.api import analyze, build, check, checkpoint, diff, load, loads, memory, optimizer, render, report, roofline, source
+    from archc.api import (
+        analyze,
+        build,
+        capture,
+        check,
+        checkpoint,
+        diff,
+        load,
+        loads,
+        memory,
+        optimizer,
+        render,
+        report,
+        roofline,
+        source,
+    )
     from archc.catalog.devices.device import Device, DeviceError
     from archc.data.dataset import DataError
     from archc.draw.graphviz import DrawError
     from archc.draw.picture import Picture
     from archc.errors import ArchcError, ArgumentError
     from archc.graph import Graph
+    from archc.graph.captured import CaptureError
     from archc.ops.shape import Shape
     from archc.runtime.build.place import PlaceError
     from archc.runtime.weights.renaming import WeightsError
@@ -33,9 +50,9 @@ if TYPE_CHECKING:
     from archc.training.train import train
 
 __version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` read it here
-_API = ["analyze", "build", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report", "roofline", "source"]
+_API = ("analyze", "build", "capture", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report")
 _ROOMS = {
-    **dict.fromkeys(_API, "api"),
+    **dict.fromkeys((*_API, "roofline", "source"), "api"),
     "train": "training.train",
     # what these give
     "CheckpointPlan": "analysis.recompute",
@@ -52,6 +69,7 @@ _ROOMS = {
     # what goes wrong
     "ArchcError": "errors",
     "ArgumentError": "errors",
+    "CaptureError": "graph.captured",
     "DataError": "data.dataset",
     "DeviceError": "catalog.devices.device",
     "DrawError": "draw.graphviz",
@@ -64,6 +82,7 @@ _ROOMS = {
 __all__ = [
     "ArchcError",
     "ArgumentError",
+    "CaptureError",
     "CheckpointPlan",
     "DataError",
     "Device",
@@ -86,6 +105,7 @@ __all__ = [
     "__version__",
     "analyze",
     "build",
+    "capture",
     "check",
     "checkpoint",
     "diff",

@@ -1,12 +1,13 @@
-"""The Python interface: load, analyze, check, source, build."""
+"""The Python interface: load, capture, analyze, check, source, build."""
 
 from __future__ import annotations
 
+import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import index
 from os import PathLike, fspath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archc.analysis.checks import check as checks
 from archc.analysis.cost import report as cost
@@ -17,7 +18,7 @@ from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
     from torch.optim import Optimizer
 
     from archc.analysis.compare.diff import Difference
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from archc.analysis.time.roofline import Roofline
     from archc.catalog.devices.device import Device
     from archc.draw.picture import Picture
+
+    Net = Graph | nn.Module | str | PathLike[str]  # a graph, a PyTorch module, or a spec: its file, or the name of one that ships
+    Example = int | str | Sequence[int] | Tensor
+    ModuleInput = Example | Sequence[Example] | dict[str, Example] | None  # a shape without the batch, or a tensor with it
 
 Size = int | str | Sequence[int]  # (3, 224, 224), "3x224x224", or 784 for a vector
 Input = Size | dict[str, Size] | None
@@ -38,6 +43,8 @@ def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Gr
     `params` change the spec's parameters, `input` the shape of its input (a dict for several), with as many axes.
     Raises SpecError, whose text is the drawn diagnostics; warns with a SpecWarning.
     """
+    if _is_module(spec):
+        raise UsageError("a module is no spec: archc.capture(module, input) gives its network")
     return _graph(compile_spec(fspath(spec), *_changes(input, params)))
 
 
@@ -46,28 +53,53 @@ def loads(text: str, *, input: Input = None, **params: Any) -> Graph:
     return _graph(compile_text(text, *_changes(input, params)))
 
 
-def analyze(net: Graph | str | PathLike[str], *, batch: int = 1, dtype: str = "float32", optimizer: str | None = None) -> cost.Report:
+def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: Iterable[str] = ()) -> Graph:
+    """The network of a PyTorch module, which stays as it is: the graph that all functions here take. docs/import.md says more.
+
+    input: a shape without the batch, (3, 224, 224) or "3x224x224"; a list of shapes for several inputs; a dict by the names of
+        forward's parameters; or tensors with a batch in the places of shapes, whose values are read where the module decides by them
+    name: of the network; the module's class unless given
+    leaves: names of classes whose modules are one opaque layer each: ["mypkg.Attention"]
+
+    What no operator says becomes a layer `opaque`, with its shapes and weights; `graph.captured` has what else is known.
+    Raises CaptureError, ArgumentError, and whatever the module itself raises.
+    """
+    if not _is_module(module):
+        raise ArgumentError(f"a module of PyTorch is expected, not {_describe(module)}; a spec is read by archc.load")
+    if input is None:
+        raise _missing_input(module)
+    from archc.tracing import capture as captured
+
+    return captured(module, input, name=name, leaves=leaves)
+
+
+def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: str | None = None, input: ModuleInput = None) -> cost.Report:
     """The cost of a network as it is deployed, without what is there in training alone.
+
+    net: a graph, a spec, or a PyTorch module, which needs the shape of its `input` as in `capture`; so in all functions here
+
+    dtype: that of a module's own parameters, and float32 of a spec, unless given
 
     Counts are for one image; `batch`, `dtype` and `optimizer` bear on `report.memory`.
     """
-    graph = net if isinstance(net, Graph) else load(net)
-    return cost.analyze(graph.deployed(), batch, dtype, optimizer)
+    graph = _to_graph(net, input)
+    return cost.analyze(graph.deployed(), batch, dtype or _own_dtype(graph), optimizer)
 
 
 def memory(
-    net: Graph | str | PathLike[str],
+    net: Net,
     *,
     batch: int = 1,
     optimizer: str = "sgd",
     how: str = "",
     loss: str = "auto",
-    dtype: str = "float32",
+    dtype: str | None = None,
     amp: str = "",
     device: str = "cuda",
     inference: bool = False,
     checkpoint: Checkpoint = None,
     accumulate: int = 1,
+    input: ModuleInput = None,
 ) -> Timeline:
     """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
 
@@ -81,8 +113,9 @@ def memory(
     """
     from archc.analysis.memory import timeline as simulated
 
+    graph = _to_graph(net, input)
+    dtype = dtype or _own_dtype(graph)
     options = simulated.Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
-    graph = net if isinstance(net, Graph) else load(net)
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
     if checkpoint is not None:
@@ -91,17 +124,18 @@ def memory(
 
 
 def checkpoint(
-    net: Graph | str | PathLike[str],
+    net: Net,
     *,
     memory: int | str,
     batch: int,
     optimizer: str = "sgd",
     how: str = "",
     loss: str = "auto",
-    dtype: str = "float32",
+    dtype: str | None = None,
     amp: str = "",
     device: str = "cuda",
     accumulate: int = 1,
+    input: ModuleInput = None,
 ) -> Planned:
     """The checkpointing with which a training step fits a memory, at the least that runs again: `.plan`, `.fits`, `.after.peak_bytes`.
 
@@ -118,18 +152,21 @@ def checkpoint(
         room = read_size(memory)
     if room is None or room < 1:
         raise ArgumentError(f"{memory!r} is no size; write 24GiB")
+    graph = _to_graph(net, input)
+    dtype = dtype or _own_dtype(graph)
     options = Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
-    return planner.plan(net if isinstance(net, Graph) else load(net), options, int(room))
+    return planner.plan(graph, options, int(room))
 
 
 def roofline(
-    net: Graph | str | PathLike[str],
+    net: Net,
     *,
     device: Device | str | PathLike[str],
     batch: int = 1,
-    dtype: str = "float32",
+    dtype: str | None = None,
     training: bool = False,
     devices: str | PathLike[str] | None = None,
+    input: ModuleInput = None,
 ) -> Roofline:
     """The least time that a device could take for a step of `batch` images: a bound, not a forecast. docs/time.md says of what.
 
@@ -145,25 +182,27 @@ def roofline(
 
     more = load_file(devices) if devices is not None else None
     found = device if isinstance(device, Device) else find(fspath(device), more)
-    return bound(net if isinstance(net, Graph) else load(net), found, batch, dtype, training)
+    graph = _to_graph(net, input)
+    return bound(graph, found, batch, dtype or _own_dtype(graph), training)
 
 
-def diff(old: Graph | str | PathLike[str], new: Graph | str | PathLike[str]) -> Difference:
+def diff(old: Net, new: Net, *, input: ModuleInput = None) -> Difference:
     """What leads from one network to another, and what it costs: `.changes`, `.same`, `.structural`. Raises SpecError."""
     from archc.analysis.compare.diff import compare
 
-    return compare(*(net if isinstance(net, Graph) else load(net) for net in (old, new)))
+    return compare(*_to_graphs([old, new], input))
 
 
 def report(
-    net: Graph | str | PathLike[str],
-    other: Graph | str | PathLike[str] | None = None,
+    net: Net,
+    other: Net | None = None,
     *,
     device: Device | str | PathLike[str] = "a100-40gb",
     batch: int = 32,
-    dtype: str = "float32",
+    dtype: str | None = None,
     optimizer: str = "sgd",
     inference: bool = False,
+    input: ModuleInput = None,
 ) -> str:
     """One page, as HTML that needs no connection, with all there is to know of a network, or of two side by side.
 
@@ -175,19 +214,20 @@ def report(
     from archc.html import TrainingChoice
     from archc.html import report as page
 
-    graphs = [model if isinstance(model, Graph) else load(model) for model in (net, other) if model is not None]
+    graphs = _to_graphs([net] if other is None else [net, other], input)
     found = device if isinstance(device, Device) else find(fspath(device))
-    return page(graphs, found, TrainingChoice(batch, dtype, optimizer, inference))
+    return page(graphs, found, TrainingChoice(batch, dtype or _own_dtype(graphs[0]), optimizer, inference))
 
 
 def render(
-    net: Graph | str | PathLike[str],
+    net: Net,
     *,
     style: str | None = None,
     theme: str = "light",
     depth: int | None = None,
     block: str | None = None,
     layers: Sequence[str] = (),
+    input: ModuleInput = None,
 ) -> Picture:
     """A network as a picture, which a notebook shows: `.svg`, `.save("net.pdf")`. docs/render.md has the styles.
 
@@ -198,20 +238,18 @@ def render(
     """
     from archc.draw.picture import draw as drawn
 
-    return drawn(net if isinstance(net, Graph) else load(net), style, theme, depth, block, layers)
+    return drawn(_to_graph(net, input), style, theme, depth, block, layers)
 
 
-def source(
-    net: Graph | str | PathLike[str], *, optimize: str = "", checkpoint: Checkpoint = None, input: Input = None, **params: Any
-) -> str:
+def source(net: Net, *, optimize: str = "", checkpoint: Checkpoint = None, input: ModuleInput = None, **params: Any) -> str:
     """The PyTorch source of a network: a Python module that needs torch alone. `optimize` and `checkpoint` as in `build`."""
     from archc.codegen.lowering import lower
 
-    return lower(_load(net, input, params), optimize, checkpoint).source.text
+    return lower(_to_graph(net, input, params), optimize, checkpoint).source.text
 
 
 def build(
-    net: Graph | str | PathLike[str],
+    net: Net,
     *,
     device: str | None = None,
     dtype: str | None = None,
@@ -224,7 +262,7 @@ def build(
     checkpoint: Checkpoint = None,
     autocast: str = "",
     compile: bool = False,
-    input: Input = None,
+    input: ModuleInput = None,
     **params: Any,
 ) -> nn.Module:
     """The network as a torch.nn.Module, made from its source, in training mode as modules are born.
@@ -256,7 +294,7 @@ def build(
         compiled=compile,
         checkpoint=checkpoint,
     )
-    return built(_load(net, input, params), build_options)
+    return built(_to_graph(net, input, params), build_options)
 
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
@@ -266,20 +304,55 @@ def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
     return made(module, name, **options)
 
 
-def check(net: Graph | str | PathLike[str]) -> list[Diagnostic]:
+def check(net: Net, *, input: ModuleInput = None) -> list[Diagnostic]:
     """What is not as the spec expects: promises and limits that are not kept, weights that lead to no output, outputs that are inputs.
 
     An empty list where all is. Promises that a spec inherited, of a network that it changed, are told with the severity "note".
     """
-    return checks.check(net if isinstance(net, Graph) else load(net))
+    return checks.check(_to_graph(net, input))
 
 
-def _load(net: Graph | str | PathLike[str], input: Input, params: dict[str, Any]) -> Graph:
-    if not isinstance(net, Graph):
-        return load(net, input=input, **params)
-    if input is not None or params:
-        raise UsageError("a network that is loaded has its input and parameters; give them to archc.load")
-    return net
+def _to_graph(net: Net, input: ModuleInput = None, params: dict[str, Any] | None = None) -> Graph:
+    """The one place where whatever stands for a network becomes its graph."""
+    if isinstance(net, Graph):
+        if input is not None or params:
+            raise UsageError("a network that is loaded or captured has its input and parameters; give them to archc.load or archc.capture")
+        return net
+    if _is_module(net):
+        if params:
+            raise UsageError(f"a module has no parameters of a spec to change: {', '.join(params)}")
+        return capture(net, input)
+    if not isinstance(net, str | PathLike):
+        if isinstance(net, type):
+            raise UsageError(f"{_describe(net)}, not a module: make one, {net.__name__}(…)")
+        raise UsageError(f"a network is a spec, a graph or a module of PyTorch, not {_describe(net)}")
+    return load(net, input=input, **params or {})  # type: ignore[arg-type]
+
+
+def _to_graphs(nets: Sequence[Net], input: ModuleInput) -> list[Graph]:
+    """Several networks. The input is that of the modules, where there are any; else that of the specs."""
+    modules = any(_is_module(net) for net in nets)
+    if input is not None and all(isinstance(net, Graph) for net in nets):
+        raise UsageError("networks that are loaded or captured have their input; give it to archc.load or archc.capture")
+    return [_to_graph(net, input if _is_module(net) or (not modules and not isinstance(net, Graph)) else None) for net in nets]
+
+
+def _is_module(net: object) -> TypeGuard[nn.Module]:
+    """Without an import of torch: where it was not imported, nothing is a module."""
+    torch_nn = sys.modules.get("torch.nn")
+    return torch_nn is not None and isinstance(net, torch_nn.Module)
+
+
+def _own_dtype(graph: Graph) -> str:
+    return graph.captured.dtype if graph.captured is not None else "float32"
+
+
+def _describe(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _missing_input(module: nn.Module) -> ArgumentError:
+    return ArgumentError(f"{type(module).__name__} does not say what it takes: give the shape without the batch, input=(3, 224, 224)")
 
 
 def _changes(input: Input, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, Given]]:

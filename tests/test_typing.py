@@ -22,6 +22,11 @@ import archc
 net = archc.load("vgg16", input=(3, 64, 64), classes=10)
 assert_type(net, archc.Graph)
 assert_type(archc.loads("input: [3, 8, 8]\\nlayers: [relu]\\n"), archc.Graph)
+module = nn.Linear(4, 2)
+graph = archc.capture(module, (4,), name="mine", leaves=["nn.GRU"])
+assert_type(graph, archc.Graph)
+assert_type(archc.analyze(module, input=4).parameters, int)
+assert_type(archc.diff(module, "lenet5", input="4"), archc.Difference)
 report = archc.analyze(net, batch=2, optimizer="adam")
 assert_type(report, archc.Report)
 assert_type(report.parameters, int)
@@ -54,8 +59,10 @@ try:
     archc.load("nothing")
 except archc.SpecError as error:
     assert_type(str(error), str)
-except (archc.DataError, archc.DeviceError, archc.DrawError, archc.PlaceError, archc.TrainError, archc.WeightsError) as wrong:
+except (archc.CaptureError, archc.DataError, archc.DeviceError, archc.DrawError) as wrong:
     caught: archc.ArchcError = wrong
+except (archc.PlaceError, archc.TrainError, archc.WeightsError) as wrong:
+    caught = wrong
 except archc.ArgumentError as bad:
     value_error: ValueError = bad
 """

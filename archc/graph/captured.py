@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from archc.errors import ArchcError
+
+
+class CaptureError(ArchcError):
+    """A module that cannot be captured: what it does, and what to give instead."""
+
 
 @dataclass(frozen=True)
 class Captured:

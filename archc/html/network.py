@@ -12,6 +12,7 @@ from archc.analysis.field.field import text
 from archc.graph import Graph, Node, Scope, Value
 from archc.html.bounds import traffic
 from archc.ops.facts import INPLACE, NEW, VIEW, literal
+from archc.ops.opaque import ORIGIN, describe
 
 MOST_DERIVED = 5_000  # layers; the derivations of more would make a page too large for a browser
 STORAGES = (NEW, VIEW, INPLACE)
@@ -116,12 +117,14 @@ def _words(report: Report) -> dict[str, Any]:
 
 
 def _arguments(node: Node) -> str:
-    return ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())
+    opaque = node.kind == "opaque"
+    shown = [(name, value) for name, value in node.args.items() if not opaque or (name not in ORIGIN and value not in ("", (), {}, None))]
+    return ", ".join(f"{name}: {_written(value)}" for name, value in shown)
 
 
 def _place(node: Node) -> str:
     if node.written is None:
-        return ""
+        return describe(node.args) if node.kind == "opaque" else ""
     return f"{node.written.kind}" + "".join(f", in {use.label} at {use.span}" for use in node.written.uses)
 
 

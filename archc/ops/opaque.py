@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from archc.ops.facts import Facts, Weight
@@ -10,6 +11,7 @@ from archc.ops.shape import Shape
 from archc.signature import ANY, MISSING, Fault, Type, is_int, items, shown
 
 MOST_MACS = 2**62
+ORIGIN = frozenset({"place", "why"})  # arguments that say where a layer comes from, and not what it is
 MACS = Type(
     "int", "a whole number from 0 up", lambda v: v if type(v) is int and 0 <= v < MOST_MACS else MISSING, {"type": "integer", "minimum": 0}
 )
@@ -55,6 +57,12 @@ def opaque(
         dtypes=tuple(map(str, dtypes)),
         classic=(name or "opaque").upper()[:24],
     )
+
+
+def describe(args: Mapping[str, Any]) -> str:
+    """What an opaque layer is, where it is called, and why no operator says it: `roll at model.py:33 (no operator says it)`."""
+    place, why = (str(args.get(name, "")) for name in ("place", "why"))
+    return f"{args.get('name') or 'a step'}{f' at {place}' if place else ''}{f' ({why})' if why else ''}"
 
 
 def _shape(argument: str, sizes: Any) -> Shape:

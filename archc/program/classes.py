@@ -10,6 +10,7 @@ from archc.errors import ArgumentError
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops import syntax
 from archc.ops.facts import Module
+from archc.ops.opaque import describe
 from archc.ops.syntax import Index, Literal, Name, Tree
 from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
@@ -70,6 +71,8 @@ class Program:
 
         Raises ValueError where an operator says no PyTorch form."""
         for node in graph.nodes:
+            if node.kind == "opaque":
+                raise ArgumentError(f"{node.name} is opaque, so {graph.name} cannot be built: {describe(node.args)}")
             if node.facts.torch is None:
                 raise ArgumentError(f"the operator {node.kind} says no PyTorch form, so {node.name} cannot be built")
         self.graph = graph

@@ -10,13 +10,12 @@ import torch
 from torch import nn
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.graph.captured import Captured
+from archc.graph.captured import Captured, CaptureError
 from archc.ops.facts import DTYPES, Facts
 from archc.ops.registry import OPERATORS, Op
 from archc.ops.shape import Shape
 from archc.signature import Fault, bind
 from archc.tracing.compare import Seen
-from archc.tracing.running import CaptureError
 from archc.tracing.steps import Call, Ref, Unit
 from archc.tracing.trace import Trace
 

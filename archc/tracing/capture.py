@@ -12,10 +12,11 @@ from torch import Tensor, nn
 
 from archc.errors import ArchcError, ArgumentError
 from archc.graph import Graph
+from archc.graph.captured import CaptureError
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
-from archc.tracing.running import CaptureError, Given, empty_copy, full_copy, run, unchanged_random_state, unwrap
+from archc.tracing.running import Given, empty_copy, full_copy, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
 

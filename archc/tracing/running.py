@@ -14,13 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archc.errors import ArchcError
+from archc.graph.captured import CaptureError
 from archc.tracing.rules import RULES, is_whole, rule_of
 from archc.tracing.trace import Trace, tensors_in
-
-
-class CaptureError(ArchcError):
-    """A module that cannot be captured: what it does, and what to give instead."""
 
 
 class _Empty(TorchFunctionMode):

@@ -57,6 +57,8 @@ def train(
         if folder is None or recipe is not None or overrides or checkpoint is not None:
             raise UsageError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
         return resume_run(fspath(folder), options)
+    if not isinstance(net, Graph | str | PathLike):
+        raise UsageError("train takes a spec or a graph: archc.capture(module, input) gives that of a module, which is then trained anew")
     graph = copy(net if isinstance(net, Graph) else _load(fspath(net)))
     if recipe is not None:
         graph.recipe = recipe

@@ -15,6 +15,7 @@ from typing import Any
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Layer, Report, analyze, totals
 from archc.graph import Graph, Node, Scope, Value
+from archc.ops.opaque import ORIGIN
 from archc.text.diagnostics import printable
 
 Part = Scope | Node
@@ -104,11 +105,13 @@ def nodes_of(part: Part) -> Iterator[Node]:
 def content(part: Part) -> Any:
     """What a part is, its names left out: equal for parts that do the same."""
     if isinstance(part, Node):
-        return part.kind, part.train_only, tuple(sorted((name, _frozen(value)) for name, value in part.args.items()))
+        return part.kind, part.train_only, tuple(sorted((name, _frozen(value)) for name, value in part.args.items() if name not in ORIGIN))
     return part.block, tuple(map(content, part.children))
 
 
 def _frozen(value: Any) -> Any:
+    if isinstance(value, dict):
+        return tuple((name, _frozen(one)) for name, one in value.items())
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else (type(value).__name__, value)
 
 
@@ -201,7 +204,7 @@ def differences(old: Node, new: Node) -> list[str]:
     """`channels 64 → 128`, for each argument that differs."""
     if old.kind != new.kind:
         return [f"{old.kind} → {new.kind}"]
-    names = dict.fromkeys((*old.args, *new.args))
+    names = [name for name in dict.fromkeys((*old.args, *new.args)) if name not in ORIGIN]
     details = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
             if _frozen(old.args.get(name)) != _frozen(new.args.get(name))]  # fmt: skip
     if old.train_only != new.train_only:
@@ -214,6 +217,8 @@ def _shown(value: Any) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(_shown, value)) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{name}: {_shown(one)}" for name, one in value.items()) + "}"
     return str(value)
 
 

@@ -83,7 +83,7 @@ def _tracked_argument(name: str, value: Any) -> Any:
         return value
     if isinstance(value, int):
         return Tracked(value, name)
-    if len(set(value)) == 1 and all(isinstance(size, int) for size in value):
+    if all(isinstance(size, int) for size in value) and len(set(value)) == 1:
         return tuple(Tracked(size, name) for size in value)
     return tuple(Tracked(size, f"{name}[{i}]") if isinstance(size, int) else size for i, size in enumerate(value))
 

@@ -144,7 +144,10 @@ def _fills_storage(x: StoredTensor) -> bool:
 
 
 def _kinds(nodes: Iterable[Node]) -> list[str]:
-    return list(dict.fromkeys(node.kind for node in nodes))
+    """Each kind once; of opaque layers, what they are called where they come from."""
+    return list(
+        dict.fromkeys(f"{node.args['name']} (opaque)" if node.args.get("name") and node.kind == "opaque" else node.kind for node in nodes)
+    )
 
 
 def _list_text(names: list[str]) -> str:

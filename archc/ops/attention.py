@@ -1,15 +1,15 @@
-"""Multi-head attention."""
+"""Multi-head attention, and the product of queries, keys and values alone."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from archc.ops.bare import large_part, whole_numbers
-from archc.ops.facts import Doubt, Facts, Kept, Module, Weight, Work, given, new
+from archc.ops.facts import INPUT, OUTPUT, Doubt, Expression, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import Axes, Merge
-from archc.ops.reach import WHOLE, Along, Each
+from archc.ops.reach import POINT, WHOLE, Along, Each, Reach
 from archc.ops.registry import op
-from archc.ops.shape import Shape, divisors
+from archc.ops.shape import Shape, divisors, product
 from archc.signature import Fault, Probability, Size, is_int
 
 MANY_FEATURES = 16
@@ -81,6 +81,65 @@ def attention(x: Shape, memory: Shape | None = None, *, heads: Size, bias: bool 
     )
 
 
+@op(bare="it needs no number: write `scaled_dot_product_attention`, with queries, keys and values in `from`")
+def scaled_dot_product_attention(q: Shape, k: Shape, v: Shape, *, causal: bool = False, dropout: Probability = 0.0) -> Facts:
+    """[H, T, D], [H, S, D], [H, S, E] -> [H, T, E]. Values by how well their keys fit the queries, without any weights.
+
+    torch.nn.functional.scaled_dot_product_attention: softmax(q k^T / sqrt(D)) v for each head. Counts are of all pairs, also where
+    `causal` leaves out half of them, as torch's kernels and counters have it.
+
+    causal: whether a token asks only itself and those before it
+    dropout: part of the attention that is dropped in training
+    """
+    if len(q) < 2 or len(k) != len(q) or len(v) != len(q):
+        raise Fault(
+            None,
+            f"queries, keys and values of {list(q)}, {list(k)} and {list(v)}",
+            "all three have the same axes: [heads, tokens, features]",
+        )
+    if q[:-2] != k[:-2] or k[:-1] != v[:-1] or q[-1] != k[-1]:
+        fits = f"keys {list(q[:-2])} + [S, {q[-1]}] and values {list(q[:-2])} + [S, E]"
+        raise Fault(None, f"queries {list(q)} do not fit keys {list(k)} and values {list(v)}", fits)
+    heads, tokens, asked, features, width = product(q[:-2]), q[-2], k[-2], q[-1], v[-1]
+    scores = heads * tokens * asked
+    macs = scores * features + scores * width
+    alone, asks = (POINT,) * (len(q) - 2), Reach(1, 1 - max(int(tokens), int(asked)), 0) if causal else WHOLE
+    fused = len(q) == 3 and features == width and not dropout
+    return Facts(
+        Shape((*q[:-1], width)),
+        weights=(),
+        macs=macs,
+        # beside the products: scaling a query, and the softmax of each row of scores
+        work=Work(
+            multiply=macs + q.values,
+            add=macs - scores - heads * tokens * width + scores + scores - heads * tokens,
+            compare=scores - heads * tokens,
+            special=2 * scores,
+        ),
+        keeps=_product_keeps(q, k, scores, heads * tokens, fused, dropout),
+        moves=((_HEADS_SECOND,),) if fused else (),
+        reach=Each(((*alone, POINT, WHOLE), (*alone, asks, WHOLE), (*alone, asks, POINT))),
+        torch=Expression(
+            "F.scaled_dot_product_attention({0}, {1}, {2}"
+            + f", dropout_p={float(dropout)}" * bool(dropout)
+            + ", is_causal=True" * causal
+            + ")"
+        ),
+        classic="ATTENTION",
+        doubts=large_part(dropout, "dropout"),
+    )
+
+
+def _product_keeps(q: Shape, k: Shape, scores: int, sums: int, fused: bool, dropout: float) -> tuple[Kept, ...]:
+    """Of the kernel: what goes in and out, and a sum for each row of scores. Where there is none, the steps: scaled queries and keys,
+    the softmax, the mask of a dropout and what that leaves, and the values as the product takes them."""
+    if fused:
+        return (INPUT, Kept("input", 1), Kept("input", 2), OUTPUT, new(sums, "float32"))
+    dropped = (new(scores, "mask"), new(scores)) if dropout else ()
+    values = Kept("input", 2, moves=(Merge(0, 1),) if len(q) == 3 else ())
+    return (new(q.values), new(k.values), new(scores), *dropped, values)
+
+
 def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
     """As many heads as features, the number that PyTorch calls embed_dim."""
     if heads < features or features < MANY_FEATURES:
@@ -89,6 +148,7 @@ def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
 
 
 _TOKENS_FIRST = Axes((1, 0, 2))
+_HEADS_SECOND = Axes((0, 2, 1, 3))  # the kernels write token by token
 
 
 def _fold_tokens(which: int, x: Shape) -> Kept:

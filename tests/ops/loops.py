@@ -230,6 +230,16 @@ def attention(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     return matrix(np.concatenate(results, 1), own["out_proj.weight"].T, own.get("out_proj.bias"))
 
 
+def asked(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """The values by how well their keys fit the queries, head by head."""
+    width = one.shapes[0][-1]
+    heads = []
+    for q, k, v in zip(*inputs, strict=True):
+        scores = matrix(each(lambda value: value * width**-0.5, q), k.T)
+        heads.append(matrix(np.array([softmax(row) for row in scores], dtype=object), v))
+    return np.array(heads, dtype=object)
+
+
 def bilinear(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     """Each value a sum over the 2^rank pixels around it, with weights that are known beforehand."""
     x, shape = inputs[0], one.facts().outputs[0]

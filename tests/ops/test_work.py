@@ -76,6 +76,10 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     (case("matmul", (3, 4), (4, 2)), lambda one, inputs, own: loops.matrix(*inputs)),
     *[(case("attention", (3, 4), heads=2, bias=b), loops.attention) for b in (True, False)],
     *[(case("attention", (3, 4), (2, 4), heads=h), loops.attention) for h in (1, 4)],
+    *[
+        (case("scaled_dot_product_attention", (2, 3, 4), (2, asked, 4), (2, asked, width)), loops.asked)
+        for asked, width in ((3, 4), (5, 4), (2, 3))
+    ],
     *[(case("upsample", shape, scale=2, mode="linear"), loops.bilinear) for shape in ((2, 3), (2, 3, 2), (1, 2, 2, 2))],
     (case("add", (2, 3), (2, 3), (2, 3)), chained(lambda a, b: a + b)),
     (case("add", (2, 1, 1), (2, 3, 1), (1, 3, 4), broadcast=True), chained(lambda a, b: a + b)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -89,6 +90,21 @@ def matmul(trace: Trace, input: Any, other: Any) -> Layer:
         raise Unsaid("a product with a tensor that is no layer's output")
     trace.image(input), trace.image(other)
     return Layer("matmul", (input, other))
+
+
+@rule("scaled_dot_product_attention")
+def scaled_dot_product_attention(
+    trace: Trace, query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
+    scale: float | None = None, enable_gqa: bool = False,
+) -> Layer:  # fmt: skip
+    if not (trace.live(query) and trace.live(key) and trace.live(value)):
+        raise Unsaid("queries, keys or values that are no layer's output")
+    if attn_mask is not None or enable_gqa or (scale is not None and not math.isclose(scale, query.shape[-1] ** -0.5)):
+        raise Unsaid("attention with a mask, with a scale of its own, or with keys for several heads")
+    for one in (query, key, value):
+        trace.image(one)
+    dropped = {"dropout": float(dropout_p)} if dropout_p else {}
+    return Layer("scaled_dot_product_attention", (query, key, value), {"causal": is_causal} | dropped)
 
 
 @rule("cat concat concatenate")

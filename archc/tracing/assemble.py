@@ -149,6 +149,10 @@ class Assembly:
         had = {suffix: tuple(self.tensors[full].shape) for suffix, full in call.weights.items()}
         if {suffix: shape for suffix, shape in stated.items() if suffix in had} != had and call.weights:
             return (args, facts), f"its weights are {had}, and those of {op.name} {stated}"
+        fixed = [suffix for suffix, full in call.weights.items() if not isinstance(self.tensors[full], nn.Parameter)]
+        learned = {weight.name for weight in facts.owned if weight.role != "buffer"}
+        if learned & set(fixed):
+            return (args, facts), f"its {' and '.join(sorted(learned & set(fixed)))} is a buffer, which is not learned"
         if set(stated) - set(had) - {"num_batches_tracked"}:
             return (args, facts), f"weights of {op.name} are missing: {', '.join(sorted(set(stated) - set(had)))}"
         return (args, facts), None

@@ -197,6 +197,9 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
         ("archc analyze vgg16 --optim", ["--optimizer"]),
         ("archc analyze vgg16 --optimizer adam", ["adam", "adamw"]),
         ("archc explain lenet5 con", ["conv1", "conv2"]),
+        ("archc docs conv", ["conv", "conv_transpose"]),
+        ("archc time vgg16 --device a1", ["a10", "a100-80gb"]),
+        ("archc schema --of ex", ["explain"]),
     ],
 )
 def test_bash_completes(line: str, wanted: list[str]) -> None:

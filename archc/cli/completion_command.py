@@ -4,14 +4,15 @@ eval "$(archc completion bash)"                                   in ~/.bashrc
 eval "$(archc completion zsh)"                                    in ~/.zshrc
 archc completion fish > ~/.config/fish/completions/archc.fish
 
-The names of specs that ship are completed, and after a spec, that of this folder or one that ships, the names of its layers.
+The names of specs that ship are completed, and after a spec, that of this folder or one that ships, the names of its layers;
+also those of layers and blocks after `docs`, and of devices.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 
 from archc.cli.console import complain
@@ -56,17 +57,48 @@ def _parser(line: str) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=what, add_help=name in named, allow_abbrev=False)
         if name in named:
             add_arguments(command, import_module(f"archc.cli.{name}_command"))
-            _with_completers(command)
+            _with_completers(command, name)
     return parser
 
 
-def _with_completers(parser: argparse.ArgumentParser) -> None:
-    """Specs where a spec is asked for, layers where layers are; files elsewhere, as the shell has them."""
+def _with_completers(parser: argparse.ArgumentParser, command: str) -> None:
+    """Specs where a spec is asked for, layers where layers are, and names that archc knows; files elsewhere, as the shell has them."""
     for action in parser._actions:
-        if action.dest in ("specs", "spec", "old"):
+        if completer := _KNOWN.get((command, action.dest)):
+            action.completer = completer  # type: ignore[attr-defined]
+        elif action.dest in ("specs", "spec", "old", "new"):
             action.completer = _specs  # type: ignore[attr-defined]
         elif action.dest in ("layers", "layer"):
             action.completer = _layers  # type: ignore[attr-defined]
+
+
+def _documented(**_: object) -> list[str]:
+    """What `archc docs` tells of: layers, blocks, and what a recipe chooses from."""
+    from archc.language import library
+    from archc.ops import OPERATORS
+    from archc.recipe.tables import TABLES
+
+    return sorted({*OPERATORS, *library.index(), *(name for table in TABLES.values() for name in table)})
+
+
+def _printing_json(**_: object) -> list[str]:
+    from archc.reference.outputs.schema import OUTPUTS
+
+    return list(OUTPUTS)
+
+
+def _devices(**_: object) -> list[str]:
+    from archc.catalog.devices.catalogue import shipped
+
+    return list(shipped())
+
+
+_KNOWN: dict[tuple[str, str], Callable[..., list[str]]] = {
+    ("docs", "names"): _documented,
+    ("schema", "of"): _printing_json,
+    ("devices", "name"): _devices,
+    **{(command, "device"): _devices for command in ("time", "fit", "memory", "report")},
+}
 
 
 def _specs(prefix: str, **_: object) -> Iterator[str]:

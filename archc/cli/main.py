@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext, redirect_stdout
 from importlib import import_module
 from itertools import takewhile
@@ -16,7 +16,7 @@ from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, page_output
 from archc.cli.streams import prepare, silence, unwritten
 from archc.errors import ArchcError
 from archc.text.lines import Line, wrap
-from archc.text.suggest import did_you_mean
+from archc.text.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
@@ -92,7 +92,7 @@ class Parser(argparse.ArgumentParser):
         if not wrong.startswith("-"):
             return ""
         hint = self._parameter(wrong, value) if "--set" in options else None
-        hint = hint or did_you_mean(wrong, options)
+        hint = hint or _near_option(wrong.lstrip("-"), options)
         return f"; {hint}" if hint else ""
 
     def _parameter(self, wrong: str, value: str) -> str | None:
@@ -107,6 +107,13 @@ class Parser(argparse.ArgumentParser):
             if spec is not None and name in spec.params:
                 return f"{spec.name} has a parameter of this name: --set {name}={value if value and value != word else '…'}"
         return None
+
+
+def _near_option(name: str, options: Iterable[str]) -> str | None:
+    """What was meant by an option, by its letters: dashes make all of them alike."""
+    named = {option.lstrip("-"): option for option in options if option.startswith("--")}
+    found = [f'"{named[one]}"' for one in nearest(name, named)]
+    return f"did you mean {' or '.join(found)}?" if found else None
 
 
 def _fold_choices(message: str) -> str:

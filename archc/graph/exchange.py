@@ -19,7 +19,7 @@ def to_networkx(graph: Graph) -> networkx.DiGraph:
     try:
         import networkx
     except ModuleNotFoundError:
-        raise MissingPackage(needs("networkx", "render")) from None
+        raise MissingPackage(needs("networkx", "render", "networkx")) from None
 
     found = networkx.DiGraph(name=graph.name)
     for name, value in graph.inputs.items():
@@ -37,7 +37,7 @@ def to_graphviz(graph: Graph, rankdir: str = "TB") -> graphviz.Digraph:
     try:
         import graphviz
     except ModuleNotFoundError:
-        raise MissingPackage(needs("graphviz", "render")) from None
+        raise MissingPackage(needs("graphviz", "render", "graphviz")) from None
 
     drawn = graphviz.Digraph(
         graphviz.escape(printable(graph.name)),

@@ -32,9 +32,9 @@ def how_to_install(extra: str, *packages: str) -> str:
     return f"pip install {' '.join(named)} (extra {DISTRIBUTION}[{extra}])"
 
 
-def needs(module: str, extra: str) -> str:
-    """What a command says where it cannot go on without a module."""
-    return f"this needs {module}, which is not installed: {how_to_install(extra)}"
+def needs(module: str, extra: str, *packages: str) -> str:
+    """What a command says where it cannot go on without a module; `packages` are all that it lacks, if not those of the extra."""
+    return f"this needs {module}, which is not installed: {how_to_install(extra, *packages)}"
 
 
 def _is_there(package: str) -> bool:

@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
-from archc.aliases.arguments import Params, find_argument
-from archc.aliases.rewriting import Known, Rewritten, entry_text, next_entry, parse_call, rewrite, rewrite_call
+from archc.aliases.rewriting import Known, Params, Rewritten, entry_text, find_argument, next_entry, parse_call, rewrite, rewrite_call
 from archc.aliases.table import Absent, Alias, Note, beginning, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS, as_written
 from archc.text import tree as t

@@ -17,9 +17,8 @@ from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Report, analyze
 from archc.analysis.cost.rows import FIGURES, SORT_KEYS, TableRow, amount, fold_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
-from archc.cli.common import compile_model, spec_options, usable
+from archc.cli.common import compile_model, optimizer_option, spec_options, usable
 from archc.cli.console import complain, prose, table_text
-from archc.cli.optimizer_option import optimizer_option
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
@@ -149,7 +148,7 @@ def _print_table(args: argparse.Namespace, model: Model, report: Report) -> None
 def rows_of(args: argparse.Namespace, report: Report) -> list[TableRow]:
     """The rows that the options ask for, in their order."""
     if args.tree:
-        from archc.analysis.cost.tree import tree_rows
+        from archc.analysis.cost.rows import tree_rows
 
         return tree_rows(report, args.depth, args.full)
     if args.depth:

@@ -20,8 +20,7 @@ from archc.catalog.dtypes import dtype_name
 from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose
 from archc.cli.files import refuse_places, shown, write_whole
-from archc.codegen.lowering import lower
-from archc.codegen.passes.pipeline import OPTIMIZATIONS
+from archc.codegen.lowering import OPTIMIZATIONS, lower
 from archc.graph import Graph
 from archc.text.atomic import is_stream
 from archc.text.extras import needs

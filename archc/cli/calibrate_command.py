@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.catalog.devices.writing import to_yaml
+from archc.catalog.devices.reading import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refuse_place, shown, write_whole

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from archc.cli.console import complain, diagnostics_text
 from archc.elaborate.compiler import Model, compile_spec
@@ -80,3 +80,19 @@ def heading_line(name: str, rest: str, most: int) -> str:
 
 def ending(text: str, most: int) -> str:
     return text if len(text) <= most else text[: max(most, 1) - 1] + "…"
+
+
+class Names:
+    """The names of the optimizers."""
+
+    def __contains__(self, name: object) -> bool:
+        return name in set(self)
+
+    def __iter__(self) -> Iterator[str]:
+        from archc.catalog.optimizers import OPTIMIZERS
+
+        return iter(OPTIMIZERS)
+
+
+def optimizer_option(parser: argparse.ArgumentParser, purpose: str) -> None:
+    parser.add_argument("--optimizer", choices=Names(), metavar="NAME", help=f"{purpose}: %(choices)s")

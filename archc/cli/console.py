@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
 from io import StringIO
+from shlex import quote
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from archc.text.diagnostics import Diagnostic, lines_of_all, printable
+from archc.errors import ArchcError, Argument, Parameter
+from archc.text.diagnostics import Diagnostic, SpecError, lines_of_all, printable
 from archc.text.lines import Line, plain, wrap_all
 from archc.text.table import Table, to_lines, wrap_table
 
@@ -294,3 +296,30 @@ def _shown(text: str, command: list[str]) -> bool:
         with suppress(KeyboardInterrupt):
             pager.wait()
     return True
+
+
+EXIT_USAGE = 2
+
+
+def tell(error: ArchcError) -> int:
+    """Says what is wrong on standard error; the exit status."""
+    if isinstance(error, SpecError):
+        from archc.cli.common import show
+
+        show(error.diagnostics)
+    else:
+        complain(error.spelled(option), DEFAULT_WIDTH)
+    return EXIT_USAGE
+
+
+def option(argument: Argument) -> str:
+    """An argument as an option; a setting of a recipe, as `data.validation`, is one of --train."""
+    if isinstance(argument, Parameter):
+        return f"--set {argument.name}={argument.value}"
+    name = "--" + argument.name.replace("_", "-")
+    if "." in argument.name:
+        return f"--train {argument.name}={argument.value}"
+    if argument.value is None or argument.value is True:
+        return name
+    text = str(argument.value)
+    return f"{name} {quote(text) if argument.name == 'rename' else text}"

@@ -14,8 +14,7 @@ import json
 from fnmatch import fnmatchcase
 from typing import Any
 
-from archc.analysis.cost.definitions import DEFINITIONS
-from archc.analysis.cost.derive import DerivationStep, derive
+from archc.analysis.cost.derive import DEFINITIONS, DerivationStep, derive
 from archc.analysis.cost.paper_names import paper_names
 from archc.analysis.cost.report import Layer, Report, analyze
 from archc.cli.common import compile_model, spec_options, usable

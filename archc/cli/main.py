@@ -199,7 +199,7 @@ def _run_guarded(run: Callable[[], int]) -> int:
         finally:
             sys.stdout.flush()
     except ArchcError as error:  # the one place where what the user got wrong is told
-        from archc.cli.mistakes import tell
+        from archc.cli.console import tell
 
         return tell(error)
     except BrokenPipeError:

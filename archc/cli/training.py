@@ -10,8 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from archc.cli.console import DEFAULT_WIDTH, complain
-from archc.cli.mistakes import tell
+from archc.cli.console import DEFAULT_WIDTH, complain, tell
 from archc.cli.streams import silence, unwritten
 from archc.errors import ArchcError
 from archc.text.extras import needs

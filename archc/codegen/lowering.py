@@ -1,17 +1,44 @@
-"""A graph as PyTorch source, with what a reader should know of it at its head."""
+"""The passes in their order, and a graph lowered by them to the source of a module."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
 from archc.analysis.cost.report import analyze
 from archc.analysis.recompute import CheckpointPlan, plan_of, spans
 from archc.codegen.emit.source import Source, source_of
-from archc.codegen.passes.pipeline import optimize as run_passes
-from archc.codegen.passes.result import Result
+from archc.codegen.passes import Fold, Result
+from archc.codegen.passes.dead import drop_dead
+from archc.codegen.passes.fold import fold_batchnorm
+from archc.codegen.passes.inplace import in_place, in_place_training
 from archc.errors import ArgumentError
 from archc.graph import Graph
+from archc.text.suggest import did_you_mean
+
+Pass = Callable[[Graph], Result]
+
+OPTIMIZATIONS: dict[str, tuple[Pass, ...]] = {
+    "inference": (drop_dead, fold_batchnorm, in_place),
+    "train": (in_place_training,),
+}
+
+
+def run_passes(graph: Graph, kind: str) -> Result:
+    """The graph after all passes of an optimization, one after the other. Raises ValueError for an unknown one."""
+    if kind not in OPTIMIZATIONS:
+        hint = did_you_mean(kind, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
+        raise ArgumentError(f"no optimization is called {kind}; {hint}")
+    folds: list[Fold] = []
+    said: list[str] = []
+    for run in OPTIMIZATIONS[kind]:
+        result = run(graph)
+        graph = result.graph
+        folds += result.folds
+        said += result.said
+    return Result(graph, folds, said, kind == "inference")
+
 
 Checkpoint = CheckpointPlan | str | PathLike[str] | None
 

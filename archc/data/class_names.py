@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from archc.data.dataset import DataError
-from archc.text.regular import read_regular
+from archc.text.files import read_regular
 
 MOST_BYTES = 1 << 24
 MOST_CLASSES = 100_000

@@ -11,11 +11,11 @@ from torch import Tensor
 from archc.data import read_image
 from archc.inspect import attribution as methods
 from archc.inspect.examples import seen, strongest
-from archc.inspect.filters import MOST as MOST_FILTERS
-from archc.inspect.filters import filters as filters_of
 from archc.inspect.layers import LayerPlace, LookError, first_convolution, place
 from archc.inspect.maximize import maximize, visible
+from archc.inspect.sheet import MOST as MOST_FILTERS
 from archc.inspect.sheet import Cell, Pixels, heat, pixels_of, sheet, signed_pixels
+from archc.inspect.sheet import filters as filters_of
 from archc.text.suggest import did_you_mean
 from archc.training.predict import TrainedRun
 from archc.training.setup import evaluator, input_shape

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.recipe.recipe import Data, EarlyStop, Recipe
-from archc.recipe.types import BATCH, MONITOR, PRECISION, SIZE, optional_text
+from archc.recipe.tables import BATCH, MONITOR, PRECISION, SIZE, optional_text
 from archc.signature import FLAG, MISSING, integer, one_of
 from archc.signature.choices import BELOW_ONE, FROM_ZERO, POSITIVE, count, number, takes
 

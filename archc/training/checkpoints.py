@@ -21,7 +21,7 @@ from torch import Tensor
 from archc.text import atomic
 from archc.text.atomic import Content
 from archc.text.diagnostics import printable
-from archc.text.regular import open_regular, read_regular
+from archc.text.files import open_regular, read_regular
 from archc.training.options import TrainError
 from archc.training.record import State, read_record
 

@@ -20,13 +20,12 @@ from archc.recipe.recipe import recipe_text
 from archc.runtime.build.build import build_with_report
 from archc.training.batches import mix_seed
 from archc.training.checkpoints import check_tensors, save_tensors, write
-from archc.training.data_identity import describe_data
 from archc.training.distributed import World, world_of
 from archc.training.fit import claim_folder, fit_on_data
 from archc.training.options import Outcome, TrainError, TrainOptions
-from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, open_run
+from archc.training.record import describe_data
+from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, open_run, spec_text
 from archc.training.setup import check_tracker, evaluator, initial_build, open_training_data
-from archc.training.spec import spec_text
 from archc.training.transfer import classifier, classifier_graph, classifier_recipe, extract_features, put_classifier
 
 _BATCH = 256  # of features, where the recipe says `fit`

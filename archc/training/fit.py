@@ -21,17 +21,16 @@ from archc.recipe import Recipe
 from archc.recipe.recipe import recipe_text
 from archc.runtime.build.build import BuildOptions, build
 from archc.training.checkpoints import Checkpoint, check_tensors, last_whole, latest, write
-from archc.training.data_identity import describe_data
 from archc.training.distributed import World, world_of
 from archc.training.evaluation import EvaluationReport
 from archc.training.loop import Loop
 from archc.training.memory import choose_batch, images_per_pass, is_out_of_memory, out_of_memory_text
 from archc.training.options import Outcome, TrainError, TrainOptions, quiet
 from archc.training.progress import ProgressReporter
+from archc.training.record import describe_data
 from archc.training.report import corrupt_text, footer, header, stop_text
-from archc.training.run import RESULT, START, Row, RunFolder, environment, fresh, open_run
+from archc.training.run import RESULT, START, Row, RunFolder, environment, fresh, open_run, spec_text
 from archc.training.setup import Setup, check_tracker, open_training_data, plan_for, setup
-from archc.training.spec import spec_text
 from archc.training.state import Mismatch
 from archc.training.step import NotFinite
 

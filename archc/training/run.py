@@ -8,12 +8,14 @@ import io
 import json
 import platform
 import re
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.data import DataSet, Normalization
@@ -21,14 +23,15 @@ from archc.elaborate.compiler import compile_text
 from archc.elaborate.recipe.overrides import recipe_with
 from archc.errors import Argument
 from archc.graph import Graph
+from archc.graph.write_spec import resolve_text
+from archc.language.spec import Spec
 from archc.text.diagnostics import SpecError
 from archc.text.extras import DISTRIBUTION
+from archc.text.files import read_regular
 from archc.text.locks import Held, lock_folder
-from archc.text.regular import read_regular
 from archc.training.checkpoints import write
-from archc.training.data_identity import data_difference, shown
 from archc.training.options import TrainError
-from archc.training.record import MOST_BYTES, Noted, read_record
+from archc.training.record import MOST_BYTES, Noted, data_difference, read_record, shown
 
 SPEC, RECIPE, ENVIRONMENT, DATA = "spec.yaml", "recipe.yaml", "environment.json", "data.json"
 METRICS, BEST = "metrics.csv", "best.safetensors"
@@ -290,3 +293,10 @@ def _text(path: Path) -> str:
         return read_regular(path, MOST_BYTES, follow=False).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise TrainError(f"{path} cannot be read: {getattr(error, 'strerror', None) or 'it is not text'}") from None
+
+
+def spec_text(graph: Graph) -> str:
+    """The resolved spec without its recipe. It reads back as the same network."""
+    nowhere = ("", SimpleNamespace(span=""))
+    document: Any = SimpleNamespace(paper=graph.paper, input=None, params={}, init=defaultdict(lambda: nowhere), train={})
+    return resolve_text(graph, cast(Spec, document), {"input": ""}) + "\n"

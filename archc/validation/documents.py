@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
+from json import JSONDecoder
 from typing import Any, TypeVar, cast
 
 from archc.text import tree as t
@@ -11,7 +14,6 @@ from archc.text.source import Source, Span
 from archc.validation import plain
 from archc.validation.description import taken_apart
 from archc.validation.faults import Fault, Where, sentence, words
-from archc.validation.places import place_of
 
 T = TypeVar("T")
 
@@ -104,3 +106,40 @@ def _is_told(part: t.Tree, fault: Fault) -> bool:
     """Whether the reason is told already: a value that was refused, or a key that was, which may be the one that is missing."""
     refused_key = fault.kind == "missing" and isinstance(part, t.Mapping) and part.broken
     return refused_key or (isinstance(part, t.Scalar) and part.value is t.BROKEN)
+
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_DECODER = JSONDecoder(strict=False)
+
+
+def place_of(text: str, where: Where) -> tuple[Any, int]:
+    """The value that keys lead to and the offset of its key; of one that is not there, those of the value around it."""
+    at = begin = _skip(text, 0)
+    for part in where:
+        found = next((pair for key, *pair in _parts(text, begin) if key == part), None)
+        if found is None:
+            break
+        at, begin = found
+    return _DECODER.raw_decode(text, begin)[0], at
+
+
+def _parts(text: str, begin: int) -> Iterator[tuple[str | int, int, int]]:
+    """The parts of an object or list that begins here, the last first: key, where the key stands, where the value does."""
+    found: list[tuple[str | int, int, int]] = []
+    closing = {"{": "}", "[": "]"}.get(text[begin])
+    at = _skip(text, begin + 1)
+    while closing is not None and text[at] != closing:
+        key_at, key = at, len(found)
+        if closing == "}":
+            key, at = _DECODER.raw_decode(text, at)
+            at = _skip(text, _skip(text, at) + 1)
+        found.append((key, key_at, at))
+        at = _skip(text, _DECODER.raw_decode(text, at)[1])
+        if text[at] == ",":
+            at = _skip(text, at + 1)
+    return reversed(found)
+
+
+def _skip(text: str, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at

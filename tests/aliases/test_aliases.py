@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from archc.aliases import hints, rewriting
-from archc.aliases.arguments import find_argument
+from archc.aliases.rewriting import find_argument
 from archc.aliases.table import Alias, Chosen, find_layer, fold, table
 from archc.aliases.values import CONVERSIONS
 from archc.elaborate.compiler import compile_text

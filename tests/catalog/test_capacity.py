@@ -14,7 +14,7 @@ from archc.analysis.memory.fit import Fitting
 from archc.analysis.memory.timeline import Options
 from archc.catalog.devices.capacity import CONTEXT, WORKSPACES, of_device, of_size
 from archc.catalog.devices.catalogue import find, parse_devices, shipped
-from archc.catalog.devices.writing import to_yaml
+from archc.catalog.devices.reading import to_yaml
 from archc.cli.main import main
 from archc.html.data import TrainingChoice, record
 from archc.text.quantity import read_size, reading

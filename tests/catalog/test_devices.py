@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from archc.catalog.devices.catalogue import find, load_file, parse_devices, shipped
 from archc.catalog.devices.device import CLASSES, Calibration, Device, DeviceError, Rates, Trial
-from archc.catalog.devices.writing import to_yaml
+from archc.catalog.devices.reading import to_yaml
 from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.main import main
 from archc.text.diagnostics import SpecError

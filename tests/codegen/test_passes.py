@@ -17,8 +17,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.build.build import after_passes, build, make_module
-from archc.runtime.build.folding import fold_tensors
+from archc.runtime.build.build import after_passes, build, fold_tensors, make_module
 from tests.helpers.random_networks import networks
 
 from .seen import inputs_of, randomize

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from archc.analysis.checks.check import check
-from archc.analysis.cost.definitions import DEFINITIONS
+from archc.analysis.cost.derive import DEFINITIONS
 from archc.cli.main import COMMANDS, main
 from archc.elaborate.compiler import compile_text
 from archc.language.entries import GROUPS, MODIFIERS

@@ -19,11 +19,10 @@ from archc.draw import graphviz as dot
 from archc.draw.graph.block import block_dot, block_svg, views
 from archc.draw.graph.columns import parts
 from archc.draw.graph.fold import MOST_BOXES, Folding, View, view
-from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item
+from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item, ranks, spines
 from archc.draw.graph.labels import lines, shape_text, size, telling
 from archc.draw.graph.options import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
-from archc.draw.graph.spine import ranks, spines
 from archc.draw.graphviz import DrawError
 from archc.draw.page import _SCRIPT, page
 from archc.draw.scene import Box as Place

@@ -19,8 +19,7 @@ from archc.catalog.dtypes import ARITHMETIC
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph
 from archc.html.bounds import amount_of, devices
-from archc.html.data import TrainingChoice, record
-from archc.html.difference import difference
+from archc.html.data import TrainingChoice, difference, record
 from archc.html.network import network
 from archc.html.tapes import memory
 from tests.helpers.zoo import SPECS

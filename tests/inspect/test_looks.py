@@ -14,9 +14,9 @@ import archc
 from archc.data import open_data
 from archc.inspect.attribution import gradcam, integrated_gradients, lrp
 from archc.inspect.examples import seen, strongest
-from archc.inspect.filters import filters
 from archc.inspect.layers import LookError, first_convolution, last_maps, outputs, place
 from archc.inspect.maximize import maximize, response, visible
+from archc.inspect.sheet import filters
 from archc.recipe import Data
 
 CHAIN = """

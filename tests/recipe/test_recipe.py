@@ -20,7 +20,7 @@ import archc
 from archc.aliases.table import table as aliases
 from archc.catalog.initializers import INITIALIZERS
 from archc.cli.recipe_options import overrides, recipe_of, recipe_options
-from archc.codegen.passes.pipeline import optimize
+from archc.codegen.lowering import run_passes
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
@@ -197,7 +197,7 @@ def test_parameters_from_outside_are_no_mistake() -> None:
 def test_it_stays_with_the_network() -> None:
     graph = of(WHOLE)
     assert graph.deployed() is not graph and graph.deployed().recipe == graph.recipe
-    assert optimize(graph, "train").graph.recipe == graph.recipe
+    assert run_passes(graph, "train").graph.recipe == graph.recipe
 
 
 # Overrides

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.cli.mistakes import option
+from archc.cli.console import option
 from archc.runtime.build.place import PlaceError, best_device, device_of, place
 
 

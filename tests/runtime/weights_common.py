@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from archc.cli.mistakes import option
+from archc.cli.console import option
 from archc.runtime.weights.load import load_weights
 from archc.runtime.weights.renaming import WeightsError
 

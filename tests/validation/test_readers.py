@@ -20,9 +20,8 @@ from archc.text.quantity import Units
 from archc.text.source import Source
 from archc.validation import checked, plain
 from archc.validation.description import Amount, Entries, Match, OneOf, Range, Read, Unreadable, taken_apart
-from archc.validation.documents import Damaged, read_json, read_tree
+from archc.validation.documents import Damaged, place_of, read_json, read_tree
 from archc.validation.faults import Fault
-from archc.validation.places import place_of
 
 METRES = Units("3 m", {"m": 1.0})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.codegen.passes.result import Result
+from archc.codegen.passes import Result
 from archc.graph import Graph, Node
 from archc.graph.rewrite import Copy
 from archc.ops.facts import NEW

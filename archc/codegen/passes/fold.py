@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from archc.codegen.passes.result import Fold, Result
+from archc.codegen.passes import Fold, Result
 from archc.graph import Graph, Node
 from archc.graph.rewrite import rewritten
 from archc.graph.structure import only_user

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archc.analysis.memory.saved import clashes
-from archc.codegen.passes.result import Result
+from archc.codegen.passes import Result
 from archc.graph import Graph, Node, Value
 from archc.graph.rewrite import Copy
 from archc.graph.structure import storage_roots

@@ -9,7 +9,7 @@ import numpy as np
 
 from archc.data.class_names import read_names, within
 from archc.data.dataset import DataError, Images, Labels
-from archc.text.regular import open_regular
+from archc.text.files import open_regular
 
 PIXELS = 3 * 32 * 32
 MOST_BYTES = 1 << 32

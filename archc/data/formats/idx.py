@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from archc.data.class_names import within
 from archc.data.dataset import DataError, Images, Labels
-from archc.text.regular import open_regular
+from archc.text.files import open_regular
 
 MOST_VALUES = 1 << 32
 MOST_RATIO, ALWAYS_UNPACKED = 100, 1 << 26  # of a .gz: how much larger it may become (MNIST: 5), and bytes that it may in any case

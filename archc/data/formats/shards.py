@@ -21,7 +21,7 @@ from archc.data.roles import TRAIN, find_role
 from archc.data.splits import place
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
-from archc.text.regular import open_regular
+from archc.text.files import open_regular
 
 MOST_BYTES = 1 << 28  # of a sample
 MOST_ENTRIES = 32  # of a sample

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from archc.draw.graph.fold_fuse import fuse_items
-from archc.draw.graph.fold_marks import Box, Edge, Group, Item, Marks
-from archc.draw.graph.spine import ranks
+from archc.draw.graph.fold_marks import Box, Edge, Group, Item, Marks, ranks
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.structure import is_within_block
 

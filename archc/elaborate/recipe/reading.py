@@ -15,8 +15,7 @@ from archc.language.functions import Unknown
 from archc.language.values import Mistake, as_tree, evaluate, is_entry, is_expression
 from archc.recipe.keys import DATA, KEYS, PARTS, STOP, VALUES
 from archc.recipe.recipe import Data, EarlyStop, Part, Recipe
-from archc.recipe.tables import TABLES
-from archc.recipe.types import MOST_PATTERN
+from archc.recipe.tables import MOST_PATTERN, TABLES
 from archc.signature import MISSING, Param, Signature, Type, shown
 from archc.signature.choices import FROM_ZERO, POSITIVE
 from archc.text import tree as t

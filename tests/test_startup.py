@@ -43,7 +43,7 @@ def test_analyze_imports_its_own_rooms_alone() -> None:
     found = {name for name in modules("analyze", "specs/vgg16.yaml") if name.startswith("archc.")}
     assert not [name for name in found if name.startswith(("archc.reference", "archc.analysis.compare", "archc.analysis.cost.derive"))]
     assert {name for name in found if name.startswith("archc.cli.")} == {
-        f"archc.cli.{name}" for name in ("main", "streams", "common", "console", "analyze_command", "optimizer_option")
+        f"archc.cli.{name}" for name in ("main", "streams", "common", "console", "analyze_command")
     }
 
 

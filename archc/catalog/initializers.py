@@ -55,7 +55,7 @@ class Initializer:
         return Fault(None, f"needs filters that {groups} groups divide") if shape and shape[0] % groups else None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InitRule(Generic[Target]):
     """A rule of `init`, and the tensors that it decides: those that no later rule takes.
 

@@ -24,6 +24,11 @@ def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar:
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
+def devices_option(parser: argparse.ArgumentParser) -> None:
+    """--devices FILE.yaml, once or several times."""
+    parser.add_argument("--devices", action="append", default=[], metavar="FILE.yaml", help="a file with more devices; may be given again")
+
+
 def compile_model(args: argparse.Namespace, named: str) -> Model:
     """The model of one spec under the command's options."""
     changes = dict(_pair(text, "--set") for text in args.set)

@@ -12,11 +12,11 @@ import argparse
 import json
 from typing import Any
 
-from archc.catalog.devices.catalogue import shipped
+from archc.catalog.devices.catalogue import find, load_files, shipped
 from archc.catalog.devices.device import Device
 from archc.catalog.dtypes import ARITHMETIC
+from archc.cli.common import devices_option
 from archc.cli.console import columns_of, table_text, width
-from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
 from archc.text.lines import wrap
 from archc.text.quantity import bytes_text, rate_text, time_text
@@ -25,14 +25,14 @@ from archc.text.table import Column, Table, to_csv, to_markdown
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", nargs="?", metavar="NAME", help="all that is known of one device")
-    files_option(parser)
+    devices_option(parser)
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
-    more = device_file(args.devices)
+    more = load_files(args.devices)
     if args.name is not None:
-        device = found(args.name, more)
+        device = find(args.name, more)
         print(_json([device]) if args.format == "json" else _details(device))
         return 0
     devices = list({**shipped(), **more}.values())

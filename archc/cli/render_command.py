@@ -37,7 +37,7 @@ from archc.cli.console import complain
 from archc.cli.files import own_name, refuse_place, shown, write_whole
 
 if TYPE_CHECKING:
-    from archc.draw.graph.options import GraphOptions
+    from archc.draw.graph.look import GraphOptions
     from archc.draw.theme import Theme
     from archc.graph import Graph
 
@@ -70,7 +70,7 @@ def _block(args: argparse.Namespace, graphs: list[Graph], theme: Theme) -> Pictu
 
 
 def _graph_options(args: argparse.Namespace, theme: Theme) -> GraphOptions:
-    from archc.draw.graph.options import GraphOptions
+    from archc.draw.graph.look import GraphOptions
 
     return GraphOptions(args.depth, args.full, args.rankdir or "TB", theme, args.shapes, columns=args.columns)
 

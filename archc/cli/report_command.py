@@ -14,11 +14,11 @@ import argparse
 import re
 from pathlib import Path
 
+from archc.catalog.devices.catalogue import find, load_files
 from archc.catalog.dtypes import dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
-from archc.cli.common import compile_model, spec_options, usable
+from archc.cli.common import compile_model, devices_option, spec_options, usable
 from archc.cli.console import complain
-from archc.cli.device_options import device_file, files_option, found
 from archc.cli.files import own_name, refuse_place, shown, write_whole
 from archc.html import DEVICE, MOST_BATCH, NUMBERS, TrainingChoice, report
 from archc.text.atomic import is_stream
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     begin.add_argument("--inference", action="store_true", help="a forward pass, not a step of training")
     begin.add_argument("--device", default=DEVICE, metavar="NAME", help=f"a device by name, or a .yaml file with one (default: {DEVICE})")
-    files_option(parser)
+    devices_option(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
     if wrong:
         complain(wrong)
         return 2
-    device = found(args.device, device_file(args.devices))
+    device = find(args.device, load_files(args.devices))
     graphs = [graph for graph in (usable(compile_model(args, named)) for named in args.specs) if graph is not None]
     if len(graphs) < len(args.specs):
         return 2

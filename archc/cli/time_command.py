@@ -15,12 +15,11 @@ import json
 import sys
 
 from archc.analysis.time.roofline import BANDWIDTH, COMPUTE, LayerTime, Roofline, roofline
-from archc.catalog.devices.catalogue import shipped
+from archc.catalog.devices.catalogue import find, load_files, shipped
 from archc.catalog.devices.device import Device
 from archc.catalog.dtypes import ARITHMETIC
-from archc.cli.common import compile_model, spec_options, usable
+from archc.cli.common import compile_model, devices_option, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose, table_text
-from archc.cli.device_options import device_file, files_option, found
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text, rate_text, short, time_text
 from archc.text.table import Column, Table, to_csv
@@ -29,7 +28,7 @@ from archc.text.table import Column, Table, to_csv
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("--device", metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
-    files_option(parser)
+    devices_option(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once (default: 1)")
     parser.add_argument("--dtype", default="float32", help=f"{', '.join(ARITHMETIC)} (default: float32)")
     parser.add_argument("--training", action="store_true", help="forward and backward of the whole network, without the optimizer")
@@ -39,12 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    more = device_file(args.devices)
+    more = load_files(args.devices)
     if args.device is None:
         complain("which device? --device NAME, of `archc devices`:")
         print(prose(f"  {', '.join({**shipped(), **more})}", DEFAULT_WIDTH, sys.stderr), file=sys.stderr)
         return 2
-    device = found(args.device, more)
+    device = find(args.device, more)
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2

@@ -101,7 +101,7 @@ def _svg(graph: Graph, style: str, theme: Theme, depth: int | None, block: str |
     from archc.draw.cost.picture import CostOptions
     from archc.draw.cost.picture import draw as cost
     from archc.draw.graph.block import block_svg
-    from archc.draw.graph.options import GraphOptions
+    from archc.draw.graph.look import GraphOptions
     from archc.draw.graph.picture import graph_svg
     from archc.draw.volumes.picture import VolumesOptions
     from archc.draw.volumes.picture import draw as volumes

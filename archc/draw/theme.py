@@ -69,8 +69,8 @@ class Theme:
         return dict(self.edges)[name]
 
 
-def _by_family(*colors: str) -> tuple[tuple[str, str], ...]:
-    return tuple(zip(FAMILIES, colors, strict=True))
+def _by_family(colors: str) -> tuple[tuple[str, str], ...]:
+    return tuple(zip(FAMILIES, colors.split(), strict=True))
 
 
 LIGHT = Theme(
@@ -81,10 +81,8 @@ LIGHT = Theme(
     line="#4a515b",
     grid="#e3e6ea",
     # conv, upsampling, pooling, linear, attention, normalization, activation, merge, reshape, dropout, input, other
-    fills=_by_family("#6a9fd6", "#8ae6f0", "#cc7657", "#8dbb4e", "#a67ff0", "#f8de80", "#e9a9bd", "#58c08f", "#b9bec6", "#d9dbde",
-                     "#f1f3f5", "#ead9c2"),
-    edges=_by_family("#2f6ca8", "#23827e", "#94381a", "#66801b", "#6a4a9c", "#a5892a", "#b4647a", "#1f6b54", "#7d848d", "#636a73",
-                     "#8b929b", "#8d7a62"),
+    fills=_by_family("#6a9fd6 #8ae6f0 #cc7657 #8dbb4e #a67ff0 #f8de80 #e9a9bd #58c08f #b9bec6 #d9dbde #f1f3f5 #ead9c2"),
+    edges=_by_family("#2f6ca8 #23827e #94381a #66801b #6a4a9c #a5892a #b4647a #1f6b54 #7d848d #636a73 #8b929b #8d7a62"),
 )  # fmt: skip
 
 DARK = Theme(
@@ -94,10 +92,8 @@ DARK = Theme(
     faint="#a4acb8",
     line="#b4bbc6",
     grid="#2c323b",
-    fills=_by_family("#44689f", "#12525e", "#6e3a1e", "#3d5710", "#7433a0", "#776a16", "#a83049", "#17784e", "#62666e", "#4d5056",
-                     "#2a3038", "#453f39"),
-    edges=_by_family("#86b6e8", "#7fd6d2", "#f0906f", "#b9d36b", "#c3aae6", "#e8d27a", "#f0aabb", "#63c7a7", "#9aa2ad", "#b4bac2",
-                     "#7d8590", "#c4b49c"),
+    fills=_by_family("#44689f #12525e #6e3a1e #3d5710 #7433a0 #776a16 #a83049 #17784e #62666e #4d5056 #2a3038 #453f39"),
+    edges=_by_family("#86b6e8 #7fd6d2 #f0906f #b9d36b #c3aae6 #e8d27a #f0aabb #63c7a7 #9aa2ad #b4bac2 #7d8590 #c4b49c"),
 )  # fmt: skip
 
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}

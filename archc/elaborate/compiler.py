@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from archc.graph import Graph
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 from archc.language.loading import Loader, shipped, shipped_name
 from archc.language.spec import Spec
 from archc.ops.shape import read_sizes

@@ -116,7 +116,15 @@ def initialize(run: Elaboration, lenient: bool) -> None:
 
 def _made(rule: Rule, how: How, targets: list[Tensor]) -> InitRule[tuple[Node, Weight]]:
     decides = tuple((target.node, target.weight) for target in targets)
-    return InitRule("op" if rule.op else "pattern", rule.text, rule.op, rule.tensor, how.function, how.options, decides)
+    return InitRule(
+        by="op" if rule.op else "pattern",
+        key=rule.text,
+        op=rule.op,
+        tensor=rule.tensor,
+        function=how.function,
+        options=how.options,
+        targets=decides,
+    )
 
 
 def _how(run: Elaboration, tree: t.Tree) -> How | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.catalog.initializers import InitRule
@@ -324,3 +326,16 @@ class Graph:
         from archc.graph.exchange import to_graphviz
 
         return to_graphviz(self, rankdir)
+
+
+@contextmanager
+def growing() -> Iterator[None]:
+    """While a graph grows, the cycle collector rests: it would walk the whole graph again and again and find nothing."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import archc
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
 from archc.draw.graphviz import DrawError, dot_to, layouts, program
 

@@ -21,7 +21,7 @@ from archc.draw.graph.columns import parts
 from archc.draw.graph.fold import MOST_BOXES, Folding, View, view
 from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item, ranks, spines
 from archc.draw.graph.labels import lines, shape_text, size, telling
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
 from archc.draw.graphviz import DrawError
 from archc.draw.page import _SCRIPT, page

@@ -12,7 +12,7 @@ from archc.analysis.memory.static import Memory, memory, output_bytes
 from archc.catalog.dtypes import NETWORK
 from archc.errors import ArgumentError, NameNotFound
 from archc.graph import Graph, Node, Value
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 from archc.ops.facts import NEW
 from archc.ops.shape import Shape
 from archc.text.diagnostics import printable
@@ -22,7 +22,22 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, repr=False)
-class Layer:
+class OfLayer:
+    """Figures of a layer, which have its name and kind."""
+
+    node: Node
+
+    @property
+    def name(self) -> str:
+        return self.node.name
+
+    @property
+    def kind(self) -> str:
+        return self.node.kind
+
+
+@dataclass(slots=True, repr=False)
+class Layer(OfLayer):
     """The figures of one layer, for one image.
 
     weights, biases, buffers: how many values it owns; 0 where it shares another layer's
@@ -33,7 +48,6 @@ class Layer:
     dense: parameters of a fully-connected layer that would do the same (convolutions)
     """
 
-    node: Node
     weights: Count
     biases: Count
     buffers: Count
@@ -46,14 +60,6 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<Layer {printable(self.name)}: {self.kind} {self.output_shape}>"
-
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def kind(self) -> str:
-        return self.node.kind
 
     @property
     def field(self) -> Field:

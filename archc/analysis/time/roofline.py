@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from archc.analysis.cost.report import OfLayer
 from archc.analysis.time.forecast import forecast
 from archc.analysis.time.traffic import NOTHING, Amount, backward, forward, wanted_gradients
 from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.dtypes import ARITHMETIC, dtype_name
 from archc.errors import ArgumentError, NameNotFound
-from archc.graph import Graph, Node
+from archc.graph import Graph
 from archc.text.suggest import did_you_mean
 
 COMPUTE, BANDWIDTH = "compute", "bandwidth"
@@ -35,21 +36,12 @@ class Pass:
 
 
 @dataclass(slots=True)
-class LayerTime:
+class LayerTime(OfLayer):
     """The bound of one layer. `forecast` is None without a calibration."""
 
-    node: Node
     forward: Pass
     backward: Pass
     forecast: float | None = None
-
-    @property
-    def name(self) -> str:
-        return self.node.name
-
-    @property
-    def kind(self) -> str:
-        return self.node.kind
 
     @property
     def flops(self) -> int:

@@ -38,6 +38,11 @@ def load_file(path: str | PathLike[str]) -> dict[str, Device]:
     return parse_devices(source)
 
 
+def load_files(paths: Iterable[str | PathLike[str]]) -> dict[str, Device]:
+    """The devices of several files; a later one of a name takes the place of an earlier. Raises SpecError."""
+    return {name: device for path in paths for name, device in load_file(path).items()}
+
+
 def parse_devices(source: Source, *, ours: bool = False) -> dict[str, Device]:
     """The devices of a text; one that ships with archc is `ours`. Raises SpecError."""
     diagnostics = Diagnostics()

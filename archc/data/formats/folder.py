@@ -1,4 +1,4 @@
-"""Folders of images: DIR/class/image.png, or DIR/train/class/…, DIR/val/class/…, DIR/test/class/…"""
+"""Folders of images with a folder for each class, in DIR itself or in DIR/train, DIR/val and DIR/test."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from archc.analysis.cost.paper_names import meant
 from archc.draw.graph.dot import write_dot
 from archc.draw.graph.fold import View, block_view
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.picture import Drawing, drawn
 from archc.draw.graphviz import TIMEOUT, DrawError
 from archc.graph import Graph, Scope

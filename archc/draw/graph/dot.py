@@ -11,8 +11,7 @@ from math import atan2, ceil, degrees, hypot
 from archc.draw.graph.fold import View
 from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item, spines
 from archc.draw.graph.labels import SIZE, SMALL_SIZE, Telling, clean, edge_text, joins, lines, sign, size, telling, title
-from archc.draw.graph.look import BAR, CIRCLE, POINT, frame_of, look_of
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import BAR, CIRCLE, POINT, GraphOptions, frame_of, look_of
 from archc.draw.scene import escape, text_width
 from archc.text.diagnostics import printable
 

@@ -9,8 +9,7 @@ from itertools import pairwise
 from archc.draw.graph.fold import View
 from archc.draw.graph.fold_marks import PORT, Box, Group, Item
 from archc.draw.graph.labels import SIZE, SMALL_SIZE, Line, Telling, clean, line_height, lines, telling, title
-from archc.draw.graph.look import BAR, CIRCLE, frame_of, look_of
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import BAR, CIRCLE, GraphOptions, frame_of, look_of
 from archc.draw.layout import Layout, Wire
 from archc.draw.scene import Box as Place
 from archc.draw.scene import Point, Scene, text_width

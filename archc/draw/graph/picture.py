@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archc.draw.graph.columns import parts
 from archc.draw.graph.dot import write_columns, write_dot
 from archc.draw.graph.fold import View, view
-from archc.draw.graph.options import GraphOptions
+from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.paint import ids, paint_columns
 from archc.draw.graphviz import TIMEOUT, DrawError, layouts
 from archc.draw.layout import Layout

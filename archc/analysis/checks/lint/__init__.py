@@ -8,7 +8,7 @@ from archc.analysis.checks.lint import memory, order, shapes
 from archc.analysis.checks.lint.finding import CODES, LEVELS, NOTE, WARNING, Finding, Hit, fold
 from archc.analysis.checks.lint.net import Cost, Net
 from archc.graph import Graph
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 
 __all__ = ["CODES", "LEVELS", "NOTE", "WARNING", "Cost", "Finding", "lint"]
 

@@ -9,7 +9,7 @@ from bisect import bisect_left, insort
 from dataclasses import dataclass, field
 
 from archc.analysis.memory.timeline.tape import Block, Tape
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 
 UNIT = 512
 SMALL = 2**20  # what is not larger comes from small segments

@@ -7,7 +7,7 @@ from dataclasses import replace
 from archc.analysis.memory.timeline.allocator import UNIT
 from archc.analysis.memory.timeline.result import Timeline
 from archc.analysis.memory.timeline.tape import Block, Mark, Tape
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 
 
 class BatchLine:

@@ -27,7 +27,7 @@ from archc.catalog.dtypes import FLOATS, NETWORK
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node, Value
-from archc.graph.growing import growing
+from archc.graph.graph import growing
 from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
 

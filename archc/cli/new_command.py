@@ -57,6 +57,9 @@ def run(args: argparse.Namespace) -> int:
     if args.file == "-":
         print(STARTER.format(name="network", file="network.yaml"), end="")
         return 0
+    if not Path(args.file).name.strip("."):
+        complain(f"{shown(args.file)} is no name of a file; write one, as my.yaml")
+        return 2
     path = Path(args.file if args.file.endswith((".yaml", ".yml")) else args.file + ".yaml")
     name = re.sub(r"\W+", "_", path.stem).strip("_") or "network"
     try:
@@ -64,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
     except (FileExistsError, IsADirectoryError):
         complain(f"{shown(str(path))} exists and was left as it is; name another file")
         return 2
-    except OSError as error:
-        complain(f"cannot write {shown(str(path))}: {error.strerror}")
+    except (OSError, ValueError) as error:
+        complain(f"cannot write {shown(str(path))}: {getattr(error, 'strerror', None) or error}")
         return 2
     print(f"wrote {path}; next: archc analyze {path}")
     return 0

@@ -41,8 +41,11 @@ def run_guarded(work: Callable[[], int]) -> int:
 
 def several() -> bool:
     """Whether this process was started as one of several, and met them."""
-    room = sys.modules.get("archc.training.distributed")
-    return room is not None and bool(room.launched())
+    if "archc.training.distributed" not in sys.modules:  # without torch there is one process
+        return False
+    from archc.training.distributed import is_launched
+
+    return is_launched()
 
 
 def _catch(work: Callable[[], int]) -> int:

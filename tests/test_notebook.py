@@ -68,7 +68,7 @@ def test_the_table_has_the_figures() -> None:
 def test_a_timeline_shows_its_curve() -> None:
     found = archc.memory("resnet18", batch=8)
     shown = ElementTree.fromstring(f"<p>{(html := found._repr_html_())[html.index('<svg') : html.index('</svg>')]}</svg></p>")[0]
-    assert {"forward", "backward", f"peak {found.told(found.peak_bytes)}"} <= {one.text for one in shown.iter("text")}
+    assert {"forward", "backward", f"peak {found.amount_text(found.peak_bytes)}"} <= {one.text for one in shown.iter("text")}
     heights = [float(at) for at in re.findall(r"V([\d.]+)H", shown[1].attrib["d"])]
     top, base = float(shown.findall("circle")[0].attrib["cy"]), float(re.findall(r"V([\d.]+)Z", shown[1].attrib["d"])[0])
     values = [one.total() for one in found.tape.moments()]

@@ -172,7 +172,7 @@ def _totals(found: Difference) -> Table:
 
 
 def _record(found: Difference) -> dict[str, object]:
-    def one(change: Change) -> dict[str, object]:
+    def change_to_dict(change: Change) -> dict[str, object]:
         names = {"old": change.old.name if change.old else None, "new": change.new.name if change.new else None}
         return {
             "what": change.what,
@@ -185,4 +185,4 @@ def _record(found: Difference) -> dict[str, object]:
 
     totals = {name: {"old": found.old.counts[name].low, "new": found.new.counts[name].low} for name in COSTS}
     head = {"old": found.old.name, "new": found.new.name, "structural": found.structural, "same": found.same, "reshaped": found.reshaped}
-    return {**head, "totals": totals, "changes": [one(change) for change in found.changes]}
+    return {**head, "totals": totals, "changes": [change_to_dict(change) for change in found.changes]}

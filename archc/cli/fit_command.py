@@ -131,7 +131,7 @@ def _lines(
         lines.append(_largest(asked.largest, budget, asked.bound))
         if asked.largest:
             peak = fitting.timeline(replace(options, batch=asked.largest))
-            lines.append(f"peak at {printable(peak.peak_at)}, {peak.told(peak.peak_bytes)} of tensors")
+            lines.append(f"peak at {printable(peak.peak_at)}, {peak.amount_text(peak.peak_bytes)} of tensors")
     lines += bound_lines(asked.bound, room)
     table = _table(found, batch, budget)
     if fitting.short:

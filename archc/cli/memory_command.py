@@ -179,7 +179,7 @@ def _kinds(found: Timeline) -> Table:
     table = Table([Column("at the peak"), Column("memory", "bytes"), Column("bytes", "count"), Column("part")])
     for kind, size in found.by_kind().items():
         table.rows.append([kind, size, size, f"{size / found.peak_bytes:.1%}".rjust(6)])
-    table.totals.append(["peak", found.told(found.peak_bytes), f"{found.bound.sign}{found.peak_bytes:,}", ""])
+    table.totals.append(["peak", found.amount_text(found.peak_bytes), f"{found.bound.sign}{found.peak_bytes:,}", ""])
     return table
 
 
@@ -195,8 +195,8 @@ def _totals(found: Timeline) -> list[str]:
     if found.options.device == "cpu":
         return []
     lines = [
-        f"allocated  {found.told(found.allocated_bytes)}, as torch.cuda.max_memory_allocated counts it",
-        f"reserved   {found.told(found.reserved_bytes)}, in segments of the caching allocator",
+        f"allocated  {found.amount_text(found.allocated_bytes)}, as torch.cuda.max_memory_allocated counts it",
+        f"reserved   {found.amount_text(found.reserved_bytes)}, in segments of the caching allocator",
     ]
     if found.workspace:
         lines.append(f"allowance  up to {bytes_text(found.workspace)} for cuBLAS; workspaces of cuDNN are not known")
@@ -208,7 +208,7 @@ def _fits(found: Timeline, budget: int) -> list[str]:
         return [f"may fit    {bytes_text(budget)}: of at least {bytes_text(found.needed_bytes)}, it is not known how much more"]
     if found.fits(budget):
         return [f"fits       {bytes_text(budget)}, with {found.bound.sign}{bytes_text(budget - found.needed_bytes)} to spare"]
-    return [f"too much   by {found.told(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
+    return [f"too much   by {found.amount_text(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
 
 
 def _layers(found: Timeline, top: int) -> Table:

@@ -20,14 +20,14 @@ def plan_lines(planned: Planned) -> list[str]:
     if planned.fits:
         first = f"with checkpointing, a batch of {batch} fits {bytes_text(planned.memory)}:"
     else:
-        first = f"the least that checkpointing reaches is {after.told(after.needed_bytes)}:"
-    recomputed = f"{planned.again.layers:,} layers, {short(planned.again.macs)} MACs an image, {planned.extra:.1%} of a step's"
+        first = f"the least that checkpointing reaches is {after.amount_text(after.needed_bytes)}:"
+    recomputed = f"{planned.recomputed.layers:,} layers, {short(planned.recomputed.macs)} MACs an image, {planned.extra:.1%} of a step's"
     found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
     if planned.coarse:
         found = f"of {len(before.graph.nodes):,} layers, regions between some cuts alone were searched"
     return [
         first,
-        f"peak       {before.told(before.peak_bytes)} before, {after.told(after.peak_bytes)} after",
+        f"peak       {before.amount_text(before.peak_bytes)} before, {after.amount_text(after.peak_bytes)} after",
         f"runs again {recomputed}",
         *([f"           {found}"] if found else []),
         "",
@@ -54,14 +54,14 @@ def _table(planned: Planned) -> Table:
         table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
     table.totals.append(["", *_sums(list(planned.rows))])
     table.notes.append("layers that run again, bytes kept and saved for a batch, MACs for an image")
-    if any(row.again.layers > row.layers for row in planned.rows):
+    if any(row.recomputed.layers > row.layers for row in planned.rows):
         table.notes.append("regions within regions are counted in: their layers run again twice")
     return table
 
 
 def _sums(rows: list[PlanRow]) -> list[object]:
-    macs = sum(row.again.macs for row in rows)
-    layers, kept, saved = sum(row.again.layers for row in rows), sum(row.kept for row in rows), sum(row.saved for row in rows)
+    macs = sum(row.recomputed.macs for row in rows)
+    layers, kept, saved = sum(row.recomputed.layers for row in rows), sum(row.kept for row in rows), sum(row.saved for row in rows)
     return [len(rows), layers, kept, saved, short(macs) if macs else "0"]
 
 
@@ -69,7 +69,7 @@ def group_regions(rows: tuple[PlanRow, ...]) -> list[list[PlanRow]]:
     """Regions whose names differ in numbers of repeated blocks alone, in the order of the first of each."""
     found: dict[tuple[str, ...], list[PlanRow]] = {}
     for row in rows:
-        key = (*(re.sub(r"\d+(?=\.)|\d+\Z", "#", name) for name in (row.region.first, row.region.last)), str(row.again.layers))
+        key = (*(re.sub(r"\d+(?=\.)|\d+\Z", "#", name) for name in (row.region.first, row.region.last)), str(row.recomputed.layers))
         found.setdefault(key, []).append(row)
     return list(found.values())
 

@@ -33,7 +33,7 @@ class Growth:
 
     @property
     def size(self) -> int | None:
-        return None if self.field.whole else self.field.size[-1]
+        return None if self.field.covers_input else self.field.size[-1]
 
 
 def draw(graph: Graph, options: FieldOptions, theme: Theme) -> str:
@@ -51,7 +51,7 @@ def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
     found = growths(graph)
     if len(graph.inputs) > 1:
         raise ArgumentError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
-    if all(point.field.whole for point in found):
+    if all(point.field.covers_input for point in found):
         raise ArgumentError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")
     picture.text((0, -34), shorten(graph.name, 15, 600), 15, theme.ink, bold=True)
@@ -73,7 +73,7 @@ def growths(graph: Graph) -> list[Growth]:
     found: list[Growth] = []
     largest = 1
     for i, (node, field) in enumerate(_of_first(graph).items()):
-        if field.whole:
+        if field.covers_input:
             found.append(Growth(node, field, i))
             break
         if field.size[-1] > largest:
@@ -132,7 +132,7 @@ def _paint_nested(picture: Scene, nested: list[Growth], shape: Shape, theme: The
         part = len(ordered) - 1 - i
         fill = mix(theme.family_fill("convolution"), theme.background, 0.85 - 0.7 * part / max(len(ordered) - 1, 1))
         picture.rect(Box(0, y - 9, 11, y + 2), fill, theme.family_edge("convolution"))
-        text = "the whole input" if point.field.whole else "×".join(map(str, point.field.size))
+        text = "the whole input" if point.field.covers_input else "×".join(map(str, point.field.size))
         more = ", wider than the input" if point.size is not None and point.size > width else ""
         name = shorten(point.node.name, 10, SQUARE - 30 - text_width(text + more, 10, True))
         drawn = picture.text((18, y), text, 10, theme.ink, bold=True)
@@ -187,7 +187,7 @@ def _sizes(picture: Scene, points: list[tuple[float, float, Growth]], box: Box, 
 def _points(picture: Scene, places: list[tuple[float, Growth]], line: list[Point], theme: Theme) -> None:
     heights = dict(line[2::2])
     for x, point in places[:MOST_POINTS]:
-        title = f"{point.node.name}: {'the whole input' if point.field.whole else point.field}"
+        title = f"{point.node.name}: {'the whole input' if point.field.covers_input else point.field}"
         radius = 3.2 if len(places) < 80 else 2.2
         picture.circle((x, heights[x]), radius, theme.fill(point.node.kind), theme.edge(point.node.kind), title)
 
@@ -199,13 +199,13 @@ def _words(picture: Scene, found: list[Growth], layers: int, extent: int, at: tu
     x = box.left + (last.at + 0.5) / layers * (box.right - box.left)
     beyond = next((point for point in found if point.size is None or point.size >= extent), None)
     picture.text((box.left + 6, y - 5), f"input {extent}", 10, theme.ink)
-    early = last.field.whole and x < (box.left + box.right) / 2
+    early = last.field.covers_input and x < (box.left + box.right) / 2
     picture.text((box.right if early else box.left, box.bottom + 16), "layers in order", 10, theme.faint, "end" if early else "start")
-    if last.field.whole:
+    if last.field.covers_input:
         name = shorten(last.node.name, 10, 200)
         picture.text((x, box.bottom + 16), f"{name} sees all", 10, theme.ink, "start" if early else "end")
         picture.line([(x, box.bottom), (x, box.bottom + 5)], theme.ink, 0.8)
-    if beyond is not None and not beyond.field.whole:
+    if beyond is not None and not beyond.field.covers_input:
         text = f"from {shorten(beyond.node.name, 10, 220)} on wider than the input" if beyond.size != extent else ""
         picture.text((box.left, box.bottom + 36), text, 10, theme.ink) if text else None
     used = {family(point.node.kind) for point in found}

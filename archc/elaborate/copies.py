@@ -68,9 +68,9 @@ class _Family:
         self.read = names_in(key)
         self.names_rows, self.names_copies = bool(self.read & of_rows), bool(self.read & of_copies)
         self.grouped = key is not None and entry.kind != "inline" and not self.names_copies
-        self.told = "parallel" in modifiers
+        self.parallel_given = "parallel" in modifiers
         apart = (key is None and "for" in modifiers) or self.names_rows or self.names_copies
-        self.parallel = chains.flag(modifiers["parallel"], "parallel", context) if self.told else branch and apart
+        self.parallel = chains.flag(modifiers["parallel"], "parallel", context) if self.parallel_given else branch and apart
         self.by_rows = "for" in modifiers
         source = names_in(modifiers.get("from"))
         self.own_from = bool(source & of_copies) or (bool(source & of_rows) and not self.parallel)
@@ -144,7 +144,7 @@ class _Family:
     def finish(self) -> Values:
         """The values of all branches, or of the chain. Where nothing is there, the input passes on; of a merge's branches, none is left."""
         if not self.parallel:
-            if self.branch and self.by_rows and not self.told and self.counted_rows > 1:
+            if self.branch and self.by_rows and not self.parallel_given and self.counted_rows > 1:
                 self._warn_of_branch()
             return self.current
         if self.branches or self.branch:
@@ -171,8 +171,8 @@ class _Family:
 
     def _warn_of_chain(self) -> None:
         source = self.entry.modifiers.get("from")
-        if source is not None and not self.told:
-            self.told = True
+        if source is not None and not self.parallel_given:
+            self.parallel_given = True
             message = f"only the first copy takes `{source.span.text}`; each later one takes the copy before it"
             hint = "for branches side by side, `parallel: true`; for a chain, `parallel: false`"
             self.run.warn("A904", source.span, message, hint, self.context.place)

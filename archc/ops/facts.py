@@ -255,7 +255,7 @@ class Facts:
         own = DTYPES[self.dtypes[index]] if self.dtypes else None
         return size if own is None else own
 
-    def whole(self, index: int) -> bool:
+    def is_integer(self, index: int) -> bool:
         """Whether output `index` holds whole numbers or truth values, which carry no gradient."""
         return bool(self.dtypes) and ("int" in self.dtypes[index] or self.dtypes[index] == "bool")
 

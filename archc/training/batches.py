@@ -34,14 +34,14 @@ class DataOrder:
         return max(1, self.images // self.batch)
 
     @property
-    def whole(self) -> int:
+    def images_of_step(self) -> int:
         """Images of a step over all processes."""
         return min(self.batch, self.images)
 
     def passes(self, step: int) -> list[list[int]]:
         """The images of this process in a step, counted from 0 through all epochs, as lists for each pass."""
         epoch, within = divmod(step, self.steps)
-        all_of_step = permutation(self.images, self.seed, epoch)[within * self.batch :][: self.whole]
+        all_of_step = permutation(self.images, self.seed, epoch)[within * self.batch :][: self.images_of_step]
         own = all_of_step[self.rank :: self.size]
         each = -(-len(own) // self.accumulate)
         return [own[start : start + each] for start in range(0, len(own), each)]
@@ -170,6 +170,6 @@ class StreamReader:
 
 def pass_sizes(order: DataOrder) -> list[int]:
     """The images of each pass of a step, of this process."""
-    own = len(range(order.rank, order.whole, order.size))
+    own = len(range(order.rank, order.images_of_step, order.size))
     each = -(-own // order.accumulate)
     return [min(each, own - start) for start in range(0, own, each)]

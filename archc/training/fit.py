@@ -133,7 +133,7 @@ def _fit(ready: Setup, folder: RunFolder, options: TrainOptions) -> Outcome:
     except NotFinite as error:
         raise TrainError(_not_finite_text(error, loop, folder)) from None
     except KeyboardInterrupt:
-        options.say(f"interrupted; archc resume {folder.whole} goes on from its last checkpoint")
+        options.say(f"interrupted; archc resume {folder.resumable} goes on from its last checkpoint")
         raise
     finally:
         watcher.close()
@@ -143,7 +143,7 @@ def _fit(ready: Setup, folder: RunFolder, options: TrainOptions) -> Outcome:
     if ready.data.corrupt and world.first:
         folder.note(describe_data(ready.data))
         options.say(f"data     {corrupt_text(ready.data)}")
-    for line in footer(outcome.metrics, folder.whole, time.perf_counter() - started):
+    for line in footer(outcome.metrics, folder.resumable, time.perf_counter() - started):
         options.say(line)
     return outcome
 

@@ -120,7 +120,7 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
     try:
         fitting = Fitting(graph, plan=plan)
         found = fitting.timeline(options)
-        lines.append(f"of {graph.name} need {found.told(found.needed_bytes)} by the memory analysis. What would fit:")
+        lines.append(f"of {graph.name} need {found.amount_text(found.needed_bytes)} by the memory analysis. What would fit:")
         for alternative in fitting.alternatives(options, allocatable(world, total, started=False), options.batch):
             if alternative.largest:
                 name = "as it is" if alternative.name == "as asked" else alternative.name

@@ -46,10 +46,10 @@ def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str
     if found is None:
         return ""
     size, bound = found
-    return f"{bound.sign}{bytes_text(size)} predicted for a step{_again(plan)}{': ' if bound.text else ''}{bound.text}"
+    return f"{bound.sign}{bytes_text(size)} predicted for a step{_plan_text(plan)}{': ' if bound.text else ''}{bound.text}"
 
 
-def _again(plan: CheckpointPlan | None) -> str:
+def _plan_text(plan: CheckpointPlan | None) -> str:
     """How many parts backward runs again."""
     many = len(plan.regions) if plan else 0
     return f", {many:,} {'part' if many == 1 else 'parts'} run again in backward" if many else ""

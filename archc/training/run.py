@@ -56,7 +56,7 @@ class RunFolder:
         return self.path / CHECKPOINTS
 
     @property
-    def whole(self) -> Path:
+    def resumable(self) -> Path:
         """The run to go on with: of a classifier on features, the one around it."""
         return self.path.parent if (self.path.parent / START).is_file() else self.path
 
@@ -160,7 +160,7 @@ class RunFolder:
         different = data_difference(self.data(), data)
         if different:
             raise TrainError(
-                f"{shown(data.name)} is not what {shown(str(self.whole))} was trained on: {different}. Name the same images as ",
+                f"{shown(data.name)} is not what {shown(str(self.resumable))} was trained on: {different}. Name the same images as ",
                 Argument("data", "PATH"),
                 ", or begin another run with archc train",
             )

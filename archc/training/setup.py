@@ -117,7 +117,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: Tr
     order = order_of(recipe, data, world)
     check_passes(graph, recipe, module, order)
     stepper = _stepper(
-        graph=graph, recipe=recipe, data=data, world=world, module=module, forward=forward, groups=groups, images=order.whole
+        graph=graph, recipe=recipe, data=data, world=world, module=module, forward=forward, groups=groups, images=order.images_of_step
     )
     judge = evaluator(graph, recipe, data, world, len(data.classes))
     rates = [float(group["lr"]) for group in stepper.optimizer.param_groups]
@@ -147,8 +147,10 @@ def order_of(recipe: Recipe, data: DataSet, world: World) -> DataOrder:
     images = data.train.length or recipe.data.images or sum(data.train.counts(len(data.classes)))
     order = DataOrder(images, recipe.batch, recipe.seed, world.rank, world.size, recipe.accumulate)
     passes = world.size * recipe.accumulate
-    if order.whole < passes:
-        raise TrainError(f"{order.whole} images a step are too few for {world.size} processes with {recipe.accumulate} passes each")
+    if order.images_of_step < passes:
+        raise TrainError(
+            f"{order.images_of_step} images a step are too few for {world.size} processes with {recipe.accumulate} passes each"
+        )
     return order
 
 

@@ -15,7 +15,7 @@ from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.analysis.memory.timeline.line import BatchLine
 from archc.analysis.recompute import Region, plan_of
 from archc.analysis.recompute.planner import PlanRow
-from archc.analysis.recompute.planner.macs import Again
+from archc.analysis.recompute.planner.macs import Recomputed
 from archc.cli.main import main
 from archc.cli.plan_table import common_name, group_regions
 from archc.elaborate.compiler import compile_spec, compile_text
@@ -102,7 +102,7 @@ def test_a_plan_from_python_is_checked() -> None:
 
 def test_regions_that_are_alike_share_a_row() -> None:
     def row(first: str, last: str = "", layers: int = 2) -> PlanRow:
-        return PlanRow(Region(first, last), 3, 1, Again(layers, 0), 1)
+        return PlanRow(Region(first, last), 3, 1, Recomputed(layers, 0), 1)
 
     rows = (
         row("layer1.0.bn1", "layer1.0.conv2"),

@@ -293,7 +293,7 @@ def test_receptive_fields(row: dict[str, str]) -> None:
 def test_receptive_fields_walked_backwards(name: str) -> None:
     graph = report(name).graph
     for layer in report(name).layers:
-        if not layer.field.whole:
+        if not layer.field.covers_input:
             low, high = seen(graph, layer.node.output)
             assert (layer.field.offset[0], layer.field.size[0]) == (low, high - low + 1), layer.name
 

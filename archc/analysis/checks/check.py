@@ -29,8 +29,8 @@ def check(graph: Graph) -> list[Diagnostic]:
 
     A promise that was made of another network, which the spec extends and changes, is dropped with a note.
     """
-    found = [(promise, told) for promise, told in _told_of_all(graph) if told is not None]
-    inherited: dict[Span, list[tuple[Promise, _Told]]] = {}
+    found = [(promise, told) for promise, told in _actual_values(graph) if told is not None]
+    inherited: dict[Span, list[tuple[Promise, Actual]]] = {}
     unkept = []
     for promise, told in found:
         if promise.heir is None or told.wrong is not None:
@@ -42,7 +42,7 @@ def check(graph: Graph) -> list[Diagnostic]:
     return [*unkept, *over(graph), *idle(graph, [kept for kept in graph.promises if kept not in broken]), *notes]
 
 
-class _Told(NamedTuple):
+class Actual(NamedTuple):
     """What is there in the place of what was promised; `wrong`: the promise cannot be read."""
 
     text: str
@@ -50,21 +50,21 @@ class _Told(NamedTuple):
     wrong: Diagnostic | None = None
 
 
-def _told_of_all(graph: Graph) -> Iterator[tuple[Promise, _Told | None]]:
+def _actual_values(graph: Graph) -> Iterator[tuple[Promise, Actual | None]]:
     """Each promise, with what is there where it is not kept."""
     if not graph.promises:
         return
     layers = {id(layer.node): layer for layer in analyze(graph).layers}
     dead = dead_weights(graph) if any(promise.metric == "unused" for promise in graph.promises) else {}
     for promise in graph.promises:
-        yield promise, _told_of(graph, promise, layers, dead)
+        yield promise, _actual_of(graph, promise, layers, dead)
 
 
-def _told_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dict[Node, int]) -> _Told | None:
+def _actual_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dict[Node, int]) -> Actual | None:
     if promise.metric in ("shape", "channels"):
         shape = promise.value.shape if promise.value is not None else ()
         actual: Any = list(shape) if promise.metric == "shape" else shape[0] if shape else None
-        return None if promise.wanted == actual else _Told(shown(actual), actual)
+        return None if promise.wanted == actual else Actual(shown(actual), actual)
     if promise.metric == "unused":
         unused = sum(dead.get(node, 0) for node in nodes_of(graph, promise))
         counted = Count(unused, unused)
@@ -76,19 +76,19 @@ def _told_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: dic
     if bound is None:
         hint = 'a number, or "<= 5M", ">= 1M", "15.5G +- 1%", "4.1G"'
         message = f"{promise.metric}: {shown(promise.wanted)} is no figure"
-        return _Told("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
+        return Actual("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
     if counted.high is not None and bound.allows(counted.low, counted.high):
         return None
-    return _Told(_count_text(counted, promise.wanted), counted.low)
+    return Actual(_count_text(counted, promise.wanted), counted.low)
 
 
-def _unkept(promise: Promise, told: _Told) -> Diagnostic:
+def _unkept(promise: Promise, told: Actual) -> Diagnostic:
     where = "" if promise.nodes is None else " here"
     message = f"{promise.metric}{where}: promised {_figure(promise.wanted)}, but it is {told.text}"
     return Diagnostic("A801", message, promise.span, None, promise.uses)
 
 
-def _drop_promises(graph: Graph, heir: Span, several: list[tuple[Promise, _Told]]) -> Diagnostic:
+def _drop_promises(graph: Graph, heir: Span, several: list[tuple[Promise, Actual]]) -> Diagnostic:
     """What a spec does not keep of the promises of the network that it extends, and how it makes its own."""
     of_the_network = [(promise, told) for promise, told in several if promise.nodes is None]
     parts = len(several) - len(of_the_network)
@@ -208,7 +208,7 @@ def _memory(graph: Graph, limit: Limit) -> Diagnostic | None:
     counted = Count(peak, None if found.bound.status == "at least" else peak)
     if limit.allows(counted.low, counted.high):
         return None
-    return _limit_text(limit, counted, found.told(peak), bytes_text(abs(round(_beyond(limit, peak)))))
+    return _limit_text(limit, counted, found.amount_text(peak), bytes_text(abs(round(_beyond(limit, peak)))))
 
 
 def train_memory(graph: Graph, limit: Limit) -> Timeline:

@@ -150,9 +150,9 @@ def _field_steps(node: Node, before: list[Field], field: Field, on: str) -> list
     """That of its input where a layer hands it on; else axis by axis, those that are alike once."""
     what = f"receptive field{on}"
     if not field.exact:
-        bound = "the whole input" if field.whole else "x".join(map(str, field.size))
+        bound = "the whole input" if field.covers_input else "x".join(map(str, field.size))
         return [DerivationStep(what, "", "", f"at most {bound}: a bound, since positions could not be followed")]
-    if field.whole:
+    if field.covers_input:
         return [DerivationStep(what, "", "", "the whole input")]
     if all(source.axes == field.axes for source in before) or (len(before) == 1 and None not in field.jump and _alike(before[0], field)):
         return [DerivationStep(what, f"that of its input{'s' if len(before) > 1 else ''}", "", str(field))]
@@ -183,7 +183,7 @@ def _window(node: Node, axis: Axis) -> Reach | None:
 
 def _axis_steps(name: str, inputs: list[Axis], axis: Axis, rule: Reach | None) -> list[DerivationStep]:
     """By the window where fields move on evenly; else by the first and last pixel at the position where it is widest."""
-    if axis.whole:
+    if axis.covers_input:
         return [DerivationStep(f"receptive field ({name})", "", "", f"{axis.size}, the whole axis")]
     if rule is not None and axis.jump is not None and inputs[0].jump is not None:
         before, window = inputs[0], rule.high - rule.low + 1

@@ -85,7 +85,7 @@ def _number(count: Count) -> int | None:
 
 def _field(field: Field) -> dict[str, Any] | None:
     """None for the whole input; `jump` and `offset` are None along an axis where they differ from position to position."""
-    if field.whole and field.exact:
+    if field.covers_input and field.exact:
         return None
     return {"size": list(field.size), "jump": list(field.jump), "offset": list(field.offset), "exact": field.exact}
 

@@ -36,7 +36,7 @@ class Axis(NamedTuple):
         return max(self.seen.widest(), 0)
 
     @property
-    def whole(self) -> bool:
+    def covers_input(self) -> bool:
         """Whether every position sees the axis from end to end, wherever it lies."""
         return type(self.seen) is Always and self.seen.covers(self.pixels)
 
@@ -68,8 +68,8 @@ class Field(NamedTuple):
     axes: tuple[Axis, ...]
 
     @property
-    def whole(self) -> bool:
-        return all(axis.whole for axis in self.axes)
+    def covers_input(self) -> bool:
+        return all(axis.covers_input for axis in self.axes)
 
     @property
     def exact(self) -> bool:
@@ -89,7 +89,7 @@ class Field(NamedTuple):
 
     def __str__(self) -> str:
         """`7x7`; `all` where every position sees the whole input; with `≤` before it where it is a bound."""
-        text = "all" if self.whole else "x".join(map(str, self.size))
+        text = "all" if self.covers_input else "x".join(map(str, self.size))
         return text if self.exact else f"≤{text}"
 
 

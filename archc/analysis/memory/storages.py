@@ -140,7 +140,7 @@ def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_g
     sizes = (done.batch, *map(int, facts.outputs[index]))
     room = max(product(sizes), int(facts.min_storage_values) * done.batch)
     item = facts.item(index, done.item)
-    storage = Storage(room * item, item, node, needs_grad and not facts.whole(index))
+    storage = Storage(room * item, item, node, needs_grad and not facts.is_integer(index))
     for moves in facts.moves[index : index + 1]:
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"

@@ -94,7 +94,7 @@ def _peak(scene: Scene, timeline: Timeline, box: Box, scale: float, theme: Theme
     x = box.left + (index + 0.5) * (box.right - box.left) / len(marks)
     y = box.bottom - timeline.peak_bytes * scale
     scene.circle((x, y), 3, theme.ink, theme.background)
-    text = f"peak {timeline.told(timeline.peak_bytes)}, {shorten(timeline.peak_at, 10.5, 300)}"
+    text = f"peak {timeline.amount_text(timeline.peak_bytes)}, {shorten(timeline.peak_at, 10.5, 300)}"
     width = text_width(text, 10.5, True)
     centre = min(max(x, box.left + width / 2 + 4), box.right - width / 2)
     why = f": {timeline.bound.text}" if timeline.bound.text else ""

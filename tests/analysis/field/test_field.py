@@ -166,7 +166,7 @@ def test_a_stranger_cannot_make_it_long() -> None:
     """What is too large to be followed position by position is bounded, at once."""
     graph = graph_of("- {upsample: {size: 999999937}}\n- {conv: {channels: 1, kernel: 3}}\n- {upsample: 2}", "[1, 1000000000]")
     (field,) = analyze(graph).layers[-1].fields.values()
-    assert field.whole and not field.exact
+    assert field.covers_input and not field.exact
 
 
 # Networks drawn at random
@@ -307,7 +307,7 @@ def test_fields_take_little_of_the_analysis(name: str) -> None:
     """They are worked out by rules, not by positions: no layer of these needs a position written down."""
     graph = archc.load(name)
     assert all(
-        isinstance(axis.seen, PositionLine) or axis.whole
+        isinstance(axis.seen, PositionLine) or axis.covers_input
         for found in fields(graph).values()
         for field in found.values()
         for axis in field.axes

@@ -8,7 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StoredTensor
-from archc.analysis.memory.timeline.frames import Frames, again, free
+from archc.analysis.memory.timeline.frames import Frames, free, remade_for
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW, Module, Weight
@@ -125,14 +125,14 @@ class Backward:
         for grad in grads:
             self.tape.free(grad.block)
 
-    def there(self, step: LayerRun) -> set[Storage]:
+    def present(self, step: LayerRun) -> set[Storage]:
         """What is kept for a layer, or was made again by its region."""
         inside = self.frames is not None and step.node in self.frames.of
-        return again(step, self.frames) if inside else set(step.kept)
+        return remade_for(step, self.frames) if inside else set(step.kept)
 
     def unpacked(self, step: LayerRun) -> set[Storage]:
         """Frees what a region made again for a layer: its backward holds that until it has run, and sums what was stretched later."""
-        gone = again(step, self.frames)
+        gone = remade_for(step, self.frames)
         self.drop(step, gone)
         return gone
 
@@ -143,7 +143,7 @@ class Backward:
         """
         if early and not (self.frames is not None and step.node in self.frames.of):
             return
-        stay, present = {step.slots[i] for i in later}, self.there(step)
+        stay, present = {step.slots[i] for i in later}, self.present(step)
         for storage in dict.fromkeys(step.slots[i] for i in slots):
             if storage is not None and storage in present and storage not in stay and storage not in self.spent:
                 self._spend(storage)
@@ -259,13 +259,13 @@ def _plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.add(value, grad, step.node)
     if step.node.args.get("standardize"):
         weights = _unstandardize(at, step, weights, _saved_by_convolution(at, step))
-        at.release(step, gone=at.there(step))
+        at.release(step, gone=at.present(step))
     at.adopt(step, weights)
 
 
 def _saved_by_convolution(at: Backward, step: LayerRun) -> set[Storage]:
     """What a convolution of standardized filters saved itself: all but the mean and spread that these were brought from."""
-    return at.there(step) - {storage for storage in step.slots[-1:] if storage is not None}
+    return at.present(step) - {storage for storage in step.slots[-1:] if storage is not None}
 
 
 def _unstandardize(at: Backward, step: LayerRun, weights: list[tuple[int, Grad]], gone: set[Storage]) -> list[tuple[int, Grad]]:
@@ -273,7 +273,7 @@ def _unstandardize(at: Backward, step: LayerRun, weights: list[tuple[int, Grad]]
     (i, grad), *others = weights
     last = Grad(at.tape.new(grad.block.bytes, GRADIENTS, step.node))
     at.tape.free(grad.block)
-    at.drop(step, at.there(step) - gone)
+    at.drop(step, at.present(step) - gone)
     return [(i, last), *others]
 
 
@@ -300,7 +300,7 @@ def _pad(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     values = wanted(step)
     inner = [at.new(size, step.node) for _ in values]
     weights = at.weight(step)
-    gone = copies & (_saved_by_convolution(at, step) if standardized else at.there(step))
+    gone = copies & (_saved_by_convolution(at, step) if standardized else at.present(step))
     at.drop(step, gone)
     for grad in grads:
         at.tape.free(grad.block)
@@ -308,13 +308,13 @@ def _pad(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     last = standardized and not (isinstance(form, Module) and form.pads_before)  # the module pads after it has filters
     if not last:
         if standardized:
-            weights = _unstandardize(at, step, weights, at.there(step) - apart | gone)
-            gone |= apart & at.there(step)
+            weights = _unstandardize(at, step, weights, at.present(step) - apart | gone)
+            gone |= apart & at.present(step)
         at.adopt(step, weights)
     for value, block in zip(values, inner, strict=True):
         made = Grad(at.new(at.bytes(value), step.node))
         at.tape.free(block)
-        kept = at.there(step) - apart - gone
+        kept = at.present(step) - apart - gone
         at.drop(step, kept if last else set())
         if last:
             gone |= kept
@@ -322,10 +322,10 @@ def _pad(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
             at.release(step, gone=gone)
         at.add(value, made, step.node)
     if last:
-        rest = apart & at.there(step) - gone
-        at.drop(step, at.there(step) - rest - gone)
-        weights = _unstandardize(at, step, weights, at.there(step) - rest)
-        at.release(step, gone=at.there(step))
+        rest = apart & at.present(step) - gone
+        at.drop(step, at.present(step) - rest - gone)
+        weights = _unstandardize(at, step, weights, at.present(step) - rest)
+        at.release(step, gone=at.present(step))
         at.adopt(step, weights)
     elif not values:
         at.release(step, gone=gone)

@@ -31,7 +31,7 @@ class Forward:
         self.held: dict[Storage, Block] = {}
         self.frames = frames
         self.keeps = True  # whether what layers save is kept: not in a region
-        self.again: Frame | None = None  # the region that runs again
+        self.rerunning: Frame | None = None  # the region that runs again
         self.names: dict[Block, int] = {}  # how often the functions of a region that runs again hold a block
 
     def go(self, instructions: Iterable[Instruction]) -> None:
@@ -44,14 +44,14 @@ class Forward:
                 self._drop(self.held[self.run.tensors[instruction].storage])
             else:
                 self._name(self.held[self.run.tensors[instruction].storage])
-            if self.again is not None and instruction is self.again.last:
+            if self.rerunning is not None and instruction is self.rerunning.last:
                 return
 
     def rerun(self, frame: Frame) -> None:
         """Runs a region again, after the one around it. All that its layers save is kept; its names go when it stops."""
         if frame.around is not None and not frame.around.done:
             self.rerun(frame.around)
-        frame.done, self.again, self.names = True, frame, {}
+        frame.done, self.rerunning, self.names = True, frame, {}
         if frame.call.noise and self.device == "cpu":
             self.names[self.tape.new(GENERATOR, TEMPORARY)] = 1
         self.go(frame.call.body)
@@ -60,32 +60,32 @@ class Forward:
                 self.tape.free(block)
         for block in frame.given:
             self.tape.free(block)
-        frame.given, self.again = [], None
+        frame.given, self.rerunning = [], None
 
     def _call(self, call: Call) -> None:
         """A region: its frame holds its inputs. Within one that runs again, a new frame lives no longer than that does."""
         assert self.frames is not None
         frame = self.frames.by_call[call]
         inputs = [self.held[self.run.tensors[value].storage] for value in call.inputs]
-        state = [self.tape.new(GENERATOR, KEPT if self.again is None else TEMPORARY)] if call.noise and self.device == "cpu" else []
-        if self.again is not None:
+        state = [self.tape.new(GENERATOR, KEPT if self.rerunning is None else TEMPORARY)] if call.noise and self.device == "cpu" else []
+        if self.rerunning is not None:
             self.names.update(dict.fromkeys(state, 1))
-            if self.again is frame.around and frame.wanted and not frame.done:
+            if self.rerunning is frame.around and frame.wanted and not frame.done:
                 frame.given = _another(inputs)
-            if call is self.again.last:
+            if call is self.rerunning.last:
                 return
         elif frame.waiting:
             frame.held = [*state, *(_another(inputs) if frame.around is None else ())]
         keeps, self.keeps = self.keeps, False
         self.go(call.body)
         self.keeps = keeps
-        if self.again is None and not frame.waiting:
+        if self.rerunning is None and not frame.waiting:
             for block in state:
                 self.tape.free(block)
 
     def _layer(self, step: LayerRun) -> None:
         """Outputs, what is kept beside them, and what is gone when the layer is through."""
-        if self.again is not None:
+        if self.rerunning is not None:
             self._forget(step)
         if not self.keeps:
             self._unkept(step)
@@ -103,7 +103,7 @@ class Forward:
                 self._keep(storage, step.node)
             for block in passing:
                 self.tape.free(block)
-        self.tape.mark("forward" if self.again is None else "recompute", step.node)
+        self.tape.mark("forward" if self.rerunning is None else "recompute", step.node)
 
     def _forget(self, step: LayerRun) -> None:
         """What a layer makes when it runs again is in new blocks."""
@@ -183,14 +183,14 @@ class Forward:
 
     def _outputs(self, step: LayerRun) -> None:
         """The last layer that runs again ends as soon as it has saved what backward wants."""
-        if self.again is not None and self.again.last is step.node:
+        if self.rerunning is not None and self.rerunning.last is step.node:
             return
         for out in step.outputs:
             self._name(self._block(out.storage, step.node))
 
     def _keep(self, storage: Storage, node: Node) -> None:
         """What a layer saves. A number is kept by any layer; a graph that was made again holds one as long as names do."""
-        if self.again is None:
+        if self.rerunning is None:
             self._block(storage, node).refs += 1
         elif self.frames is not None and storage in self.frames.numbers:
             self.names[self.tape.new(storage.bytes, TEMPORARY, node)] = 1
@@ -201,12 +201,12 @@ class Forward:
 
     def _name(self, block: Block) -> None:
         block.refs += 1
-        if self.again is not None:
+        if self.rerunning is not None:
             self.names[block] = self.names.get(block, 0) + 1
 
     def _drop(self, block: Block) -> None:
         self.tape.free(block)
-        if self.again is not None:
+        if self.rerunning is not None:
             self.names[block] -= 1
 
     def _block(self, storage: Storage, node: Node) -> Block:
@@ -218,7 +218,7 @@ class Forward:
         return block
 
     def _kind(self, storage: Storage) -> str:
-        if self.again is not None:
+        if self.rerunning is not None:
             assert self.frames is not None
             return RECOMPUTED if self.keeps and storage.kept_by in self.frames.of else PASSING
         kept = storage.kept_by is not None if self.frames is None else storage in self.frames.stays

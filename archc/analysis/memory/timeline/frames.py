@@ -94,7 +94,7 @@ class Frames:
                 yield from (run.tensors[value].storage for value in frame.call.inputs)
 
 
-def again(step: LayerRun, frames: Frames | None) -> set[Storage]:
+def remade_for(step: LayerRun, frames: Frames | None) -> set[Storage]:
     """What a layer saved that its region has made again."""
     frame = frames.of.get(step.node) if frames is not None else None
     if frames is None or frame is None or not frame.done or step.node not in frames.live:
@@ -107,7 +107,7 @@ def free(step: LayerRun, frames: Frames | None, held: Mapping[Storage, Block], t
     inside = frames is not None and step.node in frames.of
     kept = step.kept
     if frames is not None and inside:
-        computed = again(step, frames)
+        computed = remade_for(step, frames)
         kept = {storage: at for storage, at in kept.items() if storage in computed or storage in frames.numbers}
     for storage in kept:
         if storage not in gone:

@@ -54,10 +54,12 @@ class Timeline:
         table = Table([Column("at the peak"), Column("memory", "bytes"), Column("part", "number")])
         for kind, size in self.by_kind().items():
             table.rows.append([kind, size, f"{size / self.peak_bytes:.1%}"])
-        table.totals.append(["peak", self.told(self.peak_bytes), ""])
+        table.totals.append(["peak", self.amount_text(self.peak_bytes), ""])
         step = f"a training step with {self.options.optimizer}" if self.how else "inference"
         title, notes = f"{self.graph.name}: {step}, batch {self.options.batch}", [f"peak at {self.peak_at}", self.bound.text]
-        return to_html(title, table, notes, curve([one.total() for one in self.tape.moments()], self._phases(), self.told(self.peak_bytes)))
+        return to_html(
+            title, table, notes, curve([one.total() for one in self.tape.moments()], self._phases(), self.amount_text(self.peak_bytes))
+        )
 
     def _phases(self) -> list[tuple[str, int]]:
         """Forward, backward and what else follows on another, each with how many marks it has."""
@@ -68,7 +70,7 @@ class Timeline:
         """The peak, as exact as `bound` says."""
         return self.tape.peak
 
-    def told(self, size: int) -> str:
+    def amount_text(self, size: int) -> str:
         """A size of this step as text, with ≥ or ~ where it is not exact: `≥464 KiB`."""
         return f"{self.bound.sign}{bytes_text(size)}"
 

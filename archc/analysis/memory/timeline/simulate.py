@@ -161,7 +161,7 @@ class _Training:
         grads: dict[tuple[Node, int], Block] = {}
         for number in range(min(self.options.accumulate, 2)):  # all after the first are alike
             if number:
-                before = self._again()
+                before = self._held_over()
             grads = self._pass(before, grads)
         self._step(grads, shapes)
         found = bound(self.graph, self.run, self.options, learning=True)
@@ -177,7 +177,7 @@ class _Training:
         for step in reversed(self.run.steps):
             backward.step(step)
             self.tape.mark("backward", step.node)
-        self.tape.free(self.one)
+        self.tape.free(self.loss_gradient)
         return backward.weights
 
     def _start(self, owners: Sequence[Node], shapes: list[tuple[int, ...]]) -> None:
@@ -215,7 +215,7 @@ class _Training:
         self.before = self.tape.new(self._scalar(self.outputs[0]) if plain else self.item, PASSING)
         return found
 
-    def _again(self) -> list[Block]:
+    def _held_over(self) -> list[Block]:
         """A pass after another: names hold the outputs and the loss of that one, nothing else of it is left but gradients."""
         outputs = [self.run.tensors[value].storage for value in dict.fromkeys(self.outputs)]
         found = [self.forward.held[storage] for storage in outputs if storage.made_by is not None]
@@ -276,13 +276,13 @@ class _Training:
         self.tape.free(self.before)
         self.before = losses[-1]
         self.tape.mark("loss", None)
-        self.one = grad = self.tape.new(self.item, BACKWARD)
+        self.loss_gradient = grad = self.tape.new(self.item, BACKWARD)
         if self.options.accumulate > 1:
             grad = self.tape.new(self.item, BACKWARD)
         for block in passes:
             self.tape.free(block)
         grad.refs += len(self.outputs)
-        if grad is not self.one:
+        if grad is not self.loss_gradient:
             self.tape.free(grad)
         for value, blocks in reversed(list(zip(self.outputs, kept, strict=True))):
             if self._needs_grad(value):

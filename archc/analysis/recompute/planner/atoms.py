@@ -55,20 +55,20 @@ class Priced:
         """The regions from a layer: plain, with the norms in them, with the blocks in them, with both."""
         pieces = self.pieces
         yield from self._grown(start, stops, {})
-        norms = {span.start: self._one(span) for span in pieces.norms.values() if span.start >= start}
+        norms = {span.start: self._atom_of(span) for span in pieces.norms.values() if span.start >= start}
         large = {span.start: span for span in pieces.largest(start)}
         if norms:
             yield from self._grown(start, stops, norms)
         if large:
-            yield from self._grown(start, stops, {at: self._one(span) for at, span in large.items()})
+            yield from self._grown(start, stops, {at: self._atom_of(span) for at, span in large.items()})
         if large and norms:
-            yield from self._grown(start, stops, {**norms, **{at: self._one(span, True) for at, span in large.items()}})
+            yield from self._grown(start, stops, {**norms, **{at: self._atom_of(span, True) for at, span in large.items()}})
 
-    def _one(self, span: range, norms: bool = False) -> Atom:
+    def _atom_of(self, span: range, norms: bool = False) -> Atom:
         """A region that may lie in another."""
         key = (span, norms)
         if key not in self.known:
-            inner = {norm.start: self._one(norm) for norm in self.pieces.norms_in(span)} if norms else {}
+            inner = {norm.start: self._atom_of(norm) for norm in self.pieces.norms_in(span)} if norms else {}
             (self.known[key],) = self._grown(span.start, {span.stop}, inner)
         return self.known[key]
 
@@ -127,21 +127,21 @@ def _need(atom: Atom) -> int:
 class _Walk:
     """A region as it grows, part by part.
 
-    kept: what is kept in the second run; whole: the most in it so far; rerun: the most where it ends with the last part that keeps
+    kept: what is kept in the second run; largest: the most in it so far; rerun: the most where it ends with the last part that keeps
         something
-    back: the most in backward, above what is kept before the region; names: the most in the first run
+    backward: the most in backward, above what is kept before the region; names: the most in the first run
     """
 
     def __init__(self, priced: Priced, start: int) -> None:
         self.priced, self.profile, self.reruns, self.start = priced, priced.profile, priced.pieces.reruns, start
-        self.kept = self.whole = self.rerun = self.back = self.names = self.cost = self.inner_cost = 0
+        self.kept = self.largest = self.rerun = self.backward = self.names = self.cost = self.inner_cost = 0
         self.seen: set[int] = set()
         self.inputs: dict[int, None] = {}
         self.inner: list[RegionTree] = []
 
     def copy(self) -> _Walk:
         made = _Walk(self.priced, self.start)
-        for name in ("kept", "whole", "rerun", "back", "names", "cost", "inner_cost"):
+        for name in ("kept", "largest", "rerun", "backward", "names", "cost", "inner_cost"):
             setattr(made, name, getattr(self, name))
         made.seen, made.inputs, made.inner = {*self.seen}, dict(self.inputs), [*self.inner]
         return made
@@ -161,25 +161,25 @@ class _Walk:
             else:
                 passing += size[storage]
         self._second(part)
-        self.back = max(self.back, self.kept + part.need)
+        self.backward = max(self.backward, self.kept + part.need)
         self.names = max(self.names, passing)
 
     def _second(self, part: Atom) -> None:
         """The second run, which ends where the last part has kept what it keeps."""
         at, reruns = part.start, self.reruns
-        largest = max(self.whole, self.kept + part.names)
+        largest = max(self.largest, self.kept + part.names)
         if part.tree is not None or reruns.keeps[at]:
             ahead = part.tree is not None or reruns.ahead(at)
-            self.rerun = max(self.whole, self.kept) if ahead else largest
+            self.rerun = max(self.largest, self.kept) if ahead else largest
             macs = reruns.before[at] - reruns.before[self.start] + (0 if part.tree is not None else reruns.last[at])
             self.cost = macs * MACS + (at - self.start + (not ahead)) * LAYER
         if part.tree is not None:
             self.inner.append(part.tree)
             self.inner_cost += part.cost
-        self.whole = largest
+        self.largest = largest
 
     def atom(self, stop: int) -> Atom:
-        need = max(self.back, self.rerun + self.profile.grads[stop], self.names + self.profile.base)
+        need = max(self.backward, self.rerun + self.profile.grads[stop], self.names + self.profile.base)
         tree = RegionTree(range(self.start, stop), tuple(self.inner))
         return Atom(
             start=self.start,

@@ -34,7 +34,7 @@ class RegionTree:
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class Recomputed:
     """How many layers run again, and their multiply-accumulates for one image."""
 
     layers: int
@@ -54,27 +54,27 @@ class Reruns:
         for macs in self.macs:
             self.before.append(self.before[-1] + macs)
 
-    def of(self, tree: RegionTree) -> Again:
+    def of(self, tree: RegionTree) -> Recomputed:
         """The second run of a region, without the runs of the regions in it for themselves."""
         starts = {at: child.span.start for child in tree.inner for at in child.span}
         start = tree.span.start
         for at in reversed(tree.span):
             if at in starts:
                 if at == starts[at]:
-                    return Again(at - start, self.before[at] - self.before[start])
+                    return Recomputed(at - start, self.before[at] - self.before[start])
             elif self.keeps[at]:
                 own = 0 if self.ahead(at) else 1
-                return Again(at - start + own, self.before[at] - self.before[start] + self.last[at])
-        return Again(0, 0)
+                return Recomputed(at - start + own, self.before[at] - self.before[start] + self.last[at])
+        return Recomputed(0, 0)
 
     def ahead(self, at: int) -> bool:
         """Whether a layer that comes last does not run again."""
         return self.graph.nodes[at].kind in _AHEAD
 
-    def plan(self, plan: CheckpointPlan) -> Again:
+    def plan(self, plan: CheckpointPlan) -> Recomputed:
         """All that runs again under a plan, in one step."""
         found = [self.of(child) for tree in trees(self.graph, plan) for child in tree.walk()]
-        return Again(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
+        return Recomputed(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
 
 
 def trees(graph: Graph, plan: CheckpointPlan) -> list[RegionTree]:

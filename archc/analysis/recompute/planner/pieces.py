@@ -78,9 +78,9 @@ class Pieces:
 
     def _spans(self, regions: list[Region]) -> list[range]:
         found = (span for span in map(self.places.span, regions) if isinstance(span, range))
-        return [span for span in found if not self._again(span)]
+        return [span for span in found if not self._repeats_another(span)]
 
-    def _again(self, span: range) -> bool:
+    def _repeats_another(self, span: range) -> bool:
         """Whether a region lies within a part that is applied again, so that it would be two: those are left out."""
         return any(other.start <= span.start and span.stop <= other.stop and span != other for other in self.applied)
 
@@ -93,7 +93,7 @@ class Pieces:
     def _legal(self, span: range) -> bool:
         if self.plain:
             return max(self.reach[span.start : span.stop - 1], default=-1) < span.stop
-        return not self._again(span) and wrong_with(self.places, self.region(span), span) is None
+        return not self._repeats_another(span) and wrong_with(self.places, self.region(span), span) is None
 
 
 MOST_RUNS = 2500

@@ -25,7 +25,7 @@ from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.analysis.memory.timeline.bounds import unstated
 from archc.analysis.recompute import CheckpointPlan, Region
 from archc.analysis.recompute.planner.atoms import MACS, Priced
-from archc.analysis.recompute.planner.macs import Again, RegionTree, step_macs
+from archc.analysis.recompute.planner.macs import Recomputed, RegionTree, step_macs
 from archc.analysis.recompute.planner.pieces import Pieces
 from archc.analysis.recompute.planner.profile import Profile
 from archc.analysis.recompute.planner.search import FoundPlan, Search
@@ -51,7 +51,7 @@ class PlanRow:
     region: Region
     layers: int
     kept: int
-    again: Again
+    recomputed: Recomputed
     saved: int
 
 
@@ -70,7 +70,7 @@ class Planned:
     before: Timeline
     after: Timeline
     fits: bool
-    again: Again
+    recomputed: Recomputed
     rows: tuple[PlanRow, ...]
     exact: bool
     least: CheckpointPlan
@@ -86,7 +86,7 @@ class Planned:
 
         table = Table([Column("runs again"), Column("layers", "count"), Column("kept", "bytes"), Column("saved", "bytes")])
         table.rows = [[str(row.region), row.layers, row.kept, row.saved] for row in self.rows]
-        peaks = f"peak {self.after.told(self.after.peak_bytes)}, and {self.before.told(self.before.peak_bytes)} without"
+        peaks = f"peak {self.after.amount_text(self.after.peak_bytes)}, and {self.before.amount_text(self.before.peak_bytes)} without"
         return to_html(f"{self.after.graph.name}: {peaks}", table, ["" if self.fits else "it does not fit"])
 
     coarse: bool = False
@@ -95,7 +95,7 @@ class Planned:
     def extra(self) -> float:
         """What runs again, as a part of the multiply-accumulates of a step: of forward and twice as many in backward."""
         total = step_macs(self.before.graph)
-        return self.again.macs / total if total else 0.0
+        return self.recomputed.macs / total if total else 0.0
 
     def to_dict(self) -> dict[str, object]:
         rows = [
@@ -103,9 +103,9 @@ class Planned:
                 "region": [row.region.first, row.region.last] if row.region.last else row.region.first,
                 "layers": row.layers,
                 "kept": row.kept,
-                "recomputed": row.again.layers,
+                "recomputed": row.recomputed.layers,
                 "saved": row.saved,
-                "extra_macs": row.again.macs,
+                "extra_macs": row.recomputed.macs,
             }
             for row in self.rows
         ]
@@ -117,9 +117,9 @@ class Planned:
             "needed": self.after.needed_bytes,
             "peak_before": self.before.peak_bytes,
             "peak": self.after.peak_bytes,
-            "extra_macs": self.again.macs,
+            "extra_macs": self.recomputed.macs,
             "extra": self.extra,
-            "recomputed": self.again.layers,
+            "recomputed": self.recomputed.layers,
             "exact": self.exact,
             "coarse": self.coarse,
             "regions": rows,
@@ -143,7 +143,7 @@ def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = train
             before=before,
             after=before,
             fits=True,
-            again=Again(0, 0),
+            recomputed=Recomputed(0, 0),
             rows=(),
             exact=True,
             least=CheckpointPlan(()),
@@ -165,9 +165,9 @@ class _Planner:
             plan, after = self._run(trees)
             small, least = self._run(self.search.smallest().trees)
             small = small if least.needed_bytes < after.needed_bytes else plan
-            return self._told(plan, after, True, trees, found.exact, small)
+            return self._report(plan, after, True, trees, found.exact, small)
         plan, after, trees = self.smallest()
-        return self._told(plan, after, after.fits(self.memory), trees, False, plan)
+        return self._report(plan, after, after.fits(self.memory), trees, False, plan)
 
     def smallest(self) -> tuple[CheckpointPlan, Timeline, tuple[RegionTree, ...]]:
         """The smallest peak of the model, at the least that runs again for that; by the simulation, which of both is smaller."""
@@ -215,30 +215,30 @@ class _Planner:
 
     def _spared(self, trees: tuple[RegionTree, ...]) -> tuple[RegionTree, ...]:
         """Without regions that turn out not to be needed, the dearest first."""
-        costs = {tree: self._again(tree).macs for tree in trees}
+        costs = {tree: self._recomputed(tree).macs for tree in trees}
         for other in sorted((tree for tree in trees if costs[tree]), key=lambda tree: -costs[tree])[:TRIALS]:
             fewer = tuple(tree for tree in trees if tree is not other)
             if self._run(fewer)[1].fits(self.memory):
                 trees = fewer
         return trees
 
-    def _again(self, tree: RegionTree) -> Again:
+    def _recomputed(self, tree: RegionTree) -> Recomputed:
         found = [self.pieces.reruns.of(inner) for inner in tree.walk()]
-        return Again(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
+        return Recomputed(sum(rerun.layers for rerun in found), sum(rerun.macs for rerun in found))
 
-    def _told(
+    def _report(
         self, plan: CheckpointPlan, after: Timeline, fits: bool, trees: tuple[RegionTree, ...], exact: bool, least: CheckpointPlan
     ) -> Planned:
         counted: set[int] = set()
         rows = tuple(self._row(tree, trees, counted) for tree in trees)
-        recomputed = Again(sum(row.again.layers for row in rows), sum(row.again.macs for row in rows))
+        recomputed = Recomputed(sum(row.recomputed.layers for row in rows), sum(row.recomputed.macs for row in rows))
         return Planned(
             memory=self.memory,
             plan=plan,
             before=self.before,
             after=after,
             fits=fits,
-            again=recomputed,
+            recomputed=recomputed,
             rows=rows,
             exact=exact,
             least=least,
@@ -250,7 +250,7 @@ class _Planner:
         counted |= inputs
         saved = self._total([other for other in trees if other is not tree]) - self._total(trees)
         kept = sum(self.profile.size[value] for value in inputs)
-        return PlanRow(self.pieces.region(tree.span), len(tree.span), kept, self._again(tree), saved)
+        return PlanRow(self.pieces.region(tree.span), len(tree.span), kept, self._recomputed(tree), saved)
 
     def _inputs(self, tree: RegionTree) -> dict[int, None]:
         reads = (storage for at in tree.span for storage in self.profile.reads[at])

@@ -85,6 +85,7 @@ def suggest_layout(x: Strided, sizes: Sequence[int]) -> Strided:
 def elementwise(xs: Sequence[Strided], scalars: bool = False) -> Strided:
     """The result of an elementwise operation on tensors, and on numbers if `scalars`: TensorIterator's rule."""
     sizes = broadcast([x.sizes for x in xs])
+    # TensorIterator's fast set-up: operands that lie alike need no order to be found
     if not scalars and all(x.sizes == sizes for x in xs):
         if all(x.contiguous for x in xs):
             return contiguous(sizes)
@@ -94,6 +95,7 @@ def elementwise(xs: Sequence[Strided], scalars: bool = False) -> Strided:
             return Strided(sizes, xs[0].strides)
     steps = [_stretch(x, sizes) for x in xs]
     order = list(range(len(sizes) - 1, -1, -1))
+    # an insertion sort as in reorder_dimensions(): the comparison may be undecided, so that another sort may end elsewhere
     for i in range(1, len(order)):
         at = i
         for before in range(i - 1, -1, -1):
@@ -123,6 +125,7 @@ def _turn(steps: list[Sizes], sizes: Sizes, first: int, second: int) -> int:
     """Positive where `first` should be further out than `second`, negative where not, 0 where nothing says."""
     for strides in steps:
         a, b = strides[first], strides[second]
+        # a stretched operand says nothing of the order
         if a == 0 or b == 0:
             continue
         if a != b:

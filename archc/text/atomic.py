@@ -86,6 +86,7 @@ def write_folder(path: Path, files: Mapping[str, Content]) -> None:
         for name, content in files.items():
             make(made / name, content)
         sync(made)
+        # a folder cannot be replaced in one step: the old one steps aside into what is removed in the end
         if path.exists():
             path.rename(folder / "older")
         made.rename(path)
@@ -132,6 +133,7 @@ def workplace(place: Path) -> Iterator[Path]:
 
 def make(path: Path, content: Content, before: os.stat_result | None = None) -> None:
     """A new file, on the disk, with the rights of the one before it, or those that new files have here."""
+    # O_EXCL: never through a link that someone put there; 0o666 leaves the rights to the umask
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     rights = stat.S_IMODE((before or path.stat()).st_mode) & 0o777
     if callable(content):
@@ -258,6 +260,7 @@ def _entrance(path: Path) -> int:
     until = time.monotonic() + READER
     while True:
         try:
+            # without O_NONBLOCK, opening a pipe that nobody reads would wait for ever
             handle = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO or time.monotonic() > until or not stat.S_ISFIFO(path.stat().st_mode):

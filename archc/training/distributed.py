@@ -99,6 +99,7 @@ def world_of(device: str) -> Iterator[World]:
             yield World(0, 1, where)
             return
         if where.type == "cuda":
+            # each process has a GPU of its own, or they take turns where there are fewer
             where = torch.device("cuda", idist.get_local_rank() % torch.cuda.device_count())
             torch.cuda.set_device(where)
         yield World(dist.get_rank(), dist.get_world_size(), where)
@@ -127,6 +128,7 @@ def strategy_of(wanted: str, module: nn.Module, world: World) -> str:
         return wanted
     if world.device.type != "cuda":
         return "ddp"
+    # the weight, its gradient, and two states, as Adam keeps them
     needed = 4 * sum(parameter.numel() * parameter.element_size() for parameter in module.parameters())
     return "fsdp" if 2 * needed > torch.cuda.get_device_properties(world.device).total_memory else "ddp"
 
@@ -204,6 +206,7 @@ def launch(words: Sequence[str], processes: int) -> int:
 
     for name in ("torch.distributed.elastic", "torch.distributed.elastic.agent.server.api", "torch.distributed.launcher"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # what went wrong was told by the process itself
+    # else each process would start as many threads as there are cores
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // processes)))
     config = LaunchConfig(
         min_nodes=1, max_nodes=1, nproc_per_node=processes, rdzv_backend="c10d", rdzv_endpoint="localhost:0", run_id="archc", max_restarts=0

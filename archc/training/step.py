@@ -58,6 +58,7 @@ class Stepper:
         self.optimizer.zero_grad(set_to_none=True)
         total = self._passes(batch)
         loss = total.value()
+        # true of NaN and of both infinities
         if loss - loss != 0:
             raise NotFinite(batch.step + 1, loss, self._where(batch))
         self._change()
@@ -84,6 +85,7 @@ class Stepper:
         images, labels = self.prepare(*passing, number)
         with self.autocast():
             outputs = self.forward(images)
+        # DDP averages gradients over processes, which may have unequal numbers of images
         return self.loss(outputs, labels) * (len(passing[1]) * self.world.size / self.images)
 
     def autocast(self) -> torch.autocast:
@@ -92,6 +94,7 @@ class Stepper:
 
     def _change(self) -> None:
         if self.clip is not None:
+            # the norm is of gradients as they are, not as float16 has them scaled
             self.scaler.unscale_(self.optimizer)
             nn.utils.clip_grad_norm_(self.bare.parameters(), self.clip)
         self.scaler.step(self.optimizer)

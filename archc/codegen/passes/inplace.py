@@ -22,6 +22,7 @@ def in_place_training(graph: Graph) -> Result:
     Outputs and gradients are equal to the last bit.
     """
     spared = {node.name for node in graph.nodes if not _saves(node)} | _beside_unknown(graph)
+    # a layer that is refused frees others from what it would have written over: repeated until nothing new is refused
     while True:
         result = _write_over(graph, spared)
         refused = {clash.layer.name for clash in clashes(result.graph)} - {clash.layer.name for clash in clashes(graph)}
@@ -60,6 +61,7 @@ def _write_over(graph: Graph, spared: set[str]) -> Result:
             copy.keep(node, {})
             continue
         inputs = [copy.of(value) for value in node.inputs]
+        # what is written over is the first operand: `x += y`
         inputs.insert(0, inputs.pop(first))
         copy.keep(node, {"inplace": True}, tuple(inputs))
         done[node.kind] = done.get(node.kind, 0) + 1

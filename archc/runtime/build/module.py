@@ -38,6 +38,7 @@ def _load_source(source: str) -> ModuleType:
     file = f"<archc {name}>"
     module.__file__ = file
     module.__dict__["__source__"] = source
+    # with no time of change, linecache.checkcache() leaves the entry alone
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     exec(compile(source, file, "exec"), module.__dict__)
     sys.modules[name] = module
@@ -51,6 +52,7 @@ def _reduce(module: nn.Module) -> Reduced:
     """What pickle and copy keep of a module: its source, its class and its state."""
     kind = type(module)
     autocast = str(getattr(kind, "__autocast__", ""))
+    # the class under autocast is made anew where it is read: only its base stands in the source
     plain = kind.__mro__[1] if autocast else kind
     return _rebuilt, (source_of(module), plain.__name__, autocast), cast(Any, module).__getstate__()
 

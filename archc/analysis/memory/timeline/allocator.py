@@ -49,6 +49,7 @@ class Pool:
         size = max(UNIT, -(-wanted // UNIT) * UNIT)
         small = size <= SMALL
         piece = self._best(size, small) or self._segment(size, small)
+        # as should_split() has it: what would be left of a large block must be of use to another large one
         rest = piece.size - size
         if rest >= UNIT if small else rest > SMALL:
             self._count += 1
@@ -72,6 +73,7 @@ class Pool:
 
     def _best(self, size: int, small: bool) -> _Piece | None:
         free = self._free[small]
+        # before every block of this size: of equal ones the oldest is taken, which stands for the lowest address
         at = bisect_left(free, (size, -1))
         if at == len(free):
             return None
@@ -92,6 +94,7 @@ class Pool:
 
     def _give_back(self) -> None:
         for free in self._free.values():
+            # cudaFree takes segments as they were made: one of which a part is in use stays
             empty = [entry for entry in free if entry[2].before is None and entry[2].after is None]
             self.reserved -= sum(entry[0] for entry in empty)
             free[:] = [entry for entry in free if entry[2].before is not None or entry[2].after is not None]
@@ -135,6 +138,7 @@ def _replay(tape: Tape, limit: int | None) -> Pool:
 
 def _carry_over(tape: Tape, begin: int, pool: Pool, pieces: dict[Block, _Piece]) -> None:
     """What the first step left takes the place of what the second step frees."""
+    # the tape is of one step: its second turn frees, by their old names, blocks that the first has replaced
     left = [block for block in tape.alive(len(tape.events)) if block in pieces]
     started = list(tape.alive(begin))
     freed = [block for block in started if block not in pieces]

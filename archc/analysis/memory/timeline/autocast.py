@@ -40,6 +40,7 @@ def _widen(storage: Storage) -> None:
 
 def _step(step: LayerRun, device: str, copies: dict[Node, Storage]) -> LayerRun:
     node = step.node
+    # a view is of its input's dtype, and what is written over an input has to be
     if node.facts.storage in (VIEW, INPLACE):
         return step
     wants = _wants(step, device)
@@ -51,6 +52,7 @@ def _step(step: LayerRun, device: str, copies: dict[Node, Storage]) -> LayerRun:
         cast = {storage: _copy_of(step, storage, wants) for storage in kept}
         kept = {cast[storage]: version for storage, version in kept.items()}
         slots = tuple(None if storage is None else cast[storage] for storage in slots)
+    # the cast of a weight is cached until autocast ends, so that layers that share the weight share the copy
     if low(node, device) and any(weight.role != "buffer" for weight in node.facts.owned):
         owner = node.shared or node
         if owner not in copies:

@@ -66,6 +66,7 @@ class Backward:
 
     def met(self, value: Value, old: Grad, grad: Grad, node: Node) -> Grad:
         """The sum of two gradients of a value."""
+        # as autograd's InputBuffer: in place only where nobody else can see the sum
         if old.own and old.block.refs == 1:
             self.tape.free(grad.block)
             return old
@@ -194,6 +195,7 @@ class Backward:
         owner = step.node.shared or step.node
         for i, grad in made:
             key, new = (owner, i), grad
+            # the weight was cast for autocast, so its gradient has 2 bytes until the cast runs backward
             if new.block.kind == TEMPORARY:
                 new = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
                 self.tape.free(grad.block)
@@ -214,6 +216,7 @@ class Backward:
             grad = self.sums.pop((owner, i))
             if (owner, i) in self.weights:
                 self.tape.free(grad.block)
+            # AccumulateGrad takes over a gradient that it alone holds and that lies as the parameter does; any other is copied
             elif _takes_copy(grad):
                 self.weights[owner, i] = self.tape.new(owner.facts.owned[i].values * self.item, GRADIENTS, owner)
                 self.tape.free(grad.block)
@@ -235,6 +238,7 @@ def _takes_copy(grad: Grad) -> bool:
 
 
 def _steps(x: Strided) -> list[int]:
+    # the stride of an axis of size 1 says nothing: PyTorch does not compare it, either
     return [stride for size, stride in zip(x.sizes, x.strides, strict=True) if size != 1]
 
 
@@ -283,6 +287,8 @@ def _over_view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     if not grad.whole:  # of the view: among zeros
         came, grad = grad, Grad(at.new(size, step.node))
         at.tape.free(came.block)
+    # CopySlices: the gradient of the whole is cloned, the layer gets a clone of its part, and the result is copied into its
+    # place
     joined = at.new(size, step.node)
     part, made = (at.new(at.bytes(step.node.inputs[0]), step.node) for _ in range(2))
     at.tape.free(part)
@@ -344,6 +350,7 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.release(step)
         return
     if step.node.facts.multi_output_view:
+        # one function is behind all parts: those without a gradient count as zeros before all are joined
         zeros = [at.tape.new(at.bytes(out), TEMPORARY, step.node) for out in at.missing]
         block = at.new(at.bytes(value), step.node)
         for zero in zeros:
@@ -388,6 +395,7 @@ def _concat(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     (axis,) = [axis for axis, size in enumerate(step.outputs[0].block.sizes) if size != step.inputs[0].block.sizes[axis]] or [1]
     values, sizes = step.node.inputs, [x.block.sizes[axis] for x in step.inputs]
     handed = [(value, part) for value, part, wants in zip(values, strips(at, step, grad, axis, sizes), step.wanting, strict=True) if wants]
+    # the strips are views of one block, which lives until the last of them is gone
     grad.block.refs += len(handed)
     at.release(step, grads)
     for value, part in handed:

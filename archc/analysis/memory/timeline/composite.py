@@ -40,6 +40,7 @@ def _rows(at: Backward, step: LayerRun, grad: Grad) -> Block:
     """What came, with tokens before the batch, as one matrix: a copy where it lies otherwise."""
     value = step.node.output
     lies = at.lies(value, grad)
+    # MultiheadAttention computes with tokens before the batch, whatever batch_first says
     seen = lies._replace(sizes=(lies.sizes[1], lies.sizes[0], lies.sizes[2]), strides=(lies.strides[1], lies.strides[0], lies.strides[2]))
     rows = (at.batch * int(value.shape[0]), int(value.shape[1]))
     return at.turned(step, grad, view_as(seen, rows), rows).block

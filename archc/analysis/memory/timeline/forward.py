@@ -52,6 +52,7 @@ class Forward:
         if frame.around is not None and not frame.around.done:
             self.rerun(frame.around)
         frame.done, self.rerunning, self.names = True, frame, {}
+        # fork_rng keeps the generator's present state, while the region draws again what it drew at first
         if frame.call.noise and self.device == "cpu":
             self.names[self.tape.new(GENERATOR, TEMPORARY)] = 1
         self.go(frame.call.body)

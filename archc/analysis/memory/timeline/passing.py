@@ -41,6 +41,7 @@ def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list
         return [max(_kept(step, 1) * unit, 2 * size + number)]
     if node.kind == "lppool":  # the powers beside the mean; its sign and magnitudes, twice; the number of taps
         return [max(node.inputs[0].shape.values * unit, 3 * size, 2 * size + number)]
+    # the operator makes indices of 8 bytes also where nobody asks for them
     if node.kind in ("global_maxpool", "adaptive_maxpool"):
         return [8 * node.output.shape.values * (unit // item)]  # where each maximum lies
     if node.kind == "attention":

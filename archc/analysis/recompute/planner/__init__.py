@@ -3,4 +3,4 @@
 from archc.analysis.recompute.planner.macs import Recomputed, Reruns, extra_macs, step_macs
 from archc.analysis.recompute.planner.planning import Planned, PlanRow, plan
 
-__all__ = ["Recomputed", "PlanRow", "Planned", "Reruns", "extra_macs", "plan", "step_macs"]
+__all__ = ["PlanRow", "Planned", "Recomputed", "Reruns", "extra_macs", "plan", "step_macs"]

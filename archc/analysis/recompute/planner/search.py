@@ -46,6 +46,7 @@ class Search:
                 self.waiting[place] |= 1 << storage
         self.ahead = [0] * self.count + [profile.loss]
         for place in reversed(range(self.count)):
+            # a lower bound: a label that has not even this room left leads to no plan
             self.ahead[place] = min(self._ahead(atom) for atom in priced.starting[place])
         self.atoms = [[(atom, _bits(atom.keeps)) for atom in starting] for starting in priced.starting]
         work = WORK // 4 if priced.pieces.coarse else WORK
@@ -60,6 +61,7 @@ class Search:
         """The plan with the least that runs again, of those whose peak is within a budget in the model."""
         if self.profile.floor > budget or self.ahead[0] > budget:
             return None
+        # a quick answer bounds the cost, so that the thorough search can drop what is dearer
         first = _Run(self, budget, FEW, None).found()
         if first is not None and first.exact:
             return first
@@ -92,8 +94,10 @@ class _Run:
     def _extend(self, place: int, mask: int, labels: list[_Label]) -> None:
         """Puts every atom that starts at a place on every label of a state."""
         size, search = self.search.profile.size, self.search
+        # in a state, cost falls as kept bytes grow: both limits are places in the list, found by bisection
         costs = [-label[1] for label in labels]
         for atom, bits in search.atoms[place]:
+            # a storage that an atom before keeps as well takes its bytes once
             added = sum(size[storage] for storage in atom.keeps if not mask >> storage & 1)
             above, stop = added + atom.need, atom.stop
             first, last = 0, len(labels)
@@ -103,6 +107,7 @@ class _Run:
                     first = _first(costs, self.bound - atom.cost)
             if first >= last:
                 continue
+            # what no later layer reads cannot be kept again: states that differ in it alone are one
             target = self.fronts[stop].setdefault((mask | bits) & search.waiting[stop], [])
             if self.budget is None:
                 target += [(reached[0] + added, max(reached[1], reached[0] + above), reached, atom) for reached in labels]

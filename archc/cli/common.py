@@ -5,22 +5,28 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from archc.cli.console import complain, diagnostics_text
 from archc.elaborate.compiler import Model, compile_spec
+from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, printable
 
+SPECS = "a file, or the name of a spec that ships (see `archc list`)"
 LEAST_NAME = 24  # characters of a network's name that a line has to have room for
 
 
 def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar: str = "SPEC", optional: bool = False) -> None:
-    """SPEC…, --set, --input, --plugin."""
-    what = "a file, or the name of a spec that ships (see `archc list`)"
+    """SPEC…, --set, --input, --leaf, --plugin."""
+    what = f"{SPECS}; or a PyTorch model, whose code is run: model.py:make_net, package.module:Net, torchvision:NAME, timm:NAME"
     count = ("*" if optional else "+") if several else "?" if optional else None
     parser.add_argument("specs" if several else "spec", nargs=count, metavar=metavar, help=what)
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="change a parameter of the spec")
-    parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help="change the shape of an input")
+    shape = "the shape of an input: another for a spec, or what a model takes (128:int64: whole numbers)"
+    parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help=shape)
+    leaf = "a class of a model whose modules are one layer each: mypkg.Attention"
+    parser.add_argument("--leaf", action="append", default=[], metavar="CLASS", help=leaf)
     parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
 
 
@@ -30,13 +36,44 @@ def devices_option(parser: argparse.ArgumentParser) -> None:
 
 
 def compile_model(args: argparse.Namespace, named: str) -> Model:
-    """The model of one spec under the command's options."""
+    """The network of a spec under the command's options, or of a PyTorch model that is named in place of one."""
+    if is_model(named):
+        from archc.cli.models import capture_model
+
+        load_plugins(args.plugin)
+        model = capture_model(args, named)
+        args.read = [*getattr(args, "read", []), *map(str, model.files)]
+        return model
+    if getattr(args, "leaf", ()) and not any(map(is_model, _named(args))):
+        raise ArgumentError(f"--leaf is about the code of a model, and {named} is a spec")
     changes = dict(_pair(text, "--set") for text in args.set)
     inputs = dict(text.partition("=")[::2] if "=" in text else ("", text) for text in args.input)
     load_plugins(args.plugin)
     model = compile_spec(named, changes, inputs)
     args.read = [*getattr(args, "read", []), *map(str, model.files)]  # what no output may be written over
     return model
+
+
+def is_model(named: str) -> bool:
+    """Whether what stands in the place of a spec names a model, whose code is run: no file that is there, and nothing within a spec."""
+    source, colon, name = named.rpartition(":")
+    if not colon:
+        return named.endswith((".py", ".pt2"))
+    zoo = named.startswith(("torchvision:", "timm:"))
+    module = all(part.isidentifier() for part in source.split(".")) and all(part.isidentifier() for part in name.split("."))
+    return (zoo or module or source.endswith(".py")) and not Path(named).exists()
+
+
+def refuse_model(named: str, why: str) -> None:
+    """For a command that is about specs alone. Raises ArgumentError."""
+    if is_model(named):
+        raise ArgumentError(f"{named} is a model, and {why}")
+
+
+def _named(args: argparse.Namespace) -> list[str]:
+    """All that a command was given as networks."""
+    given = [getattr(args, name, None) for name in ("specs", "spec", "old")]
+    return [named for one in given for named in (one if isinstance(one, list) else [one]) if named]
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

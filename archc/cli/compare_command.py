@@ -52,7 +52,7 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
     for named in args.specs:
         model = compile_model(args, named)
         graph = usable(model)
-        if graph is None or model.spec is None:
+        if graph is None:
             return None
         entries.append(analyze_entry(graph.name, model.spec, graph))
     if args.all:

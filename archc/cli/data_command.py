@@ -21,7 +21,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import compile_model, show
+from archc.cli.common import compile_model, refuse_model, show
 from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
 from archc.cli.training import plugin_option, refuse
@@ -123,6 +123,7 @@ def _open_set(args: argparse.Namespace, corrupt: str) -> tuple[DataSet, Recipe, 
 def _network(args: argparse.Namespace) -> Graph | None:
     if args.spec is None:
         return None
+    refuse_model(args.spec, "data takes the recipe of a spec")
     model = compile_model(args, args.spec)
     if model.graph is None:
         raise SpecError(model.diagnostics)

@@ -14,9 +14,9 @@ import argparse
 import json
 
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
-from archc.cli.common import compile_model, load_plugins, spec_options, usable
+from archc.cli.common import SPECS, compile_model, is_model, load_plugins, spec_options, usable
 from archc.cli.console import complain, table_text
-from archc.elaborate.compiler import compile_spec
+from archc.elaborate.compiler import Model, compile_spec
 from archc.graph import Node, Scope
 from archc.text.diagnostics import printable
 from archc.text.names import fold_names
@@ -28,7 +28,7 @@ TITLES = {"parameters": "parameters", "macs": "MACs", "flops": "FLOPs", "activat
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("old", metavar="OLD", help="a file, or the name of a spec that ships")
+    parser.add_argument("old", metavar="OLD", help=f"{SPECS}; or a model")
     spec_options(parser, several=False, metavar="NEW", optional=True)
     parser.add_argument("--format", choices=("table", "markdown", "json"), default="table", help="the form of the output")
     parser.add_argument("--exit-code", action="store_true", help="exit with 1 where more than names changed")
@@ -39,8 +39,7 @@ def run(args: argparse.Namespace) -> int:
         complain("what should it be compared with? name a second spec, or change this one with --set")
         return 2
     load_plugins(args.plugin)
-    old = usable(compile_spec(args.old))
-    new = usable(compile_model(args, args.spec or args.old))
+    old, new = (usable(model) for model in _models(args))
     if old is None or new is None:
         return 2
     found = compare(old, new)
@@ -52,6 +51,15 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_text(found, settings)))
     return int(args.exit_code and found.structural)
+
+
+def _models(args: argparse.Namespace) -> tuple[Model, Model]:
+    """The old network as it is, and the new one with the options. Where one is a model, --input is about that."""
+    named = args.spec or args.old
+    if not is_model(args.old):
+        return compile_spec(args.old), compile_model(args, named)
+    old = compile_model(argparse.Namespace(**(vars(args) | {"set": []})), args.old)
+    return old, compile_model(argparse.Namespace(**(vars(args) | ({} if is_model(named) else {"input": []}))), named)
 
 
 def _text(found: Difference, settings: str) -> list[str]:

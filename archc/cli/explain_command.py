@@ -43,9 +43,12 @@ def run(args: argparse.Namespace) -> int:
         return 2
     model = compile_model(args, args.spec)
     graph = usable(model)
-    if graph is None or model.spec is None:
+    if graph is None:
         return 2
-    if args.paper:
+    if args.paper and model.spec is None:
+        complain(f"--paper is about a spec that quotes one, and {args.spec} is a model")
+        return 2
+    if args.paper and model.spec is not None:
         from archc.cli.paper import explain_paper
 
         return explain_paper(args, model.spec)

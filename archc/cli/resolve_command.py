@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from archc.cli.common import compile_model, spec_options, usable
+from archc.cli.common import compile_model, refuse_model, spec_options, usable
 from archc.graph.write_spec import resolve_text
 
 
@@ -16,6 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    refuse_model(args.spec, "resolve shows where each value of a spec comes from; `archc build` has its source, `archc analyze` its layers")
     model = compile_model(args, args.spec)
     graph = usable(model)
     if graph is None or model.spec is None:

@@ -14,7 +14,7 @@ import argparse
 import json
 from typing import Any
 
-from archc.cli.common import load_plugins, show
+from archc.cli.common import load_plugins, refuse_model, show
 from archc.cli.console import complain
 from archc.cli.files import write_whole
 from archc.elaborate.compiler import compile_spec
@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
     load_installed()
     blocks: list[Block] = []
     for named in args.specs:
+        refuse_model(named, "the schema is one of specs and their blocks")
         model = compile_spec(named)
         args.read = [*getattr(args, "read", []), *map(str, model.files)]
         if model.spec is None:

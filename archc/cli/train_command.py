@@ -17,7 +17,7 @@ import argparse
 import sys
 
 from archc.analysis.recompute import CheckpointPlan, plan_of
-from archc.cli.common import compile_model, spec_options, usable
+from archc.cli.common import compile_model, refuse_model, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.memory_command import positive
 from archc.cli.recipe_options import recipe_of, recipe_options
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    refuse_model(args.spec, "train makes networks of its own from a spec: `archc build` writes the source of one like this")
     alone = next((name for name in ("rename", "partial", "replace_head") if getattr(args, name)), None)
     if alone and not args.weights:
         complain(f"--{alone.replace('_', '-')} is about --weights FILE, which is not given")

@@ -39,10 +39,10 @@ class Accuracy:
 
 @dataclass(slots=True)
 class ZooEntry:
-    """One network, deployed, at its own input."""
+    """One network, deployed, at its own input. What came from a model has no spec."""
 
     name: str
-    spec: Spec
+    spec: Spec | None
     parameters: Count
     macs: Count
     known: Report | None = None
@@ -51,29 +51,29 @@ class ZooEntry:
     def report(self) -> Report:
         """Its analysis, made when it is first asked for."""
         if self.known is None:
-            graph = variant(self.spec, {}).graph
+            graph = variant(self.spec, {}).graph if self.spec is not None else None
             assert graph is not None, self.name
             self.known = analyze(graph.deployed())
         return self.known
 
     @property
     def paper(self) -> Paper:
-        return self.spec.paper
+        return self.spec.paper if self.spec is not None else Paper()
 
     @property
     def doc(self) -> str:
-        return " ".join(self.spec.doc.split())
+        return " ".join(self.spec.doc.split()) if self.spec is not None else ""
 
     @property
     def accuracy(self) -> Accuracy | None:
-        return accuracy(self.spec.published)
+        return accuracy(self.spec.published) if self.spec is not None else None
 
     @property
     def inputs(self) -> str:
         return ", ".join(str(value.shape) for value in self.report.graph.inputs.values())
 
 
-def analyze_entry(name: str, spec: Spec, graph: Graph) -> ZooEntry:
+def analyze_entry(name: str, spec: Spec | None, graph: Graph) -> ZooEntry:
     """The entry of a network whose graph is there."""
     report = analyze(graph.deployed())
     return ZooEntry(name, spec, report.counts["parameters"], report.counts["macs"], report)
@@ -175,7 +175,7 @@ def _shown(found: Accuracy | None) -> list[str]:
 def _differences(entries: list[ZooEntry]) -> list[str]:
     lines = ["| spec | of | figure | printed | ours | by | why |", "|---|---|---|---:|---:|---|---|"]
     for entry in entries:
-        for row in compare(entry.spec, entry.report)[0]:
+        for row in compare(entry.spec, entry.report)[0] if entry.spec is not None else ():
             if row.verdict in (DIFFERS, CUT):
                 cells = [entry.name, _what(row), row.metric, str(row.printed), f"{row.ours:,}", row.claim.by, row.claim.why]
                 lines.append(f"| {' | '.join(map(escape_markdown, cells))} |")

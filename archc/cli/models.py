@@ -1,0 +1,131 @@
+"""A PyTorch model in the place of a spec: `model.py:make_net`, `package.module:Net`, `torchvision:NAME`, `timm:NAME`. It is run."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import sys
+from contextlib import redirect_stdout
+from dataclasses import replace
+from pathlib import Path
+from traceback import TracebackException
+from typing import TYPE_CHECKING, Any
+
+from archc.cli.console import complain
+from archc.elaborate.compiler import Model
+from archc.errors import ArchcError, ArgumentError, MissingPackage
+from archc.graph import Graph
+from archc.ops.shape import read_sizes
+from archc.text.diagnostics import Diagnostics
+from archc.text.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
+
+OURS = str(Path(__file__).parent.parent)
+RUNS_THEIRS = frozenset({"_step", "apply", "watched", "run", "<lambda>"})  # functions of archc that call the model's code
+
+
+def capture_model(args: argparse.Namespace, named: str) -> Model:
+    """The network of a model that is named, under --input and --leaf. An error in its code is shown, and ends the command."""
+    if args.set:
+        raise ArgumentError(f"--set changes parameters of a spec, and {named} is a model: change what makes it")
+    try:
+        import torch  # noqa: F401
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingPackage(f"{named} is a PyTorch model, and torch is not installed: pip install torch") from None
+    given: list[str] = args.input
+    try:
+        with redirect_stdout(sys.stderr):  # what the model's code prints is no part of the output
+            graph, file = _captured(named, given, args.leaf)
+    except ArchcError:
+        raise
+    except (Exception, SystemExit) as error:
+        if _is_ours(error):
+            raise
+        _show(error)
+        complain(f"{named} raised this{f' on --input {chr(32).join(given)}' if given else ''}{_hint(given, error)}")
+        raise SystemExit(2) from None
+    return Model(None, graph, Diagnostics(), files=[file] if file is not None else [])
+
+
+def _captured(named: str, given: list[str], leaves: list[str]) -> tuple[Graph, Path | None]:
+    from archc.tracing import capture
+    from archc.tracing.source import load_model, without_bytecode
+
+    loaded = load_model(named)
+    with without_bytecode():
+        graph = capture(loaded.module, _input(loaded.module, named, given, loaded.input), name=loaded.name, leaves=leaves)
+    assert graph.captured is not None
+    graph.captured = replace(graph.captured, source=named)
+    return graph, loaded.file
+
+
+def _input(module: nn.Module, named: str, given: list[str], own: tuple[int, ...] | None) -> Any:
+    """What --input says, for `capture`. Raises ArgumentError where it does not go with the module's `forward`."""
+    signature = inspect.signature(module.forward)
+    takes = [one for one in signature.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+    if not given:
+        if own is not None:
+            return own
+        needed = [one.name for one in takes if one.default is one.empty]
+        example = " ".join(f"--input {name}=3x224x224" for name in needed) if len(needed) > 1 else "--input 3x224x224"
+        raise ArgumentError(f"{named} does not say what it takes: give the shape without the batch, {example}")
+    pairs = [text.partition("=")[::2] if "=" in text else ("", text) for text in given]
+    for text, (_, shape) in zip(given, pairs, strict=True):
+        if not read_sizes(shape.partition(":")[0]):
+            raise ArgumentError(f"--input {text}: {shape!r} is no shape; write 3x224x224, without the batch")
+    names = [name for name, _ in pairs if name]
+    if names and len(names) < len(pairs):
+        raise ArgumentError(f"--input: name all inputs or none; {named} takes {', '.join(one.name for one in takes)}")
+    open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
+    for name in names:
+        if name not in [one.name for one in takes] and not open_ended:
+            hint = did_you_mean(name, [one.name for one in takes]) or f"it takes {', '.join(one.name for one in takes)}"
+            raise ArgumentError(f"--input {name}=…: forward of {named} takes no {name}; {hint}")
+    if len(names) > len(set(names)):
+        raise ArgumentError(f"--input: {next(name for name in names if names.count(name) > 1)} is given twice")
+    try:
+        signature.bind(*([] if names else pairs), **dict.fromkeys(names))
+    except TypeError as error:
+        raise ArgumentError(f"forward of {named} is not called with {len(pairs)} input{'s' * (len(pairs) > 1)}: {error}") from None
+    if names:
+        return dict(pairs)
+    return [shape for _, shape in pairs] if len(pairs) > 1 else pairs[0][1]
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether archc's own code failed, and not that of the model which it ran."""
+    trace, last = error.__traceback__, None
+    while trace is not None:
+        last, trace = trace.tb_frame.f_code, trace.tb_next
+    return last is not None and last.co_filename.startswith(OURS) and last.co_name not in RUNS_THEIRS
+
+
+def _show(error: BaseException) -> None:
+    """The traceback of the model's code, without the frames of archc, torch and Python's importing."""
+    import torch
+
+    told = TracebackException.from_exception(error)
+    parts: list[TracebackException | None] = [told]
+    hidden = (OURS, str(Path(torch.__file__).parent), "<frozen ")
+    while parts:
+        part = parts.pop()
+        if part is not None:
+            part.stack[:] = [frame for frame in part.stack if not frame.filename.startswith(hidden) and "importlib" not in frame.filename]
+            parts += [part.__cause__, part.__context__]
+    print("".join(told.format()), file=sys.stderr, end="")
+
+
+def _hint(given: list[str], error: BaseException) -> str:
+    """What may have been meant: an input without its batch, a file that belongs to a package."""
+    if isinstance(error, ImportError) and "relative import" in str(error):
+        return "; a file of a package is named by its module: package.module:NAME"
+    for text in given:
+        name, equals, shape = text.partition("=") if "=" in text else ("", "", text)
+        sizes = read_sizes(shape.partition(":")[0])
+        if len(sizes) > 3 or (len(sizes) > 1 and sizes[0] == 1):
+            return f"; shapes are without the batch: --input {name}{equals}{'x'.join(map(str, sizes[1:]))}"
+    return ""

@@ -7,6 +7,7 @@ import inspect
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,8 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
     """The network of a model that is named, under --input and --leaf. An error in its code is shown, and ends the command."""
     if args.set:
         raise ArgumentError(f"--set changes parameters of a spec, and {named} is a model: change what makes it")
-    try:
-        import torch  # noqa: F401
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingPackage(f"{named} is a PyTorch model, and torch is not installed: pip install torch") from None
+    if find_spec("torch") is None:
+        raise MissingPackage(f"{named} is a PyTorch model, and torch is not installed: pip install torch")
     given: list[str] = args.input
     try:
         with redirect_stdout(sys.stderr):  # what the model's code prints is no part of the output
@@ -106,11 +103,9 @@ def _is_ours(error: BaseException) -> bool:
 
 def _show(error: BaseException) -> None:
     """The traceback of the model's code, without the frames of archc, torch and Python's importing."""
-    import torch
-
     told = TracebackException.from_exception(error)
     parts: list[TracebackException | None] = [told]
-    hidden = (OURS, str(Path(torch.__file__).parent), "<frozen ")
+    hidden = (OURS, str(Path(str(sys.modules["torch"].__file__)).parent), "<frozen ")
     while parts:
         part = parts.pop()
         if part is not None:

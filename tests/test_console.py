@@ -209,6 +209,33 @@ def test_bash_completes(line: str, wanted: list[str]) -> None:
     assert set(wanted) <= {word.strip() for word in ran.stdout.split()}, ran.stderr
 
 
+NARROW = ["analyze resnet18", "analyze resnet50 --tree --depth 2", "list resnet", "memory resnet18 --batch 8", "time resnet18 --device t4"]
+NARROW += ["explain resnet18 layer1.0.bn1", "explain unet --structure", "lint resnet50", "compare resnet18 vgg16 lenet5", "devices"]
+NARROW += ["diff resnet18 resnet34", "fit lenet5 --batch 4"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("line", NARROW)
+def test_nothing_is_wider_than_the_terminal(
+    line: str, columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(line.split()) == 0
+    assert [row for row in capsys.readouterr().out.split("\n") if console.columns_of(row) > columns] == []
+
+
+@pytest.mark.parametrize("line", ["analyze resnet18", "analyze resnet18 --tree"])
+def test_the_narrowest_keep_layer_copies_and_parameters(
+    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for columns, kept in ((60, "layer × output parameters MACs"), (40, "layer × parameters MACs"), (34, "layer × parameters")):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(line.split()) == 0
+        rows = capsys.readouterr().out.split("\n")
+        head = next(row.split() for row in rows if row.startswith("layer "))
+        assert set(kept.split()) <= set(head) and max(map(console.columns_of, rows)) <= columns
+
+
 def test_completion_needs_a_known_shell(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["completion", "tcsh"])

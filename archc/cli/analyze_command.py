@@ -23,7 +23,7 @@ from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
 from archc.text.quantity import bytes_text
-from archc.text.table import Column, Table, cell_text, escape_markdown, stack_tables, to_csv, to_markdown
+from archc.text.table import STAYS, Column, Table, cell_text, escape_markdown, stack_tables, to_csv, to_markdown
 
 if TYPE_CHECKING:
     from archc.analysis.time.traffic import StepWork
@@ -177,20 +177,20 @@ def build_table(rows: list[TableRow], report: Report, left_out: int = 0, shares:
         table.columns.append(Column(title, kind, rank))
         cells.append([*values, total])
 
-    def count(title: str, key: str, rank: int = 5) -> None:
+    def count(title: str, key: str, rank: int = STAYS) -> None:
         column(title, "count", rank, [row.counts[key] for row in rows], counts[key])
 
-    column("layer", "text", 5, [row.name for row in rows], "total")
+    column("layer", "text", STAYS, [row.name for row in rows], "total")
     if any(row.times > 1 for row in rows):
-        column("×", "count", 5, [row.times if row.times > 1 else "" for row in rows])
-    column("kind", "text", 5, [row.kind for row in rows], f"{len(report.layers)} layers")
-    column("output", "text", 5, [str(row.shape) for row in rows])
+        column("×", "count", STAYS, [row.times if row.times > 1 else "" for row in rows])
+    column("kind", "text", 6, [row.kind for row in rows], f"{len(report.layers)} layers")
+    column("output", "text", 7, [str(row.shape) for row in rows])
     count("weights", "weights", 3)
     count("biases", "biases", 2)
     count("parameters", "parameters")
     if shares:
         column("params %", "number", 0, [_share(row, "parameters", report) for row in rows])
-    count("MACs", "macs")
+    count("MACs", "macs", 8)
     if shares:
         column("MACs %", "number", 0, [_share(row, "macs", report) for row in rows])
     count("FLOPs", "flops", 4)
@@ -234,7 +234,7 @@ def _header(model: Model, graph: Graph) -> list[str]:
     inputs = ", ".join(f"{name} {value.shape}" if len(graph.inputs) > 1 else str(value.shape) for name, value in graph.inputs.items())
     changed = ", ".join(f"{name}={value}" for name, value in model.changes.items())
     lines = [f"{graph.name}  input {inputs}" + (f"  (with {changed})" if changed else "")]
-    return [printable(line) for line in ([*lines, graph.doc] if graph.doc else lines)]
+    return [prose(line) for line in ([*lines, graph.doc] if graph.doc else lines)]
 
 
 def _summary(report: Report, left_out: int) -> list[str]:

@@ -61,7 +61,7 @@ _SHOWN = ("float32", "tf32", "float16", "bfloat16")
 
 def _table(devices: list[Device]) -> Table:
     columns = [Column("device"), Column("year", "count", 2), Column("memory", "bytes"), Column("bandwidth", "count")]
-    table = Table([*columns, *(Column(name, "count") for name in _SHOWN)])
+    table = Table([*columns, *(Column(name, "count", rank) for name, rank in zip(_SHOWN, (7, 3, 4, 6), strict=True))])
     for device in devices:
         peaks = [_rate(device.flops.get(name)) for name in _SHOWN]
         year = None if device.year is None else str(device.year)

@@ -83,18 +83,19 @@ def _title(found: Difference, settings: str) -> str:
 def _rest(found: Difference) -> str:
     if not found.structural:
         names = "other names, nothing else" if found.changes else "the same network"
-        return f"{names}: all {found.same} layers are as they were{_reshape(found)}"
-    return f"{found.same} layers are as they were{_reshape(found)}"
+        return f"{names}: all {_as_they_were(found)}"
+    return _as_they_were(found)
 
 
-def _reshape(found: Difference) -> str:
-    return f", {found.reshaped} of them with other shapes" if found.reshaped else ""
+def _as_they_were(found: Difference) -> str:
+    told = f"{found.same:,} layers are as they were" if found.same != 1 else "1 layer is as it was"
+    return told + (f", {found.reshaped:,} of them with other shapes" if found.reshaped else "")
 
 
 def _changes(found: Difference) -> Table:
     """A row for each kind of change, with all the layers that it befell."""
     table = Table([Column(""), Column("layer"), Column("kind", "text", 3), Column("change"), Column("parameters", "number"),
-                   Column("MACs", "number")])  # fmt: skip
+                   Column("MACs", "number", 4)])  # fmt: skip
     for group in _group(found.changes):
         first = group[0]
         names = _where(group)
@@ -168,7 +169,7 @@ def _signed_text(value: int) -> str:
 
 
 def _totals(found: Difference) -> Table:
-    table = Table([Column(""), Column(found.old.name, "count"), Column(found.new.name, "count"), Column("change", "number"),
+    table = Table([Column(""), Column(found.old.name, "count"), Column(found.new.name, "count"), Column("change", "number", 3),
                    Column("%", "number")])  # fmt: skip
     for name, title in TITLES.items():
         old, new = found.old.counts[name], found.new.counts[name]

@@ -74,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
         layers = [{"name": layer.name, "steps": [step._asdict() for step in steps]} for layer, steps in derived]
         print(json.dumps({"name": graph.name, "layers": layers}, indent=2))
     else:
-        print("\n\n".join(_text(graph, layer, steps, papers) for layer, steps in derived))
+        print(prose("\n\n".join(_text(graph, layer, steps, papers) for layer, steps in derived)))
     return 0
 
 
@@ -146,8 +146,14 @@ def _totals(report: Report) -> str:
     """Each kind's part of the totals, and what the figures mean."""
     from archc.analysis.cost.accounts import account_lines
 
-    columns = [Column("kind"), Column("layers", "count"), Column("parameters", "count"), Column("MACs", "count"), Column("FLOPs", "count"),
-               Column("activations", "count")]  # fmt: skip
+    columns = [
+        Column("kind"),
+        Column("layers", "count", 3),
+        Column("parameters", "count"),
+        Column("MACs", "count", 4),
+        Column("FLOPs", "count", 2),
+        Column("activations", "count", 1),
+    ]
     table = Table(columns)
     table.rows = [list(row.values()) for row in _kinds(report)]
     counts = report.counts

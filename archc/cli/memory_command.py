@@ -21,7 +21,7 @@ from archc.analysis.recompute import plan_of
 from archc.catalog.dtypes import FLOATS, NETWORK, dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.cli.common import compile_model, heading_line, spec_options, usable
-from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, table_text, width
+from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, prose, table_text, width
 from archc.errors import ArgumentError
 from archc.text.diagnostics import printable
 from archc.text.lines import wrap
@@ -150,9 +150,9 @@ def report_lines(found: Timeline, budget: Capacity | None, top: int = MOST_LAYER
     """What the command prints."""
     room = width() or DEFAULT_WIDTH
     lines = [*_header(found, room), "", table_text(_kinds(found), DEFAULT_WIDTH), ""]
-    lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *_totals(found)]
+    lines += [f"peak at    {printable(found.peak_at)}", *bound_lines(found.bound, room), *map(prose, _totals(found))]
     if budget is not None:
-        lines += [*capacity_lines(budget, room), *_fits(found, budget.usable)]
+        lines += [*capacity_lines(budget, room), *map(prose, _fits(found, budget.usable))]
     layers = _layers(found, top)
     if layers.rows:
         lines += ["", table_text(layers, DEFAULT_WIDTH)]
@@ -176,7 +176,7 @@ def _header(found: Timeline, room: int) -> list[str]:
 
 
 def _kinds(found: Timeline) -> Table:
-    table = Table([Column("at the peak"), Column("memory", "bytes"), Column("bytes", "count"), Column("part")])
+    table = Table([Column("at the peak"), Column("memory", "bytes"), Column("bytes", "count", 2), Column("part")])
     for kind, size in found.by_kind().items():
         table.rows.append([kind, size, size, f"{size / found.peak_bytes:.1%}".rjust(6)])
     table.totals.append(["peak", found.amount_text(found.peak_bytes), f"{found.bound.sign}{found.peak_bytes:,}", ""])
@@ -214,7 +214,7 @@ def _fits(found: Timeline, budget: int) -> list[str]:
 def _layers(found: Timeline, top: int) -> Table:
     """The layers that keep most for backward; at the peak itself for inference, where nothing is kept."""
     kept = found.kept_by_layer()
-    table = Table([Column("layer"), Column("kind"), Column("output"), Column("keeps", "bytes"), Column("part")])
+    table = Table([Column("layer"), Column("kind", "text", 2), Column("output", "text", 3), Column("keeps", "bytes"), Column("part")])
     total = sum(kept.values())
     unknown = dict.fromkeys(node for node in found.graph.nodes if found.how and node.facts.keeps is None)
     for node in [*unknown, *(node for node in kept if node not in unknown)][:top]:
@@ -246,7 +246,7 @@ def _curve(found: Timeline, columns: int) -> list[str]:
 
 def timeline_table(found: Timeline) -> Table:
     """A row a layer, forward, backward and where it runs again, with what is alive after it; a bound has its sign."""
-    table = Table([Column("phase"), Column("layer"), Column("kind"), Column("bytes", "count")])
+    table = Table([Column("phase"), Column("layer"), Column("kind", "text", 2), Column("bytes", "count")])
     sign = found.bound.sign
     for mark in found.events:
         size = f"{sign}{mark.live}" if sign else mark.live

@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         print(to_csv(_numbers(result)))
     else:
         table = _table(result, result.layers if args.full else result.dominating(args.top))
-        print("\n".join([*_header(result), "", table_text(table), *_summary(result)]))
+        print("\n".join([*map(prose, _header(result)), "", table_text(table), *map(prose, _summary(result))]))
     return 0
 
 
@@ -69,8 +69,16 @@ def _header(result: Roofline) -> list[str]:
 
 
 def _table(result: Roofline, layers: list[LayerTime]) -> Table:
-    columns = [Column("layer"), Column("kind"), Column("FLOPs", "count"), Column("bytes", "bytes"), Column("FLOP/byte", "count", 3),
-               Column("bound by"), Column("least", "count"), Column("part", "count")]  # fmt: skip
+    columns = [
+        Column("layer"),
+        Column("kind", "text", 7),
+        Column("FLOPs", "count", 5),
+        Column("bytes", "bytes", 4),
+        Column("FLOP/byte", "count", 3),
+        Column("bound by", "text", 6),
+        Column("least", "count"),
+        Column("part", "count"),
+    ]
     measured = result.forecast is not None
     table = Table([*columns, *([Column("forecast", "count")] if measured else [])])
     for layer in layers:

@@ -19,7 +19,7 @@ from archc.language.spec import Spec
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.quantity import bytes_text
-from archc.text.table import Column, Table, escape_markdown
+from archc.text.table import STAYS, Column, Table, escape_markdown
 
 
 @dataclass(slots=True)
@@ -203,8 +203,8 @@ def _challenge() -> list[str]:
 
 def listing(entries: list[ZooEntry]) -> Table:
     """The history as a table."""
-    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count"), *_TOP1,
-               Column("paper", "text", 1), Column("what", "text")]  # fmt: skip
+    columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count", 4), *_TOP1,
+               Column("paper", "text", 1), Column("what", "text", 2)]  # fmt: skip
     table = Table(columns)
     for entry in entries:
         cells = [str(entry.paper.year or ""), entry.name, entry.parameters, entry.macs, *_top1(entry)]
@@ -241,8 +241,8 @@ def comparison(entries: list[ZooEntry], ratio: str = "×") -> Table:
     """Networks side by side, with their ratios to the first in columns titled `ratio`, where {} is what it is a ratio of."""
     columns = [Column("spec"), Column("input", "text", 1), Column("layers", "number", 2)]
     for title in ("parameters", "MACs", "FLOPs", "activations"):
-        rank = 3 if title in ("FLOPs", "activations") else 5
-        columns += [Column(title, "count", rank), Column(ratio.format(title), "number", rank - 1 if rank < 5 else 5)]
+        rank = {"FLOPs": 3, "activations": 3, "MACs": 8}.get(title, STAYS)
+        columns += [Column(title, "count", rank), Column(ratio.format(title), "number", rank - 1)]
     table = Table([*columns, Column("top-1", "number", 4), Column("printed by", "text", 1)])
     base = entries[0].report.counts
     for entry in entries:

@@ -12,15 +12,16 @@ from archc.text.lines import Line, Measure, head, left, plain, right, tail, wrap
 from archc.text.quantity import bytes_text, short
 
 Cell = Any  # a text, a number, a Count, or None
+STAYS = 9  # the rank of a column that is never left out
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`kind`: text, count (exact, or short where room is scarce) or bytes. The lowest `rank` goes first when room ends."""
+    """`kind`: text, count (exact, or short where room is scarce) or bytes. The lowest `rank` goes first when room ends, STAYS never."""
 
     title: str
     kind: str = "text"
-    rank: int = 5
+    rank: int = STAYS
 
 
 @dataclass(slots=True)
@@ -95,7 +96,7 @@ class _Layout:
         dropped: list[str] = []
         shortened: set[int] = set()
         while (excess := self._width() - width) > 0:
-            spare = sorted((i for i in self.keep if columns[i].rank < 5), key=lambda i: columns[i].rank)
+            spare = sorted((i for i in self.keep if columns[i].rank < STAYS), key=lambda i: columns[i].rank)
             long = [i for i in self.keep if columns[i].kind == "count" and i not in shortened]
             if long and not (spare and columns[spare[0]].rank <= 1):
                 i = max(long, key=self.widths.__getitem__)

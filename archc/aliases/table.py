@@ -75,7 +75,7 @@ Layer = Alias | Chosen | Absent | Note
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class AliasTable:
     """All that the file says, by folded words."""
 
     layers: Mapping[str, Layer]
@@ -153,14 +153,14 @@ def beginning(letter: str) -> tuple[str, ...]:
 
 
 @cache
-def table() -> Table:
+def table() -> AliasTable:
     """The table, read once."""
     path = Path(__file__).with_name("table.yaml")
     diagnostics = Diagnostics()
     tree = t.parse(Source(path.name, path.read_text(encoding="utf-8")), diagnostics)
     assert tree is not None and not list(diagnostics), [str(diagnostic.span) for diagnostic in diagnostics]
     data = _plain(tree)
-    return Table(
+    return AliasTable(
         layers=_layers(data),
         positions={name: tuple(_words(order)) for names, order in data["positions"].items() for name in names.split()},
         alone={kind: name for name, kinds in data["alone"].items() for kind in kinds.split()},

@@ -8,7 +8,7 @@ from os import PathLike
 
 from archc.analysis.cost.report import analyze
 from archc.analysis.recompute import CheckpointPlan, plan_of, spans
-from archc.codegen.emit.source import Source, source_of
+from archc.codegen.emit.source import ModuleSource, source_of
 from archc.codegen.passes import Fold, Result
 from archc.codegen.passes.dead import drop_dead
 from archc.codegen.passes.fold import fold_batchnorm
@@ -47,7 +47,7 @@ Checkpoint = CheckpointPlan | str | PathLike[str] | None
 class Lowered:
     """The graph that was lowered, its source, and what the passes did."""
 
-    source: Source
+    source: ModuleSource
     result: Result
 
     @property

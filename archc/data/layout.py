@@ -25,7 +25,7 @@ EXPECTED = """expected: a folder for each class, or such folders within those of
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class SetLayout:
     """Which folder is which.
 
     parts: the folder of each split; without splits, all are for training
@@ -67,7 +67,7 @@ class Unclear(Exception):
         return DataError("\n".join(line for line in lines if line))
 
 
-def read_layout(path: Path) -> Layout:
+def read_layout(path: Path) -> SetLayout:
     """The layout of a folder. Raises DataError."""
     top = Folder(path if path.name else path.resolve())
     try:
@@ -76,7 +76,7 @@ def read_layout(path: Path) -> Layout:
         raise error.over(top) from None
 
 
-def _layout(top: Folder) -> Layout:
+def _layout(top: Folder) -> SetLayout:
     notes = Notes()
     root = _enter_folder(top, notes)
     parts = _splits(root, notes) or {TRAIN: root}
@@ -85,7 +85,7 @@ def _layout(top: Folder) -> Layout:
     _same_classes(parts, classes)
     _runs(root, notes)
     _pass_over(parts, classes, notes)
-    return Layout(parts, classes, tuple(notes.texts), notes.doubtful)
+    return SetLayout(parts, classes, tuple(notes.texts), notes.doubtful)
 
 
 def _enter_folder(folder: Folder, notes: Notes) -> Folder:

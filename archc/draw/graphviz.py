@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from math import ceil
 
-from archc.draw.layout import Layout, read_layout
+from archc.draw.layout import Placement, read_layout
 from archc.errors import ArchcError, Argument
 from archc.text.extras import how_to_install
 
@@ -47,7 +47,7 @@ def program() -> list[str] | None:
     return None
 
 
-def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Layout]:
+def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Placement]:
     """Several DOT texts, each laid out for itself. Raises DrawError.
 
     The package takes them in one run, as it needs more than a second to begin. The program would put clusters in another order each

@@ -26,7 +26,7 @@ class Wire:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class Placement:
     """nodes, clusters: what each covers, by name; headings: the middle of the text of each cluster that has one"""
 
     width: float
@@ -37,7 +37,7 @@ class Layout:
     wires: tuple[Wire, ...]
 
 
-def read_layout(found: Any) -> Layout:
+def read_layout(found: Any) -> Placement:
     """What `dot -Tjson0` says. Raises KeyError, TypeError or ValueError where it is no layout."""
     left, bottom, right, top = _numbers(found["bb"], 4)
     flip = _Flip(left, top)
@@ -57,7 +57,7 @@ def read_layout(found: Any) -> Layout:
                 headings[name] = flip.point(entry["lp"])
     numbers = {entry["_gvid"]: str(entry["name"]) for entry in found.get("objects", ())}
     wires = [_wire(entry, numbers, flip) for entry in found.get("edges", ())]
-    return Layout(right - left, top - bottom, nodes, clusters, headings, tuple(wires))
+    return Placement(right - left, top - bottom, nodes, clusters, headings, tuple(wires))
 
 
 @dataclass(frozen=True, slots=True)

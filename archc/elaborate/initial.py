@@ -31,7 +31,7 @@ _EXAMPLE = "write {kaiming_normal: {mode: fan_out}}, {normal: 0.01}, zeros or 0.
 _WILD = re.compile(r"[*?\[]")
 
 
-class Tensor(NamedTuple):
+class LearnedTensor(NamedTuple):
     """A tensor of the network; `name` is that in the module's state_dict."""
 
     name: str
@@ -47,7 +47,7 @@ class How(NamedTuple):
     span: Span
 
 
-class Rule(NamedTuple):
+class WrittenRule(NamedTuple):
     """The left side of a rule: an operator with the name of one of its tensors, or a pattern (`op` is empty)."""
 
     text: str
@@ -61,7 +61,7 @@ class Tensors:
     """All tensors of a network, each once, however often its layer is applied."""
 
     def __init__(self, graph: Graph) -> None:
-        self.all: list[Tensor] = []
+        self.all: list[LearnedTensor] = []
         self.at: dict[str, int] = {}
         self.layers: dict[str, Node] = {}  # the first of each operator
         self.of_op: dict[tuple[str, str], list[int]] = {}  # by operator and name; by operator and no name, its weights
@@ -80,7 +80,7 @@ class Tensors:
             self.at[name] = place
             for key in {weight.name, "" if weight.role == "weight" else weight.name}:
                 self.of_op.setdefault((kind, key), []).append(place)
-            self.all.append(Tensor(name, node, weight))
+            self.all.append(LearnedTensor(name, node, weight))
 
 
 def _address(name: str) -> str:
@@ -88,7 +88,7 @@ def _address(name: str) -> str:
     return f".{name}" if name.partition(".")[0] in OPERATORS else name
 
 
-def is_learned(tensor: Tensor) -> bool:
+def is_learned(tensor: LearnedTensor) -> bool:
     return tensor.weight.role != "buffer"
 
 
@@ -105,7 +105,7 @@ def initialize(run: Elaboration, lenient: bool) -> None:
     decided: dict[int, int] = {}
     for number, rule in enumerate(rules):
         decided.update(dict.fromkeys(_find_named(run, rule, tensors, lenient), number))
-    targets: list[list[Tensor]] = [[] for _ in rules]
+    targets: list[list[LearnedTensor]] = [[] for _ in rules]
     for at in sorted(decided):
         targets[decided[at]].append(tensors.all[at])
     for rule, how, mine in zip(rules, hows, targets, strict=True):
@@ -114,7 +114,7 @@ def initialize(run: Elaboration, lenient: bool) -> None:
             run.graph.init.append(_made(rule, how, mine))
 
 
-def _made(rule: Rule, how: How, targets: list[Tensor]) -> InitRule[tuple[Node, Weight]]:
+def _made(rule: WrittenRule, how: How, targets: list[LearnedTensor]) -> InitRule[tuple[Node, Weight]]:
     decides = tuple((target.node, target.weight) for target in targets)
     return InitRule(
         by="op" if rule.op else "pattern",
@@ -178,14 +178,14 @@ def _entry(run: Elaboration, tree: t.Tree, env: Any) -> Entry:
     raise Mistake("A202", tree.span, f"{shown(value)} is no initializer", _EXAMPLE)
 
 
-def _rule(text: str, key: t.Scalar, tensors: Tensors) -> Rule:
+def _rule(text: str, key: t.Scalar, tensors: Tensors) -> WrittenRule:
     """`conv` and `conv.bias` are of an operator; all else, and what begins with a dot, is a pattern over names."""
     head, _, tensor = text.partition(".")
     is_op = not _WILD.search(text) and (head in OPERATORS or head in tensors.layers)
-    return Rule(text, key, head, tensor, "") if is_op else Rule(text, key, "", "", text.removeprefix("."))
+    return WrittenRule(text, key, head, tensor, "") if is_op else WrittenRule(text, key, "", "", text.removeprefix("."))
 
 
-def _find_named(run: Elaboration, rule: Rule, tensors: Tensors, lenient: bool) -> list[int]:
+def _find_named(run: Elaboration, rule: WrittenRule, tensors: Tensors, lenient: bool) -> list[int]:
     """The learned tensors that a rule names. That there are none is a mistake where it can be seen to be one."""
     if rule.op and rule.op not in tensors.layers:
         found: list[int] = []
@@ -205,7 +205,7 @@ def _find_named(run: Elaboration, rule: Rule, tensors: Tensors, lenient: bool) -
     return learned
 
 
-def _matching(run: Elaboration, rule: Rule, tensors: Tensors) -> list[int]:
+def _matching(run: Elaboration, rule: WrittenRule, tensors: Tensors) -> list[int]:
     """The tensors whose names a pattern matches: `*` is any text, with dots; `?` a character; `[0-9]` one of several."""
     if not _WILD.search(rule.pattern):
         return [tensors.at[rule.pattern]] if rule.pattern in tensors.at else []
@@ -215,7 +215,7 @@ def _matching(run: Elaboration, rule: Rule, tensors: Tensors) -> list[int]:
     return [at for at, tensor in enumerate(tensors.all) if matches(tensor.name)]
 
 
-def _check_op(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
+def _check_op(run: Elaboration, rule: WrittenRule, tensors: Tensors) -> None:
     """An operator's layers have no such tensor: a mistake, unless they would with their flags turned, as `bias: true`."""
     exact = f'write ".{rule.text}" for the tensor of this name' if rule.text in tensors.at else None
     node = tensors.layers.get(rule.op)
@@ -244,7 +244,7 @@ def _possible(run: Elaboration, node: Node) -> Iterator[Weight]:
                 continue
 
 
-def _report_unknown(run: Elaboration, rule: Rule, tensors: Tensors) -> None:
+def _report_unknown(run: Elaboration, rule: WrittenRule, tensors: Tensors) -> None:
     text, span, names = rule.text, rule.key.span, tensors.names
     if _WILD.search(text):
         near = did_you_mean(text, tensors.patterns)
@@ -282,7 +282,7 @@ def such_as(names: list[str]) -> str:
     return f"names are such as {', '.join(names[:2])}" if names else "this network has no learned tensors"
 
 
-def _check_shapes(run: Elaboration, rule: Rule, how: How, targets: list[Tensor]) -> None:
+def _check_shapes(run: Elaboration, rule: WrittenRule, how: How, targets: list[LearnedTensor]) -> None:
     """Whether each tensor has the axes that the initializer needs."""
     for tensor in targets:
         fault = INITIALIZERS[how.function].refusal(tensor.weight.shape, how.options)

@@ -25,7 +25,7 @@ Line = tuple[int, str, str]  # indent, text, comment
 
 def resolve_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
     """The spec as elaborated."""
-    layers = [*_scope(_Writer(graph, spec, changes), graph.root, 1)]
+    layers = [*_scope(_SpecWriter(graph, spec, changes), graph.root, 1)]
     lines = [*_head(graph, spec, changes), *([(0, "layers:", ""), *layers] if layers else [(0, "layers: [identity]", "")])]
     lines += _outputs(graph)
     room = max((2 * indent + len(text) for indent, text, comment in lines if comment), default=0)
@@ -92,7 +92,7 @@ def _outputs(graph: Graph) -> Iterator[Line]:
         yield 1, f"{key_of(name)}: {reference(value)}", ""
 
 
-class _Writer:
+class _SpecWriter:
     """What the writing of entries carries along: the value that the next entry takes without a `from`."""
 
     def __init__(self, graph: Graph, spec: Spec, changes: dict[str, str]) -> None:
@@ -108,11 +108,11 @@ class _Writer:
         return node.train_only and (not self.training or node not in self.live)
 
 
-def _scope(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
+def _scope(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:
     return _children(writer, scope.children, indent)
 
 
-def _children(writer: _Writer, children: list[Scope | Node], indent: int) -> Iterator[Line]:
+def _children(writer: _SpecWriter, children: list[Scope | Node], indent: int) -> Iterator[Line]:
     branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
     for child, after in zip_longest(children, children[1:]):
         if isinstance(child, Node):
@@ -126,7 +126,7 @@ def _children(writer: _Writer, children: list[Scope | Node], indent: int) -> Ite
             yield from _group(writer, child, indent + 1)
 
 
-def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
+def _group(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:
     """A level of names. One that is a head, and nothing besides, is marked as a whole, so that the head keeps its name."""
     names = [scope.name] if len(scope.outputs) == 1 else [f"{scope.name}.{index}" for index in range(len(scope.outputs))]
     named = any(writer.heads.get(name) is value for name, value in zip(names, scope.outputs, strict=True))
@@ -141,7 +141,7 @@ def _group(writer: _Writer, scope: Scope, indent: int) -> Iterator[Line]:
         writer.current, writer.training = before, False
 
 
-def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
+def _body(writer: _SpecWriter, node: Node, indent: int, branches: Scope | None = None) -> Iterator[Line]:
     """The modifiers and the kind of an entry."""
     aside = writer.aside(node)
     if aside:
@@ -159,7 +159,7 @@ def _body(writer: _Writer, node: Node, indent: int, branches: Scope | None = Non
     writer.current = before if aside else node.outputs
 
 
-def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iterator[Line]:
+def _branches(writer: _SpecWriter, node: Node, branches: Scope, indent: int) -> Iterator[Line]:
     """The listed branches of a merge, in the order of its inputs.
 
     Where a branch is more than one layer or chain of its own, all stand in one chain that ends with the values to be merged.
@@ -187,7 +187,7 @@ def _branches(writer: _Writer, node: Node, branches: Scope, indent: int) -> Iter
     writer.training = outer
 
 
-def _match_inputs(writer: _Writer, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
+def _match_inputs(writer: _SpecWriter, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
     """What each input of a merge comes from, nothing for one that is the merge's own input; None where that is not all."""
     left, at, own = list(branches.children), 0, branches.inputs
     found: list[list[Scope | Node]] = []
@@ -218,14 +218,14 @@ def _merge(children: list[Scope | Node]) -> tuple[Scope, Node] | None:
     return None
 
 
-def _value(child: Scope | Node, own: tuple[Value, ...], writer: _Writer) -> tuple[Value, ...]:
+def _value(child: Scope | Node, own: tuple[Value, ...], writer: _SpecWriter) -> tuple[Value, ...]:
     """What a branch gives: a layer for training alone passes on what it was given."""
     if isinstance(child, Scope):
         return child.outputs
     return own if writer.aside(child) else child.outputs
 
 
-def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]:
+def _branch(writer: _SpecWriter, child: Scope | Node, indent: int) -> Iterator[Line]:
     if isinstance(child, Node):
         yield from _body(writer, child, indent)
     elif any(True for _ in child.walk()):
@@ -239,7 +239,7 @@ def _branch(writer: _Writer, child: Scope | Node, indent: int) -> Iterator[Line]
         yield indent, "[identity]", ""
 
 
-def _kind(writer: _Writer, node: Node, indent: int) -> Iterator[Line]:
+def _kind(writer: _SpecWriter, node: Node, indent: int) -> Iterator[Line]:
     where = _where(node)
     if node.shared is not None:
         yield indent, f"share: {_path('.' + node.shared.name)}", where
@@ -262,7 +262,7 @@ def _where(node: Node) -> str:
     return str(node.written.kind) + "".join(f", in {use.label} at {use.span}" for use in node.written.uses)
 
 
-def _origin(writer: _Writer, node: Node, name: str) -> str:
+def _origin(writer: _SpecWriter, node: Node, name: str) -> str:
     """What decided an argument: `$stride` is followed to where the stride was written."""
     written = node.written
     if written is None or name not in written.arguments:
@@ -296,7 +296,7 @@ def _argument(name: str, uses: tuple[Use, ...]) -> tuple[Span | None, tuple[Use,
     return None, uses
 
 
-def _parameter(writer: _Writer, name: str) -> str:
+def _parameter(writer: _SpecWriter, name: str) -> str:
     if name in writer.changes:
         return f"--set {name}={writer.changes[name]}"
     return str(writer.spec.params[name][1].span) if name in writer.spec.params else f"the default of {name}"

@@ -9,7 +9,7 @@ from archc.language.citation import COUNTED
 from archc.language.values import Mistake
 from archc.signature import shown
 from archc.text import tree as t
-from archc.text.quantity import BYTES, COMPARISONS, COUNT, Parts, Quantity, parts, slack_of
+from archc.text.quantity import BYTES, COMPARISONS, COUNT, Quantity, QuantityParts, parts, slack_of
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
@@ -61,7 +61,7 @@ def read_limit(figure: str, value: Any, tree: t.Tree) -> Limit:
     return _with_options(limit, options, tree) if at else limit
 
 
-def _amounts(figure: str, found: Parts, tree: t.Tree) -> tuple[float, float]:
+def _amounts(figure: str, found: QuantityParts, tree: t.Tree) -> tuple[float, float]:
     """The number that was written, and its slack; of bytes, one byte is meant where no unit is named."""
     units = BYTES if figure == MEMORY else COUNT
     for unit in (found.unit, found.slack_unit.removesuffix("%")):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from archc.language.blocks import unknown_keys
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
-from archc.text.quantity import BYTES, COUNT, Parts, parts
+from archc.text.quantity import BYTES, COUNT, QuantityParts, parts
 from archc.text.source import Span
 
 PAPER = {
@@ -176,7 +176,7 @@ def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
     return ""
 
 
-def _parse_printed(text: str) -> Parts | None:
+def _parse_printed(text: str) -> QuantityParts | None:
     """The parts of a figure that was printed: an amount of things, or of bytes where the unit has a B of its own, as in 552MB."""
     found = parts(text)
     if found is None or found.sign or found.slack or (_of_bytes(found) and not found.unit.endswith("B")):  # 1Kb may be bits
@@ -184,7 +184,7 @@ def _parse_printed(text: str) -> Parts | None:
     return found if (BYTES if _of_bytes(found) else COUNT).scale(found.unit) is not None else None
 
 
-def _of_bytes(found: Parts) -> bool:
+def _of_bytes(found: QuantityParts) -> bool:
     return len(found.unit) > 1
 
 

@@ -134,7 +134,7 @@ def _parse_template(template: str) -> Tree:
     return parse(template)
 
 
-class Options(dict[str, Any]):
+class FormOptions(dict[str, Any]):
     """The options that are written, and the defaults of those that are not: another layer of the class may differ there."""
 
     __slots__ = ("defaults",)
@@ -143,16 +143,16 @@ class Options(dict[str, Any]):
         super().__init__(written)
         self.defaults = defaults
 
-    def __or__(self, more: Mapping[str, Any]) -> Options:  # type: ignore[override]
-        return Options({**self, **more}, self.defaults)
+    def __or__(self, more: Mapping[str, Any]) -> FormOptions:  # type: ignore[override]
+        return FormOptions({**self, **more}, self.defaults)
 
-    def __ror__(self, more: Mapping[str, Any]) -> Options:  # type: ignore[override]
-        return Options({**more, **self}, self.defaults)
+    def __ror__(self, more: Mapping[str, Any]) -> FormOptions:  # type: ignore[override]
+        return FormOptions({**more, **self}, self.defaults)
 
 
-def given(**options: tuple[Any, Any]) -> Options:
+def given(**options: tuple[Any, Any]) -> FormOptions:
     """The options that differ from PyTorch's defaults, each written as (value, default)."""
-    return Options(
+    return FormOptions(
         {name: value for name, (value, default) in options.items() if value != default},
         {name: default for name, (_, default) in options.items()},
     )

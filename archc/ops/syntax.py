@@ -69,7 +69,7 @@ class Prefix:
 
 
 @dataclass(frozen=True, slots=True)
-class Op:
+class Operation:
     """`a + b - c`: operators of one precedence, each between two operands, done from the left; `**` alone is done from the right."""
 
     operands: tuple[Tree, ...]
@@ -110,7 +110,7 @@ class Verbatim:
 
 
 Tree = (
-    Input | Own | Name | Literal | Attribute | Index | Call | Keyword | Prefix | Op | Items | Repeated | Conditional | Verbatim
+    Input | Own | Name | Literal | Attribute | Index | Call | Keyword | Prefix | Operation | Items | Repeated | Conditional | Verbatim
 )  # fmt: skip
 
 CLOSING = {"(": ")", "[": "]", "{": "}", "": ""}
@@ -128,7 +128,7 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 def level_of(tree: Tree) -> int:
     """How tightly an expression holds together: 0 where it needs brackets as an operand."""
-    if isinstance(tree, Op):
+    if isinstance(tree, Operation):
         return LEVEL[tree.signs[0]]
     if isinstance(tree, Prefix):
         return LEVEL["not"] if tree.sign == "not " else _SIGNED if tree.sign in "+-~" else 0
@@ -159,7 +159,7 @@ def operand(tree: Tree, level: int) -> str:
     return flat(tree) if level_of(tree) >= level else f"({flat(tree)})"
 
 
-def terms(tree: Op) -> list[str]:
+def terms(tree: Operation) -> list[str]:
     """The operands of an operator, each with the sign before it."""
     level = LEVEL[tree.signs[0]]
     first, rest = (level + 1, _SIGNED) if level == _POWER else (level + (level in _APART), level + 1)
@@ -180,7 +180,7 @@ def _short(tree: Tree) -> str:
         return f"{tree.name}{tree.sign}{flat(tree.value)}"
     if isinstance(tree, Prefix):
         return tree.sign + operand(tree.operand, level_of(tree) or LEVEL["|"])
-    if isinstance(tree, Op):
+    if isinstance(tree, Operation):
         return " ".join(terms(tree))
     if isinstance(tree, Items):
         comma = "," if tree.opening == "(" and len(tree.items) == 1 else ""
@@ -225,7 +225,7 @@ def parts(tree: Tree) -> tuple[Tree, ...]:
         return (tree.value, *tree.arguments)
     if isinstance(tree, Prefix):
         return (tree.operand,)
-    if isinstance(tree, Op):
+    if isinstance(tree, Operation):
         return tree.operands
     if isinstance(tree, Items):
         return tree.items
@@ -280,8 +280,8 @@ def _replace_inner(tree: Tree, change: Callable[[Tree], Tree]) -> Tree:
         return replace(tree, value=replace_leaves(tree.value, change))
     if isinstance(tree, Prefix):
         return Prefix(tree.sign, replace_leaves(tree.operand, change))
-    if isinstance(tree, Op):
-        return Op(_each(tree.operands, change), tree.signs)
+    if isinstance(tree, Operation):
+        return Operation(_each(tree.operands, change), tree.signs)
     if isinstance(tree, Items):
         return Items(tree.opening, _each(tree.items, change))
     if isinstance(tree, Verbatim):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
-from archc.ops.syntax import LEVEL, Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Op, Own, Prefix, Tree, Verbatim
+from archc.ops.syntax import LEVEL, Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Operation, Own, Prefix, Tree, Verbatim
 
 _HOLE = re.compile(r"_(?:input(\d+)|(own))_of_the_layer_")
 
@@ -98,9 +98,9 @@ class _Reader:
         if isinstance(node, ast.BinOp):
             return self._chain(node)
         if isinstance(node, ast.BoolOp):
-            return Op(self._each(node.values), (_SIGNS[type(node.op).__name__],) * (len(node.values) - 1))
+            return Operation(self._each(node.values), (_SIGNS[type(node.op).__name__],) * (len(node.values) - 1))
         if isinstance(node, ast.Compare):
-            return Op(self._each([node.left, *node.comparators]), tuple(_SIGNS[type(sign).__name__] for sign in node.ops))
+            return Operation(self._each([node.left, *node.comparators]), tuple(_SIGNS[type(sign).__name__] for sign in node.ops))
         if isinstance(node, ast.List | ast.Tuple):
             return Items("[" if isinstance(node, ast.List) else "(", self._each(node.elts))
         return self._verbatim(node)
@@ -125,7 +125,7 @@ class _Reader:
             node = node.left
             if sign == "**":
                 break
-        return Op((self.tree(node), *reversed(operands)), tuple(reversed(signs)))
+        return Operation((self.tree(node), *reversed(operands)), tuple(reversed(signs)))
 
     def _written(self, node: ast.expr) -> str:
         if node.lineno == node.end_lineno == 1 and self.text.isascii():

@@ -12,7 +12,7 @@ from archc.ops import syntax
 from archc.ops.facts import Module
 from archc.ops.opaque import describe
 from archc.ops.syntax import Index, Literal, Name, Tree
-from archc.program.constructs import ABSENT, Chain, Construct, Slot, Use, of_node
+from archc.program.constructs import ABSENT, ChainConstruct, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
 from archc.program.steps import Step, gather_regions, steps_of, structure
@@ -231,7 +231,7 @@ class Program:
             return made
         if self.parts.kind(child) == CHAIN:
             items = [(inner.label, self._construct(inner)) for inner in self.parts.attributes(child)]
-            return Chain(items, self.parts.is_numbered(child), None)
+            return ChainConstruct(items, self.parts.is_numbered(child), None)
         known = self._of[child]
         index = known.parts.index(child)
         slots = [Slot(made.values[index], child.label, ((made.name, made.values[index]),), made.default) for made in known.parameters]

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
-from archc.ops.facts import Expression, Module, Options
+from archc.ops.facts import Expression, FormOptions, Module
 from archc.ops.syntax import Input, Tree, flat, number, replace_leaves
 from archc.ops.template import parse_plain
 from archc.signature import MISSING
@@ -44,7 +44,7 @@ class Leaf:
 
 
 @dataclass(slots=True)
-class Tensor:
+class TensorConstruct:
     """`nn.Parameter(torch.zeros(1, 1, 64))`: `value` is what is in the brackets, its numbers as inputs, one for each slot."""
 
     value: Tree
@@ -53,7 +53,7 @@ class Tensor:
 
 
 @dataclass(slots=True)
-class Chain:
+class ChainConstruct:
     """`nn.Sequential(…)`."""
 
     items: list[tuple[str, Construct]]
@@ -74,10 +74,10 @@ class Use:
     slots: list[Slot]
 
 
-Construct = Leaf | Tensor | Chain | Use
+Construct = Leaf | TensorConstruct | ChainConstruct | Use
 
 
-def of_node(node: Node) -> Leaf | Tensor | None:
+def of_node(node: Node) -> Leaf | TensorConstruct | None:
     """How a layer's own module or tensor is made; None where it has none."""
     form = node.facts.torch
     if isinstance(form, Module):
@@ -95,7 +95,7 @@ def has_own(node: Node) -> bool:
 
 def _leaf(node: Node, form: Module) -> Leaf:
     hints = hints_of(node)
-    defaults = form.options.defaults if isinstance(form.options, Options) else {}
+    defaults = form.options.defaults if isinstance(form.options, FormOptions) else {}
     names = (*defaults, *(name for name in form.options if name not in defaults))
     slots = [Slot(value, node.label, hints) for value in form.args]
     slots += [
@@ -106,7 +106,7 @@ def _leaf(node: Node, form: Module) -> Leaf:
     return Leaf(form.name, ("leaf", form.name, len(form.args), names, form.source), slots, names, form.source)
 
 
-def _tensor(node: Node, start: Tree) -> Tensor:
+def _tensor(node: Node, start: Tree) -> TensorConstruct:
     slots: list[Slot] = []
 
     def held(leaf: Tree) -> Tree:
@@ -117,7 +117,7 @@ def _tensor(node: Node, start: Tree) -> Tensor:
         return Input(len(slots) - 1)
 
     value = replace_leaves(start, held)
-    return Tensor(value, ("tensor", flat(value)), slots)
+    return TensorConstruct(value, ("tensor", flat(value)), slots)
 
 
 def hints_of(node: Node) -> tuple[tuple[str, Any], ...]:

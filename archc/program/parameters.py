@@ -9,7 +9,7 @@ from typing import Any
 
 from archc.graph import Scope
 from archc.ops.facts import literal
-from archc.ops.syntax import Literal, Name, Op, Tree
+from archc.ops.syntax import Literal, Name, Operation, Tree
 from archc.program.constructs import ABSENT, Slot, plain, same
 from archc.signature import MISSING
 
@@ -94,7 +94,7 @@ class _Chosen:
                 continue
             if all(value is ABSENT or x * y == value for x, y, value in zip(first, second, values, strict=True)):
                 self.named.setdefault(b, second)
-                return Op((Name(a), Name(b)), ("*",))
+                return Operation((Name(a), Name(b)), ("*",))
         return None
 
     def _new_name(self, column: Sequence[Slot]) -> str:
@@ -164,7 +164,7 @@ def follows(name: str, known: Column, values: Column) -> Tree | None:
 
 
 def _with_number(name: str, sign: str, value: int) -> Tree:
-    return Op((Name(name), Literal(literal(value))), (sign,))
+    return Operation((Name(name), Literal(literal(value))), (sign,))
 
 
 def _all_hinted(slot: Slot, name: str) -> bool:

@@ -49,7 +49,7 @@ BANDWIDTH = Units("1555 GB/s", {f"{unit}/s": scale for unit, scale in BYTES.name
 FLOPS = Units("19.5 TFLOP/s", {f"{prefix}FLOP/s": scale for prefix, scale in _DECIMAL.items()})
 
 
-class Parts(NamedTuple):
+class QuantityParts(NamedTuple):
     """A quantity as it was written, with what is wrong with its units left to the reader. `slack` is empty where none was written."""
 
     sign: str
@@ -69,10 +69,10 @@ class Parts(NamedTuple):
         return 0.0 if scale == 1 and not places and not power else scale * 10.0 ** (int(power or 0) - places) / 2
 
 
-def parts(text: str) -> Parts | None:
+def parts(text: str) -> QuantityParts | None:
     """The parts of a text that may be a quantity; None where it is none in any unit."""
     match = re.match(_QUANTITY, text)
-    return Parts(*(match[name] or "" for name in ("sign", "number", "unit", "slack", "slack_unit"))) if match else None
+    return QuantityParts(*(match[name] or "" for name in ("sign", "number", "unit", "slack", "slack_unit"))) if match else None
 
 
 class Quantity(NamedTuple):
@@ -102,7 +102,7 @@ def read(text: str, units: Units = COUNT, bare: float = 1.0) -> Quantity | None:
     return Quantity(found.sign, found.amount(scale), slack) if scale is not None and slack is not None else None
 
 
-def slack_of(found: Parts, scale: float, units: Units, bare: float = 1.0) -> float | None:
+def slack_of(found: QuantityParts, scale: float, units: Units, bare: float = 1.0) -> float | None:
     """What was written after `+-`, or else what rounds to the number where nothing else is compared; None for another unit."""
     if not found.slack:
         return 0.0 if found.sign not in ("", "==") else found.rounding(scale)

@@ -23,7 +23,7 @@ def factor_of(recipe: Recipe, steps: int) -> Factor:
     are left. Epochs that a schedule names are counted from the beginning.
     """
     warm = min(ceil(recipe.warmup * steps), recipe.epochs * steps)
-    span = Span(warm, max(1, recipe.epochs * steps - warm), steps)
+    span = PhaseSpan(warm, max(1, recipe.epochs * steps - warm), steps)
     after = partial(_FACTORS[recipe.schedule.name], options_of(recipe.schedule), span)
     return lambda step: (step + 1) / (warm + 1) if step < warm else after(step)
 
@@ -34,7 +34,7 @@ def options_of(schedule: Part) -> Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class PhaseSpan:
     """`start` steps of warm-up, `length` after it, `epoch` in an epoch."""
 
     start: int
@@ -42,30 +42,30 @@ class Span:
     epoch: int
 
 
-def _constant(options: Options, span: Span, step: int) -> float:
+def _constant(options: Options, span: PhaseSpan, step: int) -> float:
     return 1.0
 
 
-def _step(options: Options, span: Span, step: int) -> float:
+def _step(options: Options, span: PhaseSpan, step: int) -> float:
     epoch = step / span.epoch
     drops = int(epoch / options["every"]) if options["every"] else sum(epoch >= at for at in options["at"])
     return float(options["gamma"] ** drops)
 
 
-def _exponential(options: Options, span: Span, step: int) -> float:
+def _exponential(options: Options, span: PhaseSpan, step: int) -> float:
     return float(options["gamma"] ** ((step - span.start) / span.epoch))
 
 
-def _polynomial(options: Options, span: Span, step: int) -> float:
+def _polynomial(options: Options, span: PhaseSpan, step: int) -> float:
     left = max(0.0, 1 - (step - span.start) / span.length)
     return float(options["end"] + (1 - options["end"]) * left ** options["power"])
 
 
-def _cosine(options: Options, span: Span, step: int) -> float:
+def _cosine(options: Options, span: PhaseSpan, step: int) -> float:
     return _between(1.0, options["end"], min(1.0, (step - span.start) / span.length), "cos")
 
 
-def _one_cycle(options: Options, span: Span, step: int) -> float:
+def _one_cycle(options: Options, span: PhaseSpan, step: int) -> float:
     first = 1 / options["div_factor"]
     last = first / options["final_div_factor"]
     top, end, at = options["pct_start"] * span.length - 1, span.length - 1, step - span.start
@@ -80,7 +80,7 @@ def _between(start: float, end: float, part: float, how: str) -> float:
     return start + (end - start) * part
 
 
-_FACTORS: dict[str, Callable[[Options, Span, int], float]] = {
+_FACTORS: dict[str, Callable[[Options, PhaseSpan, int], float]] = {
     "constant": _constant,
     "step": _step,
     "exponential": _exponential,

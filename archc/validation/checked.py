@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from archc.validation.description import Shape, taken_apart
-from archc.validation.faults import Fault, Where
+from archc.validation.faults import DataFault, Where
 
 
 @cache
@@ -26,7 +26,7 @@ class NotJson(ValueError):
         self.line, self.column = (int(place[1]), max(int(place[2]), 1)) if place else (1, 1)
 
 
-def read(described: Any, text: str | bytes, closed: bool, faults: list[Fault]) -> Any:
+def read(described: Any, text: str | bytes, closed: bool, faults: list[DataFault]) -> Any:
     """The value that a JSON text describes; what is wrong is added to `faults`. Raises NotJson."""
     try:
         return _adapter(described).validate_json(text, strict=True, extra="forbid" if closed else None)
@@ -42,20 +42,20 @@ def read(described: Any, text: str | bytes, closed: bool, faults: list[Fault]) -
     return None
 
 
-def _fault(top: Shape, error: Any) -> Fault:
+def _fault(top: Shape, error: Any) -> DataFault:
     location: tuple[str | int, ...] = error["loc"]
     kind: str = error["type"]
     if location and location[-1] == "[key]":
         outer, where = _follow(top, location[:-2])
-        return Fault((*where, location[-2]), "unknown", outer, error["input"])
+        return DataFault((*where, location[-2]), "unknown", outer, error["input"])
     if kind in ("missing", "missing_argument", "unexpected_keyword_argument", "extra_forbidden"):
         outer, where = _follow(top, location[:-1])
-        return Fault((*where, location[-1]), "missing" if kind.startswith("missing") else "unknown", outer, error["input"])
+        return DataFault((*where, location[-1]), "missing" if kind.startswith("missing") else "unknown", outer, error["input"])
     shape, where = _follow(top, location)
     if kind == "value_error":
-        return Fault(where, "unreadable", shape, error["input"], error["ctx"]["error"])
+        return DataFault(where, "unreadable", shape, error["input"], error["ctx"]["error"])
     limit = isinstance(error["input"], str) if kind == "literal_error" else kind.startswith(("greater_than", "less_than", "finite_number"))
-    return Fault(where, "limit" if limit else "type", shape, error["input"])
+    return DataFault(where, "limit" if limit else "type", shape, error["input"])
 
 
 def _follow(shape: Shape, location: tuple[str | int, ...]) -> tuple[Shape, Where]:

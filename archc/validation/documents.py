@@ -13,7 +13,7 @@ from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
 from archc.validation import plain
 from archc.validation.description import taken_apart
-from archc.validation.faults import Fault, Where, sentence, words
+from archc.validation.faults import DataFault, Where, sentence, words
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def read_json(described: type[T], content: bytes) -> T:
     """The value that JSON describes; keys that are not known are left out. Raises Damaged."""
     from archc.validation.checked import NotJson, read  # reads as fast as it parses, and needs pydantic
 
-    faults: list[Fault] = []
+    faults: list[DataFault] = []
     try:
         value = read(described, content, False, faults)
     except NotJson as error:
@@ -51,7 +51,7 @@ def read_tree(described: type[T], tree: t.Tree, diagnostics: Diagnostics, *, wha
     ours: the file ships with archc, and is read without pydantic
     """
     data = data_of(tree) if data is None else data
-    faults: list[Fault] = []
+    faults: list[DataFault] = []
     value = plain.read(taken_apart(described), data, True, faults) if ours else _check_data(described, data, faults)
     for fault in faults:
         part, span = _place(tree, fault)
@@ -61,7 +61,7 @@ def read_tree(described: type[T], tree: t.Tree, diagnostics: Diagnostics, *, wha
     return None if diagnostics.failed else value
 
 
-def _check_data(described: Any, data: Any, faults: list[Fault]) -> Any:
+def _check_data(described: Any, data: Any, faults: list[DataFault]) -> Any:
     """Read by pydantic, or in the same way by the plain reader where its compiled core cannot be loaded."""
     try:
         from archc.validation import checked
@@ -81,7 +81,7 @@ def data_of(tree: t.Tree | None, words: bool = False) -> Any:
     return tree.span.text.strip() if words and not tree.quoted and tree.end > tree.start else tree.value
 
 
-def _place(tree: t.Tree, fault: Fault) -> tuple[t.Tree, Span]:
+def _place(tree: t.Tree, fault: DataFault) -> tuple[t.Tree, Span]:
     """The part of a tree that a fault is about, and the characters to mark."""
     part, key, exact = _follow(tree, fault.where)
     if fault.kind == "missing":
@@ -102,7 +102,7 @@ def _follow(tree: t.Tree, where: Where) -> tuple[t.Tree, t.Scalar | None, bool]:
     return tree, found, True
 
 
-def _is_told(part: t.Tree, fault: Fault) -> bool:
+def _is_told(part: t.Tree, fault: DataFault) -> bool:
     """Whether the reason is told already: a value that was refused, or a key that was, which may be the one that is missing."""
     refused_key = fault.kind == "missing" and isinstance(part, t.Mapping) and part.broken
     return refused_key or (isinstance(part, t.Scalar) and part.value is t.BROKEN)

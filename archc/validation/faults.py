@@ -17,7 +17,7 @@ Where = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
-class Fault:
+class DataFault:
     """One mistake.
 
     where: the keys and places that lead to the value, or to the key that is unknown or missing
@@ -40,7 +40,7 @@ def dotted_path(where: Iterable[str | int]) -> str:
     return text
 
 
-def sentence(fault: Fault, value: Any) -> str:
+def sentence(fault: DataFault, value: Any) -> str:
     """The mistake in a file that a program wrote. `value` is what stands there."""
     name = printable(dotted_path(fault.where))[:LONGEST_KEY] or "it"
     if fault.kind == "missing":
@@ -80,7 +80,7 @@ class Words:
     hint: str | None = None
 
 
-def words(fault: Fault, what: str) -> Words:
+def words(fault: DataFault, what: str) -> Words:
     """`what` is the file in words."""
     last = str(fault.where[-1]) if fault.where else ""
     outer = dotted_path(fault.where[:-1]) or what
@@ -94,7 +94,7 @@ def words(fault: Fault, what: str) -> Words:
     return _of_value(fault, dotted_path(fault.where) or what, last)
 
 
-def _of_value(fault: Fault, name: str, last: str) -> Words:
+def _of_value(fault: DataFault, name: str, last: str) -> Words:
     shape, kind = fault.shape, fault.shape.kind
     if kind == "object":
         return Words("A202", f"{name}: this is no mapping", "write `name: value` below it")

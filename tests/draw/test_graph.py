@@ -19,7 +19,7 @@ from archc.draw import graphviz as dot
 from archc.draw.graph.block import block_dot, block_svg, views
 from archc.draw.graph.columns import parts
 from archc.draw.graph.fold import MOST_BOXES, Folding, View, view
-from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item, ranks, spines
+from archc.draw.graph.fold_marks import PORT, Edge, GraphBox, Group, Item, ranks, spines
 from archc.draw.graph.labels import lines, shape_text, size, telling
 from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.picture import graph_dot, graph_svg
@@ -104,10 +104,10 @@ def test_each_layer_is_in_one_box_and_each_wire_in_one_edge(name: str) -> None:
         assert all(folded_together(found.items, tail, head) for tail, head in wires - inner)
 
 
-def timed(items: list[Item], times: int = 1) -> Iterator[tuple[Box, int]]:
+def timed(items: list[Item], times: int = 1) -> Iterator[tuple[GraphBox, int]]:
     """Each box with how many copies it stands for."""
     for item in items:
-        if isinstance(item, Box):
+        if isinstance(item, GraphBox):
             yield item, times * item.times
         else:
             yield from timed(item.items, times * item.times)

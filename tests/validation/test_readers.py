@@ -21,7 +21,7 @@ from archc.text.source import Source
 from archc.validation import checked, plain
 from archc.validation.description import Amount, Entries, Match, OneOf, Range, Read, Unreadable, taken_apart
 from archc.validation.documents import Damaged, place_of, read_json, read_tree
-from archc.validation.faults import Fault
+from archc.validation.faults import DataFault
 
 METRES = Units("3 m", {"m": 1.0})
 
@@ -58,12 +58,12 @@ class Outer:
 def both(data: Any, closed: bool) -> tuple[Any, Any]:
     """What the two readers make of the same data: a value, or mistakes by their place and kind."""
     read: list[tuple[Any, Any]] = []
-    readers: tuple[Callable[[list[Fault]], Any], ...] = (
+    readers: tuple[Callable[[list[DataFault]], Any], ...] = (
         lambda faults: checked.read(Outer, json.dumps(data), closed, faults),
         lambda faults: plain.read(taken_apart(Outer), data, closed, faults),
     )
     for reader in readers:
-        faults: list[Fault] = []
+        faults: list[DataFault] = []
         value = reader(faults)
         read.append((None if faults else repr(value), sorted(((one.where, one.kind) for one in faults), key=repr)))
     return read[0], read[1]

@@ -103,14 +103,14 @@ def fields(graph: Graph) -> dict[Value, Fields]:
     """The fields of each input of the network and of each layer's outputs."""
     found: dict[Value, Fields] = {}
     for name, source in graph.inputs.items():
-        for value, field in _Walk(graph, source).fields().items():
+        for value, field in _FieldWalk(graph, source).fields().items():
             found.setdefault(value, {})[name] = field
     return found
 
 
 def list_positions(graph: Graph, node: Node, name: str = "") -> Field:
     """The field of a layer's first output position by position, cut at the borders, on one input; the first unless it is named."""
-    walk = _Walk(graph, graph.inputs[name or next(iter(graph.inputs))])
+    walk = _FieldWalk(graph, graph.inputs[name or next(iter(graph.inputs))])
     walk.fields()
     return walk.field_of(walk.listed(node, node.read)[0], node.output.shape)
 
@@ -123,7 +123,7 @@ def text(found: Fields) -> str:
     return ", ".join(f"{name} {field}" for name, field in texts.items()) or "none"
 
 
-class _Walk:
+class _FieldWalk:
     """From one input through the network. `known` is what each value sees; `places` the same, cut, for each position on its own."""
 
     def __init__(self, graph: Graph, source: Value) -> None:

@@ -13,7 +13,7 @@ from archc.ops import syntax
 from archc.ops.facts import Module, Weight, literal
 from archc.ops.syntax import Conditional, Items, Keyword, Literal, Name, Repeated, Tree, bound, call, flat, parse_dotted
 from archc.program.classes import Attribute, Class
-from archc.program.constructs import Construct, Leaf, Tensor, Use
+from archc.program.constructs import Construct, Leaf, TensorConstruct, Use
 from archc.program.parts import ATTRIBUTE, KEY, is_identifier
 from archc.signature import MISSING
 
@@ -43,7 +43,7 @@ def _assignment(made: Attribute, values: Values, flag: str) -> str:
     """`self.conv1 = nn.Conv2d(…)`."""
     value: Tree = call(made.holder) if made.construct is None else _construction(made.construct, values)
     value = Conditional(value, flag) if flag else value
-    tensor = isinstance(made.construct, Tensor)
+    tensor = isinstance(made.construct, TensorConstruct)
     if made.style == ATTRIBUTE:
         return statement(f"{flat(made.path)}.{made.label} = ", value, 8)
     if made.style == KEY and not tensor:
@@ -56,7 +56,7 @@ def _construction(made: Construct, values: Values) -> Tree:
     """What makes an attribute, with the values of its slots, which come in order."""
     if isinstance(made, Leaf):
         return _module(made, values)
-    if isinstance(made, Tensor):
+    if isinstance(made, TensorConstruct):
         return call("nn.Parameter", bound(made.value, [_next(values) for _ in made.slots]))
     if isinstance(made, Use):
         return _instance(made, values)

@@ -12,7 +12,7 @@ from archc.codegen.emit.describe import of_steps
 from archc.codegen.emit.layout import WIDTH, lay_out, wrap
 from archc.graph import Graph, Scope, Value
 from archc.ops.shape import Shape
-from archc.ops.syntax import Attribute, Items, Literal, Name, Op, Tree, call, flat
+from archc.ops.syntax import Attribute, Items, Literal, Name, Operation, Tree, call, flat
 from archc.program.classes import Class
 from archc.program.parts import is_identifier
 from archc.program.scopes import Dataflow
@@ -22,7 +22,7 @@ _TAKEN = ("self", "torch", "nn", "F", "_", "input", "checkpoint")
 Returns = Callable[[Class, dict[Value, str]], Iterable[Statement]]
 
 
-class Forward:
+class ForwardMethod:
     """The text of a class's forward; `given` is the shape of what each part of the class is given first."""
 
     def __init__(self, definition: Class, dataflow: Dataflow, graph: Graph, given: dict[Scope, Shape]) -> None:
@@ -97,7 +97,7 @@ def _put_under_condition(definition: Class, step: Step) -> Step:
         return step
     own: Tree = Attribute(Name("self"), step.label)
     made = step.label in [attribute.label for attribute in definition.attributes]
-    return replace(step, test=Op((own, Literal("None")), ("is not",)) if made else own)
+    return replace(step, test=Operation((own, Literal("None")), ("is not",)) if made else own)
 
 
 def _lines(statement: Statement, shape: str) -> list[str]:

@@ -10,7 +10,7 @@ from archc.ops.syntax import (
     Index,
     Items,
     Keyword,
-    Op,
+    Operation,
     Prefix,
     Repeated,
     Tree,
@@ -60,7 +60,7 @@ def wrap(lead: str, tree: Tree, indent: int) -> list[str]:
         return [outer + lead + text]
     if isinstance(tree, Keyword):
         return wrap(f"{lead}{tree.name}{tree.sign}", tree.value, indent)
-    if isinstance(tree, Op) and level_of(tree) >= ARITHMETIC and (len(tree.operands) > 2 or text[-1] not in ")]"):
+    if isinstance(tree, Operation) and level_of(tree) >= ARITHMETIC and (len(tree.operands) > 2 or text[-1] not in ")]"):
         body = [inner + text] if indent + 4 + len(text) <= WIDTH else [inner + part for part in terms(tree)]
         return [f"{outer}{lead}(", *body, f"{outer})"]
     broken = _last_brackets(tree)
@@ -89,7 +89,7 @@ def _last_brackets(tree: Tree) -> tuple[str, tuple[Tree, ...], str] | None:
         return (flat(tree)[: -inside - 1], items, CLOSING[opening]) if items else None
     if isinstance(tree, Items):
         return (tree.opening, tree.items, CLOSING[tree.opening]) if tree.items and tree.opening else None
-    last = tree.operands[-1] if isinstance(tree, Op) else tree.operand if isinstance(tree, Prefix) else None
+    last = tree.operands[-1] if isinstance(tree, Operation) else tree.operand if isinstance(tree, Prefix) else None
     if last is None:
         return None
     text, own = flat(tree), flat(last)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from archc.ops.syntax import names
 from archc.ops.template import names_in
 from archc.program.classes import Program
-from archc.program.constructs import Chain, Construct, Leaf, Tensor
+from archc.program.constructs import ChainConstruct, Construct, Leaf, TensorConstruct
 from archc.program.steps import Step
 
 _RERUN = '''
@@ -86,9 +86,9 @@ def _names_of(made: Construct) -> Iterator[str]:
     if isinstance(made, Leaf):
         yield made.name
         yield from _names_of_source(made.source)
-    elif isinstance(made, Tensor):
+    elif isinstance(made, TensorConstruct):
         yield from names(made.value)
-    elif isinstance(made, Chain):
+    elif isinstance(made, ChainConstruct):
         if not made.numbered:
             yield "OrderedDict"
         for _, item in made.items:

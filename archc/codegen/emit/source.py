@@ -9,28 +9,28 @@ from dataclasses import dataclass
 from archc.codegen.emit.body import Plain, Return, Statement
 from archc.codegen.emit.constructor import constructor, initialization
 from archc.codegen.emit.describe import about, docstring, given_shape
-from archc.codegen.emit.forward import Forward, several
+from archc.codegen.emit.forward import ForwardMethod, several
 from archc.codegen.emit.preamble import helpers, imports, used_names
 from archc.graph import Graph, Value
 from archc.ops.facts import literal
 from archc.ops.syntax import Items, Keyword, Name, Tree
 from archc.ops.template import names_in
 from archc.program.classes import Class, Program
-from archc.program.constructs import Chain, Construct, Leaf
+from archc.program.constructs import ChainConstruct, Construct, Leaf
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class ModuleSource:
     """A Python module that needs torch alone; `name` is the class of the network, its last."""
 
     text: str
     name: str
 
 
-def source_of(graph: Graph, notes: list[str] | None = None, recomputed: Sequence[range] = ()) -> Source:
+def source_of(graph: Graph, notes: list[str] | None = None, recomputed: Sequence[range] = ()) -> ModuleSource:
     """The source of a network; `notes` are paragraphs of its docstring, `recomputed` the places of layers that run again in backward."""
     writer = Writer(Program(graph, recomputed), notes or [])
-    return Source(writer.text(), writer.name)
+    return ModuleSource(writer.text(), writer.name)
 
 
 class Writer:
@@ -67,7 +67,7 @@ class Writer:
             lines += self.init.lines
         if definition.base != "nn.Sequential" or any(step.recomputed for step in definition.steps[definition.first]):
             given = {part: given_shape(dataflow, part) for part in definition.parts}
-            lines += ["", *Forward(definition, dataflow, self.graph, given).text(self.returns)]
+            lines += ["", *ForwardMethod(definition, dataflow, self.graph, given).text(self.returns)]
         return "\n".join(lines)
 
     def _sources(self) -> list[str]:
@@ -101,6 +101,6 @@ def _by_name(values: dict[str, Value], names: dict[Value, str]) -> Tree:
 def _sources(made: Construct) -> Iterator[str]:
     if isinstance(made, Leaf) and made.source:
         yield made.source
-    elif isinstance(made, Chain):
+    elif isinstance(made, ChainConstruct):
         for _, item in made.items:
             yield from _sources(item)

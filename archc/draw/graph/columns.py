@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from archc.draw.graph.fold import View
-from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item
+from archc.draw.graph.fold_marks import PORT, Edge, GraphBox, Group, Item
 from archc.draw.scene import Box as Place
 
 PAGE = (504.0, 648.0)  # points: 7 by 9 inches, what a paper leaves for a figure
@@ -46,7 +46,7 @@ def _kept(items: Iterable[Item], within: frozenset[int] = frozenset()) -> dict[i
     """For each box the groups around it that stay in one piece: blocks and repeats."""
     found: dict[int, frozenset[int]] = {}
     for item in items:
-        if isinstance(item, Box):
+        if isinstance(item, GraphBox):
             found[item.index] = within
         else:
             found |= _kept(item.items, within | {id(item)} if item.times > 1 or item.scope.block else within)
@@ -91,10 +91,10 @@ def _cut(found: View, stops: list[int]) -> list[View]:
         leaving = [edge for edge in found.edges if first <= edge.tail.index < stop <= edge.head.index]
         items = list(_between(found.items, first, stop))
         if first:
-            port = Box([[]], "", PORT)
+            port = GraphBox([[]], "", PORT)
             items, inside = [port, *items], [*(Edge(port, edge.head, []) for edge in entering), *inside]
         if leaving:
-            port = Box([[]], "", PORT)
+            port = GraphBox([[]], "", PORT)
             items, inside = [*items, port], [*inside, Edge(leaving[0].tail, port, leaving[0].shapes, leaving[0].source)]
         made.append(View(items, inside))
     return made
@@ -103,7 +103,7 @@ def _cut(found: View, stops: list[int]) -> list[View]:
 def _between(items: Iterable[Item], first: int, stop: int) -> Iterable[Item]:
     """What of the items is in a column; a part of the network that is cut is in both."""
     for item in items:
-        if isinstance(item, Box):
+        if isinstance(item, GraphBox):
             if first <= item.index < stop:
                 yield item
             continue
@@ -117,4 +117,4 @@ def _between(items: Iterable[Item], first: int, stop: int) -> Iterable[Item]:
 
 def _first(item: Item) -> int:
     """The number of an item's first box."""
-    return item.index if isinstance(item, Box) else _first(item.items[0])
+    return item.index if isinstance(item, GraphBox) else _first(item.items[0])

@@ -9,7 +9,7 @@ from itertools import count
 from math import atan2, ceil, degrees, hypot
 
 from archc.draw.graph.fold import View
-from archc.draw.graph.fold_marks import PORT, Box, Edge, Group, Item, spines
+from archc.draw.graph.fold_marks import PORT, Edge, GraphBox, Group, Item, spines
 from archc.draw.graph.labels import SIZE, SMALL_SIZE, Telling, clean, edge_text, joins, lines, sign, size, telling, title
 from archc.draw.graph.look import BAR, CIRCLE, POINT, GraphOptions, frame_of, look_of
 from archc.draw.scene import escape, text_width
@@ -21,7 +21,7 @@ _STRUT = f'<FONT POINT-SIZE="{SIZE}"> </FONT>'  # which keeps small lines as far
 
 
 @dataclass(frozen=True, slots=True)
-class _Writer:
+class _DotWriter:
     options: GraphOptions
     telling: Telling
     clusters: Iterator[int]
@@ -33,12 +33,12 @@ def write_dot(name: str, views: list[View], options: GraphOptions, bare: bool = 
 
     `bare`: boxes of their sizes alone, which are painted after the layout, so that no font has a part in it.
     """
-    return _text(name, views, _Writer(options, _number_boxes(views), count(), bare))
+    return _text(name, views, _DotWriter(options, _number_boxes(views), count(), bare))
 
 
 def write_columns(name: str, columns: list[View], options: GraphOptions) -> list[str]:
     """A bare DOT text for each column of a picture; numbers go on from one to the next."""
-    writer = _Writer(options, _number_boxes(columns), count(), True)
+    writer = _DotWriter(options, _number_boxes(columns), count(), True)
     return [_text(name, [column], writer) for column in columns]
 
 
@@ -50,7 +50,7 @@ def _number_boxes(views: list[View]) -> Telling:
     return telling(boxes)
 
 
-def _text(name: str, views: list[View], writer: _Writer) -> str:
+def _text(name: str, views: list[View], writer: _DotWriter) -> str:
     out = [f"digraph {_quote(clean(name))} {{", *_defaults(writer)]
     for view in views:
         for item in view.items:
@@ -60,7 +60,7 @@ def _text(name: str, views: list[View], writer: _Writer) -> str:
     return "\n".join([*out, "}", ""])
 
 
-def _defaults(writer: _Writer) -> list[str]:
+def _defaults(writer: _DotWriter) -> list[str]:
     theme = writer.options.theme
     graph = f'rankdir={writer.options.rankdir} nodesep="0.28" ranksep="0.36" fontsize={SIZE} labeljust=l newrank=true'
     if writer.bare:
@@ -77,9 +77,9 @@ def _defaults(writer: _Writer) -> list[str]:
     ]
 
 
-def _item(item: Item, writer: _Writer, level: int) -> Iterator[str]:
+def _item(item: Item, writer: _DotWriter, level: int) -> Iterator[str]:
     pad = "  " * level
-    if isinstance(item, Box):
+    if isinstance(item, GraphBox):
         yield f"{pad}n{item.index} [{_size(item, writer) if writer.bare else _box(item, writer)}];"
         return
     number, look = next(writer.clusters), frame_of(item, level, writer.options.theme)
@@ -95,7 +95,7 @@ def _item(item: Item, writer: _Writer, level: int) -> Iterator[str]:
     yield f"{pad}}}"
 
 
-def _heading(group: Group, writer: _Writer) -> str:
+def _heading(group: Group, writer: _DotWriter) -> str:
     heading, where = title(group)
     if writer.bare:
         width = text_width(heading, SIZE, True) + text_width(where, SMALL_SIZE) + 8
@@ -104,7 +104,7 @@ def _heading(group: Group, writer: _Writer) -> str:
     return f"<<B>{escape(heading)}</B>{beside}>"
 
 
-def _size(box: Box, writer: _Writer) -> str:
+def _size(box: GraphBox, writer: _DotWriter) -> str:
     """The attributes of a node whose texts are painted later."""
     look = look_of(box, writer.options.theme)
     if look.shape == POINT:
@@ -115,7 +115,7 @@ def _size(box: Box, writer: _Writer) -> str:
     return f'{shape}width="{width / 72:.3f}" height="{height / 72:.3f}"{line}'
 
 
-def _box(box: Box, writer: _Writer) -> str:
+def _box(box: GraphBox, writer: _DotWriter) -> str:
     """The attributes of a node."""
     found = look_of(box, writer.options.theme)
     look = f'id="n-{box.index}" class="{found.kind}" fillcolor="{found.fill}" color="{found.edge}"'
@@ -134,7 +134,7 @@ def _box(box: Box, writer: _Writer) -> str:
     return f"{look} label=<{_label(box, writer.telling)}>"
 
 
-def _label(box: Box, telling: Telling) -> str:
+def _label(box: GraphBox, telling: Telling) -> str:
     rows = []
     for line in lines(box, telling):
         text = escape(line.text)
@@ -190,5 +190,5 @@ def _around(items: Iterable[Item], within: int = 0) -> dict[int, int]:
     """For each box, the group that it is in."""
     found: dict[int, int] = {}
     for item in items:
-        found |= {item.index: within} if isinstance(item, Box) else _around(item.items, id(item))
+        found |= {item.index: within} if isinstance(item, GraphBox) else _around(item.items, id(item))
     return found

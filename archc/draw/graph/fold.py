@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from archc.draw.graph.fold_fuse import fuse_items
-from archc.draw.graph.fold_marks import Box, Edge, Group, Item, Marks, ranks
+from archc.draw.graph.fold_marks import Edge, GraphBox, Group, Item, Marks, ranks
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.structure import is_within_block
 
@@ -23,7 +23,7 @@ class View:
     items: list[Item]
     edges: list[Edge] = field(default_factory=list)
 
-    def boxes(self) -> Iterator[Box]:
+    def boxes(self) -> Iterator[GraphBox]:
         yield from _boxes(self.items)
 
 
@@ -88,8 +88,8 @@ def _legible(folding: Folding, made: Callable[[int], View], most: int) -> View:
 
 def _wire_view(items: list[Item], nodes: list[Node], entering: Ends, leaving: Ends, once: bool) -> View:
     """A view of items, with boxes for its ends, its boxes numbered, and its edges."""
-    ends = [Box([[]], name, "input", value.shape) for value, name in entering]
-    sinks = [Box([[]], name, "output", value.shape) for value, name in leaving]
+    ends = [GraphBox([[]], name, "input", value.shape) for value, name in entering]
+    sinks = [GraphBox([[]], name, "output", value.shape) for value, name in leaving]
     found = View([*ends, *items, *sinks])
     for i, box in enumerate(found.boxes()):
         box.index = i
@@ -131,7 +131,7 @@ class _Builder:
         while i < len(rows[0]):
             child = rows[0][i]
             if isinstance(child, Node):
-                found.append(Box([[node] for row in rows if isinstance(node := row[i], Node)], child.label))
+                found.append(GraphBox([[node] for row in rows if isinstance(node := row[i], Node)], child.label))
                 i += 1
                 continue
             stop = self.run(rows[0], i)
@@ -144,18 +144,18 @@ class _Builder:
         """A scope as the box that its layers fuse to, as a closed box, as a group, or as its items where it is a mere level of names."""
         first = group[0]
         inner = self.items(group, depth - 1 if _counts(first) else depth)
-        if len(inner) == 1 and isinstance(box := inner[0], Box) and self.folding.fuse:
+        if len(inner) == 1 and isinstance(box := inner[0], GraphBox) and self.folding.fuse:
             box.name, box.times = first.label, times * box.times
             return [box]
         if times == 1 and not (_counts(first) and self.says(first, inner)):
             return inner
         if depth <= 0 and _counts(first):
-            return [Box([list(self.layers(scope)) for scope in group], first.label, closed=first, last=group[times - 1], times=times)]
+            return [GraphBox([list(self.layers(scope)) for scope in group], first.label, closed=first, last=group[times - 1], times=times)]
         return [Group(first, inner, times, group[times - 1])]
 
     def says(self, scope: Scope, inner: list[Item]) -> bool:
         """Whether a frame around these items says more than theirs: not where a part is one block."""
-        return bool(scope.block) or not self.folding.fuse or len(inner) > 1 or isinstance(inner[0], Box)
+        return bool(scope.block) or not self.folding.fuse or len(inner) > 1 or isinstance(inner[0], GraphBox)
 
     def layers(self, scope: Scope) -> Iterator[Node]:
         return (node for node in scope.walk() if id(node) in self.nodes)
@@ -188,9 +188,9 @@ def _counts(scope: Scope) -> bool:
     return bool(scope.block) or not is_within_block(scope)
 
 
-def _boxes(items: Iterable[Item]) -> Iterator[Box]:
+def _boxes(items: Iterable[Item]) -> Iterator[GraphBox]:
     for item in items:
-        if isinstance(item, Box):
+        if isinstance(item, GraphBox):
             yield item
         else:
             yield from _boxes(item.items)
@@ -199,9 +199,9 @@ def _boxes(items: Iterable[Item]) -> Iterator[Box]:
 Copy = tuple[tuple[int, int], ...]  # for each repeat around a layer: which repeat, which copy
 
 
-def _places(found: View) -> dict[int, tuple[Box, Copy]]:
+def _places(found: View) -> dict[int, tuple[GraphBox, Copy]]:
     """For each layer, its box and the copies that it is in."""
-    places: dict[int, tuple[Box, Copy]] = {}
+    places: dict[int, tuple[GraphBox, Copy]] = {}
 
     def walk(items: Iterable[Item], repeats: tuple[tuple[int, int], ...]) -> None:
         for item in items:
@@ -226,7 +226,7 @@ def _digits(i: int, repeats: tuple[tuple[int, int], ...]) -> Copy:
     return tuple(reversed(found))
 
 
-def _edges(places: dict[int, tuple[Box, Copy]], nodes: list[Node], starts: dict[int, Box], once: bool) -> list[Edge]:
+def _edges(places: dict[int, tuple[GraphBox, Copy]], nodes: list[Node], starts: dict[int, GraphBox], once: bool) -> list[Edge]:
     """Edges between boxes. Where repeats are folded (`once`), edges between copies are left out, and equal edges are one."""
     edges: list[Edge] = []
     seen: dict[tuple[int, int], Edge] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from archc.draw.graph.fold_marks import Box, Item
+from archc.draw.graph.fold_marks import GraphBox, Item
 from archc.draw.theme import family
 from archc.graph import Node, Value
 
@@ -15,28 +15,28 @@ _ALONE = {"merge", "input"}
 def fuse_items(items: list[Item], uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> list[Item]:
     """The items with each chain of layers as few boxes, each with at most one large layer."""
     found: list[Item] = []
-    chain: list[Box] = []
+    chain: list[GraphBox] = []
     for item in items:
-        if isinstance(item, Box) and _joins(item) and (not chain or _follows(chain[-1], item, uses, kept)):
+        if isinstance(item, GraphBox) and _joins(item) and (not chain or _follows(chain[-1], item, uses, kept)):
             chain.append(item)
             continue
         found += _box_chain(chain)
-        chain = [item] if isinstance(item, Box) and _joins(item) else []
+        chain = [item] if isinstance(item, GraphBox) and _joins(item) else []
         if not chain:
             found.append(item)
     return [*found, *_box_chain(chain)]
 
 
-def small(box: Box) -> bool:
+def small(box: GraphBox) -> bool:
     """Whether a box has small layers alone."""
     return not box.closed and all(family(node.kind) in SMALL for node in box.layers)
 
 
-def _joins(box: Box) -> bool:
+def _joins(box: GraphBox) -> bool:
     return not (box.closed or box.end or box.times > 1 or any(family(node.kind) in _ALONE for node in box.layers))
 
 
-def _follows(tail: Box, head: Box, uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> bool:
+def _follows(tail: GraphBox, head: GraphBox, uses: Mapping[Value, Sequence[Node]], kept: set[Value]) -> bool:
     """Whether what the tail makes goes to the head alone, and the head takes nothing else, in every copy."""
     if len(tail.copies) != len(head.copies):
         return False
@@ -55,11 +55,11 @@ def _feeds(source: Node, layers: list[Node], uses: Mapping[Value, Sequence[Node]
     )
 
 
-def _box_chain(chain: list[Box]) -> list[Item]:
+def _box_chain(chain: list[GraphBox]) -> list[Item]:
     """A chain as boxes. Small layers go with the large one before them; where a normalization leads the chain, with the one after."""
     before = bool(chain) and family(chain[0].layers[0].kind) == "normalization"
-    boxes: list[Box] = []
-    ready: list[Box] = []  # small ones that wait for a large one
+    boxes: list[GraphBox] = []
+    ready: list[GraphBox] = []  # small ones that wait for a large one
     for box in chain:
         if small(box):
             if before or not boxes:
@@ -76,7 +76,7 @@ def _box_chain(chain: list[Box]) -> list[Item]:
     return list(boxes)
 
 
-def _join_boxes(parts: list[Box]) -> Box:
+def _join_boxes(parts: list[GraphBox]) -> GraphBox:
     main = next((part for part in parts if not small(part)), parts[0])
     copies = [[node for part in parts for node in part.copies[i]] for i in range(len(main.copies))]
-    return Box(copies, main.name)
+    return GraphBox(copies, main.name)

@@ -12,7 +12,7 @@ PORT = "port"  # the end of a box at which a column of a picture ends or begins
 
 
 @dataclass(slots=True, eq=False)
-class Box:
+class GraphBox:
     """One box: layers that follow each other, or a closed block. `copies` has its layers, one list for each copy that it stands for.
 
     end: input or output for an end of the network, PORT for that of a column; else empty
@@ -45,15 +45,15 @@ class Group:
     place: str = ""
 
 
-Item = Box | Group
+Item = GraphBox | Group
 
 
 @dataclass(slots=True, eq=False)
 class Edge:
     """What flows from one box to another: its shapes, more than one where copies differ; `source` is the layer that makes it."""
 
-    tail: Box
-    head: Box
+    tail: GraphBox
+    head: GraphBox
     shapes: list[Shape]
     source: Node | None = None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from archc.draw.graph.fold_fuse import SMALL
-from archc.draw.graph.fold_marks import PORT, Box, Edge, Group
+from archc.draw.graph.fold_marks import PORT, Edge, GraphBox, Group
 from archc.draw.scene import text_width
 from archc.draw.theme import family
 from archc.graph import Node, Scope
@@ -29,7 +29,7 @@ _SIGNS = {"add": "+", "mul": "×"}
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LabelLine:
     """A line of a box. strong: what the box is; else what is beside it. `size` is of letters, where it is not as usual."""
 
     text: str
@@ -37,26 +37,26 @@ class Line:
     size: int = 0
 
 
-def sign(box: Box) -> str:
+def sign(box: GraphBox) -> str:
     """The sign of a sum or product, which is drawn as a circle; else nothing."""
     return _SIGNS.get(box.layers[0].kind, "") if not box.closed and len(box.layers) == 1 else ""
 
 
-def is_bar(box: Box) -> bool:
+def is_bar(box: GraphBox) -> bool:
     """Whether a box is drawn as a bar: where values are joined."""
     return not box.closed and [node.kind for node in box.layers] == ["concat"]
 
 
-def joins(box: Box) -> bool:
+def joins(box: GraphBox) -> bool:
     """Whether a box is a small mark at which ways meet."""
     return bool(sign(box)) or is_bar(box)
 
 
-def line_height(line: Line) -> float:
+def line_height(line: LabelLine) -> float:
     return 14.0 if line.strong else 12.0
 
 
-def size(box: Box, telling: Telling) -> tuple[float, float]:
+def size(box: GraphBox, telling: Telling) -> tuple[float, float]:
     """Width and height of a box, in points: room for its lines in any common font."""
     if sign(box):
         return 19.0, 19.0
@@ -67,26 +67,26 @@ def size(box: Box, telling: Telling) -> tuple[float, float]:
     return max(width + 16, 44.0), sum(map(line_height, found)) + 8
 
 
-def lines(box: Box, telling: Telling) -> list[Line]:
+def lines(box: GraphBox, telling: Telling) -> list[LabelLine]:
     """The lines of a box. `telling`: for each block, the arguments in which its uses differ."""
     if sign(box):
-        return [Line(sign(box), size=13)]
+        return [LabelLine(sign(box), size=13)]
     if box.end:
-        return [Line(clean(box.name), True), Line(shape_text([box.shape]) if box.shape else "")]
+        return [LabelLine(clean(box.name), True), LabelLine(shape_text([box.shape]) if box.shape else "")]
     if box.closed:
         return _block_lines(box, telling)
-    found: list[Line] = []
+    found: list[LabelLine] = []
     small: list[str] = []
     for i, node in enumerate(box.layers):
         if family(node.kind) in SMALL and len(box.layers) > 1:
             small.append(_short(node))
             continue
-        found += [*_small(small), Line(_merge_words([_words(copy[i]) for copy in box.copies]), True), *_weights(node)]
+        found += [*_small(small), LabelLine(_merge_words([_words(copy[i]) for copy in box.copies]), True), *_weights(node)]
         small = []
     found += _small(small)
     if is_bar(box):
-        return [Line("concat")]
-    return _strong(found) if box.times == 1 else [*_strong(found), Line(f"×{box.times}", True)]
+        return [LabelLine("concat")]
+    return _strong(found) if box.times == 1 else [*_strong(found), LabelLine(f"×{box.times}", True)]
 
 
 def title(group: Group) -> tuple[str, str]:
@@ -106,7 +106,7 @@ def _range(first: Scope, last: Scope | None) -> str:
     return clean(f"{a}–{b.removeprefix(common)}" if b[len(common) :].isdigit() and b.startswith(common) else f"{a}–{b}")
 
 
-def telling(boxes: Iterable[Box]) -> Telling:
+def telling(boxes: Iterable[GraphBox]) -> Telling:
     """For each block that is shown closed, the arguments in which its uses differ."""
     seen: dict[str, list[dict[str, Any]]] = {}
     for box in boxes:
@@ -146,7 +146,7 @@ def _came_in(edge: Edge) -> list[Shape]:
     return [value.shape for copy in edge.tail.copies for node in copy for value in node.inputs if id(value.node) not in own]
 
 
-def _block_lines(box: Box, telling: Telling) -> list[Line]:
+def _block_lines(box: GraphBox, telling: Telling) -> list[LabelLine]:
     scope = box.closed
     if scope is None:
         return []
@@ -154,13 +154,13 @@ def _block_lines(box: Box, telling: Telling) -> list[Line]:
     times = f" ×{box.times}" if box.times > 1 else ""
     if not scope.block:
         count = len(box.layers)
-        return [Line(where + times, True), Line(f"{count} layer{'s' if count != 1 else ''}")]
+        return [LabelLine(where + times, True), LabelLine(f"{count} layer{'s' if count != 1 else ''}")]
     known = telling.get(scope.block, set())
     arguments = [
         _argument(name, value) for name, value in scope.arguments.items() if name in known and _is_short(value) and value is not False
     ]
     rows = [", ".join(arguments[i : i + 3]) for i in range(0, min(len(arguments), 6), 3)]
-    return [Line(clean(scope.block) + times, True), *(Line(row) for row in rows), Line(where)]
+    return [LabelLine(clean(scope.block) + times, True), *(LabelLine(row) for row in rows), LabelLine(where)]
 
 
 def _is_short(value: object) -> bool:
@@ -176,18 +176,18 @@ def _argument(name: str, value: object) -> str:
     return f"{clean(name)} {clean('-'.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))}"
 
 
-def _small(names: list[str]) -> list[Line]:
-    return [Line(" · ".join(names))] if names else []
+def _small(names: list[str]) -> list[LabelLine]:
+    return [LabelLine(" · ".join(names))] if names else []
 
 
-def _strong(found: list[Line]) -> list[Line]:
+def _strong(found: list[LabelLine]) -> list[LabelLine]:
     """A box of small layers alone says so in plain words."""
-    return found if any(line.strong for line in found) else [Line(line.text, True) for line in found]
+    return found if any(line.strong for line in found) else [LabelLine(line.text, True) for line in found]
 
 
-def _weights(node: Node) -> list[Line]:
+def _weights(node: Node) -> list[LabelLine]:
     """Whose weights a layer uses, if not its own."""
-    return [Line(f"weights of {clean(node.shared.name)}")] if node.shared else []
+    return [LabelLine(f"weights of {clean(node.shared.name)}")] if node.shared else []
 
 
 def _short(node: Node) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from archc.draw.graph.fold import FULL, Folding
 from archc.draw.graph.fold_fuse import SMALL
-from archc.draw.graph.fold_marks import PORT, Box, Group
+from archc.draw.graph.fold_marks import PORT, GraphBox, Group
 from archc.draw.graph.labels import is_bar, sign
 from archc.draw.scene import mix
 from archc.draw.theme import LIGHT, Theme, family
@@ -40,7 +40,7 @@ BOX, BAR, CIRCLE, POINT = "box", "bar", "circle", "point"
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BoxLook:
     """shape: a box has round corners, a bar none; width: of the line around it, in points; kind: a class in the SVG"""
 
     kind: str
@@ -51,21 +51,21 @@ class Look:
     dashed: bool = False
 
 
-def look_of(box: Box, theme: Theme) -> Look:
+def look_of(box: GraphBox, theme: Theme) -> BoxLook:
     """A box: its main layer's colours; a closed block, an end and the end of a column have looks of their own."""
     if box.end == PORT:
-        return Look(PORT, theme.line, theme.line, shape=POINT)
+        return BoxLook(PORT, theme.line, theme.line, shape=POINT)
     if box.closed:
-        return Look("block", shade(theme, 3), theme.line, 1.4)
+        return BoxLook("block", shade(theme, 3), theme.line, 1.4)
     kind = main_kind(box)
     shape = CIRCLE if sign(box) else BAR if is_bar(box) else BOX
-    return Look(kind, theme.fill(kind), theme.edge(kind), shape=shape, dashed=bool(box.end))
+    return BoxLook(kind, theme.fill(kind), theme.edge(kind), shape=shape, dashed=bool(box.end))
 
 
-def frame_of(group: Group, level: int, theme: Theme) -> Look:
+def frame_of(group: Group, level: int, theme: Theme) -> BoxLook:
     """A group, `level` deep: a line that is seen where it stands for several copies."""
     kind = "block" if group.scope.block else "part"
-    return Look(kind, shade(theme, level), theme.faint if group.times > 1 else mix(theme.background, theme.ink, 0.25), 0.9)
+    return BoxLook(kind, shade(theme, level), theme.faint if group.times > 1 else mix(theme.background, theme.ink, 0.25), 0.9)
 
 
 def shade(theme: Theme, level: int) -> str:
@@ -73,6 +73,6 @@ def shade(theme: Theme, level: int) -> str:
     return mix(theme.background, theme.ink, 0.035 * min(level, 4))
 
 
-def main_kind(box: Box) -> str:
+def main_kind(box: GraphBox) -> str:
     """The kind of a box's main layer; that of the end, where it is one."""
     return box.end or next((node.kind for node in box.layers if family(node.kind) not in SMALL), box.layers[0].kind)

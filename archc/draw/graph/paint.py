@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from archc.draw.graph.fold import View
-from archc.draw.graph.fold_marks import PORT, Box, Group, Item
-from archc.draw.graph.labels import SIZE, SMALL_SIZE, Line, Telling, clean, line_height, lines, telling, title
+from archc.draw.graph.fold_marks import PORT, GraphBox, Group, Item
+from archc.draw.graph.labels import SIZE, SMALL_SIZE, LabelLine, Telling, clean, line_height, lines, telling, title
 from archc.draw.graph.look import BAR, CIRCLE, GraphOptions, frame_of, look_of
-from archc.draw.layout import Layout, Wire
+from archc.draw.layout import Placement, Wire
 from archc.draw.scene import Box as Place
 from archc.draw.scene import Point, Scene, text_width
 
@@ -23,11 +23,11 @@ _MIDDLE = 0.36  # from the middle of a letter to its baseline, in sizes
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PlacedColumn:
     """Views that one layout has beside each other; `left` is where it begins on the page."""
 
     views: Sequence[View]
-    layout: Layout
+    layout: Placement
     left: float = 0.0
 
     @property
@@ -49,12 +49,12 @@ class Column:
         return Place(*self.at((box.left, box.top)), *self.at((box.right, box.bottom)))
 
 
-def paint_columns(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> str:
+def paint_columns(name: str, pages: Sequence[tuple[Sequence[View], Placement]], options: GraphOptions) -> str:
     """One SVG of the columns, from left to right."""
     scene = Scene(options.theme, clean(name), 0, "pt")
-    columns: list[Column] = []
+    columns: list[PlacedColumn] = []
     for views, layout in pages:
-        columns.append(Column(views, layout, columns[-1].right + GUTTER if columns else 0.0))
+        columns.append(PlacedColumn(views, layout, columns[-1].right + GUTTER if columns else 0.0))
     scene.reserve(Place(0, 0, columns[-1].right, max(group.bottom for group in columns)))
     names = telling(box for column in columns for view in column.views for box in view.boxes())
     headings: list[tuple[Group, Point, str]] = []
@@ -98,7 +98,7 @@ def _groups(items: Iterable[Item], level: int = 1) -> Iterator[tuple[Group, int]
 
 
 def _frames(
-    scene: Scene, column: Column, groups: Sequence[tuple[Group, int]], first: int, options: GraphOptions
+    scene: Scene, column: PlacedColumn, groups: Sequence[tuple[Group, int]], first: int, options: GraphOptions
 ) -> Iterator[tuple[Group, Point, str]]:
     """The backgrounds of groups, outer ones first; their headings are for later, with where they begin and on what color."""
     for i, (group, level) in enumerate(groups, first):
@@ -109,7 +109,7 @@ def _frames(
             yield group, (place.left + 9, column.at(column.layout.headings[f"cluster_{i}"])[1]), look.fill
 
 
-def _edge(scene: Scene, column: Column, wire: Wire) -> None:
+def _edge(scene: Scene, column: PlacedColumn, wire: Wire) -> None:
     """A curve, its arrow, and the shape that flows."""
     line, curve = scene.theme.line, [column.at(point) for point in wire.curve]
     with scene.group("edge"):
@@ -126,7 +126,7 @@ def _edge(scene: Scene, column: Column, wire: Wire) -> None:
             scene.text((x, y + _MIDDLE * SMALL_SIZE), text, SMALL_SIZE, scene.theme.faint, "middle")
 
 
-def _box(scene: Scene, box: Box, place: Place, names: Telling, options: GraphOptions) -> None:
+def _box(scene: Scene, box: GraphBox, place: Place, names: Telling, options: GraphOptions) -> None:
     """A box, and its lines around its middle."""
     look = look_of(box, options.theme)
     x, y = (place.left + place.right) / 2, (place.top + place.bottom) / 2
@@ -143,7 +143,7 @@ def _box(scene: Scene, box: Box, place: Place, names: Telling, options: GraphOpt
             top += line_height(line)
 
 
-def _text(scene: Scene, line: Line, at: Point, color: str, anchor: str) -> None:
+def _text(scene: Scene, line: LabelLine, at: Point, color: str, anchor: str) -> None:
     size = line.size or (SIZE if line.strong else SMALL_SIZE)
     scene.text((at[0], at[1] + _MIDDLE * size), line.text, size, color, anchor, line.strong)
 
@@ -152,7 +152,7 @@ def _heading(scene: Scene, group: Group, at: Point, fill: str) -> None:
     """What a group is, and where, with a patch of its color behind: arrows pass below."""
     what, where = title(group)
     x, y = at
-    for line in (Line(what, True), *((Line(where),) if where else ())):
+    for line in (LabelLine(what, True), *((LabelLine(where),) if where else ())):
         size = SIZE if line.strong else SMALL_SIZE
         width = text_width(line.text, size, line.strong)
         scene.rect(Place(x - 2, y - 0.58 * size, x + width + 2, y + 0.58 * size), fill)
@@ -160,7 +160,7 @@ def _heading(scene: Scene, group: Group, at: Point, fill: str) -> None:
         x += width + 8
 
 
-def _ways(scene: Scene, columns: Sequence[Column]) -> None:
+def _ways(scene: Scene, columns: Sequence[PlacedColumn]) -> None:
     """From the end of each column, below it, up between the two, and down into the next."""
     with scene.group("way"):
         for before, after in pairwise(columns):
@@ -169,15 +169,15 @@ def _ways(scene: Scene, columns: Sequence[Column]) -> None:
             scene.bent(points, scene.theme.line, ROUND)
 
 
-def _port(column: Column, which: int) -> Point:
+def _port(column: PlacedColumn, which: int) -> Point:
     """The middle of the box at which a column is entered or left."""
     item = column.views[0].items[which]
-    assert isinstance(item, Box)
+    assert isinstance(item, GraphBox)
     place = column.box(column.layout.nodes[f"n{item.index}"])
     return (place.left + place.right) / 2, (place.top + place.bottom) / 2
 
 
-def _names_of(box: Box) -> str:
+def _names_of(box: GraphBox) -> str:
     """The names of a box's layers."""
     if box.end:
         return clean(box.name)

@@ -11,7 +11,7 @@ from archc.draw.graph.fold import View, view
 from archc.draw.graph.look import GraphOptions
 from archc.draw.graph.paint import ids, paint_columns
 from archc.draw.graphviz import TIMEOUT, DrawError, layouts
-from archc.draw.layout import Layout
+from archc.draw.layout import Placement
 from archc.draw.scene import Box as Place
 from archc.errors import Argument
 from archc.graph import Graph
@@ -52,7 +52,7 @@ def drawn(name: str, views: list[View], options: GraphOptions, timeout: float) -
     return _paint_drawing(name, [(views, _laid_out(name, views, options, timeout))], options)
 
 
-def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> Layout:
+def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: float) -> Placement:
     edges = sum(len(drawn.edges) for drawn in views)
     if edges > MOST_EDGES:
         raise DrawError(
@@ -65,7 +65,7 @@ def _laid_out(name: str, views: list[View], options: GraphOptions, timeout: floa
     return found
 
 
-def _paint_drawing(name: str, pages: Sequence[tuple[Sequence[View], Layout]], options: GraphOptions) -> Drawing:
+def _paint_drawing(name: str, pages: Sequence[tuple[Sequence[View], Placement]], options: GraphOptions) -> Drawing:
     try:
         svg = paint_columns(name, pages, options)
     except KeyError as error:

@@ -11,7 +11,7 @@ from typing import cast
 import torch
 from torch import nn
 
-from archc.codegen.emit.source import Source
+from archc.codegen.emit.source import ModuleSource
 from archc.codegen.lowering import Checkpoint, Lowered, lower
 from archc.codegen.passes import Fold
 from archc.graph import Graph
@@ -96,7 +96,7 @@ def _load_into(module: nn.Module, options: BuildOptions) -> Loaded:
     return load_weights(module, options.weights, rename=options.rename, partial=options.partial, fresh=options.fresh, finite=options.finite)
 
 
-def make_module(source: Source, device: str = "cpu", autocast: str = "") -> nn.Module:
+def make_module(source: ModuleSource, device: str = "cpu", autocast: str = "") -> nn.Module:
     """The module of a source."""
     with torch.device(device):
         return class_of(source.text, source.name, autocast)()

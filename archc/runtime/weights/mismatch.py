@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from archc.errors import Argument
-from archc.runtime.weights.renaming import Rule, parse_rule, shown
+from archc.runtime.weights.renaming import RenameRule, parse_rule, shown
 from archc.text.names import fold_names
 from archc.text.suggest import nearest
 
@@ -93,7 +93,7 @@ def _near(missing: list[Skipped], unexpected: list[Skipped]) -> list[str]:
     return lines
 
 
-def find_rules(theirs: Shapes, ours: Shapes) -> tuple[list[Rule], int]:
+def find_rules(theirs: Shapes, ours: Shapes) -> tuple[list[RenameRule], int]:
     """At most three rules that make names of a file fit a network, and how many tensors then fit.
 
     A rule is tried on all names, so what is said of it is true. None where less than half of the names that do not fit would.
@@ -101,7 +101,7 @@ def find_rules(theirs: Shapes, ours: Shapes) -> tuple[list[Rule], int]:
     if max(len(theirs), len(ours)) > _MOST_NAMES:
         return [], 0
     start = best = _fitting(theirs, ours)
-    found: list[Rule] = []
+    found: list[RenameRule] = []
     while len(found) < 3:
         tried = [(rule, _apply_rules(theirs, rule)) for rule in _candidates(theirs, ours)]
         scored = [(_fitting(names, ours), -at, rule, names) for at, (rule, names) in enumerate(tried) if names is not None]
@@ -118,13 +118,13 @@ def _fitting(theirs: Shapes, ours: Shapes) -> int:
     return sum(ours.get(name) == shape for name, shape in theirs.items())
 
 
-def _apply_rules(theirs: Shapes, rule: Rule) -> dict[str, tuple[int, ...]] | None:
+def _apply_rules(theirs: Shapes, rule: RenameRule) -> dict[str, tuple[int, ...]] | None:
     """The file's tensors under their new names; None where two names become one."""
     new = {rule(name): shape for name, shape in theirs.items() if len(name) < 200}
     return new if len(new) == len(theirs) else None
 
 
-def _candidates(theirs: Shapes, ours: Shapes) -> list[Rule]:
+def _candidates(theirs: Shapes, ours: Shapes) -> list[RenameRule]:
     """The likelier rules: prefixes of one side, then parts in which names of the same shape differ most often."""
     lone = [name for name, shape in theirs.items() if ours.get(name) != shape][:_MOST_TRIED]
     wanted = [name for name, shape in ours.items() if theirs.get(name) != shape][:_MOST_TRIED]

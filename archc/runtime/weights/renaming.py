@@ -29,7 +29,7 @@ class RenameError(WeightsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RenameRule:
     """One rule. `template` is the replacement as Python's `re` writes it; `count` is 1, or 0 for every match."""
 
     text: str
@@ -41,7 +41,7 @@ class Rule:
         return self.pattern.sub(self.template, name, self.count)
 
 
-def parse_rule(text: str) -> Rule:
+def parse_rule(text: str) -> RenameRule:
     r"""A rule from its text; RenameError tells where it is wrong.
 
     The pattern is Python's `re`. In the replacement `\\1` to `\\9` are groups, `&` and `\\0` the match, `\\&` an ampersand,
@@ -57,10 +57,10 @@ def parse_rule(text: str) -> Rule:
     end = _end(text, middle + 1, delimiter, "the replacement")
     flags = _flags(text, end + 1)
     pattern = _pattern(text, middle, re.IGNORECASE if "i" in flags else re.NOFLAG)
-    return Rule(text, pattern, _template(text, middle + 1, end, pattern), 0 if "g" in flags else 1)
+    return RenameRule(text, pattern, _template(text, middle + 1, end, pattern), 0 if "g" in flags else 1)
 
 
-def rename_tensors(names: Iterable[str], rules: Sequence[Rule]) -> tuple[dict[str, str], list[Rule]]:
+def rename_tensors(names: Iterable[str], rules: Sequence[RenameRule]) -> tuple[dict[str, str], list[RenameRule]]:
     """The new name of each name, after all rules in their order; and the rules that changed nothing.
 
     RenameError where two names become one, or one becomes empty.
@@ -90,7 +90,7 @@ def shown(name: str, most: int = 60) -> str:
     return plain if len(plain) <= most else plain[: most // 2] + "…" + plain[len(plain) - most + most // 2 + 1 :]
 
 
-def _apply_rule(name: str, rule: Rule) -> str:
+def _apply_rule(name: str, rule: RenameRule) -> str:
     if len(name) > MOST:
         raise RenameError(f'"{shown(name)}" has {len(name):,} characters: rules are applied to at most {MOST}')
     new = rule(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from archc.analysis.compare.conventions.form import Form, forms
+from archc.analysis.compare.conventions.form import HookedLayer, forms
 from archc.analysis.compare.conventions.rules import Parts
 from archc.analysis.compare.conventions.tools import LIBRARY, Rule
 from archc.analysis.cost.count import count
@@ -88,7 +88,7 @@ def as_tool(graph: Graph, tool: str) -> Convention:
     )
 
 
-def _lines(layers: list[Form], rule: Rule) -> tuple[ConventionLine, ...]:
+def _lines(layers: list[HookedLayer], rule: Rule) -> tuple[ConventionLine, ...]:
     """One line for each kind of difference."""
     sums: dict[str, int] = {}
     for form in layers:
@@ -98,12 +98,12 @@ def _lines(layers: list[Form], rule: Rule) -> tuple[ConventionLine, ...]:
     return tuple(ConventionLine(what, amount) for what, amount in ordered if amount)
 
 
-def _parts(form: Form, rule: Rule) -> Parts:
+def _parts(form: HookedLayer, rule: Rule) -> Parts:
     if form.known:
         yield from rule(form)
 
 
-def _doubts(layers: list[Form]) -> Iterable[str]:
+def _doubts(layers: list[HookedLayer]) -> Iterable[str]:
     """What cannot be known of operators that are not PyTorch's own."""
     strange = sorted({form.kind for form in layers if not form.known})
     if strange:

@@ -23,7 +23,7 @@ FAMILIES = frozenset((
 MATMUL = "torch.matmul"
 
 
-class Form:
+class HookedLayer:
     """One layer: `family` is its class without the number of axes (Conv), `matmul` for torch.matmul, empty for what else is no module."""
 
     __slots__ = ("calls", "family", "inputs", "kind", "macs", "node", "options", "out", "rank", "used", "x", "y")
@@ -108,9 +108,9 @@ class Form:
         return tuple(map(int, value)) if isinstance(value, tuple) else (int(value),) * self.rank
 
 
-def forms(graph: Graph) -> list[Form]:
+def forms(graph: Graph) -> list[HookedLayer]:
     """All layers, each with whether an output of the network depends on it."""
-    found = [Form(node) for node in graph.nodes]
+    found = [HookedLayer(node) for node in graph.nodes]
     wanted = {value.node for value in graph.outputs.values()}
     for form in reversed(found):
         form.used = form.node in wanted

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archc.analysis.compare.conventions.form import MULTIPLYING, NORMS, POOLS, Form
+from archc.analysis.compare.conventions.form import MULTIPLYING, NORMS, POOLS, HookedLayer
 from archc.graph import Value
 from archc.ops.shape import product
 
@@ -17,12 +17,12 @@ Parts = Iterator[tuple[str, int]]
 UNSEEN_PRODUCTS = "the two products of each head are not counted"
 
 
-def nothing(form: Form) -> Parts:
+def nothing(form: HookedLayer) -> Parts:
     """MACs alone."""
     yield from ()
 
 
-def torchinfo(form: Form) -> Parts:
+def torchinfo(form: HookedLayer) -> Parts:
     """Weights times output positions for classes with Conv in their name; for all others weights, once an image."""
     kind, family = form.kind, form.family
     if family in ("Conv", "ConvTranspose"):
@@ -38,7 +38,7 @@ def torchinfo(form: Form) -> Parts:
         yield f"{kind}: each weight and bias as one", form.weights
 
 
-def fvcore(form: Form) -> Parts:
+def fvcore(form: HookedLayer) -> Parts:
     """Operators of a trace of the network in evaluation mode."""
     kind, family = form.kind, form.family
     if not form.used:
@@ -53,7 +53,7 @@ def fvcore(form: Form) -> Parts:
         yield f"{kind}: 1 per value read", form.x
 
 
-def thop(form: Form) -> Parts:
+def thop(form: HookedLayer) -> Parts:
     """Modules of the classes that it lists, each by a rule; others are zero."""
     kind, family = form.kind, form.family
     if family == "ConvTranspose":
@@ -86,13 +86,13 @@ THOP_KNOWS = (
 )
 
 
-def thop_parameters(form: Form) -> Parts:
+def thop_parameters(form: HookedLayer) -> Parts:
     """It adds up the parameters of the modules that it has a rule for."""
     if form.family not in THOP_KNOWS:
         yield f"{form.kind}: not counted", -form.owned
 
 
-def ptflops(form: Form) -> Parts:
+def ptflops(form: HookedLayer) -> Parts:
     """Hooks on modules, and the functions that modules call: activations and pools that have both count twice."""
     kind, family = form.kind, form.family
     if family in ("Conv", "ConvTranspose", "Linear"):
@@ -115,7 +115,7 @@ def ptflops(form: Form) -> Parts:
         yield from _by_functions(form)
 
 
-def ptflops_aten(form: Form) -> Parts:
+def ptflops_aten(form: HookedLayer) -> Parts:
     """Matrix products and convolutions as they reach the dispatcher, with the biases that go with them."""
     kind, family = form.kind, form.family
     if family in ("Conv", "ConvTranspose"):
@@ -127,7 +127,7 @@ def ptflops_aten(form: Form) -> Parts:
         yield f"{kind}: a bias is one per value", _attention_biases(form) if form.biases else 0
 
 
-def calflops(form: Form) -> Parts:
+def calflops(form: HookedLayer) -> Parts:
     """The functions that modules call."""
     if form.family == "ConvTranspose" and form.groups > 1:
         yield f"{form.kind}: divided by the groups twice", _calflops_transposed(form) - form.macs
@@ -135,7 +135,7 @@ def calflops(form: Form) -> Parts:
         yield f"{form.kind}: {UNSEEN_PRODUCTS}", -form.products
 
 
-def calflops_flops(form: Form) -> Parts:
+def calflops_flops(form: HookedLayer) -> Parts:
     """The same, with two operations for a multiply-accumulate, and the rest of the functions."""
     kind, family = form.kind, form.family
     parts = list(calflops(form))
@@ -159,7 +159,7 @@ def calflops_flops(form: Form) -> Parts:
         yield from _by_functions(form)
 
 
-def _by_functions(form: Form) -> Parts:
+def _by_functions(form: HookedLayer) -> Parts:
     """Layers that PyTorch makes of functions: tools that watch functions count those."""
     if form.family == "LPPool":
         yield f"{form.kind}: 1 per value read and 2 per output value", form.x + 2 * form.y
@@ -168,7 +168,7 @@ def _by_functions(form: Form) -> Parts:
         yield f"{form.kind}: 3 per value, and 1 per value that it averages", 3 * values + averaged
 
 
-def _by_output(form: Form) -> tuple[str, int]:
+def _by_output(form: HookedLayer) -> tuple[str, int]:
     at_each = form.macs // product(form.inputs[0].space)
     what = f"{form.kind}: at each output position, where work is done at each input position"
     return what, at_each * product(form.out.space) - form.macs
@@ -178,26 +178,26 @@ def _per_value(kind: str, each: int, values: int) -> tuple[str, int]:
     return f"{kind}: {each} per value", each * values
 
 
-def _estimate(form: Form) -> int:
+def _estimate(form: HookedLayer) -> int:
     """Operations of a norm for each value, as fvcore and calflops estimate them."""
     if form.family == "BatchNorm" and form.tracked:
         return 2 if form.scaled else 1
     return 5 if form.scaled else 4
 
 
-def _calflops_transposed(form: Form) -> int:
+def _calflops_transposed(form: HookedLayer) -> int:
     filters = int(form.out.channels) // form.groups
     return form.macs // filters * (filters // form.groups)
 
 
-def _calflops_transposed_bias(form: Form) -> int:
+def _calflops_transposed_bias(form: HookedLayer) -> int:
     kernel = form.node.facts.owned[0].shape[2:]
     windows = zip(kernel, form.on_axes("stride", 1), form.on_axes("padding", 0), form.on_axes("dilation", 1), strict=True)
     sizes = [(int(n) + 2 * p - (d * (int(k) - 1) + 1)) // s + 1 for n, (k, s, p, d) in zip(form.inputs[0].space, windows, strict=True)]
     return int(form.out.channels) // form.groups * product(sizes)
 
 
-def _attention_biases(form: Form) -> int:
+def _attention_biases(form: HookedLayer) -> int:
     """Biases of the projections that reach the dispatcher together with their product."""
     queries, asked = form.node.inputs[0], form.node.inputs[-1]
     if len(form.inputs) == 1:
@@ -226,7 +226,7 @@ def is_turned(value: Value) -> bool:
         return is_turned(node.inputs[0])
     if 1 in value.shape:
         return False
-    form = Form(node)
+    form = HookedLayer(node)
     if node.kind in TURNING or form.family == "ChannelLayerNorm":
         return True
     if node.kind == "permute":

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from archc.analysis.compare.conventions import rules
-from archc.analysis.compare.conventions.form import Form
+from archc.analysis.compare.conventions.form import HookedLayer
 from archc.graph import Node
 from archc.ops.shape import product
 
-Rule = Callable[[Form], rules.Parts]
-Notes = Callable[[list[Form]], Iterable[str]]
+Rule = Callable[[HookedLayer], rules.Parts]
+Notes = Callable[[list[HookedLayer]], Iterable[str]]
 
 
 class Tool(NamedTuple):
@@ -25,7 +25,7 @@ class Tool(NamedTuple):
     counts: str = "macs"
 
 
-def sum_of(rule: Rule, forms: Iterable[Form]) -> int:
+def sum_of(rule: Rule, forms: Iterable[HookedLayer]) -> int:
     return sum(form.macs + sum(amount for _, amount in rule(form)) for form in forms)
 
 
@@ -37,61 +37,61 @@ def readable(number: int) -> str:
     return str(number)
 
 
-def _torchinfo(forms: list[Form]) -> Iterable[str]:
+def _torchinfo(forms: list[HookedLayer]) -> Iterable[str]:
     if any(form.family == "Linear" and len(form.out) > 1 for form in forms):
         yield "1.8.0 counts a linear layer once, its main branch (since November 2024) for every token"
     if any(form.node.shared is not None for form in forms):
         yield "of layers used more than once, 1.8.0 may count parameters again, by how the modules are nested"
 
 
-def _fvcore(forms: list[Form]) -> Iterable[str]:
+def _fvcore(forms: list[HookedLayer]) -> Iterable[str]:
     yield "fvcore writes flops for multiply-accumulates"
     if any(form.family == "BatchNorm" for form in forms):
         yield "in evaluation mode; in training mode a batchnorm counts 5 per value"
 
 
-def _ptflops(forms: list[Form]) -> Iterable[str]:
+def _ptflops(forms: list[HookedLayer]) -> Iterable[str]:
     yield f"backend='pytorch', the default; backend='aten' prints {readable(sum_of(rules.ptflops_aten, forms))}"
 
 
-def _aten(forms: list[Form]) -> Iterable[str]:
+def _aten(forms: list[HookedLayer]) -> Iterable[str]:
     yield f"backend='aten'; backend='pytorch', the default, prints {readable(sum_of(rules.ptflops, forms))}"
 
 
-def _thop(forms: list[Form]) -> Iterable[str]:
+def _thop(forms: list[HookedLayer]) -> Iterable[str]:
     yield f"who doubles it writes {readable(2 * sum_of(rules.thop, forms))}FLOPs"
 
 
-def _calflops(forms: list[Form]) -> Iterable[str]:
+def _calflops(forms: list[HookedLayer]) -> Iterable[str]:
     yield f"beside it, `fwd FLOPs`: {readable(sum_of(rules.calflops_flops, forms))}, see calflops-flops"
     yield from _uneven(forms)
 
 
-def _calflops_flops(forms: list[Form]) -> Iterable[str]:
+def _calflops_flops(forms: list[HookedLayer]) -> Iterable[str]:
     yield f"beside it, `fwd MACs`: {readable(sum_of(rules.calflops, forms))}"
     yield from _uneven(forms)
 
 
-def _uneven(forms: list[Form]) -> Iterable[str]:
+def _uneven(forms: list[HookedLayer]) -> Iterable[str]:
     if any(form.family == "Upsample" and isinstance(form.options.get("scale_factor"), tuple) for form in forms):
         yield "on an upsample by unequal factors, 0.3.2 stops with a TypeError"
 
 
-def _torchvision(forms: list[Form]) -> Iterable[str]:
+def _torchvision(forms: list[HookedLayer]) -> Iterable[str]:
     yield "the `_ops` of a weight's metadata: multiply-accumulates / 1e9 to three decimals, called GFLOPS in its tables"
 
 
-def _keras(form: Form) -> rules.Parts:
+def _keras(form: HookedLayer) -> rules.Parts:
     if form.node.shared is None:
         moving = sum(int(weight.values) for weight in form.node.facts.owned if weight.role == "buffer" and weight.dtype == "same")
         yield f"{form.kind}: moving mean and variance, not trained", moving
 
 
-def _keras_notes(forms: list[Form]) -> Iterable[str]:
+def _keras_notes(forms: list[HookedLayer]) -> Iterable[str]:
     yield "summary() prints no operations"
 
 
-def _papers(forms: list[Form]) -> Iterable[str]:
+def _papers(forms: list[HookedLayer]) -> Iterable[str]:
     yield "papers write FLOPs for multiply-accumulates, from ResNet on"
     yield from strides(forms)
 
@@ -113,7 +113,7 @@ LIBRARY = {
 BETWEEN = ("BatchNorm", "ReLU")
 
 
-def strides(forms: list[Form]) -> Iterable[str]:
+def strides(forms: list[HookedLayer]) -> Iterable[str]:
     """A note where 3x3 convolutions have a stride that the paper of 2015 gives to the 1x1 convolution before."""
     by_node = {form.node: form for form in forms}
     pairs = [(before, form) for form in forms if (before := _reducing(form, by_node))]
@@ -127,7 +127,7 @@ def strides(forms: list[Form]) -> Iterable[str]:
     )
 
 
-def _reducing(form: Form, by_node: dict[Node, Form]) -> Form | None:
+def _reducing(form: HookedLayer, by_node: dict[Node, HookedLayer]) -> HookedLayer | None:
     """The 1x1 convolution before a 3x3 one with a stride."""
     if form.family != "Conv" or form.groups > 1 or set(_kernel(form)) != {3} or product(form.on_axes("stride", 1)) == 1:
         return None
@@ -140,5 +140,5 @@ def _reducing(form: Form, by_node: dict[Node, Form]) -> Form | None:
     return before
 
 
-def _kernel(form: Form) -> tuple[int, ...]:
+def _kernel(form: HookedLayer) -> tuple[int, ...]:
     return form.node.facts.owned[0].shape[2:]

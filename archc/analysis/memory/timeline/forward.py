@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archc.analysis.memory.storages import LayerRun, Storage, StorageRun
 from archc.analysis.memory.timeline.frames import GENERATOR, Frame, Frames
-from archc.analysis.memory.timeline.order import DROP, Call, Instruction
+from archc.analysis.memory.timeline.order import DROP, Instruction, RegionCall
 from archc.analysis.memory.timeline.passing import first_slots, temporaries
 from archc.analysis.memory.timeline.tape import KEPT, PASSING, RECOMPUTED, TEMPORARY, Block, Tape
 from archc.graph import Node
@@ -38,7 +38,7 @@ class Forward:
         for what, instruction in instructions:
             if isinstance(instruction, Node):
                 self._layer(self.steps[instruction])
-            elif isinstance(instruction, Call):
+            elif isinstance(instruction, RegionCall):
                 self._call(instruction)
             elif what == DROP:
                 self._drop(self.held[self.run.tensors[instruction].storage])
@@ -63,7 +63,7 @@ class Forward:
             self.tape.free(block)
         frame.given, self.rerunning = [], None
 
-    def _call(self, call: Call) -> None:
+    def _call(self, call: RegionCall) -> None:
         """A region: its frame holds its inputs. Within one that runs again, a new frame lives no longer than that does."""
         assert self.frames is not None
         frame = self.frames.by_call[call]

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from archc.analysis.memory.storages import LayerRun, Storage, StorageRun
-from archc.analysis.memory.timeline.order import Call, Instruction
+from archc.analysis.memory.timeline.order import Instruction, RegionCall
 from archc.analysis.memory.timeline.tape import Block, Tape
 from archc.graph import Graph, Node
 from archc.graph.structure import ancestors
@@ -28,9 +28,9 @@ class Frame:
     held: what it holds until none does; given: its inputs as the region around it made them again
     """
 
-    call: Call
+    call: RegionCall
     around: Frame | None
-    last: Node | Call | None = None
+    last: Node | RegionCall | None = None
     waiting: int = 0
     wanted: bool = False
     done: bool = False
@@ -56,9 +56,9 @@ class Frames:
         self.numbers = numbers
         self.live = ancestors(graph.returned, by_value=True)
         self.of: dict[Node, Frame] = {}
-        self.by_call: dict[Call, Frame] = {}
+        self.by_call: dict[RegionCall, Frame] = {}
         for _, call in instructions:
-            if isinstance(call, Call):
+            if isinstance(call, RegionCall):
                 self._frame(call, None)
         self.stays = set(self._stays(run))
 
@@ -69,7 +69,7 @@ class Frames:
         """Whether a layer saves something, and a gradient will come for it."""
         return node in self.live and self.saves(node)
 
-    def _frame(self, call: Call, around: Frame | None) -> Frame:
+    def _frame(self, call: RegionCall, around: Frame | None) -> Frame:
         frame = self.by_call[call] = Frame(call, around)
         for _, part in call.body:
             if isinstance(part, Node):
@@ -78,7 +78,7 @@ class Frames:
                     frame.last = part
                     frame.waiting += 1
                     frame.wanted |= part in self.live
-            elif isinstance(part, Call):
+            elif isinstance(part, RegionCall):
                 inner = self._frame(part, frame)
                 frame.last = part
                 frame.waiting += inner.waiting > 0

@@ -20,7 +20,7 @@ KEPT = 4  # answers, since one network is simulated many times: for other batche
 
 
 @dataclass(eq=False, slots=True)
-class Call:
+class RegionCall:
     """A call through `checkpoint`: what it is given, what it returns, held once each, and what the function does.
 
     noise: whether the state of the random generator is kept for it
@@ -32,7 +32,7 @@ class Call:
     noise: bool
 
 
-Instruction: TypeAlias = tuple[str, Node | Value | Call]
+Instruction: TypeAlias = tuple[str, Node | Value | RegionCall]
 _Values: TypeAlias = Mapping[Value, Value]
 _Nodes: TypeAlias = Mapping[Node, Node]
 
@@ -41,7 +41,7 @@ _Nodes: TypeAlias = Mapping[Node, Node]
 def order(graph: Graph, training: bool, regions: tuple[range, ...] = ()) -> tuple[Instruction, ...]:
     """Layers to run, values to hold and drop, and calls of regions. A layer's outputs are held once from the start, outputs of the
     network stay held. `again` are the places of the layers of regions, those around others first."""
-    return tuple(_Walk(graph, training, regions).frame(graph.root, {}, {}))
+    return tuple(_OrderWalk(graph, training, regions).frame(graph.root, {}, {}))
 
 
 @lru_cache(maxsize=KEPT)
@@ -62,7 +62,7 @@ def owners_of(graph: Graph) -> tuple[Node, ...]:
     return (*found, *(node for node in graph.nodes if node.shared is None and node not in found))
 
 
-class _Walk:
+class _OrderWalk:
     def __init__(self, graph: Graph, training: bool, regions: Sequence[range]) -> None:
         self.graph = graph
         self.training = training
@@ -153,31 +153,31 @@ class _Walk:
         yield from _hold_result(self.frame(child, values, nodes), given)
         return [value for value in given if value not in made]
 
-    def _call(self, step: Step, values: _Values, nodes: _Nodes) -> Call:
+    def _call(self, step: Step, values: _Values, nodes: _Nodes) -> RegionCall:
         """A region, with what its function does."""
         inputs = [values.get(value, value) for value in step.inputs]
         made = [values.get(value, value) for value in step.outputs if value is not None]
         if step.body:
             body = list(_hold_result(self._body(inputs, made, step.body, values, nodes), dict.fromkeys(made)))
-            return Call(inputs, tuple(made), body, _noisy(body))
+            return RegionCall(inputs, tuple(made), body, _noisy(body))
         walk = self._run(replace(step, recomputed=False), values, nodes, made)
         body = []
         while True:
             try:
                 body.append(next(walk))
             except StopIteration as stop:
-                return Call(inputs, (*made, *stop.value), body, _noisy(body))
+                return RegionCall(inputs, (*made, *stop.value), body, _noisy(body))
 
 
 def _hold_result(body: Iterator[Instruction], given: Mapping[Value, None]) -> Iterator[Instruction]:
     """What a function returns is held for its caller."""
     for what, part in body:
         yield what, part
-        if isinstance(part, Node | Call):
+        if isinstance(part, Node | RegionCall):
             for value in part.outputs:
                 if value in given:
                     yield HOLD, value
 
 
 def _noisy(body: list[Instruction]) -> bool:
-    return any(draws(part) if isinstance(part, Node) else isinstance(part, Call) and part.noise for _, part in body)
+    return any(draws(part) if isinstance(part, Node) else isinstance(part, RegionCall) and part.noise for _, part in body)

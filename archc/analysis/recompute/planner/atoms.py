@@ -74,7 +74,7 @@ class Priced:
 
     def _grown(self, start: int, stops: set[int], inner: Mapping[int, Atom]) -> Iterator[Atom]:
         """The regions from a layer that end at some places, with inner ones wherever they fit."""
-        walk, end = _Walk(self, start), max(stops)
+        walk, end = _RegionWalk(self, start), max(stops)
         at = start
         while at < end:
             child = inner.get(at)
@@ -89,7 +89,7 @@ class Priced:
             if at in stops and (child is None or child.start > start or at > child.stop) and (walk.inner or not inner):
                 yield walk.atom(at)
 
-    def _partly(self, walk: _Walk, at: int, stop: int, stops: set[int]) -> Iterator[Atom]:
+    def _partly(self, walk: _RegionWalk, at: int, stop: int, stops: set[int]) -> Iterator[Atom]:
         """The regions that end within an inner one, or with it and are no other."""
         if not walk.inner:
             return
@@ -110,7 +110,7 @@ class Priced:
         return [self._joined(pair, span.stop) for pair in pairs]
 
     def _joined(self, parts: tuple[Atom, ...], stop: int) -> Atom:
-        walk = _Walk(self, parts[0].start)
+        walk = _RegionWalk(self, parts[0].start)
         for part in parts:
             walk.put(part)
         return walk.atom(stop)
@@ -124,7 +124,7 @@ def _need(atom: Atom) -> int:
     return atom.need
 
 
-class _Walk:
+class _RegionWalk:
     """A region as it grows, part by part.
 
     kept: what is kept in the second run; largest: the most in it so far; rerun: the most where it ends with the last part that keeps
@@ -139,8 +139,8 @@ class _Walk:
         self.inputs: dict[int, None] = {}
         self.inner: list[RegionTree] = []
 
-    def copy(self) -> _Walk:
-        made = _Walk(self.priced, self.start)
+    def copy(self) -> _RegionWalk:
+        made = _RegionWalk(self.priced, self.start)
         for name in ("kept", "largest", "rerun", "backward", "names", "cost", "inner_cost"):
             setattr(made, name, getattr(self, name))
         made.seen, made.inputs, made.inner = {*self.seen}, dict(self.inputs), [*self.inner]

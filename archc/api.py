@@ -38,9 +38,11 @@ Checkpoint = CheckpointPlan | str | PathLike[str] | None
 
 
 def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Graph:
-    """The network of a spec: a file, or the name of one that ships. Shapes have no batch axis.
+    """The network of a spec, which is a file or the name of a network that ships.
 
-    `params` change the spec's parameters, `input` the shape of its input (a dict for several), with as many axes.
+    input: the shape of the input without a batch axis, as (3, 64, 64), or a dict of shapes by name; it must have as many axes as the spec's
+    params: values for the parameters of the spec
+
     Raises SpecError, whose text is the drawn diagnostics; warns with a SpecWarning.
     """
     if _is_module(spec):
@@ -49,19 +51,19 @@ def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Gr
 
 
 def loads(text: str, *, input: Input = None, **params: Any) -> Graph:
-    """The network of a spec that is a text. As `load`."""
+    """The network of a spec given as text. Otherwise like `load`."""
     return _graph(compile_text(text, *_changes(input, params)))
 
 
 def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: Iterable[str] = ()) -> Graph:
-    """The network of a PyTorch module, which stays as it is: the graph that all functions here take. docs/import.md says more.
+    """The graph of a PyTorch module, which all functions here take. The module is left unchanged. See docs/import.md.
 
-    input: a shape without the batch, (3, 224, 224) or "3x224x224"; a list of shapes for several inputs; a dict by the names of
-        forward's parameters; or tensors with a batch in the places of shapes, whose values are read where the module decides by them
-    name: of the network; the module's class unless given
-    leaves: names of classes whose modules are one opaque layer each: ["mypkg.Attention"]
+    input: a shape without the batch axis, (3, 224, 224) or "3x224x224"; a list of shapes for several inputs; a dict by the names of
+        forward's parameters; or tensors with a batch in place of shapes, whose values are read where they decide what the module does
+    name: the name of the network (default: the module's class)
+    leaves: names of classes whose modules each become one opaque layer: ["mypkg.Attention"]
 
-    What no operator says becomes a layer `opaque`, with its shapes and weights; `graph.captured` has what else is known.
+    What no operator expresses becomes a layer `opaque`, with its shapes and weights; `graph.captured` holds what else is known.
     Raises CaptureError, ArgumentError, and whatever the module itself raises.
     """
     if not _is_module(module):
@@ -74,13 +76,12 @@ def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: It
 
 
 def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: str | None = None, input: ModuleInput = None) -> cost.Report:
-    """The cost of a network as it is deployed, without what is there in training alone.
+    """The cost of a deployed network, without what exists only in training.
 
-    net: a graph, a spec, or a PyTorch module, which needs the shape of its `input` as in `capture`; so in all functions here
+    net: a graph, a spec, or a PyTorch module, which needs the shape of its `input` as in `capture`; the same in all functions here
+    dtype: by default, that of a module's own parameters, and float32 for a spec
 
-    dtype: that of a module's own parameters, and float32 of a spec, unless given
-
-    Counts are for one image; `batch`, `dtype` and `optimizer` bear on `report.memory`.
+    Counts are for one image; `batch`, `dtype` and `optimizer` change only `report.memory`, which is in bytes. Raises SpecError, ValueError.
     """
     graph = _to_graph(net, input)
     return cost.analyze(graph.deployed(), batch, dtype or _own_dtype(graph), optimizer)
@@ -101,13 +102,14 @@ def memory(
     accumulate: int = 1,
     input: ModuleInput = None,
 ) -> Timeline:
-    """The memory of a training step, or of inference, over time: `.peak_bytes`, `.peak_at`, `.by_kind()`. docs/memory.md says of what.
+    """The memory of a training step or of inference over time, in bytes: `.peak_bytes`, `.peak_at`, `.by_kind()`. See docs/memory.md.
 
+    batch: images in one step
     optimizer: any that a recipe may name: sgd, momentum, nesterov, adam, adamw, …
-    how: its implementation: loop, foreach or fused; torch.optim's choice unless given
-    loss: auto, cross_entropy, mse, sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
-    checkpoint: what backward runs again, as in `build`
-    accumulate: passes forward and backward of a step, among which the batch is divided, as in `train`
+    how: the optimizer's implementation: loop, foreach or fused (default: the choice of torch.optim)
+    loss: auto, cross_entropy, mse or sum; amp: bfloat16 or float16, under torch.autocast; device: cuda or cpu
+    checkpoint: what backward recomputes, as in `build`
+    accumulate: passes into which the batch is divided, as in `train`
 
     Raises SpecError, ValueError.
     """
@@ -119,7 +121,7 @@ def memory(
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
     if checkpoint is not None:
-        raise ArgumentError("a checkpoint plan is for training; leave it or `inference` out")
+        raise ArgumentError("a checkpoint plan is for training; leave out either it or `inference`")
     return simulated.inference(graph, options)
 
 
@@ -137,11 +139,12 @@ def checkpoint(
     accumulate: int = 1,
     input: ModuleInput = None,
 ) -> Planned:
-    """The checkpointing with which a training step fits a memory, at the least that runs again: `.plan`, `.fits`, `.after.peak_bytes`.
+    """A checkpointing plan with which a training step fits a memory, at the least recomputing: `.plan`, `.fits`, `.after.peak_bytes`.
 
-    memory: bytes, or a text as "24GiB"; the rest as for `memory`. `build(net, checkpoint=planned.plan)` builds it in
+    memory: bytes, or a text such as "24GiB"; the other arguments are those of `memory`
 
-    Where nothing fits, the plan is the one with the smallest peak that was found. Raises SpecError, ValueError.
+    `build(net, checkpoint=planned.plan)` builds the network with the plan. If none fits, `.plan` has the smallest peak found.
+    Raises SpecError, ValueError.
     """
     from archc.analysis.memory.timeline import Options
     from archc.analysis.recompute import planner
@@ -151,7 +154,7 @@ def checkpoint(
     if isinstance(memory, str) and not memory.strip().isdigit():  # a number is bytes here, so digits in a text would mean two things
         room = read_size(memory)
     if room is None or room < 1:
-        raise ArgumentError(f"{memory!r} is no size; write 24GiB")
+        raise ArgumentError(f"{memory!r} is not a size; write 24GiB")
     graph = _to_graph(net, input)
     dtype = dtype or _own_dtype(graph)
     options = Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
@@ -168,13 +171,13 @@ def roofline(
     devices: str | PathLike[str] | None = None,
     input: ModuleInput = None,
 ) -> Roofline:
-    """The least time that a device could take for a step of `batch` images: a bound, not a forecast. docs/time.md says of what.
+    """The least time in seconds that a device could take for a step of `batch` images: a bound, not a forecast. See docs/time.md.
 
-    device: a name (`archc devices` lists them), a .yaml file with one device, or a Device; `devices`: a file with more names
+    device: a name (`archc devices` lists them), a .yaml file with one device, or a Device; `devices`: a file with more devices
     dtype: float64, float32, tf32, float16 or bfloat16; training: forward and backward, without the optimizer
 
-    Where the device was measured by `archc calibrate`, `.forecast` has the seconds that a step should take.
-    Raises SpecError, DeviceError (a ValueError) for a device or dtype that is not known.
+    If `archc calibrate` measured the device, `.forecast` is the time in seconds that a step should take.
+    Raises SpecError, and DeviceError (a ValueError) for an unknown device or dtype.
     """
     from archc.analysis.time.roofline import roofline as bound
     from archc.catalog.devices.catalogue import find, load_file
@@ -187,7 +190,7 @@ def roofline(
 
 
 def diff(old: Net, new: Net, *, input: ModuleInput = None) -> Difference:
-    """What leads from one network to another, and what it costs: `.changes`, `.same`, `.structural`. Raises SpecError."""
+    """The changes from one network to another, and what they cost: `.changes`, `.same`, `.structural`. Raises SpecError."""
     from archc.analysis.compare.diff import compare
 
     return compare(*_to_graphs([old, new], input))
@@ -204,9 +207,9 @@ def report(
     inference: bool = False,
     input: ModuleInput = None,
 ) -> str:
-    """One page, as HTML that needs no connection, with all there is to know of a network, or of two side by side.
+    """One page, as HTML that needs no connection, with everything known about a network, or about two side by side.
 
-    The options are what the page begins with; they can be changed there. dtype: also tf32, or autocast (to bfloat16)
+    The options are the initial choices on the page, which its reader can change. dtype: also tf32, or autocast (to bfloat16)
     Raises SpecError, DeviceError, ValueError.
     """
     from archc.catalog.devices.catalogue import find
@@ -229,12 +232,12 @@ def render(
     layers: Sequence[str] = (),
     input: ModuleInput = None,
 ) -> Picture:
-    """A network as a picture, which a notebook shows: `.svg`, `.save("net.pdf")`. docs/render.md has the styles.
+    """A network as a picture, which a notebook shows: `.svg`, `.save("net.pdf")`. See docs/render.md for the styles.
 
     style: graph (the default), volumes, block, cost or field; theme: light or dark
-    depth: levels of blocks that are opened; block: the one that is drawn in detail; layers: those whose field is drawn
+    depth: levels of blocks to open; block: the block to draw in detail; layers: the layers whose receptive field is drawn
 
-    Where Graphviz is not installed, the default is volumes or cost, and `.note` says so. Raises SpecError, DrawError, ArgumentError.
+    If Graphviz is not installed, the default style is volumes or cost, and `.note` says so. Raises SpecError, DrawError, ArgumentError.
     """
     from archc.draw.picture import draw as drawn
 
@@ -242,7 +245,7 @@ def render(
 
 
 def source(net: Net, *, optimize: str = "", checkpoint: Checkpoint = None, input: ModuleInput = None, **params: Any) -> str:
-    """The PyTorch source of a network: a Python module that needs torch alone. `optimize` and `checkpoint` as in `build`."""
+    """The PyTorch source of a network: a Python module that needs only torch. `optimize`, `checkpoint` as in `build`. Raises SpecError."""
     from archc.codegen.lowering import lower
 
     return lower(_to_graph(net, input, params), optimize, checkpoint).source.text
@@ -265,16 +268,16 @@ def build(
     input: ModuleInput = None,
     **params: Any,
 ) -> nn.Module:
-    """The network as a torch.nn.Module, made from its source, in training mode as modules are born.
+    """The network as a torch.nn.Module, made from its source, in training mode.
 
-    device: cpu, cuda, cuda:1, mps, meta, or auto for the best there is; dtype: of its floats, as float32 or bf16
+    device: cpu, cuda, cuda:1, mps, meta, or auto for the best available; dtype: of its floats, such as float32 or bf16
     memory_format: contiguous, channels_last or auto
-    weights: a .safetensors or .pth file, loaded by name after the `s/…/…/` of `rename`; `partial` takes what fits
-    deployed: without what is there in training alone
+    weights: a .safetensors or .pth file, loaded by name after the `s/…/…/` rules of `rename`; `partial` loads what fits
+    deployed: without what exists only in training
     optimize: "inference" (batch normalization folded, dead layers dropped, in place, channels_last; in eval mode) or "train"
-        (in place where autograd allows, channels_last)
-    checkpoint: what backward runs again in training, to keep less until then: "norms", "blocks", a file, or a CheckpointPlan
-    autocast: a dtype, as bf16: each forward runs under torch.autocast; compile: through torch.compile
+        (in place where autograd allows it, channels_last)
+    checkpoint: what backward recomputes in training, so that less is kept: "norms", "blocks", a file, or a CheckpointPlan
+    autocast: a dtype such as bf16, under which torch.autocast runs each forward; compile: whether torch.compile compiles it
 
     Raises SpecError, WeightsError, PlaceError, ValueError.
     """
@@ -298,16 +301,16 @@ def build(
 
 
 def optimizer(module: nn.Module, name: str, **options: Any) -> Optimizer:
-    """An optimizer of torch.optim by its name in a recipe (sgd, momentum, adamw, …), fused where it can be."""
+    """An optimizer of torch.optim by its name in a recipe (sgd, momentum, adamw, …), fused if possible."""
     from archc.runtime.build.optimizers import optimizer as made
 
     return made(module, name, **options)
 
 
 def check(net: Net, *, input: ModuleInput = None) -> list[Diagnostic]:
-    """What is not as the spec expects: promises and limits that are not kept, weights that lead to no output, outputs that are inputs.
+    """What is not as the spec expects: broken promises, exceeded limits, weights that lead to no output, outputs that are inputs.
 
-    An empty list where all is. Promises that a spec inherited, of a network that it changed, are told with the severity "note".
+    The list is empty if everything is as expected. Inherited promises that no longer hold for a changed network have the severity "note".
     """
     return checks.check(_to_graph(net, input))
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument that an error speaks of, with a value or without: `device="cpu"` in Python, `--device cpu` on the command line."""
+    """An argument named in an error, with or without a value: `device="cpu"` in Python, `--device cpu` on the command line."""
 
     name: str
     value: str | bool | float | None = None
@@ -46,7 +46,7 @@ class ArchcError(Exception):
 
 
 class ArgumentError(ArchcError, ValueError):
-    """An argument whose value is none that there is, or that does not go with the network or with another argument."""
+    """An argument with an unknown value, or one that does not fit the network or another argument."""
 
 
 class UsageError(ArchcError, TypeError):
@@ -54,10 +54,10 @@ class UsageError(ArchcError, TypeError):
 
 
 class MissingPackage(ArchcError, ModuleNotFoundError):
-    """A package of an extra that is not installed; the text says which, and how to get it."""
+    """A package that is not installed; the text names it, and how to install it."""
 
 
 class NameNotFound(ArchcError, KeyError):
-    """A layer that is asked for by a name that none has."""
+    """A layer name that the network does not have."""
 
     __str__ = ArchcError.__str__  # a KeyError shows its text quoted

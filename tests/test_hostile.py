@@ -137,7 +137,7 @@ def test_a_layer_in_an_expression_is_shown_as_it_was_written() -> None:
     """Never as Python would write the object; in a text it is refused."""
     for use, shown in (
         ("'${(d - 2) // 6}'", "{conv: 8} is not a number"),
-        ("x$d", "{conv: 8} is no text"),
+        ("x$d", "{conv: 8} is not a text"),
         ("'${[d] + 1}'", "[{conv: 8}]"),
     ):
         (found,) = compile_text(HEAD + f"params: {{d: {{conv: 8}}, b: {use}}}\nlayers: [relu]\n").diagnostics

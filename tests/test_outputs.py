@@ -132,7 +132,7 @@ def test_the_page_is_current() -> None:
 def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["schema", "--of", "analyze", "-o", str(tmp_path / "s.json")]) == 0
     assert json.loads((tmp_path / "s.json").read_text()) == output_schema("analyze")
-    for words, told in ((["--of", "analyse"], "analyze"), (["--of", "time", "lenet5"], "leave the specs out")):
+    for words, told in ((["--of", "analyse"], "analyze"), (["--of", "time", "lenet5"], "leave out the specs")):
         capsys.readouterr()
         assert main(["schema", *words]) == 2
         assert told in capsys.readouterr().err

@@ -41,7 +41,7 @@ def ran(*words: str, code: int = 0) -> str:
 
 COMMANDS = [
     ("memory resnet50 --batch 256 --optimizer adam --amp bf16 --device a100-40gb", "training with adam (foreach)"),
-    ("memory resnet18 --batch 8 --checkpoint norms", "run again in backward"),
+    ("memory resnet18 --batch 8 --checkpoint norms", "recomputed in backward"),
     ("memory resnet18 --inference --format csv", "phase,layer,kind,bytes"),
     ("fit resnet18 --memory 4GiB --optimizer momentum", "the largest batch for 4.00 GiB is"),
     ("fit resnet18 --batch 256 --memory 4GiB", "with checkpointing, a batch of 256 fits"),
@@ -69,7 +69,7 @@ def test_a_plan_and_a_device_of_ones_own(tmp_path: Path) -> None:
     plan, device = tmp_path / "plan.yaml", tmp_path / "mine.yaml"
     device.write_text(DEVICE)
     assert "wrote" in ran("fit", "resnet18", "--batch", "64", "--memory", "900MiB", "-o", str(plan))
-    assert "run again in backward" in ran("memory", "resnet18", "--batch", "64", "--checkpoint", str(plan))
+    assert "recomputed in backward" in ran("memory", "resnet18", "--batch", "64", "--checkpoint", str(plan))
     assert "least time" in ran("time", "resnet18", "--device", str(device), "--batch", "4", "--dtype", "float32")
 
 

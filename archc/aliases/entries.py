@@ -45,7 +45,7 @@ def arguments_hint(kinds: list[tuple[t.Scalar, t.Tree]]) -> str | None:
     if not all(name in table().names for name in names):
         return None
     kind = "linear" if "features" in names else "conv" if "channels" in names or "groups" in names else "maxpool"
-    return f"these are arguments; the layer's name stands before them: {{{kind}: {{{', '.join(f'{name}: …' for name in names[:MOST])}}}}}"
+    return f"these are arguments; write the layer's name before them: {{{kind}: {{{', '.join(f'{name}: …' for name in names[:MOST])}}}}}"
 
 
 def key_hint(word: str, known: tuple[str, ...]) -> str | None:

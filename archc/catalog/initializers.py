@@ -52,7 +52,7 @@ class Initializer:
             wanted = f"{self.least} to {self.most} axes" if self.most else f"{self.least} axes or more"
             return Fault(None, f"needs {wanted}", "normal, uniform, constant, zeros and ones take any shape")
         groups = options.get("groups", 1)
-        return Fault(None, f"needs filters that {groups} groups divide") if shape and shape[0] % groups else None
+        return Fault(None, f"needs a number of filters that {groups} groups divide") if shape and shape[0] % groups else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +101,7 @@ def _bounds(arguments: Mapping[str, Any]) -> Fault | None:
     low, high = arguments["low"], arguments["high"]
     if low < high:
         return None
-    return Fault("high", f"high is {shown(high)}, not above low, which is {shown(low)}", "low: -0.1, high: 0.1", "A404")
+    return Fault("high", f"high is {shown(high)}, which is not above low, {shown(low)}", "low: -0.1, high: 0.1", "A404")
 
 
 _KAIMING = _takes(
@@ -119,7 +119,7 @@ INITIALIZERS: dict[str, Initializer] = {
     "xavier_uniform": Initializer("uniform, by both fans (Glorot & Bengio, 2010)", _XAVIER, least=2),
     "normal": Initializer("normal", _takes(std=(Positive, 1, "standard deviation"), mean=(Number, 0, "mean"))),
     "trunc_normal": Initializer(
-        "normal, drawn again outside of bounds",
+        "normal, redrawn outside the bounds",
         _takes(
             std=(Positive, 1, "standard deviation"),
             mean=(Number, 0, "mean"),
@@ -140,6 +140,6 @@ INITIALIZERS: dict[str, Initializer] = {
     "ones": Initializer("ones", _NONE),
     "orthogonal": Initializer("orthogonal rows or columns (Saxe et al., 2013)", _XAVIER, least=2),
     "dirac": Initializer(
-        "a convolution that passes its input on", _takes(groups=(Size, 1, "parts that are convolved apart")), least=3, most=5
+        "a convolution that passes its input on", _takes(groups=(Size, 1, "parts that are convolved separately")), least=3, most=5
     ),
 }

@@ -68,16 +68,16 @@ class Optimizer:
 def _cool(arguments: Arguments) -> Fault | None:
     if not arguments["centered"] or arguments["alpha"] < 1:
         return None
-    return Fault("alpha", f"alpha is {shown(arguments['alpha'])}: nothing of a new gradient counts", "alpha: 0.99", "A404")
+    return Fault("alpha", f"alpha is {shown(arguments['alpha'])}: new gradients would not count at all", "alpha: 0.99", "A404")
 
 
 _MOMENTUM = number(above=0, below=1)
 _BETAS = (pair(BELOW_ONE), (0.9, 0.999), "decays of the running means of gradients and of their squares")
-_EPS = (POSITIVE, 1e-8, "what is added to the divisor")
-_DECAY = (FROM_ZERO, 0.0, "what is added to the gradient, times the weight (L2)")
+_EPS = (POSITIVE, 1e-8, "added to the divisor")
+_DECAY = (FROM_ZERO, 0.0, "factor of the weight that is added to the gradient (L2)")
 _DECOUPLED = (FROM_ZERO, 0.01, "decay of weights, times the learning rate")
-_EITHER = (FLAG, False, "let decay act on the weights, times the learning rate, and not through the gradient")
-_KEPT_STEP = (_MOMENTUM, 0.9, "what is kept of the last step")
+_EITHER = (FLAG, False, "apply decay to the weights directly, times the learning rate, instead of through the gradient")
+_KEPT_STEP = (_MOMENTUM, 0.9, "how much of the previous step is kept")
 
 
 def _rate(default: float) -> tuple[Type, float, str]:
@@ -110,7 +110,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
                 lr=_rate(0.01),
                 momentum=_KEPT_STEP,
                 weight_decay=_DECAY,
-                dampening=(BELOW_ONE, 0.0, "what is taken off the new gradient"),
+                dampening=(BELOW_ONE, 0.0, "how much of the new gradient is left out"),
             ),
         ),
         torch="SGD",
@@ -197,7 +197,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
                 alpha=(FRACTION, 0.99, "decay of the running mean of squares"),
                 eps=_EPS,
                 weight_decay=_DECAY,
-                momentum=(BELOW_ONE, 0.0, "what is kept of the last step"),
+                momentum=(BELOW_ONE, 0.0, "how much of the previous step is kept"),
                 centered=(FLAG, False, "divide by the deviation, not by the root of the squares"),
             ),
             _cool,
@@ -215,7 +215,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
                 lr_decay=(FROM_ZERO, 0.0, "decay of the learning rate"),
                 weight_decay=_DECAY,
                 initial_accumulator_value=(FROM_ZERO, 0.0, "sum of squares to begin with"),
-                eps=(POSITIVE, 1e-10, "what is added to the divisor"),
+                eps=(POSITIVE, 1e-10, "added to the divisor"),
             ),
         ),
         torch="Adagrad",

@@ -22,7 +22,7 @@ from archc.cli.console import complain, prose, table_text
 from archc.elaborate.compiler import Model
 from archc.graph import Graph
 from archc.text.diagnostics import printable
-from archc.text.quantity import bytes_text
+from archc.text.quantity import bytes_text, counted
 from archc.text.table import STAYS, Column, Table, cell_text, escape_markdown, stack_tables, to_csv, to_markdown
 
 if TYPE_CHECKING:
@@ -35,18 +35,18 @@ _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flo
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
-    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once, for the memory (default: 1)")
+    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images in a batch, for the memory (default: 1)")
     parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(NETWORK)} (default: float32)")
-    optimizer_option(parser, "add its memory, and that of the gradients")
-    parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names; what is deeper is summed")
+    optimizer_option(parser, "add the memory of its state, and of the gradients")
+    parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names, and sums for deeper ones")
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block, whose row has the figures of one copy")
     parser.add_argument("--tree", action="store_true", help="the network as a tree of its blocks, each with its sums")
     parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
-    parser.add_argument("--top", type=_positive, metavar="N", help="the N most expensive rows alone, by --sort or else by MACs")
+    parser.add_argument("--top", type=_positive, metavar="N", help="only the N most expensive rows, by --sort (default: by MACs)")
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
     parser.add_argument("--biases", action="store_true", help="in the lecture's table: count biases with the weights")
     parser.add_argument("--as", dest="tool", metavar="TOOL", help=f"what that tool would print, and why it differs: {_TOOLS}")
-    parser.add_argument("--training", action="store_true", help="what is there in training alone, too, and the FLOPs of a step")
+    parser.add_argument("--training", action="store_true", help="include what exists only in training, and the FLOPs of a step")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
@@ -80,15 +80,15 @@ def run(args: argparse.Namespace) -> int:
 def _unfit(args: argparse.Namespace) -> str | None:
     """Why options do not go together."""
     if args.format in ("csv", "markdown") and (args.tool or args.view == "lecture"):
-        return f"{'--as' if args.tool else '--view lecture'} has no form as {args.format}; leave --format out, or write --format json"
+        return f"{'--as' if args.tool else '--view lecture'} cannot be written as {args.format}; leave --format out, or write --format json"
     if args.tree and (args.top or args.sort != "order"):
-        return "--tree keeps the order of the network; leave --sort and --top out"
+        return "--tree keeps the order of the network; leave out --sort and --top"
     if (args.tree or args.top) and (args.format == "json" or args.tool or args.view == "lecture"):
-        return f"{'--tree' if args.tree else '--top'} is about the table of layers; leave --format json, --as and --view out"
+        return f"{'--tree' if args.tree else '--top'} applies to the table of layers; leave out --format json, --as and --view"
     if args.tree and args.format != "table":
-        return f"--tree has no form as {args.format}; leave --format out"
+        return f"--tree cannot be written as {args.format}; leave out --format"
     if args.top and args.sort in ("name", "kind"):
-        return f"--top wants a figure to go by: --sort {', '.join(FIGURES)}"
+        return f"--top needs a figure to sort by: write --sort {', '.join(FIGURES)}"
     if args.tool:
         from archc.cli.convention import unknown
 
@@ -183,7 +183,7 @@ def build_table(rows: list[TableRow], report: Report, left_out: int = 0, shares:
     column("layer", "text", STAYS, [row.name for row in rows], "total")
     if any(row.times > 1 for row in rows):
         column("×", "count", STAYS, [row.times if row.times > 1 else "" for row in rows])
-    column("kind", "text", 6, [row.kind for row in rows], f"{len(report.layers)} layers")
+    column("kind", "text", 6, [row.kind for row in rows], counted(len(report.layers), "layer"))
     column("output", "text", 7, [str(row.shape) for row in rows])
     count("weights", "weights", 3)
     count("biases", "biases", 2)
@@ -227,7 +227,7 @@ def _top_line(rows: list[TableRow], top: int, key: str, report: Report) -> str:
     name = {"macs": "MACs", "flops": "FLOPs"}.get(key, key)
     shown, total = sum(amount(row, key) for row in rows[:top]), report.counts[key].low
     part = f", {shown / total:.1%} of the network's" if total and report.counts[key].exact else ""
-    return f"the {min(top, len(rows))} of {len(rows)} rows with the most {name}{part}"
+    return f"the {min(top, len(rows))} of {counted(len(rows), 'row')} with the most {name}{part}"
 
 
 def _header(model: Model, graph: Graph) -> list[str]:
@@ -242,10 +242,10 @@ def _summary(report: Report, left_out: int) -> list[str]:
     counts, memory = report.counts, report.memory
     lines = [
         f"parameters   {cell_text(counts['parameters'], 'count')}, {bytes_text(memory.parameters)} in {memory.dtype}"
-        + (f" (and {counts['buffers'].low:,} values of buffers)" if counts["buffers"].low else ""),
+        + (f" (and {counted(counts['buffers'].low, 'value')} of buffers)" if counts["buffers"].low else ""),
         f"MACs         {cell_text(counts['macs'], 'count')} ({cell_text(counts['macs'], 'count', True)}) an image;"
         f" FLOPs {cell_text(counts['flops'], 'count', True)}",
-        f"activations  {report.activations:,} values, {bytes_text(memory.activations_per_image)} an image"
+        f"activations  {counted(report.activations, 'value')}, {bytes_text(memory.activations_per_image)} an image"
         + (f", {bytes_text(memory.activations)} for {memory.batch}" if memory.batch > 1 else ""),
     ]
     if memory.optimizer:
@@ -254,8 +254,7 @@ def _summary(report: Report, left_out: int) -> list[str]:
             f" {bytes_text(memory.parameters)}, gradients {bytes_text(memory.gradients)}, optimizer {bytes_text(memory.optimizer_state)}"
         )
     if left_out:
-        layers = "1 layer that is" if left_out == 1 else f"{left_out} layers that are"
-        lines.append(f"left out     {layers} there in training alone (--training)")
+        lines.append(f"left out     {counted(left_out, 'layer')} for training only (--training)")
     open_ended = [key for key, count in counts.items() if not count.exact and key != "activations"]
     if open_ended:
         lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
@@ -286,5 +285,5 @@ def _positive(text: str) -> int:
 def _dtype(text: str) -> str:
     name = dtype_name(text)
     if name is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(NETWORK)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(NETWORK)}")
     return name

@@ -1,4 +1,4 @@
-"""A spec as PyTorch: source that is yours, weights, ONNX, torch.export.
+"""A spec as PyTorch: source that is yours to keep, weights, ONNX, torch.export.
 
   archc build resnet50 -o resnet50.py
   archc build resnet50 --weights resnet50.pth -o net.safetensors -o net.onnx
@@ -6,8 +6,8 @@
   archc build resnet50 --checkpoint norms -o lean.py
   archc build resnet50 --set classes=10 --weights r50.pth --partial -o start.pth
 
-Without -o, the source goes to standard output; with --weights and no -o, they
-are tried, and nothing is written.
+Without -o, the source goes to standard output. With --weights and without -o,
+archc says whether the weights fit, and writes nothing.
 """
 
 from __future__ import annotations
@@ -38,30 +38,30 @@ SUFFIXES = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=f"{', '.join(SUFFIXES)}; may be given again")
-    parser.add_argument("--deployed", action="store_true", help="leave out what is there in training alone; exports always do")
+    parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=f"{', '.join(SUFFIXES)}; may be repeated")
+    parser.add_argument("--deployed", action="store_true", help="leave out what exists only in training, as exports always do")
     weights = parser.add_argument_group("weights")
     weights.add_argument("--weights", metavar="FILE", help="load a .safetensors or .pth file by name")
     weights.add_argument(
-        "--rename", action="append", default=[], metavar="s/A/B/", help="change the file's names first; may be given again"
+        "--rename", action="append", default=[], metavar="s/A/B/", help="first rename what is in the file; may be repeated"
     )
-    weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
-    weights.add_argument("--not-finite", action="store_true", help="load also values that are NaN or infinite, and say so")
-    weights.add_argument("--seed", type=_seed, default=0, metavar="N", help="of weights that no file gives (default: 0)")
+    weights.add_argument("--partial", action="store_true", help="load what fits and report the rest, for example for another head")
+    weights.add_argument("--not-finite", action="store_true", help="load NaN and infinite values too, and report them")
+    weights.add_argument("--seed", type=_seed, default=0, metavar="N", help="for weights that no file provides (default: 0)")
     fast = parser.add_argument_group("speed")
     fast.add_argument("--optimize", default="", metavar="FOR", help=f"passes over the network, for {' or '.join(OPTIMIZATIONS)}")
-    fast.add_argument("--explain-passes", action="store_true", help="what each pass did")
+    fast.add_argument("--explain-passes", action="store_true", help="report what each pass did")
     fast.add_argument(
-        "--checkpoint", metavar="PLAN", help="run parts again in backward to keep less until then: norms, blocks, or a file with a plan"
+        "--checkpoint", metavar="PLAN", help="recompute parts in backward, to keep less until then: norms, blocks, or a file with a plan"
     )
-    where = parser.add_argument_group("where and as what")
+    where = parser.add_argument_group("device and dtype")
     where.add_argument("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, meta or auto")
     where.add_argument("--dtype", metavar="DTYPE", help="float32, bf16, …")
     where.add_argument("--memory-format", metavar="FORMAT", help="contiguous, channels_last or auto")
     export = parser.add_argument_group("export")
-    export.add_argument("--batch", metavar="N", help="the one batch that the file takes, and not any")
+    export.add_argument("--batch", metavar="N", help="the only batch size that the file accepts (default: any)")
     export.add_argument("--opset", type=int, metavar="N", help="of ONNX")
-    export.add_argument("--no-check", action="store_true", help="do not run the file and compare it")
+    export.add_argument("--no-check", action="store_true", help="do not run the file to compare it")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -97,7 +97,7 @@ def _verify_plugins(graph: Graph) -> None:
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
-        complain(f"without torch, what the plugin states of {', '.join(unknown)} is not verified")
+        complain(f"without torch, what the plugin states about {', '.join(unknown)} is not verified")
         return
     verify(graph)
 
@@ -119,21 +119,21 @@ def _wrong_name(name: str) -> str | None:
     if path.suffix in SUFFIXES or is_stream(path):
         return None
     hint = did_you_mean(path.suffix, SUFFIXES) if path.suffix else None
-    what = f"no format is called {shown(path.suffix)}" if path.suffix else "the name tells no format"
+    what = f"{shown(path.suffix)} is not a known format" if path.suffix else "the name has no ending that tells the format"
     return f"-o {shown(name)}: {what};\n{hint or 'end it in one of ' + ', '.join(SUFFIXES)}"
 
 
 def _wrong_options(args: argparse.Namespace) -> str | None:
     given = {"--rename": args.rename, "--partial": args.partial, "--not-finite": args.not_finite}
     if any(given.values()) and not args.weights:
-        return f"{next(name for name, value in given.items() if value)} is about --weights FILE, which is not given"
+        return f"{next(name for name, value in given.items() if value)} needs --weights FILE, which is missing"
     if args.optimize and args.optimize not in OPTIMIZATIONS:
         hint = did_you_mean(args.optimize, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
-        return f"--optimize {args.optimize}: no optimization is called that;\n{hint}"
+        return f"--optimize {args.optimize}: it is not an optimization;\n{hint}"
     if args.checkpoint and args.output and not any(_kind(name) == "source" for name in args.output):
-        return "--checkpoint is about the source, and no -o FILE.py is given"
+        return "--checkpoint changes the source, and there is no -o FILE.py"
     if args.explain_passes and not args.optimize:
-        return "--explain-passes is about --optimize, which is not given"
+        return "--explain-passes needs --optimize, which is missing"
     return None
 
 
@@ -141,16 +141,16 @@ def _wrong_for_export(args: argparse.Namespace) -> str | None:
     suffixes = {Path(name).suffix for name in args.output}
     exported = sorted(suffixes & {".onnx", ".pt2"})
     if args.batch is not None and args.batch != "dynamic" and not (args.batch.isascii() and args.batch.isdigit() and _is_batch(args.batch)):
-        return f"--batch {args.batch}: write a number from 1 up, or leave --batch out"
+        return f"--batch {args.batch}: write a number from 1 up, or leave out --batch"
     idle = next((name for name, given in (("--batch", args.batch is not None), ("--no-check", args.no_check)) if given), None)
     if idle and not exported:
-        return f"{idle} is about exports, and no -o FILE.onnx or FILE.pt2 is given"
+        return f"{idle} applies to exports, and there is no -o FILE.onnx or FILE.pt2"
     if args.opset is not None and ".onnx" not in suffixes:
-        return "--opset is about ONNX, and no -o FILE.onnx is given"
+        return "--opset applies to ONNX, and there is no -o FILE.onnx"
     if exported and args.dtype and dtype_name(args.dtype) not in (None, "float32"):
-        return f"--dtype {args.dtype}: {' and '.join(exported)} files hold float32; leave --dtype out, or those files"
+        return f"--dtype {args.dtype}: {' and '.join(exported)} files hold float32; leave out --dtype, or those files"
     if args.device == "meta" and any(_kind(name) != "source" for name in args.output):
-        return "--device meta: a network has no values there that could be written"
+        return "--device meta: on that device the network has no values to write"
     return None
 
 

@@ -14,7 +14,7 @@ from archc.graph import Graph
 from archc.runtime.build.build import BuildOptions, after_passes, build_with_report
 from archc.runtime.export.export import export
 from archc.runtime.weights.load import save_weights
-from archc.text.quantity import bytes_text
+from archc.text.quantity import bytes_text, counted
 
 if TYPE_CHECKING:
     from torch import nn
@@ -39,7 +39,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     except RuntimeError as error:
         if not any(text in str(error) for text in ("allocate memory", "overflow")):
             raise
-        return f"the weights are {bytes_text(4 * analyze(graph).parameters)}, and there is no memory for them"
+        return f"the weights are {bytes_text(4 * analyze(graph).parameters)}, and there is not enough memory for them"
     return None
 
 
@@ -89,4 +89,4 @@ def _built_text(module: nn.Module, name: str) -> str:
     if not tensors:
         return f"built {name}, which has no weights"
     dtype = str(tensors[0].dtype).removeprefix("torch.")
-    return f"built {name}  {size} in {len(tensors):,} tensors, {dtype} on {tensors[0].device}"
+    return f"built {name}  {size} in {counted(len(tensors), 'tensor')}, {dtype} on {tensors[0].device}"

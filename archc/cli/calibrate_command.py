@@ -3,9 +3,9 @@
 archc calibrate -o mine.yaml
 archc time resnet50 --device mine.yaml
 
-Kernels of each class of layers are timed forward and backward, in several sizes,
-and their rates fitted. Then networks that had no part in the fit are measured,
-and how far the forecast was off is printed, and kept in the file.
+Kernels of each class of layers are timed forward and backward in several sizes,
+and rates are fitted to the times. Then networks that the fit did not use are
+measured; the error of their forecasts is printed and stored in the file.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refuse_place, shown, write_whole
 from archc.text.atomic import is_stream
 from archc.text.extras import needs
-from archc.text.quantity import rate_text, time_text
+from archc.text.quantity import counted, rate_text, time_text
 from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def _trials(result: CalibrationResult) -> str:
         Column("off", "count"),
     ]
     rows = [
-        [f"{trial.network}, {trial.batch} images", _step(trial.training), time_text(trial.measured), time_text(trial.forecast),
+        [f"{trial.network}, {counted(trial.batch, 'image')}", _step(trial.training), time_text(trial.measured), time_text(trial.forecast),
          f"{trial.error:+.0%}"]
         for trial in known.trials
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def _wrong_file(args: argparse.Namespace) -> str | None:
     if args.output is None:
         return None
     if Path(args.output).suffix not in (".yaml", ".yml") and not is_stream(Path(args.output)):
-        return f"-o {shown(args.output)}: a device file's name ends in .yaml"
+        return f"-o {shown(args.output)}: the name of a device file ends in .yaml"
     return refuse_place(args.output, args)
 
 

@@ -1,7 +1,8 @@
 """Validate specs, and compare them with what their `expect` promises and their `budget` allows.
 
-All weights must lead to an output, and all outputs depend on a layer, unless the spec says otherwise.
-Exit status 1 where something is not as expected, 2 where a spec is wrong.
+All weights must lead to an output, and all outputs must depend on a layer,
+unless the spec says otherwise. The exit status is 1 if something is not as
+expected, and 2 if a spec is wrong.
 
 archc check specs/
 archc check my.yaml --format github
@@ -17,6 +18,7 @@ from archc.cli.common import compile_model, show, spec_options
 from archc.cli.findings import FORMATS, draw_all
 from archc.language.loading import shipped
 from archc.text.diagnostics import Diagnostic
+from archc.text.quantity import counted
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +44,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "text":
         kinds = ((kept, "good"), (broken, "not as expected"), (wrong, "wrong"))
         counts_text = [f"{count} {what}" for count, what in kinds if count]
-        print(f"{len(names)} spec{'s' * (len(names) != 1)}: {', '.join(counts_text) or 'nothing to check'}")
+        print(f"{counted(len(names), 'spec')}: {', '.join(counts_text) or 'nothing to check'}")
         if found:
             show(found)
     else:

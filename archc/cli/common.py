@@ -13,7 +13,7 @@ from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, printable
 
-SPECS = "a file, or the name of a spec that ships (see `archc list`)"
+SPECS = "a file, or the name of a shipped spec (see `archc list`)"
 LEAST_NAME = 24  # characters of a network's name that a line has to have room for
 
 
@@ -27,12 +27,12 @@ def spec_options(parser: argparse.ArgumentParser, several: bool = True, metavar:
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help=shape)
     leaf = "a class of a model whose modules are one layer each: mypkg.Attention"
     parser.add_argument("--leaf", action="append", default=[], metavar="CLASS", help=leaf)
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file, which is run")
 
 
 def devices_option(parser: argparse.ArgumentParser) -> None:
     """--devices FILE.yaml, once or several times."""
-    parser.add_argument("--devices", action="append", default=[], metavar="FILE.yaml", help="a file with more devices; may be given again")
+    parser.add_argument("--devices", action="append", default=[], metavar="FILE.yaml", help="a file with more devices; may be repeated")
 
 
 def compile_model(args: argparse.Namespace, named: str) -> Model:
@@ -79,7 +79,7 @@ def _named(args: argparse.Namespace) -> list[str]:
 def _pair(text: str, option: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        complain(f"{option} wants NAME=VALUE, not {text!r}")
+        complain(f"{option} needs NAME=VALUE, not {text!r}")
         raise SystemExit(2)
     return name.strip(), value.strip()
 

@@ -4,8 +4,8 @@ archc compare resnet50 vgg16 mobilenet_v2
 archc compare resnet50 mine.yaml --plot chart.svg
 archc compare --all --plot zoo.svg
 
-The chart has accuracy against MACs; the area of a bubble is the network's parameters. Accuracies are those that a spec
-quotes under `published`.
+The chart shows accuracy against MACs; the area of a bubble stands for the
+parameters. Accuracies are those that a spec quotes under `published`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from archc.text.table import to_csv, to_markdown
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=True, optional=True)
-    parser.add_argument("--all", action="store_true", help="all specs that ship, too")
+    parser.add_argument("--all", action="store_true", help="also all shipped specs")
     parser.add_argument("--plot", metavar="FILE", help="draw accuracy against MACs and parameters: .svg, .png or .pdf")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
@@ -57,12 +57,10 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
         entries.append(analyze_entry(graph.name, model.spec, graph))
     if args.all:
         entries += [
-            entry
-            for entry in history(track(shipped(), "reading the specs that ship"))
-            if entry.name not in {other.name for other in entries}
+            entry for entry in history(track(shipped(), "reading the shipped specs")) if entry.name not in {other.name for other in entries}
         ]
     if not entries:
-        complain("which networks? name some, or say --all")
+        complain("which networks? name some, or write --all")
         return None
     return entries
 
@@ -73,7 +71,7 @@ def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
     points = plot_entries(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
     if not points:
-        complain("none of these quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")
+        complain("none of these specs quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")
         return 2
     try:
         picture = bubbles(points, Path(name).suffix[1:].lower())
@@ -82,5 +80,5 @@ def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
         return 2
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
-        print(prose(f"left out, since no accuracy is quoted: {left_out}", stream=sys.stderr), file=sys.stderr)
+        print(prose(f"left out, since they quote no accuracy: {left_out}", stream=sys.stderr), file=sys.stderr)
     return write_whole(name, picture, args)

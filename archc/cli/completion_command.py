@@ -4,8 +4,9 @@ eval "$(archc completion bash)"                                   in ~/.bashrc
 eval "$(archc completion zsh)"                                    in ~/.zshrc
 archc completion fish > ~/.config/fish/completions/archc.fish
 
-The names of specs that ship are completed, and after a spec, that of this folder or one that ships, the names of its layers;
-also those of layers and blocks after `docs`, and of devices.
+The names of shipped specs are completed; after a spec in this folder or a
+shipped one, the names of its layers; after `docs`, those of layers and blocks;
+and the names of devices.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ LARGEST = 2**20  # bytes of a spec whose layers are looked up while a person wai
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("shell", choices=SHELLS, help="the shell that reads what is printed")
+    parser.add_argument("shell", choices=SHELLS, help="the shell that reads the output")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
-"""A look at images: what a set has, and a picture of it, also as a recipe's
-augmentations change it.
+"""What a set of images contains, or a picture of it, with the augmentations of a
+recipe.
 
   archc data info digits
   archc data info photos --all
@@ -7,9 +7,9 @@ augmentations change it.
   archc data preview digits -o grid.png --augment '{rotation: {degrees: 20}}'
   archc data preview -o grid.png --spec lenet5
 
-SOURCE is digits, which ships, or a path: a folder with one folder a class, idx
-files (MNIST), CIFAR's binary version, or shards (.tar). Without it, the set of
-the spec's recipe is taken.
+SOURCE is digits, which ships, or a path: a folder with one folder for each
+class, idx files (MNIST), CIFAR's binary version, or shards (.tar). Without it,
+the set in the spec's recipe is used.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from archc.recipe import Data, Recipe
 from archc.text.atomic import is_stream
 from archc.text.diagnostics import SpecError, printable
 from archc.text.extras import needs
+from archc.text.quantity import counted
 from archc.text.table import Column, Table
 
 if TYPE_CHECKING:
@@ -44,21 +45,25 @@ ANY = "input: [{}]\nlayers: [flatten, linear: 2]\n"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("what", choices=("info", "preview"), help="what it has, or a picture of it")
+    parser.add_argument("what", choices=("info", "preview"), help="what the set contains, or a picture of it")
     parser.add_argument("source", nargs="?", metavar="SOURCE", help="digits, or a path")
-    parser.add_argument("--spec", metavar="SPEC", help="take the input's size and the recipe of this network")
+    parser.add_argument("--spec", metavar="SPEC", help="use the input size and the recipe of this network")
     parser.add_argument("--as", dest="form", choices=("auto", "idx", "cifar", "folder", "shards"), help="the format of a path")
-    parser.add_argument("--size", metavar="N|HxW", help="bring images to this size")
-    parser.add_argument("--validation", type=float, metavar="PART", help="of the training images, held out where a set has none for it")
-    parser.add_argument("--corrupt", choices=("error", "skip"), help="what to do with a file that is no image; info skips it unless told")
+    parser.add_argument("--size", metavar="N|HxW", help="resize images to this size")
+    parser.add_argument(
+        "--validation", type=float, metavar="PART", help="the part of the training images held out, if the set has no validation images"
+    )
+    parser.add_argument("--corrupt", choices=("error", "skip"), help="what to do with a file that is not an image (default for info: skip)")
     parser.add_argument("--workers", type=int, metavar="N", help="processes that read files")
     parser.add_argument("--all", action="store_true", help="info: read every image of a large set, to find all corrupt ones")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="info: the form of the output")
-    parser.add_argument("-o", "--output", metavar="FILE.png", help="preview: where the picture goes")
-    parser.add_argument("--augment", action="append", default=[], metavar="NAME", help="preview: as in a recipe; may stand again")
+    parser.add_argument("-o", "--output", metavar="FILE.png", help="preview: the file to write")
+    parser.add_argument(
+        "--augment", action="append", default=[], metavar="NAME", help="preview: an augmentation, as in a recipe; may be repeated"
+    )
     parser.add_argument("--rows", type=int, default=8, metavar="N", help="preview: classes")
     parser.add_argument("--columns", type=int, default=8, metavar="N", help="preview: images of each")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="preview: decides which images, and all chance")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="preview: decides which images, and everything random")
     plugin_option(parser)
     parser.set_defaults(set=[], input=[])
 
@@ -87,11 +92,11 @@ def _wrong(args: argparse.Namespace) -> str | None:
     if args.source is None and args.spec is None:
         return f"which images? write archc data {args.what} digits, or the path of a folder"
     if args.what == "preview" and not (args.output or "").lower().endswith(".png") and not is_stream(Path(args.output or "")):
-        return "preview writes a picture: say where, as in -o grid.png"
+        return "preview writes a picture: name a file, as in -o grid.png"
     if not 1 <= args.rows <= 100 or not 1 <= args.columns <= 100:
-        return "--rows and --columns are from 1 to 100"
+        return "--rows and --columns go from 1 to 100"
     if args.workers is not None and not 0 <= args.workers <= 256:
-        return "--workers is from 0 to 256"
+        return "--workers goes from 0 to 256"
     return None
 
 
@@ -149,7 +154,7 @@ def _data(args: argparse.Namespace, data: Data, corrupt: str) -> Data:
 def _size(text: str) -> tuple[int, int]:
     sides = text.lower().split("x")
     if not all(side.isascii() and side.isdecimal() and 0 < int(side[:6]) <= 65536 for side in sides) or len(sides) > 2:
-        complain(f"--size wants 224 or 224x320 (height x width), not {text!r}")
+        complain(f"--size needs 224 or 224x320 (height x width), not {text!r}")
         raise SystemExit(2)
     return int(sides[0]), int(sides[-1])
 
@@ -170,7 +175,7 @@ def _read_all(dataset: DataSet, large: bool) -> int:
 
 def _lines(dataset: DataSet, counts: dict[str, list[int]], read: int) -> list[str]:
     shape = " x ".join(map(str, dataset.shape))
-    lines = [printable(f"{dataset.name}: {len(dataset.classes)} classes, {dataset.format}, read as {shape}"), ""]
+    lines = [printable(f"{dataset.name}: {counted(len(dataset.classes), 'class', 'classes')}, {dataset.format}, read as {shape}"), ""]
     lines += [table_text(_table(dataset, counts), DEFAULT_WIDTH), ""]
     # what cannot be read is known after the statistics
     mean, std = dataset.normalization.mean, dataset.normalization.std

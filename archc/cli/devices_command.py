@@ -24,7 +24,7 @@ from archc.text.table import Column, Table, to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", metavar="NAME", help="all that is known of one device")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="everything that is known about one device")
     devices_option(parser)
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
@@ -66,7 +66,7 @@ def _table(devices: list[Device]) -> Table:
         peaks = [_rate(device.flops.get(name)) for name in _SHOWN]
         year = None if device.year is None else str(device.year)
         table.rows.append([device.key, year, device.memory, _rate(device.bandwidth), *peaks])
-    table.notes += ["", "bandwidth in bytes/s, peaks in FLOP/s: dense, a multiply-add is two"]
+    table.notes += ["", "bandwidth in bytes/s; peaks in FLOP/s, dense, a multiply-add counts as two"]
     return table
 
 

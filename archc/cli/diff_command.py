@@ -4,8 +4,9 @@ archc diff resnet50 resnext50_32x4d
 archc diff vgg16 --set batchnorm=true     (a spec and itself, changed)
 archc diff old.yaml new.yaml --format markdown
 
-Layers are paired by what they are and where they stand, so that one more layer in a numbered list is one change, and new
-numbers for those after it are told in a line.
+Layers are paired by what they are and where they are, so that one more layer in
+a numbered list is one change, and the new numbers of later layers take one
+line.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from archc.elaborate.compiler import Model, compile_spec
 from archc.graph import Node, Scope
 from archc.text.diagnostics import printable
 from archc.text.names import fold_names
+from archc.text.quantity import counted
 from archc.text.table import Column, Table, escape_markdown, to_markdown
 
 STYLES = {ADDED: "added", REMOVED: "removed", CHANGED: "changed", MOVED: "moved", RENAMED: "moved"}
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help=f"{SPECS}; or a model")
     spec_options(parser, several=False, metavar="NEW", optional=True)
     parser.add_argument("--format", choices=("table", "markdown", "json"), default="table", help="the form of the output")
-    parser.add_argument("--exit-code", action="store_true", help="exit with 1 where more than names changed")
+    parser.add_argument("--exit-code", action="store_true", help="exit with status 1 if more than names changed")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -83,13 +85,12 @@ def _title(found: Difference, settings: str) -> str:
 def _rest(found: Difference) -> str:
     if not found.structural:
         names = "other names, nothing else" if found.changes else "the same network"
-        return f"{names}: all {_as_they_were(found)}"
+        return f"{names}: {'' if found.same == 1 else 'all '}{_as_they_were(found)}"
     return _as_they_were(found)
 
 
 def _as_they_were(found: Difference) -> str:
-    told = f"{found.same:,} layers are as they were" if found.same != 1 else "1 layer is as it was"
-    return told + (f", {found.reshaped:,} of them with other shapes" if found.reshaped else "")
+    return found.unchanged + (f", {found.reshaped:,} of them with other shapes" if found.reshaped else "")
 
 
 def _changes(found: Difference) -> Table:
@@ -103,7 +104,7 @@ def _changes(found: Difference) -> Table:
         table.styles[len(table.rows)] = STYLES[first.what]
         table.rows.append([SIGNS[first.what], names, _kind(first), _details(group), *map(_signed_text, costs)])
     if any(found.more.values()):
-        others = f"{found.reshaped} others"
+        others = counted(found.reshaped, "other")
         table.rows.append(
             ["", others, "", "as written, with other shapes", *(_signed_text(found.more[name]) for name in ("parameters", "macs"))]
         )
@@ -155,7 +156,7 @@ def _details(group: list[Change]) -> str:
     layers = sum(other.layers for other in group)
     words = [change.what] + ([f"{len(group)} times"] if len(group) > 1 else [])
     if isinstance(change.part, Scope):
-        words.append(f"({layers} layer{'s' if layers != 1 else ''})")
+        words.append(f"({counted(layers, 'layer')})")
     else:
         arguments = ", ".join(
             f"{name} {value}" for name, value in change.part.args.items() if isinstance(value, int) and value not in (0, 1)

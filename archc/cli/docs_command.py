@@ -1,8 +1,8 @@
 """The layers and blocks that a spec can use, and what a recipe can choose, with their arguments.
 
-archc docs               (all of them, a line each)
+archc docs               (all of them, one line each)
 archc docs conv          (one, with its arguments and formulas)
-archc docs nn.Conv2d     (the layer that another framework calls so)
+archc docs nn.Conv2d     (the layer that another framework calls by that name)
 archc docs adamw         (an optimizer, a schedule, a loss or an augmentation of a recipe)
 archc docs --format markdown
 archc docs --zoo --pictures docs    (the specs that ship, with their papers and figures; the pictures of that page)
@@ -27,12 +27,12 @@ from archc.text.suggest import did_you_mean
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="layers or blocks")
     parser.add_argument("--format", choices=("text", "markdown"), default="text", help="the form of the output")
-    parser.add_argument("--definitions", action="store_true", help="what each figure means, with every layer's formulas, as Markdown")
+    parser.add_argument("--definitions", action="store_true", help="what each figure means, with the formulas of each layer, as Markdown")
     parser.add_argument("--recipe", action="store_true", help="the settings of `train` and what they choose from, as Markdown")
     parser.add_argument("--json", action="store_true", help="what each command prints as JSON, as Markdown")
-    parser.add_argument("--zoo", action="store_true", help="the specs that ship, with their papers and published figures, as Markdown")
+    parser.add_argument("--zoo", action="store_true", help="the shipped specs, with their papers and published figures, as Markdown")
     parser.add_argument("--pictures", metavar="DIR", help="with --zoo: write zoo.svg and ilsvrc.svg there, in place of the page")
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file, which is run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "markdown":
         print(markdown([name for name, _ in known] or None))
     elif not known:
-        print("\n\n".join([*(table_text(table) for table in listing()), "archc docs NAME tells more of one."]))
+        print("\n\n".join([*(table_text(table) for table in listing()), "archc docs NAME tells more about one of them."]))
     else:
         print("\n\n".join(prose("\n\n".join(filter(None, (sentence, _text(name))))) for name, sentence in known))
     return 0

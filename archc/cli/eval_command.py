@@ -1,4 +1,4 @@
-"""How good a run's network is on images: accuracy, loss, and a table by classes.
+"""How good a run's network is on images: accuracy, loss, and a table by class.
 
 archc eval runs/lenet5-1
 archc eval runs/lenet5-1 --split validation --format json
@@ -20,6 +20,7 @@ from archc.cli.files import write_whole
 from archc.cli.memory_command import positive
 from archc.cli.training import plugin_option, refuse, run_guarded
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 from archc.text.table import Column, Table, to_csv
 
 if TYPE_CHECKING:
@@ -30,12 +31,12 @@ SPLITS = ("test", "validation", "train")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("--data", metavar="NAME|PATH", help="other images, of the same classes")
+    parser.add_argument("--data", metavar="NAME|PATH", help="other images of the same classes")
     parser.add_argument("--split", choices=SPLITS, help="which images (default: test, or what there is)")
-    parser.add_argument("--batch", type=positive, default=256, metavar="N", help="images at once (default: 256)")
+    parser.add_argument("--batch", type=positive, default=256, metavar="N", help="images in a batch (default: 256)")
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
-    parser.add_argument("--confusion", metavar="FILE", help="draw which class is taken for which: .png, .svg or .pdf")
-    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv has the classes")
+    parser.add_argument("--confusion", metavar="FILE", help="draw which class was taken for which: .png, .svg or .pdf")
+    parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv lists the classes")
     plugin_option(parser)
 
 
@@ -52,7 +53,7 @@ def _eval(args: argparse.Namespace) -> int:
     data = trained.data(args.data)
     split = args.split or next(name for name in SPLITS if name in data.splits())
     if split not in data.splits():
-        return refuse(f"--split {split}: {data.name} has no such images; there are {', '.join(data.splits())}")
+        return refuse(f"--split {split}: {data.name} has no such images; choose from {', '.join(data.splits())}")
     report = trained.evaluate(data.splits()[split], args.batch)
     table = _table(report, trained.classes)
     if args.format == "json":
@@ -68,7 +69,11 @@ def _eval(args: argparse.Namespace) -> int:
 def _lines(network: str, data: str, split: str, report: EvaluationReport, table: Table) -> list[str]:
     figures = [f"accuracy {report.accuracy:.2%}"]
     figures += [f"top-5 {report.top5:.2%}"] if report.top5 is not None else []
-    head = [printable(f"{network} on {data}, {split}: {report.images:,} images"), f"{'  '.join(figures)}  loss {report.loss:.4f}", ""]
+    head = [
+        printable(f"{network} on {data}, {split}: {counted(report.images, 'image')}"),
+        f"{'  '.join(figures)}  loss {report.loss:.4f}",
+        "",
+    ]
     return [*head, table_text(table, DEFAULT_WIDTH)] if table.rows else head[:2]
 
 
@@ -117,7 +122,7 @@ def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str
     from archc.draw.charts import ChartError, confusion
 
     if report.pairs is None:
-        return refuse("--confusion: there are too many classes for a picture of all pairs")
+        return refuse("--confusion: too many classes to draw all pairs")
     try:
         picture = confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower())
         return write_whole(args.confusion, picture, args)

@@ -1,10 +1,11 @@
-"""How each number of a layer comes about: the formula, and the formula with the numbers in it.
+"""How each number of a layer is derived: the formula, and the formula with the
+numbers in it.
 
 archc explain alexnet conv1
 archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
-archc explain vgg16 --paper    (what the paper and others print, beside what comes out)
-archc explain resnet50 --structure    (paths from input to output, and the layers that all of them go through)
+archc explain vgg16 --paper    (what the paper and others print, beside archc's figures)
+archc explain resnet50 --structure    (paths from input to output, and the layers on all of them)
 """
 
 from __future__ import annotations
@@ -28,18 +29,20 @@ from archc.text.table import Column, Table, cell_text
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("layer", nargs="*", metavar="LAYER", help="a layer, a part of the network, or a pattern as layer*.conv1")
-    parser.add_argument("--paper", action="store_true", help="the published figures of the network beside ours, with reasons")
-    parser.add_argument("--structure", action="store_true", help="paths through the network, their lengths, and what all go through")
+    parser.add_argument("layer", nargs="*", metavar="LAYER", help="a layer, a part of the network, or a pattern such as layer*.conv1")
+    parser.add_argument("--paper", action="store_true", help="the published figures of the network beside archc's, with reasons")
+    parser.add_argument(
+        "--structure", action="store_true", help="the paths through the network, their lengths, and the layers on all of them"
+    )
     parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
     if args.paper and (args.layer or args.set or args.input):
-        complain("--paper is about the spec as it stands: it goes with no layer, no --set and no --input")
+        complain("--paper needs the spec unchanged: leave out layers, --set and --input")
         return 2
     if args.structure and (args.paper or args.layer):
-        complain("--structure is about the whole network: it goes with no layer, and not with --paper")
+        complain("--structure is for the whole network: leave out layers and --paper")
         return 2
     model = compile_model(args, args.spec)
     graph = usable(model)

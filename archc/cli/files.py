@@ -56,11 +56,11 @@ def _refuse_file(name: str, path: Path) -> str | None:
     place = Path(os.path.realpath(path))
     longest = max(len(os.fsencode(part)) for part in (path.name, place.name))
     if longest > LONGEST:
-        return f"-o {shown(name)}: a file's name has at most {LONGEST} bytes, and this one {longest}"
+        return f"-o {shown(name)}: a file name has at most {LONGEST} bytes; this one has {longest}"
     if not place.parent.is_dir():
         return f"-o {shown(name)}: there is no folder {shown(str(place.parent if path.is_symlink() else path.parent))}"
     if not os.access(place if place.exists() else place.parent, os.W_OK):
-        reason = "it is read-only" if place.exists() else f"nothing may be written in the folder {shown(str(path.parent))}"
+        reason = "it is read-only" if place.exists() else f"there is no permission to write in the folder {shown(str(path.parent))}"
         return f"-o {shown(name)}: {reason}"
     return None
 
@@ -69,7 +69,7 @@ def _read_by(name: str, args: argparse.Namespace) -> str | None:
     """Whether a command reads the file that it would write, under this name or another."""
     for options in filter(None, (getattr(args, option, None) for option in _SETS)):
         if isinstance(options, str) and _among_images(Path(name), Path(options)):
-            return f"-o {shown(name)}: the images that this command reads lie there;\nwrite elsewhere"
+            return f"-o {shown(name)}: this command reads its images from there;\nwrite elsewhere"
     target = _regular(name)
     if target is None:
         return None
@@ -118,7 +118,7 @@ def refuse_places(names: Sequence[str], args: argparse.Namespace) -> str | None:
         place = _place(Path(name))
         if place in places:
             also = "" if places[place] == name else f" and -o {shown(places[place])}"
-            return f"-o {shown(name)}{also}: two outputs go to one file; name another"
+            return f"-o {shown(name)}{also}: two outputs would go to the same file; name another"
         if not is_stream(Path(name)):
             places[place] = name
     return None

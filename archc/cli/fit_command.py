@@ -6,9 +6,9 @@ archc fit vit_b16 --device a100 --amp bf16
 archc fit densenet121 --batch 64 --memory 16GiB
 archc fit resnet50 --batch 512 --memory 24GiB -o plan.yaml
 
-A batch that does not fit is planned with activation checkpointing: which layers
-run again in backward, at the least extra work. `archc build --checkpoint
-plan.yaml` builds the plan in.
+For a batch that does not fit, archc plans activation checkpointing: which
+layers to recompute in backward, at the least extra work. `archc build
+--checkpoint plan.yaml` builds the network with the plan.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
-    parser.add_argument("--batch", type=positive, metavar="N", help="images of a step: whether they fit, or what they need")
+    parser.add_argument("--batch", type=positive, metavar="N", help="images in a step: do they fit, or what do they need")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     training_options(parser)
-    parser.add_argument("--no-plan", action="store_true", help="no checkpointing where a batch does not fit")
-    parser.add_argument("-o", "--output", metavar="FILE", help="where to write the plan, as plan.yaml")
+    parser.add_argument("--no-plan", action="store_true", help="do not plan checkpointing for a batch that does not fit")
+    parser.add_argument("-o", "--output", metavar="FILE", help="the file to write the plan to, such as plan.yaml")
     parser.add_argument("--format", choices=("text", "json"), default="text", help="the form of the output")
 
 
@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     fitting = Fitting(graph, args.inference)
     with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
-        step("what runs again in backward")
+        step("what backward recomputes")
         planned = _make_plan(fitting, options, budget, args)
         found = []
         step("as asked")
@@ -83,9 +83,9 @@ def run(args: argparse.Namespace) -> int:
 def _usable(args: argparse.Namespace, budget: int | None) -> None:
     """Raises ValueError where options leave nothing to do, or exclude each other."""
     if budget is None and args.batch is None:
-        raise ArgumentError("fit needs a memory or a batch;\nwrite --memory 24GiB, --device NAME or --batch 64")
+        raise ArgumentError("fit needs a memory size or a batch;\nwrite --memory 24GiB, --device NAME or --batch 64")
     if args.output and (budget is None or args.batch is None):
-        raise ArgumentError("a plan is for a batch and a memory; write --batch 512 --memory 24GiB")
+        raise ArgumentError("a plan needs a batch and a memory size; write --batch 512 --memory 24GiB")
     if args.output and (args.no_plan or args.inference):
         raise ArgumentError(f"-o writes a plan for training; leave {'--no-plan' if args.no_plan else '--inference'} or -o out")
     if args.output and (refusal := refuse_place(args.output, args)) is not None:
@@ -107,7 +107,7 @@ def _make_plan(fitting: Fitting, options: Options, budget: int | None, args: arg
 
 def _write(args: argparse.Namespace, planned: Planned | None) -> int:
     if planned is None or not planned.fits:
-        complain(f"no plan makes it fit: {args.output} is not written")
+        complain(f"no plan makes it fit, so {args.output} is not written")
         return 1
     with redirect_stdout(sys.stderr if args.format == "json" else sys.stdout):
         return write_whole(args.output, planned.plan.text(), args)
@@ -137,12 +137,12 @@ def _lines(
     if fitting.short:
         table.notes.append(f"of {len(fitting.graph.nodes):,} layers: the search ended early, and somewhat larger batches may fit")
     if fitting.effort.skipped:
-        table.notes.append(f"not searched, for {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
+        table.notes.append(f"not searched, because of {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
     if budget is not None and options.device == "cuda":
-        table.notes.append("fragments of the caching allocator are counted: a few images either way")
+        table.notes.append("fragmentation of the caching allocator is included: a few images either way")
     learning = not fitting.inference and len(fitting.graph.nodes) > MOST_PLANNED
     if learning and budget is not None and asked.needed is not None and asked.needed > budget:
-        table.notes.append(f"of more than {MOST_PLANNED:,} layers, no checkpointing is planned")
+        table.notes.append(f"no checkpointing is planned for more than {MOST_PLANNED:,} layers")
     drawn = [*lines, "", table_text(table, DEFAULT_WIDTH), ""]
     if planned is None or not planned.plan.regions:
         return drawn
@@ -168,7 +168,7 @@ def _verdict(asked: Alternative, budget: int | None) -> str:
 
 def _largest(count: int, budget: int, bound: Bound) -> str:
     if not count:
-        return f"not one image fits {bytes_text(budget)}"
+        return f"not even one image fits {bytes_text(budget)}"
     if 2 * count > MOST:
         return f"a batch of {count:,} and more {'may fit' if bound.sign else 'fits'} {bytes_text(budget)}"
     return f"the largest batch for {bytes_text(budget)} is {bound.count_sign}{count:,}"

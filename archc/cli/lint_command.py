@@ -1,10 +1,8 @@
-"""What the rules of training in PyTorch say of a network: memory that is kept for
-nothing, work that changes nothing.
+"""What a network keeps in memory or computes for nothing when PyTorch trains it.
 
-Each finding stands at its place, with what it costs in this network;
-docs/lint.md has the rules.
-Exit status 0, or with --strict 1 where there are warnings; 2 where a spec is
-wrong.
+Each finding is shown at its place, with its cost in this network; docs/lint.md
+explains the rules. The exit status is 0; with --strict it is 1 if there are
+warnings; it is 2 if a spec is wrong.
 
 archc lint resnet50 --batch 64
 archc lint my.yaml --ignore L114,L117 --strict
@@ -22,14 +20,15 @@ from archc.cli.check_command import specs_of
 from archc.cli.common import compile_model, show, spec_options
 from archc.cli.console import complain, diagnostics_text
 from archc.cli.findings import FORMATS, diagnostic_to_dict, draw_all
+from archc.text.quantity import counted
 from archc.text.suggest import did_you_mean
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("--batch", type=_batch, default=1, metavar="N", help="images in a batch (default: 1)")
-    parser.add_argument("--ignore", action="append", default=[], metavar="CODE[,CODE]", help="rules that do not matter here, as L114")
-    parser.add_argument("--strict", action="store_true", help="exit status 1 where there are warnings")
+    parser.add_argument("--ignore", action="append", default=[], metavar="CODE[,CODE]", help="rules to skip, such as L114")
+    parser.add_argument("--strict", action="store_true", help="exit with status 1 if there are warnings")
     parser.add_argument("--format", choices=FORMATS, default="text", help="text, JSON, GitHub's annotations, or SARIF")
 
 
@@ -73,9 +72,9 @@ def _drawn(found: list[Finding], form: str, specs: int, wrong: int) -> str:
         return draw_all(diagnostics, form)
     text = diagnostics_text(diagnostics, sys.stdout)
     warnings = sum(finding.level == WARNING for finding in found)
-    counts_text = ", ".join(f"{n} {what}{'s' * (n != 1)}" for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
+    counts_text = ", ".join(counted(n, what) for n, what in ((warnings, "warning"), (len(found) - warnings, "note")) if n)
     counts_text = ", ".join(part for part in (f"{wrong} wrong" if wrong else "", counts_text) if part)
-    return "\n\n".join(part for part in (text, f"{specs} spec{'s' * (specs != 1)}: {counts_text or 'nothing to say'}") if part)
+    return "\n\n".join(part for part in (text, f"{counted(specs, 'spec')}: {counts_text or 'nothing to say'}") if part)
 
 
 def _figures(finding: Finding) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""The specs that ship, as a history: found by name from anywhere, as in `archc analyze vgg16`.
+"""The shipped specs in order of their history. They are found by name from
+anywhere, as in `archc analyze vgg16`.
 
 archc list
-archc list resnet 2015        (those whose name, paper or description has a word)
+archc list resnet 2015        (those with these words in name, paper or description)
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from archc.text.table import to_csv, to_markdown
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("words", nargs="*", metavar="WORD", help="only those whose name, paper or description has the words")
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only those with the words in their name, paper or description")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
 
 def run(args: argparse.Namespace) -> int:
     entries = [
         entry
-        for entry in history(track(shipped(), "reading the specs that ship"))
+        for entry in history(track(shipped(), "reading the shipped specs"))
         if all(word.lower() in _text(entry) for word in args.words)
     ]
     if args.format == "json":

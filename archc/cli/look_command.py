@@ -1,4 +1,4 @@
-"""Looks inside a trained network; each look is a picture.
+"""Look inside a trained network; each look is a picture.
 
   archc look runs/lenet5-1 --filters -o filters.png
   archc look runs/lenet5-1 --attribution digit.png -o why.png
@@ -6,8 +6,8 @@
   archc look runs/lenet5-1 --feature conv2.5 -o feature.png
   archc look runs/lenet5-1 --examples conv2.5 -o examples.png
 
-A unit is a layer's channel, or a feature of a vector: conv2.5 is the sixth of
-conv2. A layer alone stands for its first sixteen units.
+A unit is a channel of a layer, or a feature of a vector: conv2.5 is the sixth
+unit of conv2. A layer without a number stands for its first sixteen units.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--filters", action="store_true", help="the filters of the first convolution, or of --layer")
-    what.add_argument("--attribution", metavar="IMAGE", help="which pixels of an image speak for a class")
-    what.add_argument("--feature", metavar="LAYER.UNIT", help="the input that excites a unit most, found by climbing the gradient")
+    what.add_argument("--attribution", metavar="IMAGE", help="which pixels of an image count in favor of a class")
+    what.add_argument("--feature", metavar="LAYER.UNIT", help="the input that excites a unit most, found by gradient ascent")
     what.add_argument("--examples", metavar="LAYER.UNIT", help="the images of the data that excite a unit most")
     parser.add_argument("-o", "--output", metavar="FILE.png", help="the picture (default: named after the run and the look)")
-    parser.add_argument("--method", choices=METHODS, help="of attribution: one alone; else all that can be had")
-    parser.add_argument("--class", dest="target", metavar="NAME", help="attribution: for this class; the likeliest, unless given")
+    parser.add_argument("--method", choices=METHODS, help="attribution: one method (default: all that are possible)")
+    parser.add_argument("--class", dest="target", metavar="NAME", help="attribution: for this class (default: the likeliest)")
     parser.add_argument("--layer", default="", metavar="LAYER", help="filters of this layer; Grad-CAM on the maps of this layer")
-    parser.add_argument("--data", metavar="NAME|PATH", help="examples: other images than the run's")
+    parser.add_argument("--data", metavar="NAME|PATH", help="examples: images other than the run's")
     parser.add_argument(
-        "--split", choices=("train", "validation", "test"), default="train", help="examples: of these images (default: train)"
+        "--split", choices=("train", "validation", "test"), default="train", help="examples: from these images (default: train)"
     )
     parser.add_argument("--top", type=positive, default=9, metavar="N", help="examples: images of each unit (default: 9)")
-    parser.add_argument("--steps", type=positive, default=200, metavar="N", help="feature: steps uphill (default: 200)")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="feature: of the noise that it begins with")
+    parser.add_argument("--steps", type=positive, default=200, metavar="N", help="feature: steps of gradient ascent (default: 200)")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="feature: for the noise at the start")
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
     plugin_option(parser)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 GROUPS = {
     "understand a network": {
         "analyze": "every layer's shape, parameters, MACs and memory, and the totals",
-        "explain": "how each number of a layer comes about",
-        "memory": "the peak of a training step or of inference, and what it is made of",
+        "explain": "how each number of a layer is derived",
+        "memory": "the peak memory of a training step or of inference, and its parts",
         "fit": "the largest batch for a memory, and the least memory for a batch",
         "time": "the least time that a device could take, layer by layer",
         "compare": "networks side by side, with their ratios, and as a chart",
@@ -34,9 +34,9 @@ GROUPS = {
     "write and maintain specs": {
         "new": "write a spec to start from",
         "check": "validate specs, and compare them with their `expect`",
-        "lint": "what is kept, copied or computed for nothing in training",
-        "resolve": "the spec as elaborated, each value with where it came from",
-        "schema": "the JSON Schema that makes an editor complete and check specs",
+        "lint": "what training keeps, copies or computes for nothing",
+        "resolve": "the spec as elaborated, with the source of each value",
+        "schema": "the JSON Schema with which an editor completes and checks specs",
     },
     "build": {
         "build": "the network as PyTorch source, weights, ONNX or torch.export",
@@ -44,21 +44,21 @@ GROUPS = {
     "train and use": {
         "data": "a set of images: its classes, splits, corrupt files and a picture",
         "train": "train a network on images: checkpoints, figures, the best weights",
-        "resume": "go on with a training that was ended",
+        "resume": "continue a training that was interrupted",
         "eval": "how good a run's network is on images, class by class",
         "predict": "what a run's network sees in images",
-        "look": "inside a run's network: filters, attributions, features",
+        "look": "look inside a run's network: filters, attributions, features",
     },
     "draw": {
         "render": "a network as a picture: graph, volumes, a block in detail, cost",
-        "report": "a network as one page, or two: diagram, table, charts, memory",
+        "report": "one network, or two, as a page: diagram, table, charts, memory",
     },
     "look things up": {
-        "list": "the specs that ship, as a history",
+        "list": "the shipped specs, in order of their history",
         "docs": "the layers and blocks that a spec can use, with arguments",
         "devices": "the devices that `archc time` knows",
-        "calibrate": "measure this machine, for `archc time` to forecast with",
-        "completion": "what makes bash, zsh or fish complete archc's words",
+        "calibrate": "measure this machine, so that `archc time` can forecast",
+        "completion": "completion of commands, options and names for bash, zsh or fish",
     },
 }
 COMMANDS = {name: what for group in GROUPS.values() for name, what in group.items()}

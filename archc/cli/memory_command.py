@@ -1,5 +1,5 @@
-"""The peak of a training step, or of inference: what it is made of, where it is,
-and whether it fits. Needs no torch.
+"""The peak memory of a training step or of inference: what it consists of, where
+it is, and whether it fits. Needs no torch.
 
 archc memory resnet50 --batch 64 --optimizer adam
 archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
@@ -25,7 +25,7 @@ from archc.cli.console import DEFAULT_WIDTH, columns_of, complain, prose, table_
 from archc.errors import ArgumentError
 from archc.text.diagnostics import printable
 from archc.text.lines import wrap
-from archc.text.quantity import bytes_text, read_size
+from archc.text.quantity import bytes_text, counted, read_size
 from archc.text.table import Column, Table, to_csv
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=positive, default=1, metavar="N", help="images of a step (default: 1)")
     parser.add_argument("--inference", action="store_true", help="a forward pass in eval mode, without gradients")
     parser.add_argument(
-        "--checkpoint", metavar="PLAN", help="with what backward runs again: norms, blocks, or a file with a plan, as in `archc build`"
+        "--checkpoint", metavar="PLAN", help="what backward recomputes: norms, blocks, or a file with a plan, as in `archc build`"
     )
     training_options(parser)
     parser.add_argument("--top", type=positive, default=MOST_LAYERS, metavar="N", help=f"show the N layers that keep most ({MOST_LAYERS})")
@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
     budget = budget_of(args)
     options = options_of(args, args.batch)
     if args.inference and args.checkpoint is not None:
-        raise ArgumentError("--checkpoint is about training; leave it or --inference out")
+        raise ArgumentError("--checkpoint is for training; leave out either it or --inference")
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     found = inference(graph, options) if args.inference else training(graph, options, plan)
     if not args.inference and (alone := next((node for node in graph.nodes if node.facts.min_batch > args.batch), None)) is not None:
         least = alone.facts.min_batch
-        complain(f"PyTorch refuses this step: {alone.name} ({alone.kind}) has one value to normalize by; --batch {least}")
+        complain(f"PyTorch refuses this step: {alone.name} ({alone.kind}) has only one value to normalize over; write --batch {least}")
     if args.format == "json":
         print(
             json.dumps(
@@ -92,9 +92,9 @@ def run(args: argparse.Namespace) -> int:
 def options_of(args: argparse.Namespace, batch: int) -> Options:
     """Raises ValueError where options exclude each other."""
     if args.amp and args.dtype != "float32":
-        raise ArgumentError(f"--amp needs parameters in float32, not {args.dtype}; leave one of --amp and --dtype out")
+        raise ArgumentError(f"--amp needs parameters in float32, not {args.dtype}; leave out --amp or --dtype")
     if args.inference and args.accumulate > 1:
-        raise ArgumentError("--accumulate is about training; leave it or --inference out")
+        raise ArgumentError("--accumulate is for training; leave out either it or --inference")
     device = "cpu" if args.device == "cpu" else "cuda"
     return Options(
         batch,
@@ -112,7 +112,7 @@ def budget_of(args: argparse.Namespace) -> Capacity | None:
     """What there is, if a device or a size was named. Raises ValueError for a device that is not known."""
     if args.memory is None and args.device in ("", "cpu", "cuda"):
         if args.reserve is not None:
-            raise ArgumentError("--reserve is taken off a memory; write --memory 24GiB or --device NAME")
+            raise ArgumentError("--reserve is subtracted from a memory size; write --memory 24GiB or --device NAME")
         return None
     from archc.catalog.devices.capacity import of_device, of_size
 
@@ -169,9 +169,7 @@ def _header(found: Timeline, room: int) -> list[str]:
     lines = [heading, f"{words}, {numbers}, on {options.device}"]
     if found.plan is not None:
         count = len(found.plan.regions)
-        lines.append(
-            f"{count} region{'' if count == 1 else 's'}, run again in backward" if count else "the plan has no region: nothing runs again"
-        )
+        lines.append(f"{counted(count, 'region')}, recomputed in backward" if count else "no region in the plan: nothing is recomputed")
     return lines
 
 
@@ -205,7 +203,7 @@ def _totals(found: Timeline) -> list[str]:
 
 def _fits(found: Timeline, budget: int) -> list[str]:
     if found.fits(budget) and found.bound.status == AT_LEAST:
-        return [f"may fit    {bytes_text(budget)}: of at least {bytes_text(found.needed_bytes)}, it is not known how much more"]
+        return [f"may fit    {bytes_text(budget)}: it needs at least {bytes_text(found.needed_bytes)}, and how much more is not known"]
     if found.fits(budget):
         return [f"fits       {bytes_text(budget)}, with {found.bound.sign}{bytes_text(budget - found.needed_bytes)} to spare"]
     return [f"too much   by {found.amount_text(found.needed_bytes - budget)} for {bytes_text(budget)}; see `archc fit`"]
@@ -225,7 +223,7 @@ def _layers(found: Timeline, top: int) -> Table:
         table.rows.append([node.name, node.kind, str(node.output.shape), size, part])
     if (more := len(kept.keys() | unknown.keys()) - top) > 0:
         total_text = f"{'≥' if unknown else ''}{bytes_text(total)}"
-        table.notes.append(f"and {more} more layers; {total_text} are made and kept for backward in all")
+        table.notes.append(f"and {counted(more, 'more layer')}; {total_text} are made and kept for backward in all")
     return table
 
 
@@ -263,7 +261,7 @@ def positive(text: str) -> int:
 def float_type(text: str) -> str:
     name = dtype_name(text)
     if name not in FLOATS:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(FLOATS)}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not one of {', '.join(FLOATS)}")
     return name
 
 
@@ -277,7 +275,7 @@ def half_type(text: str) -> str:
 def memory_size(text: str) -> str:
     """A size as it was written, if it is one."""
     if read_size(text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 24GiB, or 24GB for powers of ten")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 24GiB, or 24GB for powers of ten")
     return text
 
 
@@ -286,5 +284,5 @@ def reserve_size(text: str) -> int:
         return 0
     found = read_size(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write 1GiB, or 0 for nothing")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size; write 1GiB, or 0 for nothing")
     return found

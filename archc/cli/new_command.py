@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         write(path, STARTER.format(name=name, file=path), new=True)
     except (FileExistsError, IsADirectoryError):
-        complain(f"{shown(str(path))} exists and was left as it is; name another file")
+        complain(f"{shown(str(path))} already exists and was left as it is; name another file")
         return 2
     except (OSError, ValueError) as error:
         complain(f"cannot write {shown(str(path))}: {getattr(error, 'strerror', None) or error}")

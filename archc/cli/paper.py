@@ -47,7 +47,7 @@ def _text(spec: Spec, rows: list[Comparison]) -> list[str]:
     cited = [part for part in (paper.title, paper.authors, paper.venue or str(paper.year or ""), paper.url) if part]
     head = [prose(f"{spec.name}: {'. '.join(cited) or 'the spec names no paper'}", 100)]
     if not rows:
-        return [*head, "", "the spec says of no figure that it was published; add them under `published`"]
+        return [*head, "", "the spec has no published figures; add them under `published`"]
     notes: dict[tuple[str, str], int] = {}
     table = Table([Column("figure"), Column("of", "text", 3), Column("printed", "number"), Column("ours", "count"),
                    Column("difference", "number"), Column("by")])  # fmt: skip

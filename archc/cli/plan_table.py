@@ -7,7 +7,7 @@ import re
 from archc.analysis.recompute import Region
 from archc.analysis.recompute.planner import Planned, PlanRow
 from archc.cli.console import DEFAULT_WIDTH, table_text
-from archc.text.quantity import bytes_text, short
+from archc.text.quantity import bytes_text, counted, short
 from archc.text.table import Column, Table
 
 MOST_ROWS = 12
@@ -20,15 +20,17 @@ def plan_lines(planned: Planned) -> list[str]:
     if planned.fits:
         first = f"with checkpointing, a batch of {batch} fits {bytes_text(planned.memory)}:"
     else:
-        first = f"the least that checkpointing reaches is {after.amount_text(after.needed_bytes)}:"
-    recomputed = f"{planned.recomputed.layers:,} layers, {short(planned.recomputed.macs)} MACs an image, {planned.extra:.1%} of a step's"
-    found = "no plan of such regions runs less again" if planned.exact and planned.fits else ""
+        first = f"the smallest peak with checkpointing is {after.amount_text(after.needed_bytes)}:"
+    recomputed = (
+        f"{counted(planned.recomputed.layers, 'layer')}, {short(planned.recomputed.macs)} MACs an image, {planned.extra:.1%} of a step's"
+    )
+    found = "no plan of such regions recomputes less" if planned.exact and planned.fits else ""
     if planned.coarse:
-        found = f"of {len(before.graph.nodes):,} layers, regions between some cuts alone were searched"
+        found = f"of {len(before.graph.nodes):,} layers, only regions between some of the cuts were searched"
     return [
         first,
         f"peak       {before.amount_text(before.peak_bytes)} before, {after.amount_text(after.peak_bytes)} after",
-        f"runs again {recomputed}",
+        f"recomputed {recomputed}",
         *([f"           {found}"] if found else []),
         "",
         table_text(_table(planned), DEFAULT_WIDTH),
@@ -38,7 +40,7 @@ def plan_lines(planned: Planned) -> list[str]:
 
 def _table(planned: Planned) -> Table:
     table = Table([
-        Column("run again in backward"),
+        Column("recomputed in backward"),
         Column("regions", "count"),
         Column("layers", "count"),
         Column("kept", "bytes"),
@@ -51,11 +53,11 @@ def _table(planned: Planned) -> Table:
         table.rows.append([common_name([row.region for row in groups[at]]), *_sums(groups[at])])
     rest = [row for at, rows in enumerate(groups) if at not in set(shown) for row in rows]
     if rest:
-        table.rows.append([f"and {len(groups) - len(shown)} kinds more", *_sums(rest)])
+        table.rows.append([f"and {counted(len(groups) - len(shown), 'more kind')}", *_sums(rest)])
     table.totals.append(["", *_sums(list(planned.rows))])
-    table.notes.append("layers that run again, bytes kept and saved for a batch, MACs for an image")
+    table.notes.append("recomputed layers, bytes kept and saved for a batch, MACs for an image")
     if any(row.recomputed.layers > row.layers for row in planned.rows):
-        table.notes.append("regions within regions are counted in: their layers run again twice")
+        table.notes.append("regions within regions are included: their layers are recomputed twice")
     return table
 
 

@@ -14,7 +14,7 @@ from archc.text.diagnostics import SpecError
 OPTIONS: dict[str, tuple[str, str, str]] = {
     "--data": ("data", "NAME|PATH", "the images: a set that ships (digits), or a path"),
     "--batch": ("batch", "N|fit", "images of an optimizer's step; fit: as many as memory takes"),
-    "--epochs": ("epochs", "N", "how often the training images are seen"),
+    "--epochs": ("epochs", "N", "how often all training images are seen"),
     "--optimizer": ("optimizer", "NAME", "sgd, momentum, nesterov, adam, adamw, rmsprop, …"),
     "--lr": ("optimizer.lr", "RATE", "the optimizer's learning rate"),
     "--weight-decay": ("optimizer.weight_decay", "X", "the optimizer's weight decay"),
@@ -22,9 +22,9 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
     "--warmup": ("warmup", "EPOCHS", "epochs in which the learning rate rises"),
     "--loss": ("loss", "NAME", "cross_entropy, bce or mse"),
     "--precision": ("precision", "NAME", "float32, bf16, fp16 or float64"),
-    "--accumulate": ("accumulate", "N", "forward and backward passes of an optimizer's step"),
-    "--seed": ("seed", "N", "decides the order of images and all chance"),
-    "--strategy": ("strategy", "NAME", "of several processes: auto, single, ddp or fsdp"),
+    "--accumulate": ("accumulate", "N", "forward and backward passes in one optimizer step"),
+    "--seed": ("seed", "N", "determines the order of images and everything random"),
+    "--strategy": ("strategy", "NAME", "how several processes share the work: auto, single, ddp or fsdp"),
     "--checkpoint": (
         "checkpoint",
         "PLAN",
@@ -34,8 +34,8 @@ OPTIONS: dict[str, tuple[str, str, str]] = {
 }
 # Options that may stand several times: together they are one list.
 LISTS: dict[str, tuple[str, str, str]] = {
-    "--augment": ("augment", "NAME", "what is done to training images at random, as flip or '{crop: {padding: 4}}'; may stand again"),
-    "--freeze": ("freeze", "PATTERN", "tensors that stay as they are, as 'layer[1-3].*'; may stand again"),
+    "--augment": ("augment", "NAME", "what is done to training images at random, as flip or '{crop: {padding: 4}}'; may be repeated"),
+    "--freeze": ("freeze", "PATTERN", "tensors that stay as they are, as 'layer[1-3].*'; may be repeated"),
 }
 
 

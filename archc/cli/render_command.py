@@ -14,13 +14,13 @@ volumes  feature maps as boxes in perspective
 cost     where parameters, MACs and memory are
 field    how receptive fields grow
 
-Without --style a network is drawn as its graph; where Graphviz is missing, as
-volumes, or by what it costs, and that is said.
+Without --style, a network is drawn as its graph. If Graphviz is missing, it is
+drawn as volumes or as its cost, and a message says so.
 
-graph and block are laid out by Graphviz: by `dot`, or by what the extra
-archc-nn[render] brings. The ending of -o says the format: .svg,
-.pdf, .png, .html, and .dot for these two. Without -o, the file is called as
-the spec, and one that is there is left alone.
+graph and block are laid out by Graphviz: by `dot`, or by the package in the
+extra archc-nn[render]. The ending of -o chooses the format: .svg,
+.pdf, .png, .html, and .dot for these two. Without -o, the file is named after
+the spec, and an existing file is not overwritten.
 """
 
 from __future__ import annotations
@@ -115,32 +115,30 @@ STYLES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write: .svg, .pdf, .png, .html or .dot")
-    parser.add_argument("--format", choices=FORMATS, help="the format, where the ending of -o does not say it (default: svg)")
-    parser.add_argument("--style", choices=tuple(STYLES), help="what is drawn (default: graph, or block where --block is given)")
+    parser.add_argument("--format", choices=FORMATS, help="the format, if the ending of -o does not tell (default: svg)")
+    parser.add_argument("--style", choices=tuple(STYLES), help="what is drawn (default: graph; with --block, block)")
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="(default: light)")
     graph = parser.add_argument_group("graph and block")
     graph.add_argument(
-        "--block", action="append", default=[], metavar="NAME", help="a block, or a part as layer1.0; several stand side by side"
+        "--block", action="append", default=[], metavar="NAME", help="a block, or a part such as layer1.0; several are drawn side by side"
     )
     graph.add_argument("--depth", type=_depth, metavar="N", help="show N levels of names, or all (default: as many as are legible)")
-    graph.add_argument("--full", action="store_true", help="every layer a node: nothing folded, nothing drawn as one")
-    graph.add_argument("--shapes", action="store_true", help="shapes on all edges, not only where they change")
+    graph.add_argument("--full", action="store_true", help="every layer is a node: nothing is folded or merged")
+    graph.add_argument("--shapes", action="store_true", help="show shapes on all edges, not only where they change")
     graph.add_argument("--rankdir", choices=_RANKDIRS, help="from top to bottom (TB, the default), from left to right (LR) …")
     graph.add_argument(
-        "--columns", type=_positive, metavar="N", help="graph: cut into at most N columns; 1 for none (default: to fit a page)"
+        "--columns", type=_positive, metavar="N", help="graph: cut into at most N columns; 1 means uncut (default: to fit a page)"
     )
-    graph.add_argument("--training", action="store_true", help="show what is there in training alone, too")
+    graph.add_argument("--training", action="store_true", help="also show what exists only in training")
     graph.add_argument("--timeout", type=_positive, metavar="S", help="seconds that Graphviz may take (default: 20)")
     others = parser.add_argument_group("volumes, cost and field")
     others.add_argument("--scale", choices=("sqrt", "log", "linear"), help="volumes: how sizes grow on paper (default: sqrt)")
-    others.add_argument("--names", action="store_true", help="volumes: layers by their names")
+    others.add_argument("--names", action="store_true", help="volumes: label layers by their names")
     others.add_argument("--of", choices=("all", "bars", "treemap", "timeline"), help="cost: which charts (default: all)")
     others.add_argument("--by", choices=("parameters", "macs", "activations", "memory"), help="cost: what the areas of the treemap are")
-    others.add_argument("--batch", type=_positive, metavar="N", help="cost: images at once, for the memory (default: 1)")
+    others.add_argument("--batch", type=_positive, metavar="N", help="cost: images in a batch, for the memory (default: 1)")
     others.add_argument("--optimizer", metavar="NAME", help="cost: the optimizer, for the memory (default: sgd)")
-    others.add_argument(
-        "--layer", action="append", default=[], metavar="NAME", help="field: a layer whose field is drawn; may be given again"
-    )
+    others.add_argument("--layer", action="append", default=[], metavar="NAME", help="field: a layer whose field is drawn; may be repeated")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -222,26 +220,26 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
     if form == "dot" and style not in _LAID_OUT:
         return f"the style {style} is not laid out by Graphviz and has no DOT;\nwrite .svg, .pdf, .png or .html"
     if style == "block" and not args.block:
-        return "which block? --block NAME, as --block inception"
+        return "which block? write --block NAME, such as --block inception"
     if len(args.specs) > 1 and style != "block":
-        return f"the style {style} draws one network; several specs go with --block"
+        return f"the style {style} draws one network; several specs need --block"
     if args.columns and args.columns > 1 and args.rankdir not in (None, "TB"):
         return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
     if args.by and args.of in ("bars", "timeline"):
-        return f"--by is about the treemap; leave --by or --of {args.of} out"
+        return f"--by applies to the treemap; leave out --by or --of {args.of} out"
     if args.output and (refusal := refuse_place(args.output, args)) is not None:
         return refusal
     known = dict.fromkeys(option for drawing in STYLES.values() for option in drawing.takes)
     for option in known:
         given = getattr(args, option)
         if option not in STYLES[style].takes and not (given is None or given is False or given == []):
-            of = " and ".join(name for name, drawing in STYLES.items() if option in drawing.takes)
-            return f"--{option} goes with --style {of}, not with {style}"
+            of = " or ".join(name for name, drawing in STYLES.items() if option in drawing.takes)
+            return f"--{option} needs --style {of}, not {style}"
     return ""
 
 
 def _taken(args: argparse.Namespace, name: str) -> str:
-    return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if not args.output and Path(name).exists() else ""
+    return f"{shown(name)} already exists; write -o {shown(name)} to overwrite it" if not args.output and Path(name).exists() else ""
 
 
 def _refuse(why: str) -> int:

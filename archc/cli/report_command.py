@@ -4,8 +4,8 @@
   archc report mine.yaml --batch 64 --optimizer adamw --device h100
   archc report resnet50 resnext50_32x4d -o two.html
 
-In the page, batch, dtype, optimizer and device can be changed. Without -o, the
-file is called as the spec, and one that is there is left alone.
+Batch, dtype, optimizer and device can be changed in the page. Without -o, the
+file is named after the spec, and an existing file is not overwritten.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SUFFIXES = (".html", ".htm")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("-o", "--output", metavar="FILE.html", help="the file to write")
-    begin = parser.add_argument_group("what the page begins with")
-    begin.add_argument("--batch", type=_batch, default=32, metavar="N", help="images at once (default: 32)")
+    begin = parser.add_argument_group("the initial choices on the page")
+    begin.add_argument("--batch", type=_batch, default=32, metavar="N", help="images in a batch (default: 32)")
     begin.add_argument("--dtype", type=_dtype, default="float32", metavar="DTYPE", help=f"{', '.join(NUMBERS)} (default: float32)")
     names = ", ".join(OPTIMIZERS)
     begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
-    begin.add_argument("--inference", action="store_true", help="a forward pass, not a step of training")
+    begin.add_argument("--inference", action="store_true", help="a forward pass instead of a training step")
     begin.add_argument("--device", default=DEVICE, metavar="NAME", help=f"a device by name, or a .yaml file with one (default: {DEVICE})")
     devices_option(parser)
 
@@ -56,13 +56,13 @@ def run(args: argparse.Namespace) -> int:
 def _wrong(args: argparse.Namespace) -> str | None:
     """What is wrong with the options, if anything is."""
     if len(args.specs) > 2:
-        return f"a page shows one network, or two side by side, not {len(args.specs)};\n`archc compare` has a table of many"
+        return f"a page shows one network, or two side by side, not {len(args.specs)};\n`archc compare` prints a table of many"
     if args.output and Path(args.output).suffix.lower() not in SUFFIXES and not is_stream(Path(args.output)):
         return f"the page is HTML: write -o {shown(Path(args.output).stem) or 'report'}.html"
     if args.output:
         return refuse_place(args.output, args)
     name = _own_name(args.specs)
-    return f"{shown(name)} is there already; say -o {shown(name)} to write over it" if Path(name).exists() else None
+    return f"{shown(name)} already exists; write -o {shown(name)} to overwrite it" if Path(name).exists() else None
 
 
 def _own_name(specs: list[str]) -> str:

@@ -1,9 +1,9 @@
-"""Goes on with a run that was ended, from its last checkpoint.
+"""Continue a run that was interrupted, from its last checkpoint.
 
   archc resume runs/lenet5-1
 
-On one machine it ends with the same numbers as a run that was never ended: bit
-by bit on a CPU. The number of processes may be another one.
+On one machine it ends with the same numbers as a run that was never
+interrupted, bit for bit on a CPU. The number of processes may change.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from archc.cli.training import plugin_option, processes_option, relaunch, run_gu
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", metavar="RUN", help="the folder of a run")
-    parser.add_argument("--data", metavar="PATH", help="where the images lie now")
-    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard, too")
+    parser.add_argument("--data", metavar="PATH", help="where the images are now")
+    parser.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
     parser.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
     processes_option(parser, positive)
     plugin_option(parser)

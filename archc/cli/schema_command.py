@@ -1,7 +1,7 @@
-"""The JSON Schema that makes an editor complete and check specs.
+"""The JSON Schema with which an editor completes and checks specs.
 
   archc schema -o archc.schema.json
-  archc schema my.yaml -o archc.schema.json     (knows the blocks of my.yaml, too)
+  archc schema my.yaml -o archc.schema.json     (also knows the blocks of my.yaml)
 
 Then begin a spec with the line: # yaml-language-server: $schema=archc.schema.json
 
@@ -27,9 +27,9 @@ from archc.text.suggest import did_you_mean
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="specs whose own blocks the schema should know")
-    parser.add_argument("--of", metavar="COMMAND", help="the schema of a command's --format json, in place of that of specs")
+    parser.add_argument("--of", metavar="COMMAND", help="the schema of a command's --format json, instead of the one for specs")
     parser.add_argument("-o", "--output", metavar="FILE", help="the file to write (default: standard output)")
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file, which is run")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -54,16 +54,16 @@ def _output(args: argparse.Namespace) -> int:
     from archc.reference.outputs.schema import OUTPUTS, output_schema
 
     if args.specs:
-        complain("--of is about a command's output; leave the specs out")
+        complain("--of is for the output of a command; leave out the specs")
         return 2
     if args.of not in OUTPUTS:
-        hint = did_you_mean(args.of, OUTPUTS) or f"those that have are {', '.join(OUTPUTS)}"
+        hint = did_you_mean(args.of, OUTPUTS) or f"choose from {', '.join(OUTPUTS)}"
         complain(f"no command with --format json is called {printable(args.of)!r}; {hint}")
         return 2
     try:
         made = output_schema(args.of)
     except ImportError:
-        complain("the schema of an output is made by pydantic, which cannot be loaded here: pip install pydantic")
+        complain("the schema of an output needs pydantic, which cannot be loaded: pip install pydantic")
         return 2
     return _written(made, args)
 

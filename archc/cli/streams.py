@@ -66,4 +66,4 @@ def unwritten(error: OSError) -> str:
     """What is told of an error of the system that no command expected: nearly always, of standard output."""
     if error.filename is not None:
         return f"{os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else error.filename}: {error.strerror}"
-    return f"standard output cannot be written: {error.strerror or error}"
+    return f"cannot write to standard output: {error.strerror or error}"

@@ -5,7 +5,7 @@ archc time resnet50 --device a100-40gb --batch 64 --dtype bf16
 archc time resnet50 --device a100-40gb --batch 64 --dtype bf16 --training
 archc time my.yaml --devices mine.yaml --device my-gpu --full
 
-A device file of `archc calibrate` adds a forecast: --device FILE.yaml
+With a device file from `archc calibrate`, it also forecasts: --device FILE.yaml
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.common import compile_model, devices_option, spec_options, usable
 from archc.cli.console import DEFAULT_WIDTH, complain, prose, table_text
 from archc.text.diagnostics import printable
-from archc.text.quantity import bytes_text, rate_text, short, time_text
+from archc.text.quantity import bytes_text, counted, rate_text, short, time_text
 from archc.text.table import Column, Table, to_csv
 
 
@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("--device", metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
     devices_option(parser)
-    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images at once (default: 1)")
+    parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images in a batch (default: 1)")
     parser.add_argument("--dtype", default="float32", help=f"{', '.join(ARITHMETIC)} (default: float32)")
     parser.add_argument("--training", action="store_true", help="forward and backward of the whole network, without the optimizer")
     parser.add_argument("--top", type=_positive, default=10, metavar="N", help="show the N layers that take the most (default: 10)")
@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     more = load_files(args.devices)
     if args.device is None:
-        complain("which device? --device NAME, of `archc devices`:")
+        complain("which device? write --device NAME, with one of these:")
         print(prose(f"  {', '.join({**shipped(), **more})}", DEFAULT_WIDTH, sys.stderr), file=sys.stderr)
         return 2
     device = find(args.device, more)
@@ -62,7 +62,7 @@ def _header(result: Roofline) -> list[str]:
     device = result.device
     step = "forward and backward" if result.training else "forward"
     lines = [
-        f"{result.graph.name} on {device.name}, {step} of {result.batch} image{'s' * (result.batch > 1)} in {result.dtype}",
+        f"{result.graph.name} on {device.name}, {step} of {counted(result.batch, 'image')} in {result.dtype}",
         f"{rate_text(device.peak(result.dtype), 'FLOP')}, {rate_text(device.bandwidth, 'B')}",
     ]
     return [printable(line) for line in lines]
@@ -86,10 +86,17 @@ def _table(result: Roofline, layers: list[LayerTime]) -> Table:
     rest = [layer for layer in result.layers if layer not in layers]
     if rest:
         least = sum(layer.seconds for layer in rest)
-        cells = [f"{len(rest)} others", "", short(sum(layer.flops for layer in rest)), sum(layer.bytes for layer in rest), "", ""]
+        cells = [
+            f"{counted(len(rest), 'other')}",
+            "",
+            short(sum(layer.flops for layer in rest)),
+            sum(layer.bytes for layer in rest),
+            "",
+            "",
+        ]
         forecast = sum(layer.forecast or 0.0 for layer in rest)
         table.rows.append([*cells, time_text(least), _part(least, result), *([time_text(forecast)] if measured else [])])
-    totals = ["total", f"{len(result.layers)} layers", short(result.flops), result.bytes, _intensity(result.flops, result.bytes), ""]
+    totals = ["total", counted(len(result.layers), "layer"), short(result.flops), result.bytes, _intensity(result.flops, result.bytes), ""]
     table.totals.append([*totals, time_text(result.seconds), "", *([time_text(result.forecast or 0.0)] if measured else [])])
     return table
 
@@ -117,10 +124,10 @@ def _summary(result: Roofline) -> list[str]:
     lines.append("             a bound, layer by layer at full peak and bandwidth: no forecast")
     lines += _forecast(result)
     if result.forecast is None:
-        lines.append("             (a forecast wants a device file of `archc calibrate` in this dtype)")
+        lines.append("             (a forecast needs a device file from `archc calibrate` in this dtype)")
     lines += _fit(result.device, result)
     if result.incomplete:
-        lines.append(f"incomplete   {len(result.incomplete)} layers do not state their work; they count as none")
+        lines.append(f"incomplete   {counted(len(result.incomplete), 'layer')} without stated work, counted as none")
     return [printable(line) for line in lines]
 
 
@@ -130,7 +137,7 @@ def _bounds(result: Roofline) -> list[str]:
     for bound in (COMPUTE, BANDWIDTH):
         layers = [layer for layer in result.layers if layer.bound == bound]
         part = sum(layer.seconds for layer in layers) / result.seconds
-        texts.append(f"{bound} {part:.0%} ({len(layers)} layers)")
+        texts.append(f"{bound} {part:.0%} ({counted(len(layers), 'layer')})")
     return texts
 
 
@@ -153,7 +160,7 @@ def _forecast(result: Roofline) -> list[str]:
     line = f"forecast     {time_text(result.forecast)} a step, {_rate(result.batch / result.forecast)}"
     trials = [trial for trial in result.device.calibration.trials if trial.training == result.training]
     if not trials:
-        return [line, "             its error is not known: no network was measured"]
+        return [line, "             its error is unknown: no network was measured"]
     errors = [abs(trial.error) for trial in trials]
     error_text = f"{sum(errors) / len(errors):.0%} on average, at most {max(errors):.0%}"
     names = ", ".join(f"{trial.network} {trial.error:+.0%}" for trial in trials)

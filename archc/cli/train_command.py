@@ -1,4 +1,4 @@
-"""Trains a network on images. Its folder has all of the run: the network, the
+"""Train a network on images. The run's folder holds everything: the network, the
 recipe, figures, checkpoints, the best weights, pictures.
 
   archc train lenet5
@@ -6,9 +6,9 @@ recipe, figures, checkpoints, the best weights, pictures.
   archc train resnet18 --weights resnet18.pth --replace-head classes=10
   archc train resnet50 --data /data/imagenet --processes 8 --precision bf16
 
-The recipe is the spec's `train`; the options change it. A run that was killed
-goes on with `archc resume RUN`. Under torchrun or SLURM each process is one of
-the training's: torchrun --nproc-per-node 8 -m archc train SPEC …
+The recipe is the spec's `train`; options change it. `archc resume RUN`
+continues a run that was killed. Under torchrun or SLURM, each process takes
+part in the training: torchrun --nproc-per-node 8 -m archc train SPEC …
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ from archc.recipe.keys import PLANS
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("-o", "--output", metavar="DIR", help="the run's folder (default: runs/NAME-N)")
-    parser.add_argument("--resume", action="store_true", help="go on where the folder of -o has a run, else begin one")
-    parser.add_argument("--dry-run", action="store_true", help="say what would happen, and train nothing")
-    parser.add_argument("--tensorboard", action="store_true", help="write events for TensorBoard, too")
+    parser.add_argument("--resume", action="store_true", help="continue the run in the folder of -o, or begin one")
+    parser.add_argument("--dry-run", action="store_true", help="show what would happen, without training")
+    parser.add_argument("--tensorboard", action="store_true", help="also write events for TensorBoard")
     weights = parser.add_argument_group("weights to start from")
     weights.add_argument("--weights", metavar="FILE", help="load a .safetensors or .pth file by name")
     weights.add_argument(
-        "--rename", action="append", default=[], metavar="s/A/B/", help="change the file's names first; may be given again"
+        "--rename", action="append", default=[], metavar="s/A/B/", help="first rename what is in the file; may be repeated"
     )
-    weights.add_argument("--partial", action="store_true", help="load what fits, and say what does not, as for another head")
-    weights.add_argument("--replace-head", metavar="NAME=VALUE", help="as --set, with new weights for what that changes: classes=10")
+    weights.add_argument("--partial", action="store_true", help="load what fits and report the rest, for example for another head")
+    weights.add_argument("--replace-head", metavar="NAME=VALUE", help="like --set, with new weights for what it changes: classes=10")
     weights.add_argument("--features", action="store_true", help="freeze all but the last linear layer, and compute its input once")
     where = parser.add_argument_group("where")
     where.add_argument("--device", default="auto", metavar="DEVICE", help="cpu, cuda, cuda:1, mps or auto (default)")
@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     refuse_model(args.spec, "train makes networks of its own from a spec: `archc build` writes the source of one like this")
     alone = next((name for name in ("rename", "partial", "replace_head") if getattr(args, name)), None)
     if alone and not args.weights:
-        complain(f"--{alone.replace('_', '-')} is about --weights FILE, which is not given")
+        complain(f"--{alone.replace('_', '-')} needs --weights FILE, which is missing")
         return 2
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]

@@ -25,7 +25,7 @@ def run_guarded(work: Callable[[], int]) -> int:
     try:
         status = _catch(work)
         if _LOST and not isinstance(_LOST[0], BrokenPipeError):
-            status = refuse(f"the run is whole, but what was said of it is not: {unwritten(_LOST[0])}")
+            status = refuse(f"the run is complete, but its printed output is not: {unwritten(_LOST[0])}")
     except KeyboardInterrupt:
         if not several():
             raise
@@ -78,11 +78,11 @@ def say(line: str) -> None:
 
 
 def plugin_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file (it is run)")
+    parser.add_argument("--plugin", action="append", default=[], metavar="FILE.py", help="load operators from a Python file, which is run")
 
 
 def processes_option(parser: Any, positive: Callable[[str], int]) -> None:
-    parser.add_argument("--processes", type=positive, metavar="N", help="train in N processes of this machine, one a GPU")
+    parser.add_argument("--processes", type=positive, metavar="N", help="train in N processes on this machine, one for each GPU")
 
 
 def relaunch(processes: int) -> int:

@@ -65,7 +65,7 @@ def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None) -> Lo
     if checkpoint is None:
         return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
     if result.inference:
-        raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for train")
+        raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for traininging")
     recomputed = spans(result.graph, plan_of(result.graph, checkpoint))
     return Lowered(source_of(result.graph, _notes(graph, optimize), recomputed), result)
 

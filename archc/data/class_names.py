@@ -6,6 +6,7 @@ from pathlib import Path
 
 from archc.data.dataset import DataError
 from archc.text.files import read_regular
+from archc.text.quantity import counted
 
 MOST_BYTES = 1 << 24
 MOST_CLASSES = 100_000
@@ -13,19 +14,19 @@ BESIDE = "classes.txt"
 
 
 def read_names(file: Path) -> tuple[str, ...]:
-    """Names in the order of labels; empty lines are passed over. Raises DataError."""
+    """Names in the order of labels; empty lines are skipped. Raises DataError."""
     try:
         text = read_regular(file, MOST_BYTES).decode("utf-8")
         names = tuple(line.strip() for line in text.splitlines() if line.strip())
     except UnicodeDecodeError:
-        raise DataError(f"{file} is no text in UTF-8") from None
+        raise DataError(f"{file} is not UTF-8 text") from None
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from None
     twice = {name for name in names if names.count(name) > 1} if len(names) < 10_000 else set()
     if twice:
         raise DataError(f"{file} names {sorted(twice)[0]!r} twice")
     if not names or len(names) > MOST_CLASSES:
-        raise DataError(f"{file} names {len(names):,} classes")
+        raise DataError(f"{file} names {counted(len(names), 'class', 'classes')}")
     return names
 
 

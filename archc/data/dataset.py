@@ -41,7 +41,7 @@ class Normalization:
 
 @dataclass(frozen=True, slots=True)
 class Corrupt:
-    """A file that is no readable image, and why."""
+    """A file that is not a readable image, and why."""
 
     name: str
     reason: str
@@ -95,7 +95,7 @@ class Split:
 
     def __len__(self) -> int:
         if self.length is None:
-            raise TypeError("shards are a stream: how many images there are is not known")
+            raise TypeError("shards are a stream: the number of images is not known")
         return self.length
 
     def read(self, indices: Sequence[int] | npt.NDArray[np.int64]) -> tuple[Images, Labels]:

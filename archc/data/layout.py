@@ -15,7 +15,8 @@ from unicodedata import normalize
 from archc.data.dataset import DataError
 from archc.data.pixels import ENDINGS
 from archc.data.roles import PARTS, TEST, TRAIN, VALIDATION, find_pair, find_role, is_container, is_doubtful, is_stray, is_target, role_of
-from archc.data.tree import Folder, count_text, shown
+from archc.data.tree import Folder, shown
+from archc.text.quantity import counted
 
 _MOST_NAMED = 6
 _PART_OF_NAMES = 0.9  # of the files of a flat folder, that begin with a class
@@ -30,7 +31,7 @@ class SetLayout:
 
     parts: the folder of each split; without splits, all are for training
     classes: the names of the classes, in their order
-    notes: what was decided, and what is passed over, each in a sentence for the reader
+    notes: what was decided, and what is skipped, each in a sentence for the reader
     doubtful: whether something about the classes may be meant otherwise
     """
 
@@ -99,7 +100,7 @@ def _enter_folder(folder: Folder, notes: Notes) -> Folder:
         folder = folder.filled[0]
         _not_other_tasks(folder)
     if folder is not start:
-        notes.add(f"read are the images of {folder.path.relative_to(start.path).as_posix()}/, the one folder that has some")
+        notes.add(f"the images are read from {folder.path.relative_to(start.path).as_posix()}/, the only folder that has any")
     return folder
 
 
@@ -128,9 +129,9 @@ def _splits(root: Folder, notes: Notes) -> dict[str, Folder] | None:
         why = f"is {shown(roles[TRAIN].name)}/ the training images, or a class beside {shown(strange[0].name)}/?"
         raise Unclear(why, f"move {shown(strange[0].name)}/ elsewhere, or rename it to val or test if it is that")
     for other in others:
-        notes.add(f"{shown(other.name)}/ is passed over: {count_text(other.count(), 'image')} of no split")
+        notes.add(f"{shown(other.name)}/ is skipped: {counted(other.count(), 'image')} of no split")
     if root.images:
-        notes.add(f"{count_text(len(root.images), 'image')} beside the splits are passed over")
+        notes.add(f"{counted(len(root.images), 'image')} beside the splits are skipped")
     return inner
 
 
@@ -185,18 +186,18 @@ def _classes(root: Folder, notes: Notes) -> tuple[str, ...]:
     found = [child for child in root.folders if not is_stray(child.name) and (child.has_images or not is_target(child.name))]
     left = [child for child in root.folders if child not in found]
     for child in left:
-        notes.add(f"{shown(child.name)}/ is passed over: {count_text(child.count(), 'image')} of no class")
+        notes.add(f"{shown(child.name)}/ is skipped: {counted(child.count(), 'image')} of no class")
     loose = len(root.images)
     if loose and loose >= sum(child.count() for child in found):
-        what = f"{count_text(loose, 'image')} lie{'s' if loose == 1 else ''} in {shown(root.name)}/ itself"
+        what = f"{counted(loose, 'image')} lie{'s' if loose == 1 else ''} in {shown(root.name)}/ itself"
         raise Unclear(f"{what}, and not in one folder a class", _by_name(root))
     if loose:
-        notes.add(f"{count_text(loose, 'image')} beside the folders of classes {'is' if loose == 1 else 'are'} passed over")
+        notes.add(f"{counted(loose, 'image')} beside the folders of classes {'is' if loose == 1 else 'are'} passed over")
     filled = [child for child in found if child.has_images]
     if not filled:
         unread = f"; it has {_endings(root.others())}" if root.others() else ""
         raise DataError(
-            f"there are no images in {root.path}{unread}", f"it wants one folder a class, with files ending in {', '.join(ENDINGS)}"
+            f"there are no images in {root.path}{unread}", f"it needs one folder for each class, with files ending in {', '.join(ENDINGS)}"
         )
     if len(filled) < len(found):
         empty = next(child for child in found if not child.has_images)
@@ -205,7 +206,7 @@ def _classes(root: Folder, notes: Notes) -> tuple[str, ...]:
             f"the class folder {empty.path} {why}", f"put images into it (files ending in {', '.join(ENDINGS)}), or move it elsewhere"
         )
     if len(filled) == 1:
-        raise Unclear(f"there is one class alone, {shown(filled[0].name)}; two at least are needed to tell anything apart")
+        raise Unclear(f"there is only one class, {shown(filled[0].name)}; at least two are needed")
     _not_divided(filled)
     _not_alike(found)
     _inner(found, notes)
@@ -226,7 +227,7 @@ def _inner(classes: Sequence[Folder], notes: Notes) -> None:
 
 def _runs(root: Folder, notes: Notes) -> None:
     if root.runs:
-        notes.add(f"passed over, as runs of archc: {', '.join(f'{shown(name)}/' for name in root.runs[:_MOST_NAMED])}", doubtful=False)
+        notes.add(f"skipped, as runs of archc: {', '.join(f'{shown(name)}/' for name in root.runs[:_MOST_NAMED])}", doubtful=False)
 
 
 def _pass_over(parts: dict[str, Folder], classes: tuple[str, ...], notes: Notes) -> None:
@@ -295,16 +296,16 @@ def _not_alike(classes: Iterable[Folder]) -> None:
     for cls in classes:
         other = seen.setdefault(_common_stem(cls.name), cls.name)
         if other != cls.name and len(cls.name.strip()) > 1:
-            raise Unclear(f"{shown(other)}/ and {shown(cls.name)}/ differ in nothing but case or blanks", "join them, or rename one")
+            raise Unclear(f"{shown(other)}/ and {shown(cls.name)}/ differ only in case or spaces", "join them, or rename one")
 
 
 def _has_classes(part: str, folder: Folder, notes: Notes) -> bool:
     """Whether a split has classes; what has none is told of."""
     if part != TRAIN and not folder.filled:
-        notes.add(f"{shown(folder.name)}/ is passed over: its {count_text(len(folder.images), 'image')} lie in no folders of classes")
+        notes.add(f"{shown(folder.name)}/ is skipped: its {counted(len(folder.images), 'image')} lie in no folders of classes")
         return False
     if folder.images and part != TRAIN:
-        notes.add(f"{count_text(len(folder.images), 'image')} beside the classes of {shown(folder.name)}/ are passed over")
+        notes.add(f"{counted(len(folder.images), 'image')} beside the classes of {shown(folder.name)}/ are skipped")
     return True
 
 
@@ -316,7 +317,7 @@ def _same_classes(parts: dict[str, Folder], classes: tuple[str, ...]) -> None:
                 continue
             near = next((name for name in classes if _common_stem(name) == _common_stem(child.name)), None)
             known = f"it is called {shown(near)} there" if near else f"known: {', '.join(shown(name) for name in classes[:_MOST_NAMED])}"
-            raise Unclear(f"{shown(folder.name)}/ has the class {shown(child.name)}, which no training image is of; {known}")
+            raise Unclear(f"{shown(folder.name)}/ has the class {shown(child.name)}, which no training image has; {known}")
 
 
 def _by_name(folder: Folder) -> str:

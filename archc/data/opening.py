@@ -20,6 +20,7 @@ from archc.data.survey import LOOKED_AT, common_shape, white_of
 from archc.data.tree import shown
 from archc.errors import Parameter
 from archc.recipe import Data
+from archc.text.quantity import counted
 
 DIGITS = "digits"
 FORMATS = ("auto", "idx", "cifar", "folder", "shards")
@@ -216,7 +217,7 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     beside = path if path.is_dir() else path.parent
     classes = names_beside(beside) or shards.class_names(found["train"])
     if len(classes) == 1:
-        raise DataError(f"{path} has one class alone, {classes[0]}", "two at least are needed to tell anything apart")
+        raise DataError(f"{path} has only one class, {classes[0]}", "at least two are needed")
     shape = shape or image_shape(common_shape(shards.some(found["train"], LOOKED_AT)), data.size)
     white, white_note = white_of(list(shards.some(found["train"], LOOKED_AT)), data.white)
     corrupt: list[Corrupt] = []
@@ -261,7 +262,7 @@ def check_classes(dataset: DataSet, outputs: int) -> None:
     if outputs == len(dataset.classes):
         return
     count = len(dataset.classes)
-    mismatch = f"{dataset.name} has {count} classes, and the network has {outputs} outputs"
+    mismatch = f"{dataset.name} has {counted(count, 'class', 'classes')}, and the network has {counted(outputs, 'output')}"
     if dataset.doubtful:
         named = ", ".join(shown(name) for name in dataset.classes[:8]) + (", …" if count > 8 else "")
         raise DataError(

@@ -28,7 +28,7 @@ Found = TypeVar("Found")
 
 
 class Unreadable(Exception):
-    """A file that is no readable image; its text says why."""
+    """A file that is not a readable image; its text says why."""
 
 
 def image_shape(shape: tuple[int, ...], size: tuple[int, int] | None = None) -> Shape:
@@ -57,7 +57,7 @@ def read_image(path: str | PathLike[str], shape: tuple[int, ...], white: int | N
     try:
         return decode(file, wanted, white)
     except Unreadable as error:
-        raise DataError(f"{file} is no readable image: {error}") from None
+        raise DataError(f"{file} is not a readable image: {error}") from None
 
 
 def decode(content: Path | bytes, shape: Shape, white: int | None = None) -> Images:
@@ -88,7 +88,7 @@ def _with(content: Path | bytes, use: Callable[[Image], Found]) -> Found:
     pillow = _pillow()
     try:
         if isinstance(content, Path) and content.exists() and not content.is_file():
-            raise Unreadable("it is no regular file")
+            raise Unreadable("it is not a regular file")
         length = len(content) if isinstance(content, bytes) else content.stat().st_size
         if not length:
             raise Unreadable("it is empty")

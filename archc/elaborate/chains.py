@@ -51,7 +51,7 @@ def run_entry(run: Elaboration, tree: t.Tree, key: t.Scalar | None, context: Con
             return run_copies(run, entry, key, context, current, branch)
         if "parallel" in entry.modifiers:
             span = entry.modifiers["parallel"].span
-            raise Mistake("A202", span, "`parallel` is about copies, and this entry has none", "put `for` or `repeat` beside it")
+            raise Mistake("A202", span, "`parallel` applies to copies, and this entry has none", "write `for` or `repeat` beside it")
         name = None if key is None else name_of(key, context, entry)
         return make_copy(run, entry, name, context, current, branch=branch).values
     except Mistake as mistake:
@@ -149,14 +149,14 @@ def flag(tree: t.Tree | None, what: str, context: Context) -> bool:
 
 def _promise(run: Elaboration, tree: t.Tree, values: Values, nodes: tuple[int, int], context: Context) -> None:
     if not isinstance(tree, t.Mapping):
-        raise Mistake("A202", tree.span, "expect is a mapping", "expect: {shape: [64, 56, 56]}")
+        raise Mistake("A202", tree.span, "expect must be a mapping", "expect: {shape: [64, 56, 56]}")
     if tree.source in run.spec.cleared:
         return
     heir = run.spec.superseded.get(tree.source)
     for key, wanted in tree.items:
         if key.value not in METRICS:
             hint = did_you_mean(str(key.value), METRICS) or f"there are {', '.join(METRICS)}"
-            run.error("A201", key.span, f'"{key.value}" is no figure', hint, context.place)
+            run.error("A201", key.span, f'"{key.value}" is not a figure', hint, context.place)
             continue
         metric = "parameters" if key.value == "params" else str(key.value)
         try:
@@ -255,14 +255,14 @@ def _apply_closure(run: Elaboration, entry: Entry, name: str | None, context: Co
     """`$act`: an entry that was given as an argument, with the names of where it was written."""
     word = t.Scalar(entry.kind_span.source, entry.kind_span.start, entry.kind_span.end, entry.kind)
     if entry.argument is not None and not (isinstance(entry.argument, t.Scalar) and entry.argument.value is None):
-        raise Mistake("A203", entry.argument.span, f"{entry.kind} is a layer already and takes no arguments")
+        raise Mistake("A203", entry.argument.span, f"{entry.kind} is already a layer and takes no arguments")
     value = evaluate(word, context.env)
     if value is None:
         return _null(run, entry, name, context, inputs)
     if is_entry(charge_walk(value, word)):
         value = Closure(as_tree(value, word), context)
     if not isinstance(value, Closure):
-        raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "give it a layer, as in `relu`")
+        raise Mistake("A402", entry.kind_span, f"{entry.kind} is {shown(value)}, not a layer", "write a layer, as in `relu`")
     written = value.context
     place = Place(written.place.block, written.place.inputs, context.place.uses, context.place.depth)  # its inputs, but the way of its use
     outer = Context(context.space, written.lookup, written.env, place, written.own, written.copy)

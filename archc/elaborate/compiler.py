@@ -52,9 +52,9 @@ def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = N
     if path is None:
         stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
         names = [path.stem for path in shipped()]
-        ships = f"the spec that ships is called {stem}" if stem in names else None
-        hint = ships or did_you_mean(stem, names) or "`archc list` shows the specs that ship"
-        diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is no file, and no spec that ships", hint)
+        ships = f"the shipped spec is called {stem}" if stem in names else None
+        hint = ships or did_you_mean(stem, names) or "`archc list` shows the shipped specs"
+        diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is neither a file nor a shipped spec", hint)
         return None
     source = read_file(path, shipped_name(path) or str(path), None, diagnostics)
     loader = Loader(path.parent, diagnostics)

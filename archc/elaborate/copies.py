@@ -174,13 +174,13 @@ class _Family:
         if source is not None and not self.parallel_given:
             self.parallel_given = True
             message = f"only the first copy takes `{source.span.text}`; each later one takes the copy before it"
-            hint = "for branches side by side, `parallel: true`; for a chain, `parallel: false`"
+            hint = "write `parallel: true` for branches side by side, `parallel: false` for a chain"
             self.run.warn("A904", source.span, message, hint, self.context.place)
 
     def _warn_of_branch(self) -> None:
         assert self.key is not None
-        message = f'the copies under the name "{self.key.value}" are one branch, a chain'
-        hint = "for a branch each, `parallel: true`; for a chain, `parallel: false`"
+        message = f'the copies under the name "{self.key.value}" form one branch, a chain'
+        hint = "write `parallel: true` for a branch each, `parallel: false` for a chain"
         self.run.warn("A904", self.entry.modifiers["for"].span, message, hint, self.context.place)
 
 
@@ -213,7 +213,7 @@ def rows_of(entry: Entry, context: Context) -> list[dict[str, Any]]:
         if set(row) != set(rows[0]):
             odd = sorted(set(row) ^ set(rows[0]))[0]
             span = tree.items[index].span if isinstance(tree, t.Sequence) else tree.span
-            raise Mistake("A404", span, f'not every row of `for` has "{odd}"', "rows bind the same names")
+            raise Mistake("A404", span, f'not every row of `for` has "{odd}"', "every row must bind the same names")
     _check_rebinding(rows, tree, context)
     return rows
 
@@ -222,9 +222,9 @@ def _check_rebinding(rows: list[dict[str, Any]], tree: t.Tree, context: Context)
     """A `for` may not change what a name means: never a silent shadow."""
     for name in rows[0] if rows else ():
         if not is_name(name):
-            raise Mistake("A306", _at(tree, name), f'"{name}" cannot be a name of `for`', RULE)
+            raise Mistake("A306", _at(tree, name), f'"{name}" is not allowed as a name in `for`', RULE)
         if name in context.env:
-            raise Mistake("A305", _at(tree, name), f'"{name}" means something here already', "choose another name")
+            raise Mistake("A305", _at(tree, name), f'"{name}" already has a meaning here', "choose another name")
 
 
 def _at(tree: t.Tree, name: str | None) -> Span:

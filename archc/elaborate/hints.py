@@ -23,14 +23,14 @@ def meant(tree: t.Tree | None, value: Any, context: Context) -> str | None:
         return None
     text = tree.value.strip()
     if re.fullmatch(r"\{\{.*\}\}", text):
-        return f'an expression is written "${{{text[2:-2].strip()}}}"'
+        return f'write an expression as "${{{text[2:-2].strip()}}}"'
     if text in context.env:
         return f"write ${text} for its value"
     if "$" in text:
-        return "text around an expression makes a text of it: write one ${…} around all" if text != value else None
+        return "with text around it, an expression gives a text: put one ${…} around everything" if text != value else None
     if not text.isdigit() and is_visible(text, context):
-        return f"what stands before is taken with `from: {text}`"
-    return f'an expression is written "${{{text}}}"' if _computes(text, context) else None
+        return f"to take an earlier value, write `from: {text}`"
+    return f'write an expression as "${{{text}}}"' if _computes(text, context) else None
 
 
 def star_hint(param: Param | None, value: Any) -> str | None:
@@ -56,9 +56,9 @@ def several(kind: str, signature: Signature, value: Any) -> str | None:
     if not isinstance(value, str) or signature.main is None or signature.main.type.name != "int":
         return None
     if times := re.fullmatch(r"(\d+)\s*[x×*]\s*(\d+)", value):
-        return f"copies are made by `repeat`, beside the layer: {{repeat: {times[2]}, {kind}: {times[1]}}}"
+        return f"for copies, write `repeat` beside the layer: {{repeat: {times[2]}, {kind}: {times[1]}}}"
     if comment := re.fullmatch(r"(\d+)\s*(?://|--|%)\s*(.*)", value):
-        return f"a comment begins with #: {kind}: {comment[1]}  # {comment[2]}"
+        return f"a comment begins with `#`: {kind}: {comment[1]}  # {comment[2]}"
     if then := re.fullmatch(r"(\d+)\s*(?:,|;|->|\||\+)\s*([A-Za-z_]\w*)", value):
         return f"a second layer is an entry of its own: [{{{kind}: {then[1]}}}, {then[2]}]"
     return None
@@ -95,9 +95,9 @@ def explain_mistake(mistake: Mistake, context: Context) -> Mistake:
 def near_names(name: str, context: Context) -> str | None:
     """Why a name of a layer is not known."""
     if "," in name:
-        return f"several names are a list: [{name}]"
+        return f"write several names as a list: [{name}]"
     for chain in context.lookup.chains:
         for key, _ in chain.entries:
             if key is not None and key.value == name:
-                return f"it stands on line {key.span.line}; only what stands before can be named"
+                return f"it is on line {key.span.line}; only earlier entries can be named"
     return None

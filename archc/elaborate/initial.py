@@ -143,7 +143,7 @@ def _how(run: Elaboration, tree: t.Tree) -> How | None:
         from archc.aliases import entries as recipes
 
         hint = recipes.initializer_hint(entry.kind) or did_you_mean(entry.kind, INITIALIZERS) or f"there are {', '.join(INITIALIZERS)}"
-        run.error("A201", entry.kind_span, f'"{entry.kind}" is no initializer', hint)
+        run.error("A201", entry.kind_span, f'"{entry.kind}" is not an initializer', hint)
         return None
     trees = arguments_of(run, entry, found.signature, entry.kind, context)
     arguments = (
@@ -167,7 +167,7 @@ def _entry(run: Elaboration, tree: t.Tree, env: Any) -> Entry:
         if tree.broken:
             raise Unknown
         if len(tree.items) != 1:
-            raise Mistake("A202", tree.span, "an initializer is one name with its arguments", _EXAMPLE)
+            raise Mistake("A202", tree.span, "an initializer must be one name with its arguments", _EXAMPLE)
         name, argument = tree.items[0]
         return Entry(tree, str(name.value), name.span, argument)
     value = evaluate(tree, env)
@@ -175,7 +175,7 @@ def _entry(run: Elaboration, tree: t.Tree, env: Any) -> Entry:
         return Entry(tree, value, tree.span, None)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return Entry(tree, "constant", tree.span, tree)
-    raise Mistake("A202", tree.span, f"{shown(value)} is no initializer", _EXAMPLE)
+    raise Mistake("A202", tree.span, f"{shown(value)} is not an initializer", _EXAMPLE)
 
 
 def _rule(text: str, key: t.Scalar, tensors: Tensors) -> WrittenRule:
@@ -197,7 +197,7 @@ def _find_named(run: Elaboration, rule: WrittenRule, tensors: Tensors, lenient: 
     lenient = lenient or rule.key.source is not run.spec.source  # a rule that was inherited is meant for others too
     if found and not learned:
         name = tensors.all[found[0]].name
-        run.error("A402", rule.key.span, f"{name} is a buffer, and not learned", "weights and biases can be initialized")
+        run.error("A402", rule.key.span, f"{name} is a buffer and is not learned", "weights and biases can be initialized")
     elif not found and rule.op:
         _check_op(run, rule, tensors)
     elif not found and not lenient:
@@ -258,7 +258,7 @@ def _report_unknown(run: Elaboration, rule: WrittenRule, tensors: Tensors) -> No
         return
     if isinstance(found, Block):
         hint = 'name its layers\' operators, or its tensors by a pattern, as in "*.conv1.weight"'
-        run.error("A301", span, f"{head} is a block; `init` is of operators and tensors", hint)
+        run.error("A301", span, f"{head} is a block; `init` takes operators and tensors", hint)
         return
     if found is not None and head not in OPERATORS:  # a package's, of which there is no layer
         return
@@ -279,7 +279,7 @@ def likely_patterns(names: list[str]) -> list[str]:
 
 
 def such_as(names: list[str]) -> str:
-    return f"names are such as {', '.join(names[:2])}" if names else "this network has no learned tensors"
+    return f"names look like {', '.join(names[:2])}" if names else "this network has no learned tensors"
 
 
 def _check_shapes(run: Elaboration, rule: WrittenRule, how: How, targets: list[LearnedTensor]) -> None:
@@ -288,6 +288,6 @@ def _check_shapes(run: Elaboration, rule: WrittenRule, how: How, targets: list[L
         fault = INITIALIZERS[how.function].refusal(tensor.weight.shape, how.options)
         if fault is not None:
             message = f"{how.function} {fault.message}; {tensor.name} has shape {list(tensor.weight.shape)}"
-            narrower = 'name fewer tensors, as in "*.weight", or let a later rule decide this one'
+            narrower = 'name fewer tensors, as in "*.weight", or write a later rule for this one'
             run.error(fault.code, how.span, message, narrower if fault.hint and _WILD.search(rule.text) else fault.hint)
             return

@@ -13,6 +13,7 @@ from archc.language.values import Mistake, evaluate
 from archc.ops.shape import MOST_AXES, Shape, read_sizes
 from archc.signature import is_int, shown
 from archc.text import tree as t
+from archc.text.quantity import counted
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 
@@ -77,7 +78,7 @@ def _input(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None
 
 
 def _axes(count: int) -> str:
-    return f"{count} {'axis' if count == 1 else 'axes'}"
+    return counted(count, "axis", "axes")
 
 
 def likely(sizes: list[int], own: list[int]) -> list[int]:

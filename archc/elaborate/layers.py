@@ -26,7 +26,7 @@ def apply(
         return (UNKNOWN,), None
     preset = preset_of(run, op.name, op.signature)
     if op.most_inputs == 1 and len(inputs) == 2 and (hint := suggest_for_inputs(op.name, len(inputs))) is not None:
-        run.error("A502", entry.kind_span, f"{op.name} takes 1 input; this is given 2", hint, context.place)
+        run.error("A502", entry.kind_span, f"{op.name} takes 1 input, but is given 2", hint, context.place)
         return (UNKNOWN,), None
     args = bound(
         run, entry, signature=op.signature, trees=trees, preset=preset, what=op.name, context=context, instead=_instead(op, inputs)
@@ -77,13 +77,13 @@ def check_inputs(op: Op, inputs: Values) -> None:
     wanted = str(least) if most == least else f"{least} or more" if most is None else f"{least} to {most}"
     several = [value for value in inputs if value.node is not None and len(value.node.outputs) > 1]
     hint = (
-        f"{several[0].node.label} has {len(several[0].node.outputs)} values: name one, as in `from: {several[0].node.label}.0`"
+        f"{several[0].node.label} has {len(several[0].node.outputs)} values: choose one, as in `from: {several[0].node.label}.0`"
         if several and several[0].node
         else None
     )
     if most is not None and most < count and hint is None:
         hint = "merge them first with `add` or `concat`"
-    raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}; this is given {count}", hint, "A502")
+    raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}, but is given {count}", hint, "A502")
 
 
 def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
@@ -108,7 +108,7 @@ def _compute_facts(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> F
         facts = facts_of_plugin(op, shapes, args)
     for shape in facts.outputs:
         if any(size > 2**53 for size in shape) or shape.values > 2**53:
-            raise Fault(None, f"an output of shape {list(shape)}, more values than can be counted")
+            raise Fault(None, f"an output of shape {list(shape)}, which has more values than can be counted")
     return facts
 
 
@@ -134,4 +134,4 @@ def register(run: Elaboration, context: Context, name: str, ref: Ref) -> None:
     if taken is None or taken.weak:
         names[name] = ref
     elif not ref.weak:
-        run.error("A305", ref.span, f'the name "{name}" is taken here', f"first at {taken.span}", context.place)
+        run.error("A305", ref.span, f'the name "{name}" is already taken here', f"first at {taken.span}", context.place)

@@ -51,7 +51,7 @@ def _check_values(op: Op, branches: t.Sequence, context: Context) -> None:
     if len(names) < 2 or len(names) < len(branches.items) or not all(is_visible(name, context) for name in names):
         return
     listed = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
-    message = f"{' and '.join(names[:2])}{' …' if len(names) > 2 else ''} are values, and branches are layers"
+    message = f"{' and '.join(names[:2])}{' …' if len(names) > 2 else ''} are values, but branches must be layers"
     raise Mistake("A301", branches.span, message, f"write {{from: [{listed}], {op.name}: }}")
 
 

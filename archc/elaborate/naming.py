@@ -34,13 +34,13 @@ _OF_MODULES = frozenset(
 def check_name(name: str, span: Span, of_layer: bool = True) -> str:
     """A name that can stand in a spec, and, of a layer, in a module."""
     if not _NAME.match(name):
-        raise Mistake("A306", span, f'"{name}" cannot name a layer', "letters, digits and _")
+        raise Mistake("A306", span, f'"{name}" cannot be the name of a layer', "use letters, digits and _")
     if name in ("input", CHAIN_INPUT):
         what = "the input" if name == "input" else "what comes into a chain"
         raise Mistake("A306", span, f'"{name}" names {what}', "choose another name")
     if of_layer and (name in _OF_MODULES or name.startswith("__")):
         raise Mistake(
-            "A306", span, f'"{name}" has a meaning of its own in a PyTorch module', f"choose another name, as {name.strip('_')}_1"
+            "A306", span, f'"{name}" already has a meaning in a PyTorch module', f"choose another name, such as {name.strip('_')}_1"
         )
     return name
 
@@ -75,5 +75,5 @@ def leave(run: Elaboration, inner: Context, values: Values) -> None:
 
 def check_depth(run: Elaboration, span: Span, context: Context) -> None:
     if run.depth > DEEPEST:
-        run.error("A602", span, f"nested deeper than {DEEPEST} levels", "does a block use itself without end?", context.place)
+        run.error("A602", span, f"nested deeper than {DEEPEST} levels", "does a block use itself endlessly?", context.place)
         raise ElaborationStopped

@@ -51,11 +51,11 @@ def _values(run: Elaboration, name: str, ref: Ref | None, span: Span, context: C
     if ref is None:
         return (UNKNOWN,)
     if not ref.values:
-        run.error("A304", span, f'"{name}" is not finished here', "name a layer inside it", context.place)
+        run.error("A304", span, f'"{name}" is not complete at this point', "name a layer inside it", context.place)
         return (UNKNOWN,)
     if not run.training and is_for_training(ref):
         hint = "the deployed network has no such value; `outputs` may name it"
-        run.error("A308", span, f'"{name}" is there in training alone', hint, context.place)
+        run.error("A308", span, f'"{name}" exists only in training', hint, context.place)
         return (UNKNOWN,)
     return ref.values
 
@@ -82,7 +82,7 @@ def family(run: Elaboration, pattern: object, span: Span, context: Context) -> d
         return dict(list(found.items())[:1])
     if not found and not run.diagnostics.failed:  # after another mistake, it may be what made them miss
         known = _visible(context)[-6:]
-        run.error("A304", span, f'nothing before this fits "{pattern}"', f"there are {', '.join(known)}", context.place)
+        run.error("A304", span, f'nothing before this matches "{pattern}"', f"there are {', '.join(known)}", context.place)
     return present
 
 
@@ -131,7 +131,7 @@ def find(run: Elaboration, name: object, span: Span, context: Context) -> Ref | 
             break
         below = _below(ref, part)
         if below is None:
-            beside = f'"{part}" stands beside it: `{part}`' if is_visible(part, context) else "it is one value, with nothing inside"
+            beside = f'"{part}" stands beside it: `{part}`' if is_visible(part, context) else "it is a single value with nothing inside"
             known = _inside(ref)
             if known:
                 _unknown(run, f'"{seen}" has no "{part}"', part, known, span, context)
@@ -142,7 +142,7 @@ def find(run: Elaboration, name: object, span: Span, context: Context) -> Ref | 
     if ref is None:
         _unknown(run, f'nothing before this is called "{first}"', first, _visible(context), span, context)
     elif first.isdigit() and not top:
-        hint = "give the layer a name, so that inserting one does not rewire"
+        hint = "give the layer a name, so that inserting another does not change what is read"
         run.diagnostics.add(Diagnostic("A901", f'"{name}" names a layer by its number', span, hint, context.place.uses, "warning"))
     return ref
 
@@ -175,7 +175,7 @@ def _warn_of_input(run: Elaboration, span: Span, context: Context) -> None:
         return
     what = f"the block {place.block.name}" if place.block is not None else "the spec"
     own = f"`{CHAIN_INPUT}`" if context.own == copy else "`x: identity` at its start and `from: x`"
-    hint = f"for what this copy is given, {own}; for the input of {what}, `.input`"
+    hint = f"write {own} for the input of this copy, or `.input` for the input of {what}"
     run.warn("A905", span, f"`input` is the input of {what} in every copy", hint, place)
 
 
@@ -218,5 +218,5 @@ def _unknown(run: Elaboration, message: str, wrong: str, known: list[str], span:
     hint = near_names(wrong, context) or did_you_mean(wrong, known)
     if hint is None and known:
         listed = "there are " + ", ".join(known[-6:]) if len(known) > 1 else f"there is {known[0]}"
-        hint = f"a block sees its own layers alone: {listed}" if context.place.block is not None and wrong not in known else listed
+        hint = f"a block sees only its own layers: {listed}" if context.place.block is not None and wrong not in known else listed
     run.error("A304", span, message, hint, context.place)

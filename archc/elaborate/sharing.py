@@ -10,6 +10,7 @@ from archc.graph import Node, Scope, Value, Written
 from archc.language.entries import Entry
 from archc.language.values import Mistake, evaluate
 from archc.signature import Fault, shown
+from archc.text.quantity import counted
 from archc.text.source import Span
 
 
@@ -24,12 +25,12 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
     taken = name if name is not None else next_number(context)
     if ref is None or UNKNOWN in inputs or UNKNOWN in ref.values or ref.made is None:
         if ref is not None and ref.made is None and UNKNOWN not in ref.values:
-            run.error("A503", tree.span, "this is no layer with weights to share", "name a layer, a chain or a block", context.place)
+            run.error("A503", tree.span, "this is not a layer with weights to share", "name a layer, a chain or a block", context.place)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
     if not run.training and is_for_training(ref):
         hint = "the deployed network has no such weights"
-        run.error("A308", tree.span, f'"{named}" is there in training alone', hint, context.place)
+        run.error("A308", tree.span, f'"{named}" exists only in training', hint, context.place)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
     written = Written(entry.kind_span, {}, context.place.uses)
@@ -65,7 +66,7 @@ def _repeat_layer(run: Elaboration, first: Node, name: str, context: Context, in
 def _scope_again(run: Elaboration, first: Scope, *, ref: Ref, name: str, context: Context, inputs: Values, written: Written) -> Values:
     """Every layer of a part once more, with what came into the part exchanged."""
     if len(inputs) != len(first.inputs):
-        raise Fault(None, f"{first.name} takes {len(first.inputs)} inputs; this is given {len(inputs)}", code="A502")
+        raise Fault(None, f"{first.name} takes {counted(len(first.inputs), 'input')}, but is given {len(inputs)}", code="A502")
     copy = _Copy(dict(zip(first.inputs, inputs, strict=True)))
     inner = enter(run, name, first.block, context, inputs, written.kind)
     inner.space.scope.shared = first.shared or first

@@ -68,7 +68,7 @@ def _elaborate(run: Elaboration, changes: Mapping[str, t.Tree], inputs: Mapping[
     run.top = context
     _closures(env, context)
     for name in env.keys() & shapes.keys():
-        run.error("A305", run.spec.params[name][0].span, f'"{name}" is an input already', "choose another name")
+        run.error("A305", run.spec.params[name][0].span, f'"{name}" is already an input', "choose another name")
     names.update(env)
     current: Values = tuple(shapes.values())
     if run.spec.layers is not None:
@@ -114,7 +114,7 @@ def _param(run: Elaboration, tree: t.Tree, env: dict[str, Any]) -> Any:
     later = [name for name in names_in(tree) if name in run.spec.params and name not in env]
     if not later:
         return _value(run, tree, env)
-    run.error("A303", tree.span, f'"{min(later)}" is not known here', "a parameter reads only those that stand before it")
+    run.error("A303", tree.span, f'"{min(later)}" is not known here', "a parameter can only read earlier ones")
     return Unknown
 
 
@@ -174,7 +174,7 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
         items = tree.items if isinstance(tree, t.Sequence) else [tree]
         pairs = [pair for item in items for pair in _match_outputs(run, item, context)]
     if not pairs:
-        run.error("A202", tree.span, "outputs names nothing", "remove it: the last layer comes out unless told")
+        run.error("A202", tree.span, "outputs names nothing", "remove it: by default, the last layer is the output")
     run.training += 1  # an output may be there in training alone
     for name, item in pairs:
         found = _value(run, item, dict(context.env))
@@ -183,7 +183,7 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
             run.error("A502", item.span, f"{name} has {len(values)} values", f"name one: {name}.0")
         run.graph.outputs[name] = values[0]
         if values[0].node is None and values[0] is not UNKNOWN and found not in ("input", *context.place.inputs):
-            run.graph.passed_on[name] = PassedOn(item.span, f"write `{values[0].name}` where that is meant")
+            run.graph.passed_on[name] = PassedOn(item.span, f"write `{values[0].name}` if it is meant")
     run.training -= 1
 
 
@@ -191,12 +191,12 @@ def _explain_passed_on(run: Elaboration) -> PassedOn:
     """Why an input comes out at the end: because of the entry that `when` left out at the very end, or else where the chain ends."""
     if run.left_out is not None and run.left_out[0] == run.steps:
         _, where, uses = run.left_out
-        hint = "`when` leaves this out, and its first value passes on; {when: …, inline: [{from: …}]} passes on the value before"
+        hint = "`when` leaves this out and passes its first value on; {when: …, inline: [{from: …}]} passes on the value before it"
         return PassedOn(where, hint, uses)
     entries = run.spec.layers.entries if run.spec.layers is not None else []
     key, tree = entries[-1] if entries else (None, None)
     span: Span | None = key.span if key is not None else tree.span if tree is not None else run.spec.layers_span
-    return PassedOn(span or Span(run.spec.source, 0, 1), "name what comes out in `outputs`; `outputs: input` where that is meant")
+    return PassedOn(span or Span(run.spec.source, 0, 1), "name the outputs in `outputs`; write `outputs: input` if this is meant")
 
 
 def _match_outputs(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
@@ -243,7 +243,7 @@ def _check_defaults(run: Elaboration) -> None:
 
     for kind, (key, _) in run.spec.defaults.items():
         if kind in GROUPS:
-            run.error("A301", key.span, f'"{kind}" takes no arguments', "defaults are of layers and blocks")
+            run.error("A301", key.span, f'"{kind}" takes no arguments', "defaults are for layers and blocks")
             continue
         try:
             found = find_kind(run.spec.blocks, kind, key.span)

@@ -23,7 +23,7 @@ DEEPEST = 64
 
 OUT_OF_WORK = "A603"
 
-UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is passed over in silence
+UNKNOWN = Value(None, 0, Shape(), "unknown")  # the result of a mistake; what depends on it is skipped in silence
 Values = tuple[Value, ...]
 
 
@@ -190,4 +190,4 @@ class Elaboration:
     def spend(self, work: int, span: Span, at: Place | None) -> None:
         """Charges work. Raises Stop where a spec has no more."""
         if not budget.take(work):
-            self.error(OUT_OF_WORK, span, "too much work: the rest is not looked at", "a `for` or `repeat` runs away", at)
+            self.error(OUT_OF_WORK, span, "too much work: the rest was not checked", "is a `for` or `repeat` too large?", at)

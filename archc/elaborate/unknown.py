@@ -30,7 +30,7 @@ def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain:
 
     kind = entry.kind
     if "\xa0" in kind:
-        return "it holds a character that only looks like a space"
+        return "it contains a character that only looks like a space"
     if (value := _value(entry, context)) is not None:
         return value
     tree = entry.tree
@@ -167,7 +167,7 @@ def _copies_hint(entry: Entry) -> str | None:
     times = re.fullmatch(r"[xX×*]?(\d{1,4})[xX×*]?", entry.kind)
     if times is None or not isinstance(entry.argument, t.Mapping) or entry.kind.isdigit():
         return None
-    return f"copies are made by `repeat`, beside the layer: {{repeat: {times[1]}, {_inline(entry.argument).strip('{}')}}}"
+    return f"for copies, write `repeat` beside the layer: {{repeat: {times[1]}, {_inline(entry.argument).strip('{}')}}}"
 
 
 def _inline(tree: t.Tree) -> str:

@@ -14,6 +14,7 @@ from archc.language.citation import Paper
 from archc.ops.facts import Facts, Weight
 from archc.ops.shape import Shape
 from archc.text.diagnostics import Use, printable
+from archc.text.quantity import counted
 from archc.text.source import Span
 
 if TYPE_CHECKING:
@@ -181,11 +182,10 @@ class PassedOn(NamedTuple):
 
 
 class Graph:
-    """A network. `nodes` stand in the order in which they run; `params` are the spec's, as resolved.
+    """A network. `nodes` are in the order in which they run; `params` are the resolved parameters of the spec.
 
-    `heads` are what comes out of the parts that are there in training alone, by name; `init` are the rules by which
-    weights begin, in order; `budget` are the limits on what it may cost; `recipe` is how it is trained; `passed_on` are the
-    outputs that turned out to be inputs.
+    `heads` are the outputs that exist only in training, by name; `init` are the rules by which weights are initialized, in order;
+    `budget` are the limits on what it may cost; `recipe` is how it is trained; `passed_on` are the outputs that turned out to be inputs.
     """
 
     __slots__ = (
@@ -292,7 +292,7 @@ class Graph:
 
     def __repr__(self) -> str:
         inputs = ", ".join(str(value.shape) for value in self.inputs.values())
-        return f"<Graph {printable(self.name)}: {len(self.nodes):,} layers, input {inputs}>"
+        return f"<Graph {printable(self.name)}: {counted(len(self.nodes), 'layer')}, input {inputs}>"
 
     def _repr_html_(self) -> str:
         from archc.text.notebook import to_html

@@ -76,7 +76,7 @@ def _chain(graph: Graph, module: nn.Module) -> nn.Module:
         elif isinstance(layer, _POINTWISE):
             layer.rule = IdentityRule()
         elif not list(layer.children()) and not isinstance(layer, _KNOWN):
-            raise LookError(f"LRP has no rule for {name} ({type(layer).__name__}): take gradcam or integrated")
+            raise LookError(f"LRP has no rule for {name} ({type(layer).__name__}): use gradcam or integrated")
     return chain
 
 
@@ -86,4 +86,4 @@ def _require_chain(graph: Graph) -> None:
         joins = node.kind in _JOINING or (len(node.inputs) > 1 and node.kind != "concat")
         if joins or (node.kind == "concat" and any(len(graph.uses[value]) > 1 for value in node.inputs)):
             message = f"{node.name} ({node.kind}) joins what is used twice"
-            raise LookError(f"LRP hands relevance down chains and branches; {message}: take gradcam or integrated")
+            raise LookError(f"LRP hands relevance down chains and branches; {message}: use gradcam or integrated")

@@ -59,7 +59,7 @@ def _submodule(module: nn.Module, node: Node, nodes: dict[str, Node]) -> nn.Modu
         return module.get_submodule(node.name)
     before = next((value.node.name for value in node.inputs if value.node is not None), None)
     hint = f"; look at {before} before it" if before in nodes else ""
-    raise LookError(f"{node.name} ({node.kind}) is a line of forward, and no module{hint}")
+    raise LookError(f"{node.name} ({node.kind}) is a line of forward, not a module{hint}")
 
 
 def first_convolution(graph: Graph, module: nn.Module) -> LayerPlace:

@@ -15,7 +15,7 @@ from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-RULE = "letters, digits and _, not a digit first, and no word of the language"
+RULE = "use letters, digits and _, no digit first, and no word of the language"
 _KEYS = ("doc", "params", "inputs", "layers")
 _SIGNATURE = re.compile(r"\s*([A-Za-z]+)\s*(?:=\s*(.*\S))?\s*\Z", re.DOTALL)
 RESERVED = ("input", CHAIN_INPUT, "index", "first", "last", "true", "false", "null")
@@ -30,7 +30,7 @@ def is_name(name: object) -> bool:
 class Block:
     """A block: its parameters, its inputs' names (none: one input, `input`), its chain. `in_spec`: it sees the spec's params.
 
-    `broken`: a mistake in it was reported, and its uses are passed over in silence.
+    `broken`: a mistake in it was reported, and its uses are skipped in silence.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Block:
 def read_blocks(tree: t.Tree, diagnostics: Diagnostics, in_spec: bool) -> dict[str, Block]:
     """`blocks:` of a spec, or a file of blocks."""
     if not isinstance(tree, t.Mapping):
-        diagnostics.error("A202", tree.span, "blocks are a mapping of names to blocks", "blocks: {my_block: {params: …, layers: …}}")
+        diagnostics.error("A202", tree.span, "blocks must be a mapping of names to blocks", "blocks: {my_block: {params: …, layers: …}}")
         return {}
     found = {}
     for key, body in tree.items:
         if not NAME.match(str(key.value)):
-            diagnostics.error("A306", key.span, f'"{key.value}" cannot name a block', "letters, digits and _, not a digit first")
+            diagnostics.error("A306", key.span, f'"{key.value}" cannot be the name of a block', "use letters, digits and _, no digit first")
         else:
             found[str(key.value)] = read_block(key, body, diagnostics, in_spec)
     return found
@@ -63,8 +63,8 @@ def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: b
     """One block: `{doc: …, params: {name: type = default}, inputs: [x, y], layers: …}`."""
     name = str(key.value)
     if not isinstance(body, t.Mapping):
-        hint = "{layers: …}, and `params` if it takes any"
-        diagnostics.error("A202", body.span if body.end > body.start else key.span, "a block is a mapping", hint)
+        hint = "write {layers: …}, and `params` if it has any"
+        diagnostics.error("A202", body.span if body.end > body.start else key.span, "a block must be a mapping", hint)
         return Block(
             name, "", signature=Signature({}), defaults={}, inputs=(), layers=Chain([]), span=key.span, in_spec=in_spec, broken=True
         )
@@ -124,11 +124,11 @@ def _inputs(tree: t.Tree | None, diagnostics: Diagnostics) -> tuple[str, ...] | 
     names: list[str] = []
     for item in tree.items if isinstance(tree, t.Sequence) else [tree]:
         if not isinstance(item, t.Scalar) or not isinstance(tree, t.Sequence):
-            diagnostics.error("A202", item.span, "the inputs of a block are a list of names", "inputs: [x, skip]")
+            diagnostics.error("A202", item.span, "the inputs of a block must be a list of names", "inputs: [x, skip]")
         elif not is_name(item.value):
-            diagnostics.error("A306", item.span, f'"{item.value}" cannot name an input of a block', RULE)
+            diagnostics.error("A306", item.span, f'"{item.value}" cannot be the name of an input', RULE)
         elif item.value in names:
-            diagnostics.error("A305", item.span, f'the input "{item.value}" stands twice', "inputs: [x, skip]")
+            diagnostics.error("A305", item.span, f'the input "{item.value}" is listed twice', "inputs: [x, skip]")
         else:
             names.append(item.value)
             continue
@@ -143,17 +143,17 @@ def _params(tree: t.Tree | None, inputs: tuple[str, ...], diagnostics: Diagnosti
     if tree is None or (isinstance(tree, t.Scalar) and tree.value is None):
         return params, defaults
     if not isinstance(tree, t.Mapping):
-        diagnostics.error("A202", tree.span, "params are a mapping of names to types", "params: {channels: int, stride: int = 1}")
+        diagnostics.error("A202", tree.span, "params must be a mapping of names to types", "params: {channels: int, stride: int = 1}")
         return None, defaults
     good = not tree.broken
     for key, signature in tree.items:
         name = str(key.value)
         if not is_name(name):
-            diagnostics.error("A306", key.span, f'"{name}" cannot name a parameter', RULE)
+            diagnostics.error("A306", key.span, f'"{name}" cannot be the name of a parameter', RULE)
             good = False
             continue
         if name in inputs:
-            diagnostics.error("A305", key.span, f'"{name}" is an input of the block already', "choose another name")
+            diagnostics.error("A305", key.span, f'"{name}" is already an input of the block', "choose another name")
             good = False
             continue
         params[name], default = _read_signature(name, signature, diagnostics) or (Param(name, BROKEN, None), None)

@@ -47,14 +47,14 @@ def read_limit(figure: str, value: Any, tree: t.Tree) -> Limit:
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return Limit(figure, "<=", value, f"<= {value:_}", tree.span)
     if not isinstance(value, str):
-        raise Mistake("A402", tree.span, f"{figure}: {shown(value)} is no limit", _EXAMPLES[figure])
+        raise Mistake("A402", tree.span, f"{figure}: {shown(value)} is not a limit", _EXAMPLES[figure])
     bound, at, options = value.partition("@")
     found = parts(bound)
     if found is None:
-        raise Mistake("A402", _part(tree, bound.strip()), f"{figure}: {shown(bound.strip())} is no limit", _EXAMPLES[figure])
+        raise Mistake("A402", _part(tree, bound.strip()), f"{figure}: {shown(bound.strip())} is not a limit", _EXAMPLES[figure])
     sign = found.sign or ("<=" if not found.slack else "==")
     if sign not in COMPARISONS:
-        raise Mistake("A402", _part(tree, sign), f'"{sign}" is no comparison', f"there are {', '.join(COMPARISONS)}")
+        raise Mistake("A402", _part(tree, sign), f'"{sign}" is not a comparison', f"there are {', '.join(COMPARISONS)}")
     number, slack = _amounts(figure, found._replace(sign=sign), tree)
     written = " ".join(value.strip().removeprefix(found.sign).split())
     limit = Limit(figure, sign, number, written if found.slack and not found.sign else f"{sign} {written}", tree.span, slack=slack)
@@ -67,7 +67,7 @@ def _amounts(figure: str, found: QuantityParts, tree: t.Tree) -> tuple[float, fl
     for unit in (found.unit, found.slack_unit.removesuffix("%")):
         if unit and units.scale(unit) is None:
             hint = "KiB, MiB, GiB, TiB; KB, MB, GB, TB" if figure == MEMORY else "K, M, G, B and T are powers of 1,000"
-            raise Mistake("A402", _part(tree, unit), f'"{unit}" is no unit of {figure}', hint)
+            raise Mistake("A402", _part(tree, unit), f'"{unit}" is not a unit for {figure}', hint)
     scale = (units.scale(found.unit) if found.unit else None) or 1.0
     return found.amount(scale), slack_of(found, scale, units) or 0.0
 
@@ -75,12 +75,12 @@ def _amounts(figure: str, found: QuantityParts, tree: t.Tree) -> tuple[float, fl
 def _with_options(limit: Limit, text: str, tree: t.Tree) -> Limit:
     """`batch 64, optimizer adam, amp bf16`."""
     if limit.figure != MEMORY:
-        raise Mistake("A402", _part(tree, "@"), f"{limit.figure} is counted for one image", f"only {MEMORY} has a batch")
+        raise Mistake("A402", _part(tree, "@"), f"{limit.figure} is always for one image", f"only {MEMORY} takes a batch")
     for part in text.split(","):
         name, _, value = " ".join(part.split()).partition(" ")
         if name not in OPTIONS:
             hint = did_you_mean(name, OPTIONS) or f"as in {', '.join(OPTIONS.values())}"
-            raise Mistake("A402", _part(tree, name), f'"{name}" is nothing that {MEMORY} depends on', hint)
+            raise Mistake("A402", _part(tree, name), f'"{name}" is not a condition of {MEMORY}', hint)
         limit = _with_option(limit, name, value, tree)
     return limit
 
@@ -92,7 +92,7 @@ def _with_option(limit: Limit, name: str, value: str, tree: t.Tree) -> Limit:
         return limit._replace(amp=True)
     if name == "optimizer" and re.fullmatch(r"[a-z_]{1,32}", value):
         return limit._replace(optimizer=value)  # archc/analysis/budget.py knows which there are
-    raise Mistake("A402", _part(tree, value), f'"{value}" is no {name}', OPTIONS[name])
+    raise Mistake("A402", _part(tree, value), f'"{value}" is not a valid {name}', OPTIONS[name])
 
 
 def _part(tree: t.Tree, words: str) -> Span:

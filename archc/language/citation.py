@@ -87,7 +87,7 @@ class Claim:
 def read_paper(tree: t.Tree, diagnostics: Diagnostics) -> Paper:
     paper = Paper()
     if not isinstance(tree, t.Mapping):
-        diagnostics.error("A202", tree.span, "paper is a mapping", 'paper: {title: "…", authors: "…", venue: CVPR 2016, year: 2016}')
+        diagnostics.error("A202", tree.span, "paper must be a mapping", 'paper: {title: "…", authors: "…", venue: CVPR 2016, year: 2016}')
         return paper
     unknown_keys(tree, tuple(PAPER), diagnostics, "paper")
     for key, value in tree.items:
@@ -110,20 +110,20 @@ def _names(tree: t.Tree, diagnostics: Diagnostics) -> str | dict[str, str]:
         return {str(key.value): _text("names", value, diagnostics) for key, value in tree.items}
     if isinstance(tree, t.Scalar) and tree.value in CONVENTIONS:
         return str(tree.value)
-    diagnostics.error("A402", tree.span, "not a way to name layers", f"{' or '.join(CONVENTIONS)}, or a mapping: {{conv2_x: layer1}}")
+    diagnostics.error("A402", tree.span, "not a known way to name layers", f"{' or '.join(CONVENTIONS)}, or a mapping: {{conv2_x: layer1}}")
     return ""
 
 
 def read_published(tree: t.Tree, diagnostics: Diagnostics) -> list[Claim]:
     if not isinstance(tree, t.Sequence):
-        diagnostics.error("A202", tree.span, "published is a list of what was printed", _EXAMPLE)
+        diagnostics.error("A202", tree.span, "published must be a list of claims", _EXAMPLE)
         return []
     return [claim for item in tree.items if (claim := _claim(item, diagnostics)) is not None]
 
 
 def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
     if not isinstance(tree, t.Mapping):
-        diagnostics.error("A202", tree.span, "what was printed is a mapping", _EXAMPLE)
+        diagnostics.error("A202", tree.span, "a claim must be a mapping", _EXAMPLE)
         return None
     unknown_keys(tree, tuple(CLAIM), diagnostics, "published")
     claim = Claim(tree.span)
@@ -138,7 +138,7 @@ def _claim(tree: t.Tree, diagnostics: Diagnostics) -> Claim | None:
             if isinstance(value, t.Mapping):
                 claim.set = {str(item.value): tree for item, tree in value.items}
             else:
-                diagnostics.error("A202", value.span, "set is a mapping of names to values", "set: {classes: 10}")
+                diagnostics.error("A202", value.span, "set must be a mapping of names to values", "set: {classes: 10}")
         elif name in CLAIM:
             setattr(claim, name, _text(name, value, diagnostics))
     keys = {str(key.value) for key, _ in tree.items}
@@ -156,10 +156,10 @@ def _read_figure(claim: Claim, name: str, value: t.Tree, diagnostics: Diagnostic
     elif isinstance(value, t.Scalar) and isinstance(value.value, str) and (printed := _parse_printed(value.value)) is not None:
         claim.figures[name] = value.value
         if _of_bytes(printed) and name not in STORED:
-            diagnostics.error("A402", value.span, f"{name} is not measured in bytes", f"bytes are of {', '.join(STORED)}")
+            diagnostics.error("A402", value.span, f"{name} is not measured in bytes", f"only {', '.join(STORED)} can be given in bytes")
     else:
         hint = "76.13" if name in (*ACCURACY, *ERRORS) else "a number, or a text such as 3.8G"
-        diagnostics.error("A402", value.span, f"{name} is no figure", hint)
+        diagnostics.error("A402", value.span, f"{name} is not a figure", hint)
 
 
 def _number(value: t.Tree) -> int | float | None:
@@ -172,7 +172,7 @@ def _number(value: t.Tree) -> int | float | None:
 def _text(name: str, value: t.Tree, diagnostics: Diagnostics) -> str:
     if isinstance(value, t.Scalar) and isinstance(value.value, str | int | float) and not isinstance(value.value, bool):
         return " ".join(str(value.value).split())
-    diagnostics.error("A202", value.span, f"{name} is a text", "write one, or remove the key")
+    diagnostics.error("A202", value.span, f"{name} must be a text", "write one, or remove the key")
     return ""
 
 

@@ -16,7 +16,7 @@ MODIFIERS = {
     "for": "one copy for each row, with the row's names bound",
     "when": "whether the entry is there",
     "expect": "what must come out: shape, channels, parameters, macs",
-    "train_only": "whether it is there in training alone",
+    "train_only": "whether it exists only in training",
     "parallel": "whether its copies are branches side by side, and not a chain",
 }
 GROUPS = {
@@ -72,7 +72,7 @@ def read_chain(tree: t.Tree | None, diagnostics: Diagnostics, where: Span) -> Ch
     span = tree.span if tree is not None and tree.end > tree.start else where
     hint = "a list of entries, or a mapping of names to entries"
     if isinstance(tree, t.Scalar) and isinstance(tree.value, str) and tree.value.startswith("-"):
-        hint = "a list has a space after each dash: - relu"
+        hint = "write a space after each dash of a list: - relu"
     elif isinstance(tree, t.Scalar) and isinstance(tree.value, str):
         hint = f"a list of entries, {_as_list(tree.value)}, or a mapping of names to entries"
     diagnostics.error("A202", span, "not a chain of layers", hint)
@@ -125,7 +125,7 @@ def _read_word(tree: t.Scalar, diagnostics: Diagnostics, key: t.Scalar | None) -
     if value is None:
         hint = "name a layer; `identity` passes the value on"
         if key is not None and str(key.value).isidentifier():
-            hint = f"a layer has a dash before it, - {key.value}, or a name: {key.value}1: {key.value}"
+            hint = f"write a layer after a dash, - {key.value}, or a name: {key.value}1: {key.value}"
         diagnostics.error("A203", tree.span, "an empty entry", hint)
     elif not isinstance(value, str):
         diagnostics.error("A202", tree.span, "not a layer", _number_hint(tree, key))
@@ -141,11 +141,11 @@ def _number_hint(tree: t.Scalar, key: t.Scalar | None) -> str:
     """What to write where a number stands for a layer: mostly, one has its kind for its name."""
     name = str(key.value) if key is not None else ""
     if re.match(r"[-–—•*·]|\d+[.)]", name):
-        return f"a list has a dash and a space before each entry: - {name.lstrip('-–—•*·0123456789.)').strip()}: {tree.span.text}"
+        return f"write a dash and a space before each entry of a list: - {name.lstrip('-–—•*·0123456789.)').strip()}: {tree.span.text}"
     if (word := re.fullmatch(r"([A-Za-z_]+?)_?\d+", name)) is not None:
-        return f"a layer stands after its name: {name}: {{{word[1]}: {tree.span.text}}}"
+        return f"write a layer after its name: {name}: {{{word[1]}: {tree.span.text}}}"
     if name.isidentifier():
-        return f"a layer has a dash before it, - {name}: {tree.span.text}, or a name: {name}1: {{{name}: {tree.span.text}}}"
+        return f"write a layer after a dash, - {name}: {tree.span.text}, or a name: {name}1: {{{name}: {tree.span.text}}}"
     return "a layer's name, as in `relu`, or a mapping, as in `{conv: 64}`"
 
 
@@ -161,10 +161,8 @@ def _read_mapping(tree: t.Mapping, diagnostics: Diagnostics) -> Entry | None:
     if not kinds:
         first = tree.items[0][0] if tree.items else None
         found = "modifiers alone" if first else "an empty mapping"
-        hint = (
-            f"`{first.value}` stands beside a layer: {{{first.value}: …, conv: 64}}" if first else "add one, as in `conv: {channels: 64}`"
-        )
-        diagnostics.error("A203", first.span if first else tree.span, f"{found}, and no layer", hint)
+        hint = f"`{first.value}` goes beside a layer: {{{first.value}: …, conv: 64}}" if first else "add one, as in `conv: {channels: 64}`"
+        diagnostics.error("A203", first.span if first else tree.span, f"{found}, but no layer", hint)
         return None
     if len(kinds) > 1:
         tree.entry_memo = _several_kinds(kinds, diagnostics)
@@ -201,5 +199,5 @@ def _several_kinds(kinds: list[tuple[t.Scalar, t.Tree]], diagnostics: Diagnostic
         hint = "a second layer needs an entry of its own"
     else:
         hint = f"an argument of {first} goes inside it: {inside_hint(kinds)}; a second layer needs an entry of its own"
-    diagnostics.error("A203", kinds[1][0].span, f'an entry is one layer; this is "{first}" and "{second}"', hint)
+    diagnostics.error("A203", kinds[1][0].span, f'an entry is one layer, but this one has "{first}" and "{second}"', hint)
     return None

@@ -59,7 +59,7 @@ class Expression:
         self.parts += 1
         build = _BUILDERS.get(type(node))
         if build is None:
-            raise ExpressionError("not part of the language", "only arithmetic, comparison, indexing and calls of functions").at(node)
+            raise ExpressionError("not part of the language", "only arithmetic, comparisons, indexing and function calls are").at(node)
         work = build(self, node)
 
         def run(env: Env) -> Any:
@@ -201,7 +201,7 @@ class Expression:
             hint = did_you_mean(name or "", FUNCTIONS) or "functions: " + ", ".join(FUNCTIONS)
             raise ExpressionError(f'no function is called "{name}"' if name else "only functions can be called", hint).at(node)
         if node.keywords or any(isinstance(arg, ast.Starred) for arg in node.args):
-            raise ExpressionError("arguments are given by their place alone", USAGE.get(name)).at(node)
+            raise ExpressionError("arguments are given by position only", USAGE.get(name)).at(node)
         function, args = FUNCTIONS[name], [self._compile(arg) for arg in node.args]
 
         def run(env: Env) -> Any:
@@ -246,13 +246,13 @@ def _bound(names: list[str], value: Any) -> dict[str, Any]:
 def _parse(text: str) -> Any:
     line = text.replace("\n", " ")
     if "\\" in line:
-        raise ExpressionError("a character that no expression may hold", "there are no backslashes in expressions")
+        raise ExpressionError("a character that is not allowed in expressions", "expressions have no backslashes")
     try:  # in brackets, so that leading spaces are none; offsets are one too far
         tree: Any = compile(f"({line})", "<expression>", "eval", flags=ast.PyCF_ONLY_AST, dont_inherit=True)
     except SyntaxError as error:
         raise _unreadable(line, error) from None
     except (RecursionError, MemoryError, ValueError):
-        raise ExpressionError("too deep, or a character that no expression may hold") from None
+        raise ExpressionError("too deep, or a character that is not allowed in expressions") from None
     if not text.strip():
         raise ExpressionError("an empty expression", "write a value between the braces")
     return tree.body
@@ -263,8 +263,8 @@ _SLIPS = {  # what is written in other languages
     "||": "write `or`",
     "!": "write `not`",
     "?": "write `a if c else b`",
-    "$": "inside ${…} a name stands without $",
-    "{": "there are no braces inside ${…}",
+    "$": "inside ${…}, write names without $",
+    "{": "write no braces inside ${…}",
     "=": "write == to compare",
 }
 
@@ -283,7 +283,7 @@ def _unreadable(text: str, error: SyntaxError) -> ExpressionError:
         start, hint = (error.offset or 1) - 2, "check its brackets and operators"
     start = min(max(start, 0), max(len(text) - 1, 0))
     end = min(start + len(foreign or "1"), len(text))
-    made = ExpressionError("an expression that cannot be read", hint)
+    made = ExpressionError("this expression cannot be read", hint)
     made.start, made.end, made.placed = len(text[:start].encode()), len(text[:end].encode()), True
     return made
 
@@ -300,7 +300,7 @@ def _open_bracket(text: str) -> int | None:
 def _instead(name: str, env: Env) -> str | None:
     """What an unknown name may have meant."""
     if name in ("index", "first", "last"):
-        return "`repeat` binds it, and stands beside the layer: {repeat: 3, conv: 64}"
+        return "`repeat` binds it; write it beside the layer: {repeat: 3, conv: 64}"
     if name == "input" and (inputs := [word for word in _given(env) if isinstance(env[word], Axes)]):
         return f"the inputs here are {', '.join(inputs)}"
     return did_you_mean(name, [*env, *FUNCTIONS, *_WORDS]) or _declare_hint(name, env)

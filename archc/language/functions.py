@@ -37,7 +37,9 @@ class Budget(threading.local):
     def spend(self, items: int) -> None:
         """Room for so much more. Raises ExpressionError where there is none."""
         if not self.take(items):
-            raise ExpressionError("too much work in expressions", "lists are long, or made many times: name them once in `params`", "A603")
+            raise ExpressionError(
+                "too much work in expressions", "the lists are long or built many times: define them once in `params`", "A603"
+            )
 
 
 budget = Budget()
@@ -200,7 +202,7 @@ def _power(left: Any, right: Any) -> Any:
     if number(left) == 0 and right < 0:
         raise impossible("a division by zero")
     if abs(left) > LARGEST or (left < 0 and isinstance(right, float)):
-        raise impossible("a power that is no real number")
+        raise impossible("a power that is not a real number")
     try:
         return left**right
     except OverflowError:
@@ -285,7 +287,7 @@ def _linspace(start: float, stop: float, count: int) -> list[float]:
 def round_to(value: float, divisor: int = 8) -> int:
     """The nearest multiple of `divisor`, at least one, never below 90% of `value` (Sandler et al., MobileNetV2)."""
     if to_int(divisor) < 1:
-        raise impossible("round_to wants a divisor from 1 up")
+        raise impossible("round_to needs a divisor of at least 1")
     near = max(divisor, int(number(value) + divisor / 2) // divisor * divisor)
     return near + divisor if near < 0.9 * value else near
 

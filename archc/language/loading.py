@@ -76,7 +76,7 @@ class Loader:
 
     def _extended(self, tree: t.Tree, path: Path | None, line: tuple[Path, ...]) -> Spec | None:
         if not isinstance(tree, t.Scalar) or not isinstance(tree.value, str):
-            self.diagnostics.error("A202", tree.span, "extends names one spec", "extends: resnet50.yaml")
+            self.diagnostics.error("A202", tree.span, "`extends` must name one spec", "extends: resnet50.yaml")
             return None
         target = self._path(tree, path) if tree.value.endswith((".yaml", ".yml")) else self._shipped(tree)
         if target is None:
@@ -100,15 +100,15 @@ class Loader:
     def _shipped(self, tree: t.Scalar) -> Path | None:
         paths = {path.stem: path for path in shipped()}
         if tree.value not in paths:
-            hint = did_you_mean(tree.value, paths) or "a file's name ends in .yaml; `archc list` shows what ships"
-            self.diagnostics.error("A701", tree.span, f'no spec called "{tree.value}" ships', hint)
+            hint = did_you_mean(tree.value, paths) or "a file name ends in .yaml; `archc list` shows the shipped specs"
+            self.diagnostics.error("A701", tree.span, f'no shipped spec is called "{tree.value}"', hint)
         return paths.get(tree.value)
 
     def _path(self, tree: t.Scalar, path: Path | None) -> Path | None:
         """The file that a spec names, if it lies below the root (or among the specs that ship)."""
         named = Path(str(tree.value))
         if path is None:
-            self.diagnostics.error("A702", tree.span, "a spec that is no file can name no files", "name a spec that ships")
+            self.diagnostics.error("A702", tree.span, "a spec that is not a file cannot name files", "name a shipped spec")
             return None
         target = path.parent / named
         roots = [folder.resolve() for folder in (self.root, shipped_folder()) if folder is not None]
@@ -125,7 +125,7 @@ class Loader:
         in_library = True
         for item in items:
             if not isinstance(item, t.Scalar) or not isinstance(item.value, str):
-                self.diagnostics.error("A202", item.span, "use names files of blocks", "use: [my_blocks.yaml]")
+                self.diagnostics.error("A202", item.span, "`use` must name files of blocks", "use: [my_blocks.yaml]")
                 in_library = False
                 continue
             packaged = ":" in item.value

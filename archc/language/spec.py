@@ -94,8 +94,8 @@ def read_spec(
     """The spec of a tree, over what it extends and the blocks that it uses; `sources` are the texts of those blocks."""
     if not isinstance(tree, t.Mapping):
         empty = isinstance(tree, t.Scalar) and tree.value is None
-        message = "an empty spec" if empty else "a spec is a mapping"
-        diagnostics.error("A202", tree.span, message, "it begins with `archc: 1`; `archc new` writes one")
+        message = "an empty spec" if empty else "a spec must be a mapping"
+        diagnostics.error("A202", tree.span, message, "a spec begins with `archc: 1`; `archc new` writes one")
         return None
     _check_keys(tree, diagnostics)
     spec = _inherit(base, source)
@@ -194,7 +194,7 @@ def _text(attribute: str) -> Reader:
     def read(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
         if not isinstance(value, t.Scalar) or isinstance(value.value, bool) or value.value is None:
             diagnostics.error(
-                "A202", value.span if value.end > value.start else key.span, f"{attribute} is a text", "write one, or remove the key"
+                "A202", value.span if value.end > value.start else key.span, f"{attribute} must be a text", "write one, or remove the key"
             )
         else:
             setattr(spec, attribute, str(value.value).strip())
@@ -226,7 +226,7 @@ def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> 
     if isinstance(value, t.Mapping):
         return value.items
     if not is_null(value):
-        diagnostics.error("A202", value.span, f"{key.value} is a mapping of {what}", _EXAMPLES[str(key.value)])
+        diagnostics.error("A202", value.span, f"{key.value} must be a mapping of {what}", _EXAMPLES[str(key.value)])
     return []
 
 
@@ -248,7 +248,7 @@ def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
             spec.params[str(name.value)] = name, default
         else:
             spec.no_params = True
-            diagnostics.error("A306", name.span, f'"{name.value}" cannot name a parameter', RULE)
+            diagnostics.error("A306", name.span, f'"{name.value}" cannot be the name of a parameter', RULE)
 
 
 def _is_null(value: t.Tree) -> bool:
@@ -263,7 +263,7 @@ def _read_expect(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
     for name, wanted in _rows(value, key, "figures", diagnostics):
         if name.value not in METRICS:
             hint = did_you_mean(str(name.value), METRICS) or f"there are {', '.join(METRICS)}"
-            diagnostics.error("A201", name.span, f'"{name.value}" is no figure', hint)
+            diagnostics.error("A201", name.span, f'"{name.value}" is not a figure', hint)
             continue
         metric = "parameters" if name.value == "params" else str(name.value)
         if _is_null(wanted):
@@ -278,7 +278,7 @@ def _read_budget(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnost
             spec.budget[str(name.value)] = name, limit
         else:
             hint = did_you_mean(str(name.value), FIGURES) or f"there are {', '.join(FIGURES)}"
-            diagnostics.error("A201", name.span, f'"{name.value}" is no figure of a budget', hint)
+            diagnostics.error("A201", name.span, f'"{name.value}" is not a figure of a budget', hint)
 
 
 def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
@@ -286,7 +286,7 @@ def _read_defaults(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagno
         if isinstance(arguments, t.Mapping):
             spec.defaults[str(name.value)] = name, arguments
         else:
-            diagnostics.error("A202", arguments.span, f"defaults of {name.value} are a mapping", f"{name.value}: {{argument: value}}")
+            diagnostics.error("A202", arguments.span, f"defaults of {name.value} must be a mapping", f"{name.value}: {{argument: value}}")
 
 
 def _read_init(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:

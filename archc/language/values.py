@@ -117,7 +117,7 @@ def _join(tree: t.Tree, parts: list[Written], work: Callable[[Env], Any]) -> Wri
     constant = all(part.constant for part in parts)
     cost = sum((part.cost or 2 * WALK for part in parts), 2 * WALK)
     if cost > 4 * WALK * LONGEST_LIST and constant:
-        raise Mistake("A405", tree.span, f"more than {LONGEST_LIST:,} values", "write fewer, or make them with an expression")
+        raise Mistake("A405", tree.span, f"more than {LONGEST_LIST:,} values", "write fewer, or generate them with an expression")
     return Written(work if constant else lambda env: charge_walk(work(env), tree), names, constant, cost)
 
 
@@ -150,7 +150,7 @@ def _text(value: Any, tree: t.Scalar) -> str:
     if value is None or isinstance(value, bool | int | float):
         return shown(value)
     if not isinstance(value, list | dict):
-        raise Mistake("A402", tree.span, f"{shown(value)} is no text", instead(value))
+        raise Mistake("A402", tree.span, f"{shown(value)} is not a text", instead(value))
     return shown(charge_walk(value, tree), LONGEST_TEXT + 1)
 
 

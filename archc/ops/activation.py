@@ -11,6 +11,7 @@ from archc.ops.reach import POINT, Along
 from archc.ops.registry import op
 from archc.ops.shape import Shape
 from archc.signature import Fault, Index, Positive, Real, one_of
+from archc.text.quantity import counted
 
 STEEPEST = 1.0  # slope of negative values that is not steeper than that of positive ones
 
@@ -309,7 +310,7 @@ def log_softmax(x: Shape, *, axis: Index = 0) -> Facts:
 
 def _softmax(x: Shape, axis: int, name: str, log: bool) -> Facts:
     if not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes", COUNTED)
+        raise Fault("axis", f"axis {axis} of a shape with {counted(len(x), 'axis', 'axes')}", COUNTED)
     n, size = x.values, x[axis]
     rows = n // size
     # the largest of a row, its subtraction, exp, the sum; then a division a value, or a logarithm a row and a subtraction a value

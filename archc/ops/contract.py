@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from archc.ops.facts import DTYPES, INPLACE, NEW, VIEW, Between, Doubt, Expression, Facts, Kept, Module, Weight, Work, literal
 from archc.ops.shape import Shape
 from archc.ops.template import parse
+from archc.text.quantity import counted
 
 ROLES = ("weight", "bias", "buffer")
 _STORAGE = {NEW: "NEW", VIEW: "VIEW", INPLACE: "INPLACE"}
@@ -49,7 +50,11 @@ def _outputs(facts: Facts) -> Iterator[Breach]:
         if not shape or any(not _is_count(size) or size < 1 for size in shape):
             yield Breach("out", f"an output of shape {list(shape)}", "sizes are whole numbers from 1 up, without a batch axis")
     if facts.dtypes and len(facts.dtypes) != len(facts.outputs):
-        yield Breach("dtypes", f"{len(facts.dtypes)} dtypes for {len(facts.outputs)} outputs", "one for each output, or none at all")
+        yield Breach(
+            "dtypes",
+            f"{counted(len(facts.dtypes), 'dtype')} for {counted(len(facts.outputs), 'output')}",
+            "one for each output, or none at all",
+        )
     for dtype in facts.dtypes:
         if dtype not in DTYPES:
             yield Breach("dtypes", f"no dtype is called {dtype!r}", f"there are {', '.join(DTYPES)}")
@@ -91,7 +96,7 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
     if facts.takes not in ("same", "int64"):
         yield Breach("takes", f"takes is {facts.takes!r}", '"same", or "int64" for indices')
     if facts.reads is not None and not (_is_count(facts.reads) and 0 <= facts.reads <= len(shapes)):
-        given = f"of {len(shapes)} input{'s' * (len(shapes) != 1)}"
+        given = f"of {counted(len(shapes), 'input')}"
         yield Breach("reads", f"reads is {facts.reads!r} {given}", f"a whole number from 0 to {len(shapes)}, or nothing where all are read")
     for field in ("keeps", "keeps_alike"):
         kept = getattr(facts, field)
@@ -107,7 +112,9 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
             most = {"input": len(shapes), "output": len(facts.outputs)}.get(storage.what, storage.which + 1)
             if storage.what not in ("input", "output", "new") or not 0 <= storage.which < most:
                 yield Breach(
-                    field, f"{field} names {storage.what} {storage.which}", f"there are {len(shapes)} inputs, {len(facts.outputs)} outputs"
+                    field,
+                    f"{field} names {storage.what} {storage.which}",
+                    f"the layer has {counted(len(shapes), 'input')} and {counted(len(facts.outputs), 'output')}",
                 )
             if not all(0 <= i < len(shapes) for i in storage.wanted_by):
                 yield Breach(

@@ -41,7 +41,7 @@ def conv(
     stride: step of the window
     padding: zeros around the map; `same` keeps the size at stride 1, `same_upper` is TensorFlow's
     dilation: distance between the taps of the window
-    groups: parts that are convolved apart; `depthwise` is one for each channel
+    groups: parts that are convolved separately; `depthwise` is one for each channel
     bias: whether a bias is added
     padding_mode: what the padding holds
     standardize: above 0, filters are first brought to mean 0 and variance 1, with this added to the variance
@@ -95,7 +95,7 @@ def conv_transpose(
     padding: how much of the output's border is cut
     output_padding: how much is added at the output's far border; less than stride or dilation
     dilation: distance between the taps of the window
-    groups: parts that are convolved apart; `depthwise` is one for each channel
+    groups: parts that are convolved separately; `depthwise` is one for each channel
     bias: whether a bias is added
     """
     space = spatial(x, "conv_transpose")

@@ -11,6 +11,7 @@ from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors
 from archc.signature import Fault, Index, Indices, Size, is_int, shown
+from archc.text.quantity import counted
 
 MANY_PARTS = 9  # a number that may well be the size of a part
 
@@ -71,7 +72,7 @@ def concat(*xs: Shape, axis: Index = 0) -> Facts:
     _several(xs, "concat")
     rank = len(xs[0])
     if not -rank <= axis < rank:
-        raise Fault("axis", f"axis {axis} of a shape with {rank} axes", COUNTED)
+        raise Fault("axis", f"axis {axis} of a shape with {counted(rank, 'axis', 'axes')}", COUNTED)
     at = axis % rank
     for x in xs[1:]:
         if len(x) != rank or any(i != at and a != b for i, (a, b) in enumerate(zip(x, xs[0], strict=True))):
@@ -106,7 +107,7 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     sizes: the size of each part, where they differ
     """
     if not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} of a shape with {len(x)} axes", COUNTED)
+        raise Fault("axis", f"axis {axis} of a shape with {counted(len(x), 'axis', 'axes')}", COUNTED)
     at = axis % len(x)
     if sizes and (min(sizes) < 1 or sum(sizes) != x[at]):
         raise Fault("sizes", f"{' + '.join(map(str, sizes))} is not the {x[at]} of the axis")

@@ -50,7 +50,7 @@ def load_file(path: str) -> list[str]:
 
     file = Path(path)
     if file.suffix != ".py" or not file.is_file():
-        raise PluginError(f"no plugin at {path}: expected a Python file")
+        raise PluginError(f"no plugin at {path}: a Python file was expected")
     name = f"archc_plugin_{file.resolve().as_posix().replace('/', '_').removesuffix('.py')}"
     if name in sys.modules:
         return []

@@ -55,7 +55,7 @@ def avgpool(
     stride: step of the window; the kernel's size unless given
     padding: zeros around the map, at most half the kernel
     ceil: whether a last, partial window counts; it may not start in the padding
-    count_padding: whether the zeros of the padding count in the mean, as PyTorch has it and TensorFlow has not
+    count_padding: whether the zeros of the padding count in the mean, as in PyTorch but not in TensorFlow
     """
     window = _mean_window(x, "avgpool", kernel, stride, padding, ceil)
     out = Shape((x.channels, *window.out))

@@ -14,6 +14,7 @@ from archc.ops.shape import Shape
 from archc.ops.tracked import label
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.signature import LARGEST_SIZE, Factors, Fault, Sizes, is_int, one_of
+from archc.text.quantity import counted
 
 Mode = Annotated[str, one_of("nearest", "linear", "bilinear", "trilinear")]
 _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
@@ -64,7 +65,7 @@ def upsample(
     corners = 2**rank
     linear = mode != "nearest"
     if mode not in ("nearest", "linear", _LINEAR[rank]):
-        raise Fault("mode", f"{mode} is not for {rank} spatial {'axis' if rank == 1 else 'axes'}", f"{_LINEAR[rank]} is")
+        raise Fault("mode", f"{mode} is not for {counted(rank, 'spatial axis', 'spatial axes')}", f"{_LINEAR[rank]} is")
     # each output value of linear interpolation is a sum of 2^rank products with weights
     work = Work(multiply=corners * out.values, add=(corners - 1) * out.values) if linear else Work()
     named = _LINEAR[rank] if linear else "nearest"

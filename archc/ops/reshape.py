@@ -14,6 +14,7 @@ from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
 from archc.ops.window import axes, spatial
 from archc.signature import Fault, Index, Indices, Real, Size, Sizes, integer, is_int, items, one_of
+from archc.text.quantity import counted
 
 Sides = Annotated[tuple[int, ...], items(integer(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
@@ -60,7 +61,7 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
     if free > 1 or any(size < 1 and size != -1 for size in shape):
         raise Fault("shape", f"{list(shape)} is not a shape", "sizes are 1 or more; one of them may be -1")
     if (free and x.values % known) or (not free and known != x.values):
-        raise Fault("shape", f"{x.values:,} values of shape {list(x)} do not make {list(shape)}")
+        raise Fault("shape", f"{counted(x.values, 'value')} of shape {list(x)} cannot be reshaped to {list(shape)}")
     out = Shape(x.values // known if size == -1 else size for size in shape)
     sizes = ", ".join(str(int(size)) for size in out)
     doubts: tuple[Doubt, ...] = ()
@@ -78,7 +79,9 @@ def permute(x: Shape, *, order: Indices) -> Facts:
     order: the old axes, in their new order, counted from 0
     """
     if sorted(order) != list(range(len(x))):
-        raise Fault("order", f"{list(order)} is not an order of the {len(x)} axes of {list(x)}", _recount_order(order, len(x)))
+        raise Fault(
+            "order", f"{list(order)} is not an order of the {counted(len(x), 'axis', 'axes')} of {list(x)}", _recount_order(order, len(x))
+        )
     moved = ", ".join(str(axis + 1) for axis in order)
     return _move_values(Shape(x[axis] for axis in order), f"{{0}}.permute(0, {moved})", _axes(order), name="PERMUTE")
 

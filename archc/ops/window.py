@@ -13,6 +13,7 @@ from archc.ops.reach import Reach
 from archc.ops.shape import Shape, product
 from archc.ops.tracked import label
 from archc.signature import Fault
+from archc.text.quantity import counted
 
 Number = TypeVar("Number", int, float)
 AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
@@ -32,7 +33,7 @@ def axes(value: Number | Sequence[Number], rank: int, name: str) -> tuple[Number
         return (value,) * rank
     if len(value) != rank:
         hint = f"write {name}: {value[0]}" if len(set(value)) == 1 else f"one for each axis: {', '.join(AXIS_NAMES.get(rank, ()))}"
-        raise Fault(name, f"{name} has {len(value)} numbers for {rank} spatial {'axis' if rank == 1 else 'axes'}", hint)
+        raise Fault(name, f"{name} has {counted(len(value), 'number')} for {counted(rank, 'spatial axis', 'spatial axes')}", hint)
     return tuple(value)
 
 

@@ -34,7 +34,7 @@ class Data:
     format: auto, or what a path holds: idx, cifar, folder, shards
     validation: the part of the training images held out, where the source has no validation images of its own
     size: height and width that images of a folder or of shards are brought to; None takes those of the network's input
-    corrupt: what to do with a file that is no readable image: error or skip
+    corrupt: what to do with a file that is not a readable image: error or skip
     workers: processes that read
     images: of an epoch, where the source is a stream; 0 counts them, which reads all shards once
     white: the value of 16-bit images that becomes 255; None finds it: the largest value of 8, 10, 12, 14 or 16 bits
@@ -67,12 +67,12 @@ class Recipe:
     decay_norms: whether norms, biases and other tensors of one axis are decayed as well
     heads: the weight of each further output's loss, by name; those that are not named have 0.3 (GoogLeNet's) in training
     clip: the largest norm of all gradients together; accumulate: passes of a step
-    ema: the decay of averaged weights, which are then what is evaluated and saved as best
+    ema: the decay of averaged weights, which are then evaluated in place of the weights and saved as best
     mixup, cutmix: the parameter of their Beta distribution, 0 for neither
     rates: factors of the learning rate by patterns over names of tensors, the last that fits; freeze: patterns of tensors that stay
     unfreeze: patterns that begin to learn at an epoch, gradually
     strategy: auto, single, ddp or fsdp
-    checkpoint: what backward runs again to keep less until then: none, norms or blocks, as archc.build has them
+    checkpoint: what backward recomputes to keep less until then: none, norms or blocks, as archc.build has them
     """
 
     data: Data = field(default_factory=Data)

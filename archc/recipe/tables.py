@@ -85,37 +85,37 @@ def _does_something(arguments: Mapping[str, Any]) -> Fault | None:
 _CHANCE = (FRACTION, 0.5, "how often")
 OPTIMIZERS: dict[str, Choice] = {name: entry.choice for name, entry in _OPTIMIZERS.items()}
 _GAMMA = (number(above=0, most=1), 0.1, "factor of the learning rate at each drop")
-_END = (FRACTION, 0.0, "what is left of the learning rate at the end, as a part of it")
+_END = (FRACTION, 0.0, "the learning rate at the end, as a fraction of the initial one")
 
 SCHEDULES: dict[str, Choice] = {
-    "constant": Choice("the learning rate stays", takes()),
+    "constant": Choice("the learning rate stays the same", takes()),
     "step": Choice(
-        "drops by a factor, every so many epochs or at given ones",
+        "drops by a factor, every few epochs or at given epochs",
         takes(every=(POSITIVE, None, "epochs from drop to drop"), at=(EPOCHS, None, "the epochs of the drops"), gamma=_GAMMA),
         _one_of_two,
     ),
     "exponential": Choice("a factor for each epoch", takes(gamma=(number(above=0, most=1), 0.95, "factor of the learning rate per epoch"))),
     "polynomial": Choice(
-        "down to the end by a power of the part that is left; 1 is a straight line",
+        "falls with a power of the remaining time; 1 is a straight line",
         takes(power=(POSITIVE, 1.0, "the power"), end=_END),
     ),
-    "cosine": Choice("down to the end by half a cosine (Loshchilov & Hutter, 2017)", takes(end=_END)),
+    "cosine": Choice("falls along half a cosine (Loshchilov & Hutter, 2017)", takes(end=_END)),
     "one_cycle": Choice(
-        "up to the learning rate and far down again, once (Smith & Topin, 2018), as torch.optim's OneCycleLR",
+        "rises to the learning rate and falls far below it, once (Smith & Topin, 2018), as torch.optim's OneCycleLR",
         takes(
-            pct_start=(number(above=0, below=1), 0.3, "the part of the training in which it rises"),
-            div_factor=(number(least=1), 25.0, "it begins with the learning rate divided by this"),
-            final_div_factor=(number(least=1), 1e4, "and ends with its beginning divided by this"),
-            anneal_strategy=(one_of("cos", "linear"), "cos", "how it goes from one to the other"),
+            pct_start=(number(above=0, below=1), 0.3, "the part of training during which it rises"),
+            div_factor=(number(least=1), 25.0, "it starts at the learning rate divided by this"),
+            final_div_factor=(number(least=1), 1e4, "it ends at its starting value divided by this"),
+            anneal_strategy=(one_of("cos", "linear"), "cos", "how it moves between these values"),
         ),
     ),
     "plateau": Choice(
-        "drops by a factor where a figure of the validation images is no longer better, as torch.optim's ReduceLROnPlateau",
+        "drops by a factor when a figure on the validation images stops improving, as torch.optim's ReduceLROnPlateau",
         takes(
-            patience=(count(0, 1_000_000), 10, "epochs without a better figure that are let pass"),
+            patience=(count(0, 1_000_000), 10, "epochs without improvement before a drop"),
             factor=(number(above=0, below=1), 0.1, "factor of the learning rate at each drop"),
             monitor=(MONITOR, "loss", "the figure: accuracy or loss"),
-            least=(FROM_ZERO, 0.0, "by how much a figure must be better"),
+            least=(FROM_ZERO, 0.0, "by how much the figure must improve"),
             end=_END,
         ),
     ),
@@ -124,7 +124,7 @@ SCHEDULES: dict[str, Choice] = {
 LOSSES: dict[str, Choice] = {
     "cross_entropy": Choice(
         "softmax and the negative log-likelihood of the class",
-        takes(smoothing=(BELOW_ONE, 0.0, "what all classes share of the target (Szegedy et al., 2016)")),
+        takes(smoothing=(BELOW_ONE, 0.0, "the part of the target that is shared among all classes (Szegedy et al., 2016)")),
     ),
     "bce": Choice("a sigmoid and binary cross-entropy for each class, on one-hot targets", takes()),
     "mse": Choice("mean squared error, on one-hot targets", takes()),
@@ -132,24 +132,25 @@ LOSSES: dict[str, Choice] = {
 
 _STRENGTH = "factors are drawn from 1 - this to 1 + this"
 AUGMENTATIONS: dict[str, Choice] = {
-    "flip": Choice("left and right changed", takes(p=_CHANCE)),
-    "vertical_flip": Choice("top and bottom changed", takes(p=_CHANCE)),
-    "crop": Choice(
-        "a crop of the image's own size, out of the image with a border", takes(padding=(count(1, 1024), 4, "pixels of the border"))
-    ),
+    "flip": Choice("swaps left and right", takes(p=_CHANCE)),
+    "vertical_flip": Choice("swaps top and bottom", takes(p=_CHANCE)),
+    "crop": Choice("crops to the image's own size, after adding a border", takes(padding=(count(1, 1024), 4, "pixels of the border"))),
     "random_resized_crop": Choice(
-        "a crop of random area and form, resized to the image's size (Szegedy et al., 2015)",
+        "crops a random area and shape, and resizes it to the image's size (Szegedy et al., 2015)",
         takes(
             scale=(pair(number(above=0, most=1), rising=True), (0.08, 1.0), "bounds of the crop's part of the area"),
             ratio=(pair(POSITIVE, rising=True), (3 / 4, 4 / 3), "bounds of its width by its height"),
         ),
     ),
-    "rotation": Choice("turned by a random angle", takes(degrees=(number(above=0, most=180), 10.0, "the largest angle, to either side"))),
+    "rotation": Choice(
+        "turns the image by a random angle", takes(degrees=(number(above=0, most=180), 10.0, "the largest angle, to either side"))
+    ),
     "translate": Choice(
-        "moved by a random part of its size", takes(fraction=(number(above=0, below=1), 0.1, "the largest part, along each axis"))
+        "moves the image by a random fraction of its size",
+        takes(fraction=(number(above=0, below=1), 0.1, "the largest part, along each axis")),
     ),
     "color_jitter": Choice(
-        "brightness, contrast, saturation and hue changed at random",
+        "changes brightness, contrast, saturation and hue at random",
         takes(
             brightness=(FROM_ZERO, 0.0, _STRENGTH),
             contrast=(FROM_ZERO, 0.0, _STRENGTH),
@@ -159,11 +160,11 @@ AUGMENTATIONS: dict[str, Choice] = {
         _does_something,
     ),
     "randaugment": Choice(
-        "some changes out of a set, all of one magnitude (Cubuk et al., 2020)",
+        "applies some changes from a set, all of the same magnitude (Cubuk et al., 2020)",
         takes(ops=(count(1, 16), 2, "changes of each image"), magnitude=(number(least=0, most=30), 9.0, "how strong they are, up to 30")),
     ),
     "random_erasing": Choice(
-        "a random rectangle erased (Zhong et al., 2020)",
+        "erases a random rectangle (Zhong et al., 2020)",
         takes(
             p=_CHANCE,
             scale=(pair(number(above=0, most=1), rising=True), (0.02, 0.33), "bounds of its part of the area"),

@@ -151,7 +151,7 @@ def _remedy(value: Any, wanted: Type) -> str | None:
         return None
     text = value.strip("\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb")
     if text != value:
-        return "these quotation marks belong to the text; YAML's are \" and '"
+        return "these quotation marks are part of the text; YAML uses \" and '"
     if wanted.name == "bool" and text.lower() in (*_YES, *_NO):
         return f"write {str(text.lower() in _YES).lower()}"
     if (sizes or number) and re.fullmatch(r"[-+]?\d+(\.\d*)?", text):

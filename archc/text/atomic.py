@@ -264,7 +264,7 @@ def _entrance(path: Path) -> int:
             handle = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno != errno.ENXIO or time.monotonic() > until or not stat.S_ISFIFO(path.stat().st_mode):
-                problem = "nobody reads that pipe" if error.errno == errno.ENXIO else error.strerror
+                problem = "nothing is reading from that pipe" if error.errno == errno.ENXIO else error.strerror
                 raise OSError(error.errno, problem, str(path)) from None
             time.sleep(0.05)
             continue

@@ -8,12 +8,13 @@ from itertools import groupby
 
 from archc.errors import ArchcError
 from archc.text.lines import Line, Measure, head, plain, wrap
+from archc.text.quantity import counted
 from archc.text.source import Span
 
 # A code never changes its meaning. A1 text, A2 form, A3 names, A4 values, A5 shapes, A6 limits, A7 files, A8 promises.
 CODES = {
     "A101": "the file is not YAML",
-    "A102": "a key stands twice",
+    "A102": "a key that stands twice",
     "A103": "nested too deeply",
     "A104": "an anchor or alias that may not be used",
     "A105": "a tag, a merge key or a second document",
@@ -30,35 +31,35 @@ CODES = {
     "A303": "unknown value",
     "A304": "unknown name in `from`",
     "A305": "a name that is taken",
-    "A306": "a name that cannot be one",
+    "A306": "a name that is not allowed",
     "A307": "unknown parameter",
     "A308": "a training-only value used in the deployed network",
     "A401": "a bad expression",
     "A402": "the wrong type",
     "A403": "a missing argument",
     "A404": "a value out of range",
-    "A405": "an expression that cannot be worked out",
+    "A405": "an expression that cannot be evaluated",
     "A501": "shapes that do not fit",
     "A502": "the wrong number of inputs",
     "A503": "weights that cannot be shared",
     "A601": "too many layers",
-    "A602": "a block that uses itself without end",
+    "A602": "a block that uses itself endlessly",
     "A603": "too much work",
     "A701": "a file that cannot be read",
     "A702": "a path outside the spec's folder",
     "A703": "specs that extend each other in a circle",
     "A704": "an unknown package of blocks",
     "A705": "a plugin that cannot be used",
-    "A706": "a plugin that states what its module is not",
+    "A706": "a plugin whose module contradicts what it states",
     "A801": "a promise in `expect` that is not kept",
-    "A802": "a limit in `budget` that is passed",
+    "A802": "a limit in `budget` that is exceeded",
     "A803": "weights that lead to no output",
     "A804": "an output that depends on no layer",
     "A901": "`from` names a numbered layer",
-    "A902": "an input that seems to hold a batch axis, or its channels last",
-    "A903": "a value that is hardly meant",
+    "A902": "an input that seems to have a batch axis, or its channels last",
+    "A903": "a value that is probably a mistake",
     "A904": "copies that chain where branches may be meant",
-    "A905": "`input` in a copy that is given something else",
+    "A905": "`input` in a copy that takes something else",
 }
 
 
@@ -107,7 +108,7 @@ class Diagnostics:
             found.message, found.hint = _cut(found.message), found.hint and _cut(found.hint)
         elif not self.full:
             message = f"more than {MOST_KEPT} mistakes"
-            self._found[key] = Diagnostic("A603", message, found.span, "those after this one are not looked for", found.uses)
+            self._found[key] = Diagnostic("A603", message, found.span, "the rest are not reported", found.uses)
 
     def extend(self, several: Iterable[Diagnostic]) -> None:
         for diagnostic in several:
@@ -203,12 +204,12 @@ def lines_of(found: Diagnostic, width: int | None = None, measure: Measure = len
         for piece in _hint_lines(marker, printable(found.hint or ""), width, gutter, measure)
     ]
     ways = [f"in {printable(use.label)}, used at {printable(str(use.span))}" for use in found.uses]
-    counted = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
-    notes = [f"{way}{f', {times} times over' if times > 1 else ''}" for way, times in counted[:MOST_USES]]
-    if len(counted) > MOST_USES:
-        notes.append(f"… and {len(counted) - MOST_USES} more")
+    uses = [(way, sum(1 for _ in same)) for way, same in groupby(ways)]
+    notes = [f"{way}{f', {times} times over' if times > 1 else ''}" for way, times in uses[:MOST_USES]]
+    if len(uses) > MOST_USES:
+        notes.append(f"… and {len(uses) - MOST_USES} more")
     if found.repeats:
-        notes.append(f"met {found.repeats} more time{'s' * (found.repeats > 1)} at this place")
+        notes.append(f"reported {counted(found.repeats, 'more time')} at this place")
     for note in notes:
         for i, piece in enumerate(wrap(note, width and width - len(gutter) - 3, "  ", measure)):
             out.append([(f"{gutter} {' ' if i else '='}", "place"), (f" {piece}", "")])

@@ -45,14 +45,14 @@ def open_regular(path: Path, follow: bool = True) -> BinaryIO:
         handle = os.open(path, flags if follow else flags | getattr(os, "O_NOFOLLOW", 0))
     except OSError as error:
         if error.errno == errno.ENXIO:  # a socket
-            raise OSError(errno.EINVAL, "it is no regular file", str(path)) from None
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path)) from None
         if error.errno == errno.ELOOP and path.is_symlink() and not follow:
-            raise OSError(errno.ELOOP, "it is a link, and links are not followed here", str(path)) from None
+            raise OSError(errno.ELOOP, "it is a link, which is not followed here", str(path)) from None
         raise
     mode = os.fstat(handle).st_mode
     if not stat.S_ISREG(mode):
         os.close(handle)
-        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is no regular file", str(path))
+        raise OSError(errno.EINVAL, "it is a folder" if stat.S_ISDIR(mode) else "it is not a regular file", str(path))
     return os.fdopen(handle, "rb")
 
 

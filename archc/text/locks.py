@@ -41,11 +41,11 @@ def _lock(handle: int, folder: Path) -> None:
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise Held(error.errno, "another process is at work in it", str(folder)) from None
+        raise Held(error.errno, "another process is using it", str(folder)) from None
     except OSError:  # a file system without locks
         return
     with contextlib.suppress(OSError):
         found, own = folder.lstat(), os.fstat(handle)
         if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino):
             return
-    raise Held(0, "it was removed meanwhile", str(folder))
+    raise Held(0, "it was removed in the meantime", str(folder))

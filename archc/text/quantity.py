@@ -147,6 +147,11 @@ def short(value: int, digits: int = 3) -> str:
     return str(value)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 layer`, `1,238 layers`: a count with its noun; `many` is the plural where it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
 def bytes_text(value: int) -> str:
     """`12.3 MiB`."""
     for prefix, scale in reversed(_BINARY.items()):

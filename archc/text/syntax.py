@@ -10,22 +10,22 @@ from archc.text.source import Source, Span
 
 # What the parser says, and what a person needs to hear.
 _SAID = (
-    ("found character '\\t'", "a tab where YAML wants spaces", "indent with spaces"),
+    ("found character '\\t'", "a tab where YAML needs spaces", "indent with spaces"),
     ("cannot start any token", "a character that cannot start a value", "put the value in quotes"),
     ("mapping values are not allowed", "a second colon on one line", "quote the text, or start a new line"),
-    ("expected ',' or '}'", "a { that is not closed, or a missing comma", "write the , or } that is missing"),
-    ("expected ',' or ']'", "a [ that is not closed, or a missing comma", "write the , or ] that is missing"),
+    ("expected ',' or '}'", "a { that is never closed, or a missing comma", "add the missing , or }"),
+    ("expected ',' or ']'", "a [ that is never closed, or a missing comma", "add the missing , or ]"),
     ("expected key", "a line that is indented wrongly, or has no key", "line it up with the keys above"),
     ("expected '-' indicator", "a line in a list without its dash", "start it with `- `, or indent it further"),
     ("could not find expected ':'", "a line without a colon", "write `key: value`, or `- entry` in a list"),
     ("unexpected end of stream", "a quote or bracket that is never closed", "close it"),
-    ("expected the node content", "a value that is missing", "write one"),
-    ("expected node content", "a value that is missing", "write one"),
+    ("expected the node content", "a missing value", "write one"),
+    ("expected node content", "a missing value", "write one"),
     ("expected alphabetic or numeric", "an * or & with no name after it", "put the value in quotes"),
-    ("unknown escape character", "a backslash before a character that needs none", "use single quotes, or write \\\\"),
+    ("unknown escape character", "a backslash before a character that needs no escape", "use single quotes, or write \\\\"),
     ("expected <document start>", "text after the end of the document", "remove the line before it"),
-    ("incompatible YAML document", "a version of YAML that is not read", "remove the line"),
-    ("found undefined tag handle", "a tag", "values have no tags: remove it"),
+    ("incompatible YAML document", "an unsupported version of YAML", "remove the line"),
+    ("found undefined tag handle", "a tag", "tags are not supported: remove it"),
 )
 # Slips that the parser notices late, or one line further down: pattern, code, message, hint.
 _SLIPS = (
@@ -76,7 +76,7 @@ def _explain_error(problem: str, text: str, at: int) -> tuple[str, str | None]:
     elif text[line_start:at].rstrip("{").endswith("$") or "${" in text[line_start : at + 2]:
         return "an expression without quotes", 'inside { } or [ ] an expression needs quotes: "${…}"'
     elif text[at : at + 1] in ("}", "]"):
-        return f"a {text[at]} that closes nothing here", "remove it, or open it"
+        return f"a {text[at]} that closes nothing", "remove it, or open it"
     elif at and text[at - 1] in "'\"" and text[at].isalnum():
         return "text after a closing quote", "write a quote inside quotes twice, or use the other kind around it"
     if "expected key" in problem and (entry := _dash_hint(text, line_start)):

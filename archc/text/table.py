@@ -86,7 +86,7 @@ class _Layout:
     def lines(self, width: int | None) -> list[Line]:
         dropped = self._fit(width) if width is not None else []
         lines = self._drawn()
-        notes = [f"({', '.join(dropped)} left out for want of room)"] if dropped else []
+        notes = [f"({', '.join(dropped)} left out to fit the width)"] if dropped else []
         notes += [printable(note) for note in self.table.notes]
         return lines + [[(line, "")] for note in notes for line in wrap_all(note, width, self.measure).split("\n")]
 

@@ -165,7 +165,7 @@ def parse(source: Source, diagnostics: Diagnostics) -> Tree | None:
         diagnostics.error("A108", Span(source, 0, 1), message)
         return None
     if (forbidden := _FORBIDDEN.search(source.text)) is not None:
-        message = f"character U+{ord(forbidden[0]):04X}, which no YAML may hold"
+        message = f"character U+{ord(forbidden[0]):04X}, which is not allowed in YAML"
         diagnostics.error("A108", Span(source, *forbidden.span()), message, "remove it")
         return None
     try:
@@ -211,7 +211,7 @@ class _Reader:
             return self._alias(event)
         if event.tag is not None:
             tag = event.tag.replace("tag:yaml.org,2002:", "!!")
-            raise _Refused("A105", start, start + len(tag), f"a tag, {tag}", "values have no tags: remove it")
+            raise _Refused("A105", start, start + len(tag), f"a tag, {tag}", "tags are not supported: remove it")
         if isinstance(event, yaml.ScalarEvent):
             tree: Tree = self._scalar(event)
             if event.anchor:
@@ -240,7 +240,7 @@ class _Reader:
             raise _Refused("A104", start, end, f"*{event.anchor} has no anchor", f"write &{event.anchor} before it")
         kept = self.anchors[event.anchor]
         if kept is None:
-            raise _Refused("A104", start, end, f"*{event.anchor} stands inside what it repeats", "a value cannot hold itself")
+            raise _Refused("A104", start, end, f"*{event.anchor} is inside what it repeats", "a value cannot contain itself")
         tree, size = kept
         self._charge(size, start)
         return tree
@@ -253,7 +253,7 @@ class _Reader:
             return Scalar(self.source, start, end, plain_value(text))
         except OverflowError:
             shown = text if len(text) <= 24 else text[:20] + "…"
-            hint = "write a finite number" if _NOT_FINITE.match(text) else "numbers reach to 2**53"
+            hint = "write a finite number" if _NOT_FINITE.match(text) else "numbers go up to 2**53"
             self.diagnostics.error("A107", Span(self.source, start, end), f"{shown} is too large or not finite", hint)
             return Scalar(self.source, start, end, BROKEN)
 
@@ -272,8 +272,8 @@ class _Reader:
             value = self._node(self._next(), depth + 1)
             if not isinstance(key, Scalar):
                 braces = isinstance(key, Mapping) and key.start == start + 1
-                hint = 'an expression is written "${…}", in quotes' if braces else "keys are words, as in `conv:`"
-                raise _Refused("A202", key.start, key.end, "a key that is no word", hint)
+                hint = 'write an expression in quotes, as "${…}"' if braces else "keys are words, as in `conv:`"
+                raise _Refused("A202", key.start, key.end, "a key that is not a word", hint)
             if self._accept(key, value, seen):
                 items.append((key, value))
             else:
@@ -289,7 +289,7 @@ class _Reader:
             return False
         key.value = text = str(key.value) if not isinstance(key.value, bool) else str(key.value).lower()
         if text == "<<" and not key.quoted:
-            self.diagnostics.error("A105", key.span, "merge keys are not read", "use `extends`, `defaults` or a block")
+            self.diagnostics.error("A105", key.span, "merge keys are not supported", "use `extends`, `defaults` or a block")
             return False
         empty = isinstance(value, Scalar) and value.value is None and value.start == value.end
         if empty and not key.quoted and re.match(r"[A-Za-z_]+:\S", text):
@@ -297,7 +297,7 @@ class _Reader:
             self.diagnostics.error("A106", key.span, f'"{text}" reads as one word', f"a space after the colon: {name}: {rest}")
             return False
         if text in seen:
-            message = f'"{text}" stands twice here, first on line {seen[text].span.line}'
+            message = f'"{text}" is given twice, first on line {seen[text].span.line}'
             self.diagnostics.error("A102", key.span, message, "remove one of them")
             return False
         seen[text] = key

@@ -165,7 +165,7 @@ class StreamReader:
                 empty = False
                 yield sample
             if empty:
-                raise TrainError(f"the shards have no image for process {self.world.rank}: write more shards, or take fewer processes")
+                raise TrainError(f"the shards have no image for process {self.world.rank}: write more shards, or use fewer processes")
 
 
 def pass_sizes(order: DataOrder) -> list[int]:

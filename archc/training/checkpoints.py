@@ -154,7 +154,7 @@ def _sums(path: Path) -> dict[str, str]:
         return {}
     files = read_record(path / SUMS, dict[str, str])
     if STATE not in files:
-        raise TrainError(f"{path / SUMS} is damaged: it has not the checksums of a checkpoint")
+        raise TrainError(f"{path / SUMS} is damaged: it does not hold the checksums of a checkpoint")
     return files
 
 

@@ -18,6 +18,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.recipe import recipe_text
 from archc.runtime.build.build import build_with_report
+from archc.text.quantity import counted
 from archc.training.batches import mix_seed
 from archc.training.checkpoints import check_tensors, save_tensors, write
 from archc.training.distributed import World, world_of
@@ -88,7 +89,7 @@ def _start_network(graph: Graph, recipe: Recipe, folder: RunFolder, options: Tra
 def _headline(graph: Graph, cached: DataSet) -> str:
     node = classifier(graph)
     counts = ", ".join(f"{len(split):,} {name}" for name, split in cached.splits().items())
-    return f"features of {counts} images: {int(node.inputs[0].shape[0]):,} values each, as {node.name} is given them"
+    return f"features of {counts} images: {counted(int(node.inputs[0].shape[0]), 'value')} each, as {node.name} is given them"
 
 
 def _assemble(graph: Graph, module: nn.Module, folder: RunFolder, found: Outcome) -> Outcome:

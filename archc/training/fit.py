@@ -20,6 +20,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.recipe import recipe_text
 from archc.runtime.build.build import BuildOptions, build
+from archc.text.quantity import counted
 from archc.training.checkpoints import Checkpoint, check_tensors, last_whole, latest, write
 from archc.training.distributed import World, world_of
 from archc.training.evaluation import EvaluationReport
@@ -75,7 +76,7 @@ def dry_run(graph: Graph, recipe: Recipe, options: TrainOptions, folder: str | N
         recipe, chosen = choose_batch(graph, recipe, data.train.length, world, plan_for(graph, recipe, options))
         ready = setup(graph, recipe, data, world, options)
         total = ready.order.steps * recipe.epochs
-        steps = f"{ready.order.steps:,} steps an epoch, {total:,} in all; nothing was trained"
+        steps = f"{counted(ready.order.steps, 'step')} an epoch, {total:,} in all; nothing was trained"
         for line in [
             *header(graph, recipe, data=data, world=world, strategy=ready.strategy, folder=fresh(folder, graph.name).path, plan=ready.plan),
             chosen,

@@ -11,6 +11,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EarlyStopping
 
 from archc.errors import Argument
+from archc.text.quantity import counted
 from archc.training.batches import batches
 from archc.training.checkpoints import Checkpoint, save, save_tensors
 from archc.training.distributed import broadcast_buffers
@@ -204,7 +205,7 @@ class Loop:
         """Goes back to a checkpoint. Raises Mismatch where it is of another training."""
         stepper, state = self.setup.stepper, checkpoint.state
         if checkpoint.step > self.total:
-            raise Mismatch(f"it is beyond the {self.total:,} steps that the recipe has")
+            raise Mismatch(f"it is beyond the {counted(self.total, 'step')} that the recipe has")
         if state.steps != self.setup.order.steps:
             raise Mismatch(f"an epoch had {state.steps} steps, and has {self.setup.order.steps} now")
         load_module(stepper.bare, checkpoint.model)

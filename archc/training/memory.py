@@ -15,7 +15,7 @@ from archc.catalog.devices.capacity import CONTEXT, WORKSPACES
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph
 from archc.recipe import Recipe
-from archc.text.quantity import bytes_text
+from archc.text.quantity import bytes_text, counted
 from archc.training.distributed import World
 from archc.training.options import TrainError
 
@@ -102,7 +102,7 @@ def choose_batch(graph: Graph, recipe: Recipe, images: int | None, world: World,
         chosen = max(1, min(chosen, images // passes))
     chosen = min(int(answer) for answer in world.gather(str(chosen)))
     why = f"of {most:,} that fit {bytes_text(memory)}" if chosen < most else f"the most that {bytes_text(memory)} take"
-    return replace(recipe, batch=chosen * passes), f"batch: fit chose {chosen * passes:,} images a step: {chosen:,} at once, {why}"
+    return replace(recipe, batch=chosen * passes), f"batch: fit chose {counted(chosen * passes, 'image')} a step: {chosen:,} at once, {why}"
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -116,7 +116,7 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
     images = images_per_pass(recipe, world)
     total = torch.cuda.get_device_properties(world.device).total_memory if world.device.type == "cuda" else free_bytes(world)
     options = options_of(recipe, world, images)
-    lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {images:,} images at once"]
+    lines = [f"memory ran out: {world.device} has {bytes_text(total)}, and {counted(images, 'image')} at once"]
     try:
         fitting = Fitting(graph, plan=plan)
         found = fitting.timeline(options)
@@ -124,7 +124,7 @@ def out_of_memory_text(graph: Graph, recipe: Recipe, world: World, plan: Checkpo
         for alternative in fitting.alternatives(options, allocatable(world, total, started=False), options.batch):
             if alternative.largest:
                 name = "as it is" if alternative.name == "as asked" else alternative.name
-                lines.append(f"  {name}: at most {alternative.largest // recipe.accumulate:,} images at once")
+                lines.append(f"  {name}: at most {counted(alternative.largest // recipe.accumulate, 'image')} at once")
         lines.append(f"Write a smaller batch, accumulate: {2 * recipe.accumulate}, or batch: fit;")
         lines.append(f"`archc fit {graph.name}` shows more.")
     except ValueError:

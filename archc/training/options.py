@@ -30,7 +30,7 @@ class TrainOptions:
     device: cpu, cuda, cuda:1, mps or auto; weights, rename, partial: what the network starts from, as archc.build takes them;
         fresh: names of tensors that begin anew all the same, as those of a replaced head
     tensorboard: whether events are written for it; resume: whether the folder is a run to go on with
-    checkpoint: a plan of what backward runs again, in place of the recipe's
+    checkpoint: a plan of what backward recomputes, in place of the recipe's
     say: takes a line for the reader; bar: whether a progress bar is drawn; pictures: whether curves and confusion are drawn
     """
 

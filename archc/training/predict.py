@@ -28,7 +28,7 @@ class TrainedRun:
         self.white = noted.white
         self.normalization = folder.normalization()
         if not folder.best.exists():
-            raise TrainError(f"{folder.path}: no epoch is through, so there are no best weights; go on by `archc resume {folder.path}`")
+            raise TrainError(f"{folder.path}: no epoch is complete, so it has no best weights; go on with `archc resume {folder.path}`")
         self.module = best_module(self.graph, self.graph.recipe, folder, self.world)
 
     def data(self, source: str | None = None) -> DataSet:

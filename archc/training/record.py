@@ -10,6 +10,7 @@ from typing import Annotated, Any, TypeVar
 from archc.data import DataSet
 from archc.data.tree import shown as shortened
 from archc.text.files import read_regular
+from archc.text.quantity import counted
 from archc.training.options import TrainError
 from archc.validation.description import LARGEST, Entries, Range
 from archc.validation.documents import Damaged, read_json
@@ -113,7 +114,11 @@ def data_difference(before: Noted, data: DataSet) -> str:
 def _of_classes(before: tuple[str, ...], now: tuple[str, ...]) -> str:
     old, new = next((old, new) for old, new in zip_longest(before, now) if old != new)
     if len(before) != len(now):
-        return f"it has {len(now):,} classes, and had {len(before):,}: {shown(new)} is new" if new else f"the class {shown(old)} is missing"
+        return (
+            f"it has {counted(len(now), 'class', 'classes')}, and had {len(before):,}: {shown(new)} is new"
+            if new
+            else f"the class {shown(old)} is missing"
+        )
     return f"the class {shown(new)} stands where {shown(old)} was"
 
 

@@ -13,7 +13,7 @@ from archc.data import DataSet
 from archc.graph import Graph
 from archc.recipe import EarlyStop, Part, Recipe
 from archc.text.diagnostics import printable
-from archc.text.quantity import bytes_text
+from archc.text.quantity import bytes_text, counted
 from archc.training.distributed import World
 from archc.training.memory import images_per_pass, predict_memory
 
@@ -28,7 +28,7 @@ def header(
     most = min(recipe.batch, data.train.length or recipe.batch)
     rows = [
         ("network", f"{graph.name}  input {shapes}  {parameters:,} parameters"),
-        ("data", f"{data.name}  {len(data.classes)} classes  images: {counts}"),
+        ("data", f"{data.name}  {counted(len(data.classes), 'class', 'classes')}  images: {counts}"),
         *(("", note) for note in data.notes),
         ("", "" if data.validation is not None else "no validation images: the weights of the last epoch are kept"),
         ("", corrupt_text(data)),
@@ -52,12 +52,12 @@ def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str
 def _plan_text(plan: CheckpointPlan | None) -> str:
     """How many parts backward runs again."""
     many = len(plan.regions) if plan else 0
-    return f", {many:,} {'part' if many == 1 else 'parts'} run again in backward" if many else ""
+    return f", {counted(many, 'part')} recomputed in backward" if many else ""
 
 
 def corrupt_text(data: DataSet) -> str:
     many = len(data.corrupt)
-    return f"{many:,} {'image' if many == 1 else 'images'} cannot be read: left out, named in data.json" if many else ""
+    return f"{counted(many, 'image')} cannot be read: left out, named in data.json" if many else ""
 
 
 def _batch(recipe: Recipe, data: DataSet, world: World) -> str:
@@ -89,7 +89,7 @@ def _wrap_line(name: str, text: str, room: int = 70) -> list[str]:
 
 
 def stop_text(stop: EarlyStop) -> str:
-    many = f"{stop.patience:,} epoch{'' if stop.patience == 1 else 's'}"
+    many = counted(stop.patience, "epoch")
     return f"ended early: {stop.monitor} was not better for {many}"
 
 

@@ -73,7 +73,7 @@ class RunFolder:
             try:
                 held.enter_context(lock_folder(self.path))
             except Held:
-                raise TrainError(f"{self.path} is being trained in by another process; wait for it, or name another folder") from None
+                raise TrainError(f"{self.path} is in use by another process that trains; wait for it, or name another folder") from None
             except OSError as error:
                 raise TrainError(f"{self.path} cannot be used: {error.strerror}") from None
             if not resume and any(self.path.iterdir()):  # another one was faster, and is through
@@ -202,9 +202,9 @@ def open_run(path: str | Path) -> RunFolder:
     """A run that is there. Raises TrainError."""
     path = Path(path)
     if not is_folder(path):
-        raise TrainError(f"{shown(str(path))}: there is no such folder; name one that archc train made")
+        raise TrainError(f"{shown(str(path))}: no such folder; name one that archc train made")
     if not (path / SPEC).is_file():
-        raise TrainError(f"{path} is no run of archc train: it has no {SPEC}")
+        raise TrainError(f"{path} is not a run of archc train: it has no {SPEC}")
     _own(path)
     return RunFolder(path, read_rows(path / METRICS))
 

@@ -18,6 +18,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.runtime.build.build import BuildOptions, build_with_report
 from archc.runtime.build.optimizers import optimizer as optimizer_by_name
+from archc.text.quantity import counted
 from archc.training.augment import Augmentation, mix
 from archc.training.batches import DataOrder, mix_seed, pass_sizes
 from archc.training.distributed import World, strategy_of, wrap_module
@@ -70,13 +71,13 @@ def check_data(graph: Graph, data: DataSet) -> None:
     name = main_output(graph)
     shape = tuple(map(int, graph.outputs[name].shape))
     if len(shape) != 1:
-        raise TrainError(f"{graph.name} gives {'x'.join(map(str, shape))} at its output {name}, and not a number for each class")
+        raise TrainError(f"{graph.name} gives {'x'.join(map(str, shape))} at its output {name}, not one number for each class")
     count = len(data.classes)
     other = next((output for output, value in graph.deployed().outputs.items() if value.shape == (count,)), name)
     if shape[0] != count and other != name:
         raise TrainError(
-            f"{data.name} has {count} classes, and {name}, the first output of {graph.name}, is {shape[0]}; "
-            f"where {other} gives the classes, let it be the first in `outputs`"
+            f"{data.name} has {counted(count, 'class', 'classes')}, and {name}, the first output of {graph.name}, is {shape[0]}; "
+            f"where {other} gives the classes, put it first in `outputs`"
         )
     check_classes(data, shape[0])
 
@@ -106,7 +107,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: Tr
         options.say(loaded.text())
     strategy = strategy_of(recipe.strategy, module, world)
     if strategy == "fsdp" and recipe.unfreeze:
-        raise TrainError("unfreeze: weights in pieces on processes (fsdp) cannot begin to learn later; write strategy: ddp")
+        raise TrainError("unfreeze: with fsdp, weights cannot start to learn later; write strategy: ddp")
     freezer = Freezer(module, recipe)
     freezer.begin(0)
     freezer.train()
@@ -304,5 +305,5 @@ def smallest_pass(order: DataOrder) -> int:
 def _larger(order: DataOrder) -> list[str | Argument]:
     many = order.size * order.accumulate
     if order.images < 2 * many:
-        return [f"there are {order.images} images for {many} passes: more images, or fewer passes"]
+        return [f"{counted(order.images, 'image')} for {many} passes: use more images, or fewer passes"]
     return ["write ", Argument("batch", 2 * many), *([] if many > 1 else [" or more"])]

@@ -40,7 +40,7 @@ def train(
     """Trains a network by the recipe of its spec, or by `recipe`. `overrides` change that: archc.train("lenet5", epochs=5).
 
     folder: of the run, new or empty (default: runs/NAME-N); with `resume` one that has a run, which then goes on by its own recipe
-    checkpoint: what backward runs again: norms, blocks, a plan, or a file with one
+    checkpoint: what backward recomputes: norms, blocks, a plan, or a file with one
     device: cpu, cuda, cuda:1, mps, or auto; weights: a file to start from, loaded as `build` does; say: takes what would be printed
 
     The outcome has `.module` (best weights, eval mode), `.metrics` and `.folder`.
@@ -55,7 +55,7 @@ def train(
     )
     if resume:
         if folder is None or recipe is not None or overrides or checkpoint is not None:
-            raise UsageError("with resume=True a run goes on by its own recipe: give its folder, and no recipe")
+            raise UsageError("with resume=True a run continues with its own recipe: pass its folder, and no recipe")
         return resume_run(fspath(folder), options)
     if not isinstance(net, Graph | str | PathLike):
         raise UsageError("train takes a spec or a graph: archc.capture(module, input) gives that of a module, which is then trained anew")

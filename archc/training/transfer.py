@@ -31,9 +31,9 @@ def new_tensors(before: Graph, after: Graph) -> list[str]:
     new = {tensor.name: tensor.weight.shape for tensor in Tensors(after).all}
     fresh = [name for name, shape in new.items() if old.get(name) != shape]
     if not fresh:
-        raise TrainError(f"nothing of {after.name} was replaced: no tensor has another shape than before")
+        raise TrainError(f"nothing in {after.name} was replaced: no tensor changed its shape")
     if len(fresh) == len(new):
-        raise TrainError(f"all tensors of {after.name} have other shapes than before: nothing of the weights would be left")
+        raise TrainError(f"all tensors of {after.name} changed their shapes: nothing of the weights would be left")
     return fresh
 
 

@@ -73,7 +73,7 @@ class Amount:
             text, value = value, read_amount(value, self.units)
             if value is None:
                 hint = f'write it as "{self.units.example}"; the units are {", ".join(self.units.names)}'
-                raise Unreadable(f'"{text}" is no quantity that is meant here', hint)
+                raise Unreadable(f'"{text}" is not a quantity that is possible here', hint)
         return int(value) if self.whole and isinstance(value, float) and isfinite(value) else value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Callable[[Any], Any]) -> Any:

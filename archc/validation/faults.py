@@ -97,9 +97,9 @@ def words(fault: DataFault, what: str) -> Words:
 def _of_value(fault: DataFault, name: str, last: str) -> Words:
     shape, kind = fault.shape, fault.shape.kind
     if kind == "object":
-        return Words("A202", f"{name}: this is no mapping", "write `name: value` below it")
+        return Words("A202", f"{name}: this is not a mapping", "write `name: value` below it")
     if kind == "list":
-        return Words("A202", f"{name}: this is no list", "write [a, b]")
+        return Words("A202", f"{name}: this is not a list", "write [a, b]")
     if kind == "flag":
         return Words("A402", f"{last}: this is true or false")
     if kind == "whole number":

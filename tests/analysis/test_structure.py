@@ -134,7 +134,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     assert (found["paths"], found["depth"], found["lengths"]) == (1, 16, [{"length": 16, "paths": 1}])
     assert len(found["bottlenecks"]) == found["layers"] == 40
     assert main(["explain", "vgg16", "features.0", "--structure"]) == 2
-    assert "goes with no layer" in capsys.readouterr().err
+    assert "leave out layers" in capsys.readouterr().err
 
 
 def test_without_networkx(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -250,14 +250,14 @@ def test_cuda_without_a_gpu(refused: Refused, torch: Any, monkeypatch: pytest.Mo
     monkeypatch.setattr(torch, "__version__", "9.9.9")
     assert refused("tiny.yaml", "--device", "cuda", "-o", "net.pth", "-o", "net.py") == (
         "archc: --device cuda: PyTorch sees no GPU. This PyTorch (9.9.9) is built for the\n"
-        "  CPU alone: install a CUDA build of PyTorch, see pytorch.org. To run without a\n"
+        "  CPU only: install a CUDA build of PyTorch, see pytorch.org. To run without a\n"
         "  GPU write --device cpu.\n"
     )
 
 
 def test_a_network_beyond_all_memory(refused: Refused, torch: Any) -> None:
     Path("big.yaml").write_text("input: [1048576]\nlayers: [{linear: 1073741824}]\n")
-    assert refused("big.yaml", "-o", "big.pth") == "archc: the weights are 4096 TiB, and there is no memory for them\n"
+    assert refused("big.yaml", "-o", "big.pth") == "archc: the weights are 4096 TiB, and there is not enough memory for them\n"
 
 
 # exports
@@ -343,30 +343,30 @@ SUFFIXES = ".py, .safetensors, .pth, .pt, .onnx, .pt2"
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("-o net.txt", f"-o net.txt: no format is called .txt;\nend it in one of {SUFFIXES}"),
-        ("-o net.onx", '-o net.onx: no format is called .onx;\ndid you mean ".onnx"?'),
-        ("-o net.PY", '-o net.PY: no format is called .PY;\ndid you mean ".py"?'),
-        ("-o net", f"-o net: the name tells no format;\nend it in one of {SUFFIXES}"),
-        ("-o net.py -o .py", f"-o .py: the name tells no format;\nend it in one of {SUFFIXES}"),
+        ("-o net.txt", f"-o net.txt: .txt is not a known format;\nend it in one of {SUFFIXES}"),
+        ("-o net.onx", '-o net.onx: .onx is not a known format;\ndid you mean ".onnx"?'),
+        ("-o net.PY", '-o net.PY: .PY is not a known format;\ndid you mean ".py"?'),
+        ("-o net", f"-o net: the name has no ending that tells the format;\nend it in one of {SUFFIXES}"),
+        ("-o net.py -o .py", f"-o .py: the name has no ending that tells the format;\nend it in one of {SUFFIXES}"),
         ("-o none/net.py", "-o none/net.py: there is no folder none"),
         ("-o none/net.onnx", "-o none/net.onnx: there is no folder none"),
         ("-o tiny.yaml/net.pth", "-o tiny.yaml/net.pth: there is no folder tiny.yaml"),
         ("-o folder.py", "-o folder.py: that is a folder"),
-        ("--rename s/a/b/", "--rename is about --weights FILE, which is not given"),
-        ("--partial -o net.pth", "--partial is about --weights FILE, which is not given"),
-        ("--explain-passes", "--explain-passes is about --optimize, which is not given"),
-        ("--optimize inferense", '--optimize inferense: no optimization is called that;\ndid you mean "inference"?'),
-        ("--optimize O3", "--optimize O3: no optimization is called that;\nthere are inference, train"),
+        ("--rename s/a/b/", "--rename needs --weights FILE, which is missing"),
+        ("--partial -o net.pth", "--partial needs --weights FILE, which is missing"),
+        ("--explain-passes", "--explain-passes needs --optimize, which is missing"),
+        ("--optimize inferense", '--optimize inferense: it is not an optimization;\ndid you mean "inference"?'),
+        ("--optimize O3", "--optimize O3: it is not an optimization;\nthere are inference, train"),
         *(
-            (f"--batch {word} -o net.onnx", f"--batch {word}: write a number from 1 up, or leave --batch out")
+            (f"--batch {word} -o net.onnx", f"--batch {word}: write a number from 1 up, or leave out --batch")
             for word in ("0", "-1", "1.5", "two", "²", "2147483648", "9" * 11)
         ),
-        ("--batch 3 -o net.py", "--batch is about exports, and no -o FILE.onnx or FILE.pt2 is given"),
-        ("--no-check", "--no-check is about exports, and no -o FILE.onnx or FILE.pt2 is given"),
-        ("--opset 18 -o net.pt2", "--opset is about ONNX, and no -o FILE.onnx is given"),
+        ("--batch 3 -o net.py", "--batch applies to exports, and there is no -o FILE.onnx or FILE.pt2"),
+        ("--no-check", "--no-check applies to exports, and there is no -o FILE.onnx or FILE.pt2"),
+        ("--opset 18 -o net.pt2", "--opset applies to ONNX, and there is no -o FILE.onnx"),
         ("--opset x -o net.onnx", "argument --opset: invalid int value: 'x'\n  see `archc build --help`"),
-        ("--dtype bf16 -o net.pt2", "--dtype bf16: .pt2 files hold float32; leave --dtype out, or those files"),
-        ("--device meta -o net.pth", "--device meta: a network has no values there that could be written"),
+        ("--dtype bf16 -o net.pt2", "--dtype bf16: .pt2 files hold float32; leave out --dtype, or those files"),
+        ("--device meta -o net.pth", "--device meta: on that device the network has no values to write"),
         ("--renam s/a/b/", 'unrecognized arguments: --renam s/a/b/; did you mean "--rename"?\n  see `archc build --help`'),
     ],
 )
@@ -379,7 +379,7 @@ def test_wrong_options_whole(refused: Refused, words: str, told: str) -> None:
     ("words", "told"),
     [
         ("--device gpu", '--device gpu: no such device; did you mean "cuda"?'),
-        ("--device cpu:1", "--device cpu:1: only cuda has numbers; write --device cpu"),
+        ("--device cpu:1", "--device cpu:1: only cuda takes a number; write --device cpu"),
         ("--dtype float12", '--dtype float12: no such dtype; did you mean "float32" or "float16" or "bfloat16"?'),
         ("--dtype nonsense", "--dtype nonsense: no such dtype; one of float32, float64, float16, bfloat16"),
         ("--memory-format nhwc", "--memory-format nhwc: no such format; one of auto, contiguous, channels_last, channels_last_3d"),
@@ -422,7 +422,7 @@ def test_a_folder_that_may_not_be_written_to(refused: Refused, monkeypatch: pyte
     Path("shut").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: not (mode == os.W_OK and Path(path).name == "shut"))
     for name in ("shut/net.py", "shut/net.pt2"):
-        assert refused("tiny.yaml", "-o", name) == f"archc: -o {name}: nothing may be written in the folder shut\n"
+        assert refused("tiny.yaml", "-o", name) == f"archc: -o {name}: there is no permission to write in the folder shut\n"
 
 
 def test_a_spec_with_mistakes(refused: Refused) -> None:

@@ -107,17 +107,17 @@ def test_options(run: Run) -> None:
         (("analyze", "vgg16", "--optimiser", "adam"), 'did you mean "--optimizer"?'),
         (("analyze", "vgg16", "--optimizer", "adamm"), "invalid choice"),
         (("analyze", "vgg16", "--set", "clases=10"), 'did you mean "classes"?'),
-        (("analyze", "vgg16", "--set", "classes"), "--set wants NAME=VALUE"),
+        (("analyze", "vgg16", "--set", "classes"), "--set needs NAME=VALUE"),
         (("analyze", "vgg16", "--set", "classes=ten"), 'classes is "ten", not a whole number'),
         (("analyze", "vgg16", "--input", "3x"), "is not a shape"),
         (("analyze", "vgg16", "--input", "imag=3x8x8"), "has no input"),
         (("analyze", "vgg16", "--batch", "0"), "not a whole number from 1 up"),
-        (("analyze", "vgg16", "--dtype", "float12"), "none of float32"),
+        (("analyze", "vgg16", "--dtype", "float12"), "not one of float32"),
         (("analyze", "vgg16", "--plugin", "none.py"), "no plugin at none.py"),
         (("analyze", "vgg16", "--as", "tophat"), 'did you mean "thop"'),
         (("explain", "vgg16", "featurs.0"), 'did you mean "features.0'),
         (("docs", "cnov"), 'did you mean "conv"'),
-        (("check", "no_such_folder/"), "no file, and no spec that ships"),
+        (("check", "no_such_folder/"), "neither a file nor a shipped spec"),
         (("resolve",), "required: SPEC"),
     ],
 )
@@ -242,7 +242,7 @@ def test_a_pipe_that_closes() -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [
-    ("analyze specs/nowhere/vgg16.yaml", "the spec that ships is called vgg16"),
+    ("analyze specs/nowhere/vgg16.yaml", "the shipped spec is called vgg16"),
     ("analyze ResNet-50", 'did you mean "resnet50"?'),
     ("analyze vgg16 --classes 10", "--set classes=10"),
     ("analyze vgg16 --classes=10", "--set classes=10"),

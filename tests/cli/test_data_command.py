@@ -70,7 +70,7 @@ def test_info(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     told = json.loads(out(capsys, "info", root, "--validation", "0.3", "--format", "json"))
     assert told["classes"] == ["blue", "green", "red"] and len(told["corrupt"]) == len(wrong)
     assert told["counts"]["train"][:2] == [7, 7] and told["counts"]["validation"][:2] == [3, 3] and told["read"] == 31
-    assert "is no readable image" in refused(capsys, "info", root, "--corrupt", "error")
+    assert "is not a readable image" in refused(capsys, "info", root, "--corrupt", "error")
 
 
 def test_many_classes_fit_a_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +131,7 @@ def test_names_in_the_picture_are_kept_short() -> None:
 
 def test_mistakes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "which images?" in refused(capsys, "info")
-    assert "say where, as in -o grid.png" in refused(capsys, "preview", "digits")
+    assert "name a file, as in -o grid.png" in refused(capsys, "preview", "digits")
     assert "there is no" in refused(capsys, "info", tmp_path / "none")
     assert "does not ship" in refused(capsys, "info", "cifar10")
     assert "data.validation is 2" in refused(capsys, "info", "digits", "--validation", "2")

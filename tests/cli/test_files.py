@@ -140,7 +140,7 @@ def test_pipes_and_open_files(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found == ["through a file"] and stat.S_ISFIFO(Path("pipe").stat().st_mode)
     monkeypatch.setattr(atomic, "READER", 0.1)
     begun = time.monotonic()
-    with pytest.raises(OSError, match="nobody reads that pipe"):
+    with pytest.raises(OSError, match="nothing is reading from that pipe"):
         write(Path("pipe"), "x")
     assert time.monotonic() - begun < 5
     for null in ("/dev/null", "link"):
@@ -213,7 +213,7 @@ def test_images_that_are_read_are_not_written_over(capsys: pytest.CaptureFixture
     Path("link.png").symlink_to(first)
     for name in (str(first), "link.png", str(first.with_name("new.png"))):
         assert run("data", "preview", "photos", "-o", name) == 2
-        assert "the images that this command reads lie there" in " ".join(capsys.readouterr().err.split())
+        assert "this command reads its images from there" in " ".join(capsys.readouterr().err.split())
     assert {one: one.read_bytes() for one in Path("photos").rglob("*.png")} == before
 
 
@@ -278,7 +278,7 @@ def test_an_output_that_takes_nothing(words: str, to: str) -> None:
     ran = shell(f"archc {words} {to}")
     assert ran.returncode == 2 and "Traceback" not in ran.stderr and "Exception" not in ran.stderr
     if "2>" not in to and "no.yaml" not in words:
-        assert ran.stderr.splitlines()[-1].startswith("archc: standard output cannot be written: ")
+        assert ran.stderr.splitlines()[-1].startswith("archc: cannot write to standard output: ")
     assert Path("net.yaml").read_text() == SPEC
 
 

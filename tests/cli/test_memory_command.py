@@ -99,7 +99,7 @@ def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
         ("archc fit lenet5 --device a100-40gb --reserve much", "write 1GiB, or 0 for nothing"),
         ("archc memory lenet5 --batch 0", "whole number from 1 up"),
         ("archc memory lenet5 --amp float32", "neither bf16 nor fp16"),
-        ("archc memory lenet5 --amp bf16 --dtype fp16", "leave one of --amp and --dtype out"),
+        ("archc memory lenet5 --amp bf16 --dtype fp16", "leave out --amp or --dtype"),
         ("archc memory lenet5 --optimizer rmsprop --how fused", "no fused rmsprop"),
         ("archc memory lenet5 --device nonesuch", "nonesuch"),
         ("archc memory lenet5 --checkpoint norm", 'did you mean "norms"'),

@@ -72,7 +72,7 @@ def test_without_a_name_the_file_is_called_as_the_spec(capsys: pytest.CaptureFix
     before = Path("mine.svg").read_bytes()
     Path("mine.svg").write_text("precious")
     assert main(["render", "mine.yaml"]) == 2
-    assert "mine.svg is there already; say -o mine.svg to write over it" in capsys.readouterr().err
+    assert "mine.svg already exists; write -o mine.svg to overwrite it" in capsys.readouterr().err
     assert Path("mine.svg").read_text() == "precious"
     assert main(["render", "mine.yaml", "-o", "mine.svg"]) == 0 and Path("mine.svg").read_bytes() == before
     assert main(["render", "mine.yaml", "--format", "dot"]) == 0 and Path("mine.dot").read_text().startswith("digraph")
@@ -96,12 +96,12 @@ def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
         ("vgg16 -o net.gif", "a picture is svg, pdf, png, html or dot, not gif"),
         ("vgg16 -o net.svg --format dot", "-o ends in .svg, but --format says dot"),
         ("vgg16 -o net", "not a file with no ending"),
-        ("vgg16 --style block", "which block? --block NAME"),
+        ("vgg16 --style block", "which block? write --block NAME"),
         ("vgg16 resnet50 -o net.svg", "the style graph draws one network"),
-        ("vgg16 --style volumes --depth 1", "--depth goes with --style graph and block, not with volumes"),
-        ("vgg16 --style cost --rankdir LR", "--rankdir goes with --style graph and block, not with cost"),
-        ("vgg16 --scale log", "--scale goes with --style volumes, not with graph"),
-        ("vgg16 --style graph --block b", "--block goes with --style block, not with graph"),
+        ("vgg16 --style volumes --depth 1", "--depth needs --style graph or block, not volumes"),
+        ("vgg16 --style cost --rankdir LR", "--rankdir needs --style graph or block, not cost"),
+        ("vgg16 --scale log", "--scale needs --style volumes, not graph"),
+        ("vgg16 --style graph --block b", "--block needs --style block, not graph"),
         ("googlenet --block incepton -o net.svg", 'did you mean "inception"?'),
         ("vgg16 --block feature -o net.dot", 'did you mean "features"?'),
         ("vgg61 -o net.svg", "vgg61"),
@@ -113,8 +113,8 @@ def test_without_graphviz(capsys: pytest.CaptureFixture[str]) -> None:
         ("vgg16 --depth ²", "'²' is neither a whole number"),
         ("vgg16 --columns 0", "'0' is not a whole number from 1 up"),
         ("vgg16 --columns 2 --rankdir LR", "columns run from top to bottom"),
-        ("vgg16 --style volumes --columns 2", "--columns goes with --style graph, not with volumes"),
-        ("vgg16 --style cost --of bars --by macs", "--by is about the treemap"),
+        ("vgg16 --style volumes --columns 2", "--columns needs --style graph, not volumes"),
+        ("vgg16 --style cost --of bars --by macs", "--by applies to the treemap"),
         ("vgg16 --style field --layer features.1x -o net.svg", 'did you mean "features.'),
     ],
 )

@@ -153,7 +153,7 @@ def test_a_plan_of_checkpointing_from_a_file(tmp_path: Path, capsys: Capture) ->
     (tmp_path / "plan.yaml").write_text('checkpoint:\n  - ["1", "2"]\n')
     words = ["train", str(tmp_path / "small.yaml"), "--epochs", "1", "--device", "cpu", "-o", str(tmp_path / "run"), "--checkpoint"]
     assert main([*words, str(tmp_path / "plan.yaml")]) == 0
-    assert "1 part run again in backward" in capsys.readouterr().out
+    assert "1 part recomputed in backward" in capsys.readouterr().out
     assert (tmp_path / "run" / "checkpoint.yaml").read_text() == 'checkpoint:\n  - ["1", "2"]\n'
     assert main([*words, "norm"]) == 2
     assert 'did you mean "norms"?' in capsys.readouterr().err
@@ -198,7 +198,7 @@ def test_resume_of_what_is_finished(run: Path, capsys: Capture) -> None:
         (["train", "lenet5", "--device", "cuda:99"], "--device cuda:99"),
         (["train", "lenet5", "--device", "meta"], "a network has no values there"),
         (["train", "lenet5", "--epochs", "0"], "epochs"),
-        (["train", "lenet5", "--partial"], "--partial is about --weights"),
+        (["train", "lenet5", "--partial"], "--partial needs --weights"),
         (["train", "lenet5", "--weights", "none.pth", "--device", "cpu"], "does not exist"),
         (["train", "resnet18", "--dry-run", "--device", "cpu", "--data", "digits"], "10"),
         (["resume", "nowhere"], "there is no such folder"),

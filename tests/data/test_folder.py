@@ -32,7 +32,7 @@ def test_folder_of_splits(tmp_path: Path) -> None:
     found = opened(tmp_path, (3, 8, 8))
     assert {name: len(split) for name, split in found.splits().items()} == {"train": 12, "validation": 6, "test": 9}
     (tmp_path / "val/purple").mkdir()
-    assert "has the class purple, which no training image is of" in told(tmp_path)
+    assert "has the class purple, which no training image has" in told(tmp_path)
 
 
 def test_folders_that_are_wrong(tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_corrupt_files_are_errors(tmp_path: Path) -> None:
     root = image_sets.folder(tmp_path)
     spoiled(root)
     found = opened(root, (3, 24, 24), validation=0.0)
-    with pytest.raises(DataError, match=r"red/\w+\.\w+ is no readable image: .*; write `corrupt: skip`"):
+    with pytest.raises(DataError, match=r"red/\w+\.\w+ is not a readable image: .*; write `corrupt: skip`"):
         everything(found.train)
 
 
@@ -206,7 +206,7 @@ def test_one_image_that_is_wrong(tmp_path: Path) -> None:
         with pytest.raises(DataError, match=says):
             read_image(path, (3, 8, 8))
     (tmp_path / "a.png").write_text("no")
-    with pytest.raises(DataError, match="is no readable image"):
+    with pytest.raises(DataError, match="is not a readable image"):
         read_image(tmp_path / "a.png", (3, 8, 8))
 
 

@@ -126,5 +126,5 @@ def test_an_image_that_is_a_pipe(tmp_path: Path) -> None:
 
     os.mkfifo(tmp_path / "a.png")
     for path in (tmp_path / "a.png", Path("/dev/zero")):
-        with pytest.raises(DataError, match="it is no regular file"):
+        with pytest.raises(DataError, match="it is not a regular file"):
             read_image(path, (1, 8, 8))

@@ -70,13 +70,13 @@ UNDERSTOOD = {
 }
 SAID = {
     "one level too high": "archive/PetImages/",
-    "a copy within": "set/ is passed over: 16 images of no split",
-    "unlabelled": "single_prediction/ is passed over: 8 images",
-    "an extra one": "extra/ is passed over",
-    "predictions beside classes": "pred/ is passed over: 7 images",
+    "a copy within": "set/ is skipped: 16 images of no split",
+    "unlabelled": "single_prediction/ is skipped: 8 images",
+    "an extra one": "extra/ is skipped",
+    "predictions beside classes": "pred/ is skipped: 7 images",
     "own runs": "runs of archc: mine/, runs/",
     "loose images": "2 images beside the folders of classes",
-    "flat test": "test/ is passed over: its 9 images",
+    "flat test": "test/ is skipped: its 9 images",
     "other files": "3 .avif, 2 .txt",
 }
 
@@ -119,7 +119,7 @@ UNCLEAR = {
     "one class": ({"cat": 4}, "one class alone, cat"),
     "case": ({"cat": 4, "Cat": 4}, "differ in nothing but case"),
     "case between splits": (each("train") | {"test/Cat": 2, "test/Dog": 2}, "it is called cat there"),
-    "a class of the test alone": (each("train") | {"test/cat": 2, "test/bird": 2}, "bird, which no training image is of; known: cat, dog"),
+    "a class of the test alone": (each("train") | {"test/cat": 2, "test/bird": 2}, "bird, which no training image has; known: cat, dog"),
     "nearly all loose": (each(".", count=1) | {".": 9}, "9 images lie in set/ itself"),
 }
 

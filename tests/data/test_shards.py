@@ -103,7 +103,7 @@ def test_shards_that_are_wrong(tmp_path: Path) -> None:
 
 def test_corrupt_images(tmp_path: Path) -> None:
     image_sets.shard(tmp_path / "a.tar", ["x", "y"], [0, 1], more={"bad.png": b"no", "bad.cls": b"0"})
-    with pytest.raises(DataError, match=r"bad\.png is no readable image"):
+    with pytest.raises(DataError, match=r"bad\.png is not a readable image"):
         labels(opened(tmp_path, (3, 8, 8), validation=0.0).train, 0, 0)
     found = opened(tmp_path, (3, 8, 8), validation=0.0, corrupt="skip")
     for _ in range(2):

@@ -95,7 +95,7 @@ def test_idx_that_is_damaged(tmp_path: Path) -> None:
     images.with_name(images.name + ".gz").write_bytes(gzip.compress(whole)[:-50])
     assert "it is damaged or was cut off" in told(tmp_path)
     images.with_name(images.name + ".gz").write_bytes(b"plainly not")
-    assert "it is no gzip file" in told(tmp_path)
+    assert "it is not a gzip file" in told(tmp_path)
     images.with_name(images.name + ".gz").unlink()
     images.write_bytes(whole)
     image_sets.write_idx(labels, np.zeros(39, np.uint8))

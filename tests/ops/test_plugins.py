@@ -89,7 +89,7 @@ def test_memory_of_what_is_not_stated(tmp_path: Path, forget: None, capsys: pyte
     assert "a batch of 4 needs ≥" in text and ": may fit 1.00 GiB" in text and "largest batch for 1.00 GiB is ≤" in text and why in text
     assert not re.search(r"(?<![≥≤\d,.])\b\d[\d,.]* (?:MiB|KiB)", text.partition("alternatives")[2].partition("fragments")[0])
     assert json.loads(printed("fit", "--batch", "4", "--format", "json"))["alternatives"][0]["bound"] == "at least"
-    assert "no plan of checkpointing: silent" in printed("fit", "--batch", "4", "--memory", "1GiB", "-o", str(tmp_path / "p.yaml"), code=2)
+    assert "no checkpointing plan: silent" in printed("fit", "--batch", "4", "--memory", "1GiB", "-o", str(tmp_path / "p.yaml"), code=2)
     assert "L121" in printed("lint")
     timeline = archc.memory(str(tmp_path / "net.yaml"), batch=4)
     assert repr(timeline).startswith("<Timeline net: a training step with sgd, batch 4, peak ≥") and why in repr(timeline)

@@ -99,7 +99,7 @@ def test_charts_are_whole_files(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["compare", "resnet50", "vgg16", "mlp", "--plot", str(chart)]) == 0
     text = chart.read_text()
     assert text.startswith("<?xml") and "resnet50" in text and "vgg16" in text
-    assert "left out, since no accuracy is quoted: mlp" in capsys.readouterr().err
+    assert "left out, since they quote no accuracy: mlp" in capsys.readouterr().err
     assert main(["compare", "resnet50", "vgg16", "mlp", "--plot", str(chart)]) == 0
     assert chart.read_text() == text
     assert main(["compare", "mlp", "--plot", str(chart)]) == 2

@@ -72,8 +72,8 @@ def test_cpu_and_meta() -> None:
         ("cuda:", 'no such device; did you mean "cuda"?'),
         ("cuda:-1", 'no such device; did you mean "cuda"?'),
         ("xla:0", "no such device; one of auto, cpu, cuda, cuda:1, mps, meta"),
-        ("cpu:1", "only cuda has numbers; write --device cpu"),
-        ("auto:0", "only cuda has numbers; write --device auto"),
+        ("cpu:1", "only cuda takes a number; write --device cpu"),
+        ("auto:0", "only cuda takes a number; write --device auto"),
     ],
 )
 def test_devices_that_do_not_exist(name: str, told: str) -> None:
@@ -88,7 +88,7 @@ def test_a_pytorch_without_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
     cuda(monkeypatch, 0, None)
     assert refused("cuda") == (
         "--device cuda: PyTorch sees no GPU. "
-        "This PyTorch (9.9.9) is built for the CPU alone: install "
+        "This PyTorch (9.9.9) is built for the CPU only: install "
         "a CUDA build of PyTorch, see pytorch.org. "
         "To run without a GPU write --device cpu."
     )

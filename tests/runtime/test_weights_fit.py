@@ -279,7 +279,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         assert not list(tmp_path.iterdir())
         return str(caught.value).removeprefix(f"{shown(str(tmp_path / name), 80)} ")
 
-    assert told(Net(), "a.txt") == "tells no format: write a name that ends in .safetensors or .pth"
+    assert told(Net(), "a.txt") == "has no ending that tells the format: write a name that ends in .safetensors or .pth"
     assert told(Net(), "no/a.pth") == "cannot be written: No such file or directory"
     assert told(Net(), "a.pth", metadata={"a": 1}) == "metadata must be texts by name: {'dataset': 'imagenet'}"
     assert told(Net(), "a.pth", metadata={"a": "b"}).startswith("is a plain state_dict, which holds no metadata")

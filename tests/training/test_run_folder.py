@@ -86,7 +86,7 @@ def test_claims_of_one_folder(tmp_path: Path) -> None:
     with first.taken(False), second.taken(False), named.taken(False):
         assert (first.path.name, second.path.name) == ("net-1", "net-2")
         other = RunFolder(tmp_path / "named")
-        assert "is being trained in by another process" in told(lambda: other.taken(False).__enter__())
+        assert "is in use by another process that trains" in told(lambda: other.taken(False).__enter__())
     assert not list(tmp_path.iterdir())  # of those that came to nothing, nothing is left
     late = fresh(str(tmp_path / "named"), "x")
     (tmp_path / "named").mkdir()
@@ -97,7 +97,7 @@ def test_claims_of_one_folder(tmp_path: Path) -> None:
 def test_a_run_that_is_trained_is_not_resumed(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with lock_folder(run):
         assert main(["resume", str(run), "--device", "cpu"]) == 2
-    assert "is being trained in by another process" in " ".join(capsys.readouterr().err.split())
+    assert "is in use by another process that trains" in " ".join(capsys.readouterr().err.split())
     went_on(run)
 
 
@@ -375,4 +375,4 @@ def test_training_goes_on_where_nobody_reads(monkeypatch: pytest.MonkeyPatch, ca
         with monkeypatch.context() as lost:
             lost.setattr(sys, "stdout", Full())
             assert training.run_guarded(work) == status and done == [1]
-        assert ("standard output cannot be written" in " ".join(capsys.readouterr().err.split())) == (status == 2)
+        assert ("cannot write to standard output" in " ".join(capsys.readouterr().err.split())) == (status == 2)

@@ -153,7 +153,7 @@ pairs: [a-b, ab]
         '1:7 A306 "Abc" cannot be a name | at most three letters',
         "2:8 A204 inner needs `count` | write count: …",
         '2:9 A201 inner has no key "flags" | did you mean "flag"?',
-        '3:9 A402 "3 km" is no quantity that is meant here | write it as "3 m"; the units are m',
+        '3:9 A402 "3 km" is not a quantity that is possible here | write it as "3 m"; the units are m',
         "4:8 A404 whole: this should be a whole number from 0 up | None",
         '6:3 A201 colours has no key "green" | it has red, blue',
         '7:9 A404 no colour is called rod | did you mean "red"?',

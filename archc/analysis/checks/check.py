@@ -13,7 +13,7 @@ from archc.language.budget import MEMORY, Limit
 from archc.signature import shown
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.names import fold_names
-from archc.text.quantity import Quantity, bytes_text, read
+from archc.text.quantity import Quantity, bytes_text, counted, read
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
 
@@ -75,7 +75,7 @@ def _actual_of(graph: Graph, promise: Promise, layers: dict[int, Layer], dead: d
     bound = _bound(promise.wanted)
     if bound is None:
         hint = 'a number, or "<= 5M", ">= 1M", "15.5G +- 1%", "4.1G"'
-        message = f"{promise.metric}: {shown(promise.wanted)} is no figure"
+        message = f"{promise.metric}: {shown(promise.wanted)}is not a figure"
         return Actual("", wrong=Diagnostic("A402", message, promise.span, hint, promise.uses))
     if counted.high is not None and bound.allows(counted.low, counted.high):
         return None
@@ -95,9 +95,9 @@ def _drop_promises(graph: Graph, heir: Span, several: list[tuple[Promise, Actual
     named = [f"{promise.metric} {_figure(promise.wanted)}" for promise, _ in of_the_network]
     if parts:
         named.append(f"{parts} of its layers" if parts > 1 else "one of a layer")
-    message = f"promises of {heir.text} do not hold for what this changes, and are dropped: {', '.join(named)}"
+    message = f"promises of {heir.text} do not hold after the changes made here, and are dropped: {', '.join(named)}"
     own = ", ".join(f"{promise.metric}: {_written(told.value)}" for promise, told in of_the_network)
-    hint = f"to promise this: expect: {{{own}}}; to promise nothing: expect: null" if own else "to promise nothing: expect: null"
+    hint = f"for the new figures, write expect: {{{own}}}; for no promise, expect: null" if own else "for no promise, write expect: null"
     return Diagnostic("A801", message, heir, hint, (), "note")
 
 
@@ -118,7 +118,7 @@ def idle(graph: Graph, kept: list[Promise]) -> Iterator[Diagnostic]:
     for name, (span, hint, uses) in graph.passed_on.items():
         source = graph.outputs[name].name
         message = f'the output "{name}" is the input "{source}": no layer leads to it' if name != source else f'no layer leads to "{name}"'
-        message += f", and {sum(left.values()):,} learned values lead nowhere" if left else ""
+        message += f", and no output depends on {counted(sum(left.values()), 'learned value')}" if left else ""
         yield Diagnostic("A804", message, span, hint, uses)
     if graph.passed_on:  # that weights lead nowhere only follows from it
         return
@@ -133,11 +133,11 @@ def idle(graph: Graph, kept: list[Promise]) -> Iterator[Diagnostic]:
         values = sum(left[node] for node in nodes)
         names = fold_names(node.name for node in nodes)
         shown_names = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        message = f"{values:,} learned values lead to no output: {shown_names}"
-        hint = "take what comes out here with `from`, name it in `outputs`, or remove it; " + (
-            "`train_only: true` where training alone needs it"
+        message = f"{counted(values, 'learned value')} {'leads' if values == 1 else 'lead'} to no output: {shown_names}"
+        hint = "read this with `from`, name it in `outputs`, or remove it; " + (
+            "`train_only: true` if only training needs it"
             if any(ends[node][0].train_only for node in nodes)
-            else f"`expect: {{unused: {values:_}}}` beside it where that is meant"
+            else f"`expect: {{unused: {values:_}}}` beside it if this is meant"
         )
         yield Diagnostic("A803", message, span, hint, uses)
 

@@ -17,6 +17,7 @@ from archc.analysis.cost.report import Layer, Report, analyze, totals
 from archc.graph import Graph, Node, Scope, Value
 from archc.ops.opaque import ORIGIN
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 
 Part = Scope | Node
 ADDED, REMOVED, CHANGED, RENAMED, MOVED = "added", "removed", "changed", "renamed", "moved"
@@ -46,7 +47,11 @@ class Change:
 
 @dataclass(slots=True, repr=False)
 class Difference:
-    """Two networks compared. `same` layers are as they were, `reshaped` of these with other shapes, which makes them cost `more`."""
+    """Two networks compared.
+
+    same: layers that are unchanged; reshaped: how many of these have other shapes
+    more: what the reshaped layers cost in addition, by figure
+    """
 
     old: Report
     new: Report
@@ -55,9 +60,14 @@ class Difference:
     reshaped: int
     more: dict[str, int]
 
+    @property
+    def unchanged(self) -> str:
+        """`175 layers are as they were`."""
+        return "1 layer is as it was" if self.same == 1 else f"{self.same:,} layers are as they were"
+
     def __repr__(self) -> str:
         names = f"{printable(self.old.name)} → {printable(self.new.name)}"
-        return f"<Difference {names}: {len(self.changes):,} changes, {self.same:,} layers as they were>"
+        return f"<Difference {names}: {counted(len(self.changes), 'change')}, {counted(self.same, 'layer')} as before>"
 
     def _repr_html_(self) -> str:
         from archc.text.notebook import to_html
@@ -69,7 +79,7 @@ class Difference:
             details = ", ".join([*([f"was {was}"] if was else []), *change.details])
             table.rows.append([change.what, change.part.name, details, *(f"{change.costs[key]:+,}" for key in ("parameters", "macs"))])
         more = (self.new.counts[key].low - self.old.counts[key].low for key in ("parameters", "macs"))
-        table.totals.append(["in all", "", f"{self.same:,} layers are as they were", *(f"{figure:+,}" for figure in more)])
+        table.totals.append(["in all", "", self.unchanged, *(f"{figure:+,}" for figure in more)])
         return to_html(f"{self.old.name} → {self.new.name}", table)
 
     @property
@@ -208,7 +218,7 @@ def differences(old: Node, new: Node) -> list[str]:
     details = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
             if _frozen(old.args.get(name)) != _frozen(new.args.get(name))]  # fmt: skip
     if old.train_only != new.train_only:
-        details.append("now in training alone" if new.train_only else "now in the deployed network too")
+        details.append("now only in training" if new.train_only else "now in the deployed network too")
     return details
 
 
@@ -263,7 +273,7 @@ def _mark_rewired(pairs: dict[int, tuple[Node, Node]], changes: list[Change]) ->
             if change is None:
                 change = by_layer[id(b)] = Change(CHANGED, a, b)
                 changes.append(change)
-            change.details.append(f"{len(a.inputs)} inputs → {len(b.inputs)}")
+            change.details.append(f"{counted(len(a.inputs), 'input')} → {len(b.inputs)}")
 
 
 def _is_settled(before: Value, after: Value, pairs: dict[int, tuple[Node, Node]], images: set[int]) -> bool:

@@ -6,6 +6,7 @@ from archc.analysis.cost.report import Layer, Report
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Node, Value
 from archc.ops.shape import Shape, product
+from archc.text.quantity import counted
 
 HIDDEN = ("flatten", "dropout", "identity", "tokens")  # lectures show what has weights or changes the size
 SHOWN = ("maxpool", "avgpool", "lrn", "softmax")
@@ -35,7 +36,7 @@ def _volume_totals(report: Report, values: int) -> list[str]:
     lines = [f"TOTAL values:  {values:,} = {_round_text(values, 3)} x {size} bytes = {bytes_of(size * values)} an image, forward alone"]
     factors, volume = [], size * values
     if memory.batch > 1:
-        factors.append(f"x {memory.batch} images")
+        factors.append(f"x {counted(memory.batch, 'image')}")
         volume *= memory.batch
     if memory.optimizer:
         factors.append("x 2 for the gradients in backward")

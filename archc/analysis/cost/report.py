@@ -16,6 +16,7 @@ from archc.graph.graph import growing
 from archc.ops.facts import NEW
 from archc.ops.shape import Shape
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -86,7 +87,10 @@ class Layer(OfLayer):
 
 @dataclass(slots=True, repr=False)
 class Report:
-    """The analysis of a network: layers in order, totals for one image, and the receptive fields of all values."""
+    """The analysis of a network: its layers in order, totals for one image, memory in bytes, and the receptive field of every value.
+
+    `report["features.0"]` is one layer. Shapes have no batch axis. A `Count` holds bounds, which are equal where a figure is exact.
+    """
 
     graph: Graph
     layers: list[Layer]
@@ -128,7 +132,8 @@ class Report:
         return all(figure.exact for figure in self.counts.values())
 
     def __repr__(self) -> str:
-        return f"<Report {printable(self.name)}: {self.parameters:,} parameters, {self.macs:,} MACs, {len(self.layers):,} layers>"
+        totals = (counted(self.parameters, "parameter"), counted(self.macs, "MAC"), counted(len(self.layers), "layer"))
+        return f"<Report {printable(self.name)}: {', '.join(totals)}>"
 
     def _repr_html_(self) -> str:
         from archc.analysis.cost.rows import fold_rows
@@ -141,7 +146,7 @@ class Report:
         for row in fold_rows(self):
             times = row.times if row.times > 1 else ""
             table.rows.append([row.name, times, row.kind, str(row.shape), *(row.counts[key] for key in keys)])
-        table.totals.append(["total", "", f"{len(self.layers)} layers", "", *(self.counts[key] for key in keys)])
+        table.totals.append(["total", "", counted(len(self.layers), "layer"), "", *(self.counts[key] for key in keys)])
         return to_html(f"{self.name}, for one image", table)
 
     def __getitem__(self, name: str) -> Layer:

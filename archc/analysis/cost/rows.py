@@ -11,6 +11,7 @@ from archc.analysis.field.field import text
 from archc.graph import Node, Scope
 from archc.ops.facts import NEW
 from archc.ops.shape import Shape
+from archc.text.quantity import counted
 
 
 @dataclass(slots=True, kw_only=True)
@@ -101,7 +102,7 @@ def _of_group(layers: list[Layer], depth: int) -> TableRow:
     scope = last.node.scope
     while scope.parent is not None and scope.name != name:
         scope = scope.parent
-    return row_of_layers(layers, name, scope.block or f"{len(layers)} layers", 1)
+    return row_of_layers(layers, name, scope.block or counted(len(layers), "layer"), 1)
 
 
 def row_of_layers(layers: list[Layer], name: str, kind: str, times: int) -> TableRow:
@@ -172,7 +173,7 @@ def _rows(scope: Scope, lead: str | None, depth: int, full: bool, layers: dict[i
             yield row_of_layer(layers[id(child)], name, times)
             continue
         held = list(_layers(child, layers))
-        yield row_of_layers(held, name, child.block or f"{len(held)} layer{'s' * (len(held) != 1)}", times)
+        yield row_of_layers(held, name, child.block or counted(len(held), "layer"), times)
         if depth > 1:
             yield from _rows(child, "" if lead is None else f"{lead}{'   ' if end else '│  '}", depth - 1, full, layers)
 

@@ -126,7 +126,7 @@ class Fitting:
             if self._affords(name):
                 yield self._alternative(name, change, memory, batch)
         norms = READY["norms"](self.graph) if not self.inference and self.plan is None else CheckpointPlan(())
-        for name, plan in (("normalizations run again", norms), ("most runs again", least or CheckpointPlan(()))):
+        for name, plan in (("normalizations recomputed", norms), ("most recomputed", least or CheckpointPlan(()))):
             if plan.regions and self._affords(name):
                 yield replace(self, plan=plan, known={})._alternative(name, options, memory, batch)
 

@@ -34,7 +34,9 @@ def _crossing(a: range, b: range, other: Region) -> PlanMistake | None:
         return PlanMistake(0, f"the same layers as {other}", "remove one of them")
     apart = a.stop <= b.start or b.stop <= a.start
     nested = (a.start <= b.start and b.stop <= a.stop) or (b.start <= a.start and a.stop <= b.stop)
-    return None if apart or nested else PlanMistake(0, f"overlaps {other}", "let one end before the other, or lie in it")
+    return (
+        None if apart or nested else PlanMistake(0, f"overlaps {other}", "let one end before the other begins, or put one inside the other")
+    )
 
 
 def wrong_with(places: NetworkPlaces, region: Region, span: range) -> PlanMistake | None:
@@ -49,7 +51,7 @@ def _in_place(places: NetworkPlaces, span: range) -> PlanMistake | None:
         if at >= span.start:
             name = places.graph.nodes[at].name
             return PlanMistake(
-                0, f"{name} writes over what comes in", f"begin before the layer that {name} writes over, or leave `inplace` out"
+                0, f"{name} overwrites the input of the region", f"begin before the layer that {name} overwrites, or leave out `inplace`"
             )
     return None
 
@@ -60,9 +62,9 @@ def _of_copies(places: NetworkPlaces, span: range) -> PlanMistake | None:
         mine, theirs = places.parts[copy], places.parts.get(original)
         within = mine.start <= span.start and span.stop <= mine.stop
         if (within and mine != span) or _partly(span, mine):
-            return PlanMistake(0, f"{copy} applies {original} again", f"name layers of {original}: it does for both")
+            return PlanMistake(0, f"{copy} applies {original} again", f"name layers of {original} instead: that covers both")
         if theirs is not None and _partly(span, theirs):
-            return PlanMistake(0, f"goes over the edge of {original}, which is applied again as {copy}", f"begin and end in {original}")
+            return PlanMistake(0, f"crosses the edge of {original}, which is applied again as {copy}", f"begin and end in {original}")
     return None
 
 
@@ -74,7 +76,7 @@ def _half_trained(places: NetworkPlaces, region: Region, span: range) -> PlanMis
         return None
     waited = any(value.node is not None and value.node.train_only for value in places.taken(span))
     if region.last or waited:
-        return PlanMistake(0, f"{alone[0].name} is there in training alone", "let a region hold such layers alone, or none of them")
+        return PlanMistake(0, f"{alone[0].name} exists only in training", "put only such layers in a region, or none of them")
     return None
 
 
@@ -86,7 +88,7 @@ def _partly(a: range, b: range) -> bool:
 def _stateful(places: NetworkPlaces, span: range) -> PlanMistake | None:
     for node in places.graph.nodes[span.start : span.stop]:
         if any(weight.role == "buffer" for weight in node.facts.owned) and node.kind != "batchnorm":
-            return PlanMistake(0, f"{node.name} keeps a state, which would change twice", "leave it out")
+            return PlanMistake(0, f"{node.name} has state, which would change twice", "leave it out")
     return None
 
 
@@ -94,5 +96,5 @@ def _escaping(places: NetworkPlaces, span: range) -> PlanMistake | None:
     """What is used outside is kept there: only the last layer of a range may give such a value."""
     for node in places.graph.nodes[span.start : span.stop - 1]:
         if any(places.last.get(value, -1) >= span.stop for value in node.outputs):
-            return PlanMistake(0, f"the value of {node.name} is used after it", f"end with {node.name}, or begin after it")
+            return PlanMistake(0, f"the value of {node.name} is used after the region", f"end with {node.name}, or begin after it")
     return None

@@ -34,14 +34,14 @@ class CheckpointPlan:
 
     def __repr__(self) -> str:
         more = f", … {len(self.regions) - 4:,} more" if len(self.regions) > 4 else ""
-        return f"<CheckpointPlan: {', '.join(map(str, self.regions[:4])) or 'nothing runs again'}{more}>"
+        return f"<CheckpointPlan: {', '.join(map(str, self.regions[:4])) or 'nothing is recomputed'}{more}>"
 
     def _repr_html_(self) -> str:
         from archc.text.notebook import to_html
         from archc.text.table import Column, Table
 
         rows: list[list[object]] = [[number, str(region)] for number, region in enumerate(self.regions, 1)]
-        return to_html("runs again in backward", Table([Column("", "count"), Column("region")], rows))
+        return to_html("recomputed in backward", Table([Column("", "count"), Column("region")], rows))
 
     def text(self) -> str:
         """The plan as a file holds it."""

@@ -69,7 +69,7 @@ class LayerTime(OfLayer):
 
 @dataclass(slots=True)
 class Roofline:
-    """The bound of a network on a device: layers in order, and totals for one step of `batch` images."""
+    """The least time of a network on a device: layers in order, and totals for one step of `batch` images. Times are in seconds."""
 
     graph: Graph
     device: Device
@@ -171,7 +171,7 @@ def roofline(graph: Graph, device: Device, batch: int = 1, dtype: str = "float32
     Inference is that of the deployed network; training is the whole network, forward and backward, without the optimizer.
     """
     if batch < 1:
-        raise ArgumentError(f"a batch of {batch}: it holds one image or more")
+        raise ArgumentError(f"a batch of {batch}: it needs at least one image")
     dtype = peak_dtype(dtype)
     peak, size = device.peak(dtype), ARITHMETIC[dtype]
     graph = graph if training else graph.deployed()

@@ -97,6 +97,6 @@ class Device:
         if dtype not in self.flops:
             if not self.flops:
                 more = Argument("devices", "FILE.yaml")
-                raise DeviceError(f"{self.key} states no peak for {dtype}, nor any other; a file of your own may: ", more)
+                raise DeviceError(f"{self.key} states no peak at all; a file of your own can state one: ", more)
             raise DeviceError(f"{self.key} states no peak for {dtype}; it states {', '.join(self.flops)}")
         return self.flops[dtype]

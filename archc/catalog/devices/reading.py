@@ -66,13 +66,13 @@ def _check(device: t.Mapping, diagnostics: Diagnostics) -> None:
         for _, rates in classes.items if isinstance(classes, t.Mapping) else ():
             if isinstance(rates, t.Mapping) and not rates.items and not rates.broken:
                 hint = "overhead: seconds; compute, memory, weights: parts of the peak"
-                diagnostics.error("A204", rates.span, "rates of nothing", hint)
+                diagnostics.error("A204", rates.span, "no rates are given", hint)
 
 
 def _check_visible(device: Device, tree: t.Mapping, diagnostics: Diagnostics) -> None:
     stated = tree.get("visible")
     if stated is not None and device.visible is not None and (device.memory is None or device.visible > device.memory):
-        diagnostics.error("A404", stated.span, "a program sees at most the memory that there is", "state `memory` too")
+        diagnostics.error("A404", stated.span, "a program cannot see more memory than there is", "state `memory` too")
 
 
 def to_yaml(device: Device) -> str:

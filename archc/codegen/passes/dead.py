@@ -6,6 +6,7 @@ from archc.codegen.passes import Result
 from archc.graph import Graph, Node
 from archc.graph.rewrite import Copy
 from archc.ops.facts import NEW
+from archc.text.quantity import counted
 
 
 def drop_dead(graph: Graph) -> Result:
@@ -22,9 +23,9 @@ def drop_dead(graph: Graph) -> Result:
             copy.keep(node, {})
     training = len(graph.nodes) - len(deployed.nodes)
     said = [
-        *([f"dropped {_count_kinds(training, 'layer')} that are there in training alone"] if training else []),
-        *([f"dropped {_count_kinds(len(idle), 'layer')} that do nothing in inference ({_kinds(idle)})"] if idle else []),
-        *([f"dropped {_count_kinds(len(unused), 'layer')} that lead to no output"] if unused else []),
+        *([f"dropped {counted(training, 'layer')} that are there in training alone"] if training else []),
+        *([f"dropped {counted(len(idle), 'layer')} that do nothing in inference ({_kinds(idle)})"] if idle else []),
+        *([f"dropped {counted(len(unused), 'layer')} that lead to no output"] if unused else []),
     ]
     return Result(copy.done(), said=said or ["dropped nothing: every layer does something"])
 
@@ -41,10 +42,6 @@ def _needed_layers(graph: Graph) -> set[Node]:
             wanted.add(node)
             wanted.update(value.node for value in node.inputs if value.node is not None)
     return wanted
-
-
-def _count_kinds(count: int, what: str) -> str:
-    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _kinds(nodes: list[Node]) -> str:

@@ -29,7 +29,7 @@ def is_cifar(folder: Path) -> bool:
     if "batches.meta" in names or ({"meta", "train", "test"} <= names and (folder / "train").is_file()):
         hundred = "batches.meta" not in names
         raise DataError(
-            f"{folder} has the python version of CIFAR, which is pickled: to open it means to run whatever it holds",
+            f"{folder} has the python version of CIFAR, which is pickled: opening it would run whatever it holds",
             f"download the binary version instead: {'cifar-100-binary.tar.gz' if hundred else 'cifar-10-binary.tar.gz'}",
         )
     return "test_batch.bin" in names or "data_batch_1.bin" in names or {"train.bin", "test.bin"} <= names
@@ -58,7 +58,7 @@ def _batch(file: Path, head: int, classes: tuple[str, ...]) -> tuple[Images, Lab
         values = np.fromfile(stored, np.uint8) if size <= MOST_BYTES else np.empty(0, np.uint8)
     if not size or size % record or size > MOST_BYTES:
         raise DataError(
-            f"{file} has {size:,} bytes, which are no whole images of {record:,} bytes",
+            f"{file} has {size:,} bytes, which is not a whole number of images of {record:,} bytes",
             "it was cut off, or is not CIFAR: download it again",
         )
     values = values[:size].reshape(-1, record)

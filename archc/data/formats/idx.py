@@ -18,6 +18,7 @@ import numpy.typing as npt
 from archc.data.class_names import within
 from archc.data.dataset import DataError, Images, Labels
 from archc.text.files import open_regular
+from archc.text.quantity import counted
 
 MOST_VALUES = 1 << 32
 MOST_RATIO, ALWAYS_UNPACKED = 100, 1 << 26  # of a .gz: how much larger it may become (MNIST: 5), and bytes that it may in any case
@@ -53,7 +54,9 @@ def load_part(folder: Path, part: str) -> tuple[Images, Labels] | None:
             raise DataError(f"{folder} has {name}, but no {part}-{kind}-{KINDS[kind]}", "put both files of the download there")
     images, labels = read_idx(files[IMAGES], 3), read_idx(files[LABELS], 1)  # type: ignore[arg-type]
     if len(images) != len(labels):
-        raise DataError(f"{files[IMAGES]} has {len(images):,} images, {files[LABELS]} {len(labels):,} labels", "download both again")
+        raise DataError(
+            f"{files[IMAGES]} has {counted(len(images), 'image')}, {files[LABELS]} {counted(len(labels), 'label')}", "download both again"
+        )
     if not images.size:
         raise DataError(f"{files[IMAGES]} has no images")
     return images[:, None], labels.astype(np.int64)
@@ -74,7 +77,7 @@ def read_idx(file: Path, axes: int) -> npt.NDArray[np.uint8]:
 
 def _plain(error: Exception) -> str:
     if isinstance(error, gzip.BadGzipFile):
-        return "it is no gzip file"
+        return "it is not a gzip file"
     if isinstance(error, EOFError | zlib.error):
         return "it is damaged or was cut off"
     return getattr(error, "strerror", None) or str(error)
@@ -86,11 +89,11 @@ def _array(stream: BinaryIO | gzip.GzipFile, file: Path, axes: int, most: int) -
     magic = int.from_bytes(head[:4], "big")
     if len(head) < 4 or magic != 0x0800 + axes:
         also = "; it is compressed: give it the ending .gz" if head[:2] == b"\x1f\x8b" else ""
-        raise DataError(f"{file} begins with 0x{head[:4].hex()}, not 0x{0x0800 + axes:08x}: it is no idx file with {axes} axes{also}")
+        raise DataError(f"{file} begins with 0x{head[:4].hex()}, not 0x{0x0800 + axes:08x}: it is not an idx file with {axes} axes{also}")
     shape = tuple(int.from_bytes(head[4 * i : 4 * i + 4], "big") for i in range(1, axes + 1))
     wanted = int(np.prod(shape, dtype=object))
     if len(head) < 4 + 4 * axes or wanted > MOST_VALUES:
-        raise DataError(f"{file} announces {wanted:,} values" if wanted > MOST_VALUES else f"{file} ends within its head")
+        raise DataError(f"{file} announces {counted(wanted, 'value')}" if wanted > MOST_VALUES else f"{file} ends within its head")
     if wanted > most:
         raise DataError(f"{file} would unpack to {wanted:,} bytes, more than {MOST_RATIO} times its own", "images are not packed like that")
     values = _read(stream, wanted + 1)

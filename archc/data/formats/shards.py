@@ -101,7 +101,7 @@ class Shards:
         except Unreadable as error:
             name = f"{sample['__url__']}: {sample['__key__']}" + (f".{kind}" if kind else "")
             if not self.skip:
-                raise DataError(f"{name} is no readable image: {error}", "write `corrupt: skip` in `data` to go on without it") from None
+                raise DataError(f"{name} is not a readable image: {error}", "write `corrupt: skip` in `data` to leave it out") from None
             if (bad := Corrupt(name, str(error))) not in self.corrupt:
                 self.corrupt.append(bad)
             return None
@@ -133,7 +133,7 @@ def number(text: str) -> int | None:
 def _text(sample: dict[str, Any], where: str) -> str:
     written = next((sample[kind] for kind in LABELS if kind in sample), None)
     if written is None:
-        raise DataError(f"{where} has no label", "each image wants a .cls (a number) or .txt (a name) of the same name")
+        raise DataError(f"{where} has no label", "each image needs a .cls (a number) or .txt (a name) of the same name")
     return bytes(written[:200]).decode("utf-8", "replace").strip()
 
 
@@ -146,7 +146,7 @@ def class_names(files: Iterable[Path]) -> tuple[str, ...]:
             raise DataError(f"{len(found):,} different labels are no classes", "are the .txt entries captions? write the labels as .cls")
     numbers = [number(text) for text in found]
     if not found:
-        raise DataError("the shards have no labels", "each image wants a .cls (a number) or .txt (a name) of the same name")
+        raise DataError("the shards have no labels", "each image needs a .cls (a number) or .txt (a name) of the same name")
     if all(index is not None for index in numbers):
         return tuple(map(str, range(max(index for index in numbers if index is not None) + 1)))
     return tuple(sorted(found))
@@ -165,9 +165,9 @@ def _entries(files: Iterable[Path], images: bool) -> Iterator[dict[str, Any]]:
                         sample.take(entry)
                         yield {"fname": entry.name, "data": _content(shard, entry, images), "__url__": str(file)}
         except (tarfile.TarError, EOFError) as error:
-            raise DataError(f"{file} cannot be read: {error}", "it is no .tar file, or was cut off") from None
+            raise DataError(f"{file} cannot be read: {error}", "it is not a .tar file, or was cut off") from None
         except OSError as error:
-            raise DataError(f"{file} cannot be read: {error.strerror or error}", "it is no .tar file, or was cut off") from None
+            raise DataError(f"{file} cannot be read: {error.strerror or error}", "it is not a .tar file, or was cut off") from None
         yield {}
 
 

@@ -11,7 +11,7 @@ from archc.analysis.memory.timeline import Timeline
 from archc.draw.scene import Box, Scene, shorten, text_width
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.graph import Node
-from archc.text.quantity import bytes_text, short
+from archc.text.quantity import bytes_text, counted, short
 
 MOST_ROWS = 32
 ROW, BAR, WIDE, NAMES = 17.0, 11.0, 150.0, 190.0
@@ -37,7 +37,7 @@ class Figure:
 
 def figures(kept: Mapping[Node, int], batch: int) -> list[Figure]:
     """The four columns. Counts are of one image in the network as it is deployed, memory is of a batch in training."""
-    images = "1 image" if batch == 1 else f"{batch} images"
+    images = counted(batch, "image")
 
     def deployed(of: Callable[[Layer], int]) -> Callable[[Layer], int]:
         return lambda layer: 0 if layer.node.train_only else of(layer)

@@ -14,6 +14,7 @@ from archc.draw.scene import Box, Scene, shorten
 from archc.draw.theme import FAMILIES, Theme, family
 from archc.errors import ArgumentError
 from archc.graph import Graph
+from archc.text.quantity import counted
 
 OF = ("all", "bars", "treemap", "timeline")
 BY = ("parameters", "macs", "activations", "memory")
@@ -88,7 +89,7 @@ def _treemap(picture: Scene, report: Report, timeline: Timeline, by: str, y: flo
 
 def _timeline(picture: Scene, timeline: Timeline, y: float, theme: Theme) -> None:
     options = timeline.options
-    images = "1 image" if options.batch == 1 else f"{options.batch} images"
+    images = counted(options.batch, "image")
     numbers = f"{options.dtype}, autocast to {options.amp}" if options.amp else options.dtype
     picture.text((0, y + 10), "Memory of a training step", 12, theme.ink, bold=True)
     picture.text((0, y + 25), f"{images}, {options.optimizer}, {numbers}, {options.device}", 10, theme.faint)

@@ -14,6 +14,7 @@ from archc.graph import Node, Scope
 from archc.ops.facts import Weight
 from archc.ops.shape import Shape
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 
 SIZE, SMALL_SIZE = 11, 9  # points, of letters
 MOST_TEXT = 60  # characters of one line; a stranger's name may be longer
@@ -154,7 +155,7 @@ def _block_lines(box: GraphBox, telling: Telling) -> list[LabelLine]:
     times = f" ×{box.times}" if box.times > 1 else ""
     if not scope.block:
         count = len(box.layers)
-        return [LabelLine(where + times, True), LabelLine(f"{count} layer{'s' if count != 1 else ''}")]
+        return [LabelLine(where + times, True), LabelLine(counted(count, "layer"))]
     known = telling.get(scope.block, set())
     arguments = [
         _argument(name, value) for name, value in scope.arguments.items() if name in known and _is_short(value) and value is not False

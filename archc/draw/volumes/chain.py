@@ -10,6 +10,7 @@ from archc.draw.theme import family
 from archc.draw.volumes.pieces import QUIET, common
 from archc.errors import Argument, ArgumentError
 from archc.graph import Graph, Node, Value
+from archc.text.quantity import counted
 
 LONG = 4  # layers; a box outside all blocks stands for shorter branches, as those of an inception module
 
@@ -60,7 +61,7 @@ def _of_outputs(graph: Graph, parts: Sequence[list[Node]]) -> str:
     ends = {_source(value) for value in graph.outputs.values()}
     for part in parts if len(ends) > 1 else ():
         if any(id(node) in ends for node in part) and sum(map(_makes, part)) > 1 and not _of_block(part):
-            return f"it leads to {len(ends)} outputs"
+            return f"it leads to {counted(len(ends), 'output')}"
     return ""
 
 

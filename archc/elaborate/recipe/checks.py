@@ -49,7 +49,7 @@ def _mixing(found: Found, recipe: Recipe) -> Mistake | None:
     span = found.of(which, "loss")
     if not which or recipe.loss.name in ("cross_entropy", "bce") or span is None:
         return None
-    what = f"{which} goes with the losses of classes, cross_entropy and bce, not with {recipe.loss.name}"
+    what = f"{which} works with the losses over classes, cross_entropy and bce, not with {recipe.loss.name}"
     return Mistake("A404", span, what, f"loss: cross_entropy, or {which}: 0")
 
 
@@ -58,22 +58,27 @@ def _check_accumulate(found: Found, recipe: Recipe) -> Mistake | None:
     if recipe.batch % recipe.accumulate == 0 or span is None:
         return None
     nearest = max(recipe.batch // recipe.accumulate, 1) * recipe.accumulate
-    what = f"a batch of {recipe.batch:,} does not divide into {recipe.accumulate:,} passes"
-    return Mistake("A404", span, what, f"batch: {nearest}; it is that of a whole step")
+    what = f"a batch of {recipe.batch:,} cannot be divided into {recipe.accumulate:,} passes"
+    return Mistake("A404", span, what, f"write batch: {nearest}; it is the batch of a whole step")
 
 
 def _cycle(found: Found, recipe: Recipe) -> Mistake | None:
     span = found.of("warmup", "schedule")
     if not recipe.warmup or recipe.schedule.name != "one_cycle" or span is None:
         return None
-    return Mistake("A404", span, "one_cycle rises by itself", "remove warmup; its part is {one_cycle: {pct_start: 0.3}}")
+    return Mistake("A404", span, "one_cycle already has a rise of its own", "remove warmup; set the rise by {one_cycle: {pct_start: 0.3}}")
 
 
 def _warmup(found: Found, recipe: Recipe) -> Mistake | None:
     span = found.of("warmup")
     if span is None or recipe.warmup < recipe.epochs:
         return None
-    return Mistake("A404", span, f"a warm-up of {recipe.warmup:g} epochs in {recipe.epochs}", f"fewer than {recipe.epochs}, or more epochs")
+    return Mistake(
+        "A404",
+        span,
+        f"a warm-up of {recipe.warmup:g} epochs is too long for {recipe.epochs}",
+        f"write fewer than {recipe.epochs}, or more epochs",
+    )
 
 
 def _drops(found: Found, recipe: Recipe) -> Mistake | None:
@@ -81,7 +86,7 @@ def _drops(found: Found, recipe: Recipe) -> Mistake | None:
     if not late or found.of("schedule") is None:
         return None
     what = f"a drop at epoch {late[0]:g}, after the last of {recipe.epochs}"
-    return Mistake("A404", found.inside("schedule", "at"), what, f"epochs count from 0; below {recipe.epochs}, or more epochs")
+    return Mistake("A404", found.inside("schedule", "at"), what, f"epochs count from 0: write one below {recipe.epochs}, or more epochs")
 
 
 def _unfrozen(found: Found, recipe: Recipe) -> Mistake | None:
@@ -90,7 +95,10 @@ def _unfrozen(found: Found, recipe: Recipe) -> Mistake | None:
         return None
     span = next((key.span for key, _, _ in _written(found.rows, "unfreeze") if key.value == str(late[0])), found.rows["unfreeze"][0].span)
     return Mistake(
-        "A404", span, f"epoch {late[0]} comes after the last of {recipe.epochs}", "epochs count from 0: an earlier one, or more epochs"
+        "A404",
+        span,
+        f"epoch {late[0]} comes after the last of {recipe.epochs}",
+        "epochs count from 0: write an earlier one, or more epochs",
     )
 
 
@@ -132,10 +140,10 @@ def _check_heads(run: Elaboration, rows: Rows, held: Held, known: Recipe | None)
         if name in names or not held(tree) or (known is not None and name in known.heads):
             continue
         if name in run.graph.outputs:
-            run.error("A404", span, f'"{name}" is the first output: its loss has the weight 1', "weights are of the others")
+            run.error("A404", span, f'"{name}" is the first output, whose loss always has weight 1', "set weights for the other outputs")
             continue
-        hint = did_you_mean(name, names) or (f"there are {', '.join(names[:5])}" if names else "this network has one output")
-        run.error("A303", span, f'no further output is called "{name}"', hint)
+        hint = did_you_mean(name, names) or (f"there are {', '.join(names[:5])}" if names else "this network has only one output")
+        run.error("A303", span, f'no other output is called "{name}"', hint)
 
 
 def _patterns(rows: Rows, recipe: Recipe) -> Iterator[tuple[str, Span, t.Tree]]:
@@ -157,7 +165,7 @@ def _all_patterns(recipe: Recipe) -> set[str]:
 def _hint(pattern: str, names: list[str], tensors: Tensors) -> str:
     fits = matching(pattern)
     if any(fits(tensor.name) for tensor in tensors.all):
-        return "it is a buffer, which is kept and not learned"
+        return "it is a buffer, which is stored but not learned"
     below = f"{pattern.removeprefix('.').rstrip('.')}.*"
     if any(map(matching(below), names)):
         return f'write "{below}" for the tensors in it'

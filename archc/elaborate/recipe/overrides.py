@@ -90,7 +90,7 @@ def _with_file(run: Elaboration, path: Path, recipe: Recipe, known: bool) -> Rec
     if tree is None or (isinstance(tree, t.Scalar) and tree.value is None):
         return recipe
     if not isinstance(tree, t.Mapping):
-        run.error("A202", tree.span, "a recipe is a mapping", "epochs: 20")
+        run.error("A202", tree.span, "a recipe must be a mapping", "epochs: 20")
         return recipe
     rows = {str(key.value): (key, value) for key, value in tree.items}
     made = read_rows(run, rows, recipe)
@@ -129,7 +129,7 @@ def _setting(text: str | Override, recipe: Recipe, diagnostics: Diagnostics) -> 
     name, equals, _ = text.partition("=")
     source = Source(f"--train {name}".strip(), text)
     if not equals:
-        diagnostics.error("A202", t.Scalar(source, 0, len(text), text).span, "no = between a key and its value", EXAMPLE)
+        diagnostics.error("A202", t.Scalar(source, 0, len(text), text).span, "there is no = between the key and its value", EXAMPLE)
         return None
     return _made(source, name.strip(), start=0, end=len(name), value=len(name) + 1, recipe=recipe, diagnostics=diagnostics)
 
@@ -138,7 +138,7 @@ def _made(source: Source, path: str, *, start: int, end: int, value: int, recipe
     head, dot, rest = path.partition(".")
     key = t.Scalar(source, start, end, head)
     if dot and not rest:
-        diagnostics.error("A202", key.span, "no name after the dot", EXAMPLE)
+        diagnostics.error("A202", key.span, "there is no name after the dot", EXAMPLE)
         return None
     if head not in KEYS:
         diagnostics.error("A201", key.span, f'unknown key "{head}" in a recipe', _unknown(head, recipe))
@@ -173,7 +173,7 @@ def _part_of(setting: _Setting, recipe: Recipe) -> t.Tree:
     names = [_name(part) for part in plain]
     if names.count(which) != 1 or not argument:
         hint = did_you_mean(which, names) or f"augment has {', '.join(names) or 'none'}; write augment=[flip, …]"
-        raise Mistake("A302", key.span, f'"{which}" does not stand once in augment', hint)
+        raise Mistake("A302", key.span, f'"{which}" does not appear exactly once in augment', hint)
     items = [_chosen(part, argument, where, tree) if _name(part) == which else as_tree(part, where) for part in plain]
     return t.Sequence(where.source, where.start, where.end, items)
 

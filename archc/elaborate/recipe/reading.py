@@ -108,7 +108,7 @@ def _part(run: Elaboration, what: str, tree: t.Tree) -> Part:
         raise Unknown
     else:
         article = "an" if what[0] in "aeiou" else "a"
-        raise Mistake("A202", tree.span, f"{article} {what} is a word, or one name with its arguments", _EXAMPLES[what])
+        raise Mistake("A202", tree.span, f"{article} {what} is one word, or one name with its arguments", _EXAMPLES[what])
     if entry.kind not in table:
         from archc.aliases.entries import choice_hint
 
@@ -152,7 +152,7 @@ def _augment(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[Part, ...]:
 
 def _limit(items: list[Any], key: t.Scalar) -> None:
     if len(items) > MOST_LISTED:
-        raise Mistake("A603", key.span, f"{len(items):,} of them, more than the {MOST_LISTED:,} that are read", "write fewer")
+        raise Mistake("A603", key.span, f"{len(items):,} items, more than the {MOST_LISTED:,} that are read", "write fewer")
 
 
 def _data(run: Elaboration, key: t.Scalar, tree: t.Tree) -> Data:
@@ -182,7 +182,7 @@ def _rows(key: t.Scalar, tree: t.Tree, example: str) -> dict[str, tuple[t.Scalar
     if isinstance(tree, t.Scalar) and tree.value is None:
         return {}
     if not isinstance(tree, t.Mapping):
-        raise Mistake("A202", tree.span, f"{key.value} is a mapping", example)
+        raise Mistake("A202", tree.span, f"{key.value} must be a mapping", example)
     if tree.broken:
         raise Unknown
     _limit(tree.items, key)
@@ -199,7 +199,7 @@ def _patterns(run: Elaboration, key: t.Scalar, tree: t.Tree) -> tuple[str, ...]:
     for at, entry in enumerate(found):
         if not isinstance(entry, str) or not 0 < len(entry) <= MOST_PATTERN:
             where = tree.items[at] if isinstance(tree, t.Sequence) else tree
-            raise Mistake("A402", where.span, f"{shown(entry)} is no pattern", _PATTERNS)
+            raise Mistake("A402", where.span, f"{shown(entry)} is not a pattern", _PATTERNS)
     return tuple(found)
 
 
@@ -208,7 +208,7 @@ def _unfreeze(run: Elaboration, key: t.Scalar, tree: t.Tree) -> dict[int, tuple[
     found: dict[int, tuple[str, ...]] = {}
     for text, (epoch, patterns) in _rows(key, tree, "unfreeze: {5: [layer4.*]}").items():
         if not re.fullmatch(r"0|[1-9][0-9]{0,6}", text):
-            raise Mistake("A402", epoch.span, f'"{text}" is no epoch', "a whole number from 0 up, as in {5: [layer4.*]}")
+            raise Mistake("A402", epoch.span, f'"{text}" is not an epoch', "a whole number from 0 up, as in {5: [layer4.*]}")
         found[int(text)] = _patterns(run, key, patterns)
     return dict(sorted(found.items()))
 

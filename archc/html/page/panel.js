@@ -72,7 +72,7 @@ function layerContent(view, part, wanted) {
       ["shares", ...(shared === undefined ? [""] : ["the weights of ", link(shared), ": they count there"])],
       ["doc", record.layers.tables.summaries[record.layers.kind[i]]],
       ["written", record.written[record.written_of[i]]],
-      ["note", part.train ? "There in training alone: not in the totals of counts." : ""],
+      ["note", part.train ? "Exists only in training: not in the totals of counts." : ""],
     ]),
     element("h3", {}, "For one image"),
     steps.length

@@ -158,7 +158,7 @@ class LayerTable {
         { scope: "row", role: "rowheader" },
         mark,
         element("span", {}, text),
-        part.train && element("span", { class: "tag", title: "There in training alone: not in the totals" }, "training only"),
+        part.train && element("span", { class: "tag", title: "Exists only in training: not in the totals" }, "training only"),
         this.view.differing.has(part) && element("span", { class: "tag differs" }, this.view.differing.get(part)),
       );
       cell.style.setProperty("--depth", String(depth - 1));

@@ -77,7 +77,7 @@ class NormalizationOutput:
 
 @dataclass
 class CorruptImage:
-    """A file that is no readable image, and why."""
+    """A file that is not a readable image, and why."""
 
     name: str
     reason: str

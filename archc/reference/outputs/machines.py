@@ -56,7 +56,7 @@ class MemoryOutput:
     amp: str | None
     device: str
     optimizer: Annotated[OptimizerChoice | None, "null with `--inference`"]
-    checkpoint: Annotated[list[str] | None, "the regions of the plan that run again in backward"]
+    checkpoint: Annotated[list[str] | None, "the regions of the plan, which backward recomputes"]
     peak: Annotated[int, "the most bytes of tensors alive at once"]
     bound: Bound
     peak_text: str
@@ -85,17 +85,17 @@ class Alternative:
     largest_batch: Annotated[int | None, "that fits the memory"]
     bound: Bound
     reasons: list[str]
-    checkpoint: Annotated[bool, "whether it needs a plan of what runs again in backward"]
+    checkpoint: Annotated[bool, "whether it needs a plan of what backward recomputes"]
 
 
 @dataclass
 class PlannedRegion:
-    """A region that runs again in backward."""
+    """A region that backward recomputes."""
 
     region: Annotated[str | list[str], "a part, or the first and the last layer"]
     layers: int
     kept: Annotated[int, "bytes that it keeps without the plan"]
-    recomputed: Annotated[int, "layers that run again"]
+    recomputed: Annotated[int, "how many layers are recomputed"]
     saved: Annotated[int, "bytes"]
     extra_macs: int
 
@@ -113,7 +113,7 @@ class PlanOutput:
     peak: int
     extra_macs: int
     extra: Annotated[float, "a part of what a step computes"]
-    recomputed: Annotated[int, "layers that run again"]
+    recomputed: Annotated[int, "how many layers are recomputed"]
     exact: Annotated[bool, "whether no plan with less work was overlooked"]
     coarse: bool
     regions: list[PlannedRegion]

@@ -10,17 +10,17 @@ from archc.reference.outputs.schema import OUTPUTS, dataclasses_in, key, meaning
 _HEAD = """\
 # JSON
 
-Every command's `--format json` prints one object, and what there may be several of is a list in it: a program reads the
-output for one spec as it reads that for a hundred. Keys stay; new ones may come ([stability.md](stability.md)).
-`archc schema --of COMMAND` prints the JSON Schema of what a command prints; its `$id` and `version` change only with a key that goes or
-means something else.
+Every command's `--format json` prints one object, with a list for everything of which there may be several: a program reads the
+output for one spec in the same way as for a hundred. Keys stay; new ones may be added ([stability.md](stability.md)).
+`archc schema --of COMMAND` prints the JSON Schema of what a command prints; its `$id` and `version` change only if a key is removed or
+changes its meaning.
 
-A spec that is wrong is told of on standard error and left out of the list; the exit status is then 2.
+A wrong spec is reported on standard error and left out of the list; the exit status is then 2.
 
 `--format csv` prints one table, whose column names are unique. A table of several specs has a column `spec`: for `analyze`, the
 spec as it was named.
 
-A key that is marked with ? is there only where it has something to say.
+A key marked with ? is present only if it applies.
 """
 _WORDS = {int: "whole number", float: "number", str: "text", bool: "true or false", NoneType: "null"}
 

@@ -27,7 +27,7 @@ class BuildOptions:
     """How a module is wanted; what is empty stays as PyTorch has it.
 
     weights: a file; `rename`, `partial`, `fresh` and `finite` as in load_weights
-    deployed: without what is there in training alone
+    deployed: without what exists only in training
     optimize: inference or train
     autocast: a dtype, in which each forward computes what is safe in it
     compiled: whether torch.compile takes the module

@@ -68,7 +68,7 @@ def device_of(name: str) -> torch.device:
         raise PlaceError(_given("device", name), f": no such device; {near or 'one of auto, cpu, cuda, cuda:1, mps, meta'}")
     kind, index = found[1], found[2]
     if index is not None and kind != "cuda":
-        raise PlaceError(_given("device", name), ": only cuda has numbers; write ", Argument("device", kind))
+        raise PlaceError(_given("device", name), ": only cuda takes a number; write ", Argument("device", kind))
     if kind == "auto":
         return best_device()
     if kind == "cuda":
@@ -101,7 +101,7 @@ def _require_cuda(name: str, index: str | None) -> None:
 def _why_no_cuda() -> str:
     version = torch.version.cuda or torch.version.hip
     if version is None:
-        return f"This PyTorch ({torch.__version__}) is built for the CPU alone: install a CUDA build of PyTorch, see pytorch.org."
+        return f"This PyTorch ({torch.__version__}) is built for the CPU only: install a CUDA build of PyTorch, see pytorch.org."
     built = f"It is built for {'CUDA' if torch.version.cuda else 'ROCm'} {version}"
     hidden = next((variable for variable in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES") if variable in os.environ), None)
     if hidden:

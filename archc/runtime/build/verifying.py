@@ -15,6 +15,7 @@ from archc.ops.facts import NEW, VIEW
 from archc.ops.plugins import place_of
 from archc.runtime.build.module import class_of
 from archc.text.diagnostics import Diagnostic, SpecError, Use
+from archc.text.quantity import counted
 from archc.text.source import Source, Span
 
 BATCH = 2
@@ -86,7 +87,7 @@ def _shape_differences(node: Node, outputs: tuple[Any, ...]) -> Iterator[Differe
     facts = node.facts
     if len(outputs) != len(facts.outputs) or not all(isinstance(output, Tensor) for output in outputs):
         kinds = ", ".join(type(output).__name__ for output in outputs)
-        yield "out", f"{len(facts.outputs)} output{'s' * (len(facts.outputs) != 1)}", f"gives {kinds}", "state a shape for each tensor"
+        yield "out", counted(len(facts.outputs), "output"), f"gives {kinds}", "state a shape for each tensor"
         return
     for index, (shape, tensor) in enumerate(zip(facts.outputs, outputs, strict=True)):
         stated, has = list(map(int, shape)), list(tensor.shape)

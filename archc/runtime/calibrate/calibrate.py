@@ -27,6 +27,7 @@ from archc.runtime.build.build import BuildOptions, build
 from archc.runtime.build.place import device_of
 from archc.runtime.calibrate.kernels import Kernel, Taken, kernels, taken
 from archc.text.diagnostics import SpecError
+from archc.text.quantity import counted
 
 TRIALS = ("resnet18", "mobilenet_v2", "vgg11")
 TRIAL_SIZE, QUICK_SIZE = 128, 64
@@ -89,7 +90,7 @@ def calibrate(
     dtype = peak_dtype(dtype)
     place = Machine(device_of(device), dtype, 0.02 if quick else 0.1)
     if dtype == "tf32" and place.device.type != "cuda":
-        raise DeviceError(f"tf32 is of NVIDIA's GPUs; measure {place.device} in float32")
+        raise DeviceError(f"tf32 exists only on NVIDIA GPUs; measure {place.device} in float32")
     with _tf32(dtype == "tf32"), _threads(threads), torch.random.fork_rng():
         torch.manual_seed(0)
         found = []
@@ -162,9 +163,7 @@ def _fit_device(place: Machine, found: list[Measured]) -> tuple[Device, dict[tup
     threads = torch.get_num_threads() if place.device.type == "cpu" else None
     known = Calibration(place.dtype, threads, rates["forward"], rates["backward"])
     key = f"measured-{place.device.type}"
-    source = f"archc calibrate, torch {torch.__version__.partition('+')[0]}" + (
-        f", {threads} thread{'s' * (threads > 1)}" if threads else ""
-    )
+    source = f"archc calibrate, torch {torch.__version__.partition('+')[0]}" + (f", {counted(threads, 'thread')}" if threads else "")
     return Device(key, _name(place.device), bandwidth, {place.dtype: peak}, source=source, calibration=known), errors
 
 

@@ -146,9 +146,9 @@ def _reason(error: BaseException) -> str:
         error = error.__cause__
     text = str(error)
     if "DataDependent" in type(error).__name__:
-        return "its forward takes different ways for different values of its inputs, and a file holds one"
+        return "its forward takes different paths for different input values, and a file holds only one"
     if "Constraints violated" in text or "Specializations unexpectedly" in text:
-        return "its forward works for one batch size alone, or for some; export it with batch=1"
+        return "its forward works only for some batch sizes; export it with batch=1"
     lines = [line.strip() for line in text.splitlines() if any(map(str.isalpha, line))]
     return cut(printable(lines[0]) if lines else type(error).__name__, 200, start=True)
 

@@ -20,7 +20,7 @@ from archc.runtime.export.write import move_into_place, write_onnx, write_progra
 from archc.text.atomic import workplace
 from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
-from archc.text.quantity import bytes_text
+from archc.text.quantity import bytes_text, counted
 
 _SUFFIXES = (".onnx", ".pt2")
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}
@@ -93,7 +93,9 @@ class _Task(NamedTuple):
         keys = tuple(map(str, made)) if isinstance(made, dict) and len(made) == len(leaves) else ()
         names = self.outputs or keys or tuple(f"output_{i}" if i else "output" for i in range(len(leaves)))
         if len(names) != len(leaves):
-            raise ExportError(f"the module has {len(leaves)} outputs, and {len(names)} names were given: {', '.join(names)}")
+            raise ExportError(
+                f"the module has {counted(len(leaves), 'output')}, and {counted(len(names), 'name')} given: {', '.join(names)}"
+            )
         taken = [name for name in names if names.count(name) > 1 or name in {given.name for given in self.inputs}]
         if taken:
             raise ExportError(f"two inputs or outputs are called {taken[0]}; give other names as `outputs`")
@@ -185,7 +187,7 @@ def _check_export(task: _Task, file: Path, batches: tuple[int, ...], ours: list[
 
 def _target(path: Path, opset: int | None) -> Path:
     if path.suffix not in _SUFFIXES:
-        raise ExportError(f"{printable(str(path))} tells no format: write a name that ends in {' or '.join(_SUFFIXES)}")
+        raise ExportError(f"{printable(str(path))} has no ending that tells the format: write a name that ends in {' or '.join(_SUFFIXES)}")
     if not path.parent.is_dir():
         raise ExportError(f"there is no folder {printable(str(path.parent))}")
     if path.is_dir():

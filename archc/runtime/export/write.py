@@ -45,18 +45,18 @@ def write_onnx(
     """The opset and the number of nodes of what was written."""
     missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if missing:
-        raise ExportError(f"{missing[0]} is not installed, which writes ONNX: {how_to_install('onnx', *missing)}")
+        raise ExportError(f"{missing[0]} is not installed, and ONNX files need it: {how_to_install('onnx', *missing)}")
     _forget_places(program)
     try:
         made = torch.onnx.export(program, dynamo=True, verbose=False, opset_version=opset)
     except Exception as error:
         layer = blame_layer(program, error)
-        with explain_errors(f"{layer}, which cannot be said in ONNX" if layer else "cannot be said in ONNX"):
+        with explain_errors(f"{layer}, which ONNX cannot express" if layer else "ONNX cannot express it"):
             raise
     assert made is not None
     graph, written = made.model.graph, int(made.model.opset_imports[""])
     if opset not in (None, written):
-        raise ExportError(f"the exporter cannot write opset {opset} of this module, it wrote {written}: leave opset out, or take {written}")
+        raise ExportError(f"the exporter cannot write opset {opset} of this module, it wrote {written}: leave it out, or write {written}")
     _rename(graph, inputs, outputs)
     weights = sum(initializer.const_value.nbytes for initializer in graph.initializers.values() if initializer.const_value is not None)
     made.save(file, external_data=weights > _ONE_FILE)

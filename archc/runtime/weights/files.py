@@ -18,6 +18,7 @@ from torch import Tensor
 
 from archc.runtime.weights.renaming import WeightsError, shown
 from archc.text.extras import how_to_install
+from archc.text.quantity import counted
 from archc.text.suggest import did_you_mean
 from archc.validation.documents import Damaged, read_json
 
@@ -54,7 +55,7 @@ def read(path: Path) -> Stored:
     if not stored.tensors:
         raise _unread(path, "holds no tensors")
     if len(stored.tensors) > MOST_TENSORS:
-        raise _unread(path, f"holds {len(stored.tensors):,} tensors: {MOST_TENSORS:,} are the most")
+        raise _unread(path, f"holds {len(stored.tensors):,} tensors, more than the {MOST_TENSORS:,} that are read")
     for name, tensor in stored.tensors.items():
         if tensor.is_meta or tensor.layout != torch.strided or tensor.is_quantized or tensor.is_nested:
             kind = "has no values" if tensor.is_meta else "is quantized, sparse or nested: only plain tensors are read"
@@ -154,7 +155,7 @@ def _shards(path: Path) -> Stored:
     lost = next((name for name in places if name not in tensors), None)
     if lost is not None:
         raise _unread(path, f'places "{shown(lost)}" in {shown(places[lost])}, where it is not')
-    return Stored({name: tensors[name] for name in places}, {}, (f"read from {len(files):,} files",))
+    return Stored({name: tensors[name] for name in places}, {}, (f"read from {counted(len(files), 'file')}",))
 
 
 # torch.save

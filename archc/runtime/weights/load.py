@@ -16,6 +16,7 @@ from archc.runtime.weights.files import read
 from archc.runtime.weights.mismatch import Skipped, hints, list_tensors, sections, shape_text
 from archc.runtime.weights.renaming import WeightsError, parse_rule, rename_tensors, shown
 from archc.runtime.weights.write import write
+from archc.text.quantity import counted
 
 _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch 0.4.1 have none
 _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.compile
@@ -23,7 +24,7 @@ _PREFIXES = ("module.", "_orig_mod.")  # of DistributedDataParallel and torch.co
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """What `load_weights` did. `cast` has names by what was done, as `bfloat16 to float32`."""
+    """What `load_weights` did. `cast` lists names by conversion, such as `bfloat16 to float32`."""
 
     path: Path
     total: int
@@ -52,7 +53,7 @@ class Loaded:
         """A summary in lines of 80 columns."""
         what = f"all {self.total:,}" if len(self.loaded) == self.total else f"{len(self.loaded):,} of {self.total:,}"
         lines = [f"loaded {what} tensors from {shown(self.path.name)}"]
-        notes = [*self.notes, *(f"{len(names):,} tensors cast from {what}" for what, names in self.cast.items())]
+        notes = [*self.notes, *(f"{counted(len(names), 'tensor')} cast from {what}" for what, names in self.cast.items())]
         return "\n".join([*lines, *(f"  {note}" for note in notes), *sections(self.skipped)])
 
 
@@ -101,7 +102,7 @@ def load_weights(
     if bad := _not_finite(fit.names, theirs, ours):
         if finite:
             raise WeightsError(_not_finite_text(path, bad))
-        notes.append(f"{len(bad):,} tensors hold values that are not finite: {', '.join(shown(name) for name, _ in bad[:4])}")
+        notes.append(f"{counted(len(bad), 'tensor')} with values that are not finite: {', '.join(shown(name) for name, _ in bad[:4])}")
     _copy(module, {name: theirs[name] for name in fit.names}, ours)
     return Loaded(
         path=path,
@@ -329,7 +330,7 @@ def _unfit_text(
     path: Path, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], fit: _Fit, notes: list[str], what: str
 ) -> list[str | Argument]:
     """The whole of an error: counts, notes, lists, and what may have been meant."""
-    counts = f"{len(fit.names):,} tensors fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
+    counts = f"{counted(len(fit.names), 'tensor')} fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
     lines = [f"{shown(str(path), 80)} {what}: {counts}", *(f"  {note}" for note in notes)]
     lines += sections(fit.skipped)
     message = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]

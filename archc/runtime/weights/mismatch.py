@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from archc.errors import Argument
 from archc.runtime.weights.renaming import RenameRule, parse_rule, shown
 from archc.text.names import fold_names
+from archc.text.quantity import counted
 from archc.text.suggest import nearest
 
 LONGEST_NAME = 76  # characters of a tensor's name
@@ -72,7 +73,9 @@ def hints(theirs: Shapes, ours: Shapes, skipped: Iterable[Skipped]) -> list[str 
     rules, fitting = find_rules(theirs, ours)
     if rules:
         effect = (
-            f"would make all {len(ours):,} tensors fit" if fitting == len(ours) == len(theirs) else f"would make {fitting:,} tensors fit"
+            f"would make all {len(ours):,} tensors fit"
+            if fitting == len(ours) == len(theirs)
+            else f"would make {counted(fitting, 'tensor')} fit"
         )
         return [part for rule in rules for part in (Argument("rename", rule.text), f" {effect}" if rule is rules[-1] else "", "\n")]
     kept = list(skipped)

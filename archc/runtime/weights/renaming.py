@@ -13,6 +13,7 @@ from types import FrameType
 
 from archc.errors import ArchcError
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 
 LONGEST = 2.0  # seconds of processor time for a rule and all names; a pattern such as (a+)+b would take years
 MOST = 500  # characters of a rule, and of a name that one is applied to
@@ -49,7 +50,7 @@ def parse_rule(text: str) -> RenameRule:
     Flags: g, every match and not the first alone; i, without regard to case.
     """
     if len(text) > MOST:
-        raise RenameError(f"a rule of {len(text):,} characters: {MOST} are the most")
+        raise RenameError(f"a rule of {len(text):,} characters, more than the {MOST} that are read")
     if text[:1] != "s" or len(text) < 2 or text[1] in "\\\n":
         raise _wrong(text, 0 if text[:1] != "s" else 1, "not a rule", _FORM)
     delimiter = text[1]
@@ -74,7 +75,7 @@ def rename_tensors(names: Iterable[str], rules: Sequence[RenameRule]) -> tuple[d
         except TooLong:
             hint = "a pattern such as (a+)+ tries too many ways: repeat what is simple, as in [^.]+ or \\d+"
             raise RenameError(
-                f"the rule {shown(rule.text)} takes longer than {LONGEST:g} s of work on {len(new):,} names; {hint}"
+                f"the rule {shown(rule.text)} takes longer than {LONGEST:g} s of work on {counted(len(new), 'name')}; {hint}"
             ) from None
         idle += [rule] if after == new else []
         new = after

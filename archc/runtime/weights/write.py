@@ -39,7 +39,7 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
     What is not safetensors is a plain `state_dict`, as load_state_dict takes it: it has no place for metadata.
     """
     if path.suffix not in (".safetensors", ".pth", ".pt", ".bin"):
-        raise WeightsError(f"{shown(str(path), 80)} tells no format: write a name that ends in .safetensors or .pth")
+        raise WeightsError(f"{shown(str(path), 80)} has no ending that tells the format: write a name that ends in .safetensors or .pth")
     caught: tuple[type[Exception], ...] = (OSError,)
     if path.suffix == ".safetensors":
         library = safetensors_library()

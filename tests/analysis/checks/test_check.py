@@ -48,7 +48,7 @@ def test_an_output_that_is_the_input() -> None:
     """The entry that passes it on is named, with the block in which it stands; the form in the hint is the network that was meant."""
     (found,) = check(graph_of(PIX2PIX.replace("CAT", '{when: "${not outer}", from: [input, up], concat: }')))
     assert (found.code, found.span.line, found.span.text) == ("A804", 10, "[input, up]")
-    assert [use.label for use in found.uses] == ['block "level"'] and "learned values lead nowhere" in found.message
+    assert [use.label for use in found.uses] == ['block "level"'] and "no output depends on" in found.message
     meant = graph_of(PIX2PIX.replace("CAT", '{when: "${not outer}", inline: [{from: [input, up], concat: }]}'))
     assert check(meant) == [] and list(meant.nodes[-1].output.shape) == [3, 256, 256]
 

@@ -250,7 +250,7 @@ def test_gradients_stay_over_the_passes_of_a_step(passes: int) -> None:
 def test_more_passes_than_images_are_refused() -> None:
     with pytest.raises(ValueError, match="a batch of 2 cannot be divided into 3 passes; write from 1 to 2"):
         archc.memory("lenet5", batch=2, accumulate=3)
-    with pytest.raises(ValueError, match="in training alone"):
+    with pytest.raises(ValueError, match="only in training"):
         archc.memory("lenet5", batch=2, accumulate=2, inference=True)
 
 

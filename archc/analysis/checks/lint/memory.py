@@ -13,10 +13,10 @@ from archc.ops.facts import INPLACE, NEW
 
 _F32 = NETWORK["float32"]
 _WHY = {
-    KEPT: "writes over what {other} keeps for backward: PyTorch refuses to train",
-    LISTED: "writes over a view that `split` made: PyTorch refuses to train",
-    STALE: "writes over what {other} reads as a view: PyTorch refuses to train",
-    OVERLAP: "writes over what it reads in another order: PyTorch refuses to run",
+    KEPT: "overwrites what {other} keeps for backward: PyTorch refuses to train",
+    LISTED: "overwrites a view that `split` made: PyTorch refuses to train",
+    STALE: "overwrites what {other} reads as a view: PyTorch refuses to train",
+    OVERLAP: "overwrites what it reads in another order: PyTorch refuses to run",
 }
 _SLOPES = {"leaky_relu": "slope", "elu": "alpha", "celu": "alpha"}  # in place, PyTorch has no gradient where these are negative
 _ROUNDS = 8  # of leaving out those in place that others then refuse
@@ -34,7 +34,7 @@ def inplace_saves_nothing(net: Net) -> Iterator[Hit]:
             and _fills_storage(net, node)
         ):
             copied = Cost(copied=node.output.shape.values * _F32 * net.batch)
-            message = f"{node.kind} in place saves nothing in training: PyTorch copies its input first and keeps the copy"
+            message = f"{node.kind} in place saves nothing in training: PyTorch copies the input first and keeps the copy"
             plan: Plan = {node: [(node, {"inplace": False})]}
             yield Hit("L101", node=node, message=message, remedy="leave `inplace` out", argument="inplace", plan=plan, cost=copied)
 
@@ -67,7 +67,13 @@ def could_be_inplace(net: Net) -> Iterator[Hit]:
         wanted = []
     for node in wanted:
         plan: Plan = {node: [(node, {"inplace": True})]}
-        yield Hit("L103", node=node, message=f"{node.kind} keeps its input, which it need not in place", remedy="inplace: true", plan=plan)
+        yield Hit(
+            "L103",
+            node=node,
+            message=f"{node.kind} keeps its input, which it would not need to in place",
+            remedy="inplace: true",
+            plan=plan,
+        )
 
 
 def _keeps_result_inplace(node: Node) -> bool:
@@ -110,14 +116,14 @@ def token_keeps_all(net: Net) -> Iterator[Hit]:
         if rest <= 0:
             continue
         maker = net.before(node)
-        message = "one entry is taken, and the whole value is kept for it"
+        message = "one entry is taken, but the whole value is kept"
         if maker is not None and _by_token(node, maker):
             plan: Plan = {maker: [], node: [(node, {}), (maker, {})]}
             yield Hit(
                 "L106",
                 node=node,
                 message=message,
-                remedy=f"take it before {maker.kind}, which acts on each alone: the same result",
+                remedy=f"take it before {maker.kind}, which acts on each entry alone: the result is the same",
                 plan=plan,
             )
         else:
@@ -140,7 +146,7 @@ def unstated(net: Net) -> Iterator[Hit]:
     """L121: what backward keeps of a layer is unknown, and with it the memory of training."""
     for node in net.graph.nodes:
         if node.facts.keeps is None:
-            message = f"{node.kind} does not state what backward keeps: the memory of training is at least what is counted"
+            message = f"{node.kind} does not state what backward keeps: the training memory is a lower bound"
             yield Hit("L121", node=node, message=message, remedy="state `keeps` in its operator's Facts")
 
 
@@ -151,9 +157,9 @@ def average_keeps_input(net: Net) -> Iterator[Hit]:
             continue
         kept = net.kept_by(node.inputs[0], {node})
         unpooled = node.output.shape.values == node.output.shape.channels
-        remedy = "global_avgpool keeps nothing" if unpooled else "it needs the shape alone: recomputing its input in backward frees it"
+        remedy = "global_avgpool keeps nothing" if unpooled else "backward needs only the shape: recomputing the input in backward frees it"
         if kept and (not unpooled or _plain(node)):
-            message = "nothing but this pool keeps its input, of which PyTorch needs the shape alone"
+            message = "only this pool keeps its input, and backward needs only the shape"
             yield Hit("L110", node=node, message=message, remedy=remedy, cost=Cost(kept))
 
 

@@ -31,7 +31,7 @@ def bias_before_norm(net: Net) -> Iterator[Hit]:
         if node.kind not in ("conv", "conv_transpose", "linear") or not argument(node, "bias") or after is None or node in net.twice:
             continue
         if after.kind == "instancenorm" or (after.kind == "batchnorm" and (node.kind != "linear" or len(node.output.shape) == 1)):
-            message = f"the bias of {node.kind} is taken away by {after.kind}, which subtracts the mean"
+            message = f"the bias of {node.kind} is removed by {after.kind}, which subtracts the mean"
             yield Hit("L107", node=node, message=message, remedy="bias: false", argument="bias", plan={node: [(node, {"bias": False})]})
 
 
@@ -64,9 +64,7 @@ def activations_in_a_row(net: Net) -> Iterator[Hit]:
             if net.users[node.inputs[0]] == (node,) or node.facts.storage == NEW:
                 yield Hit("L113", node=node, message=message, remedy="remove it", plan={node: []})
         elif (first := net.before(node)) is not None and first.kind in _ACTIVATIONS:
-            yield Hit(
-                "L119", node=node, message=f"{node.kind} directly after {first.kind}", remedy="is one of them meant to stand elsewhere?"
-            )
+            yield Hit("L119", node=node, message=f"{node.kind} directly after {first.kind}", remedy="does one of them belong elsewhere?")
 
 
 def _maker(value: Value) -> Node | None:
@@ -114,7 +112,7 @@ def dropout_before_norm(net: Net) -> Iterator[Hit]:
         while after is not None and len(after.inputs) == 1 and after.kind not in (*_NORMS, *_DROPS):
             after = net.after(after)
         if after is not None and after.kind == "batchnorm":
-            message = "dropout before batchnorm: the variance that is recorded in training is not that of inference"
+            message = "dropout before batchnorm: the variance recorded in training is not that of inference"
             yield Hit("L115", node=node, message=message, remedy="put it after the last batchnorm (Li et al., 2019)")
 
 
@@ -122,7 +120,7 @@ def one_value(net: Net) -> Iterator[Hit]:
     """L120, at the batch that is asked for."""
     for node in net.graph.nodes:
         if node.facts.min_batch > net.batch:
-            message = f"{node.kind} of {node.output.shape} has one value to normalize by where a pass has one image: PyTorch refuses that"
+            message = f"{node.kind} of {node.output.shape} has one value to normalize over if a pass has one image: PyTorch refuses that"
             yield Hit("L120", node=node, message=message, remedy=f"train with a batch of {node.facts.min_batch} or more, or `layernorm`")
 
 
@@ -131,5 +129,5 @@ def softmax_at_the_end(net: Net) -> Iterator[Hit]:
     for value in dict.fromkeys(net.ends):
         node = view_base(value).node
         if node is not None and node.kind == "softmax":
-            message = "a softmax comes out; nn.CrossEntropyLoss applies one itself, and two make gradients vanish"
-            yield Hit("L116", node=node, message=message, remedy="remove it for training; log_softmax with NLLLoss would do, too")
+            message = "the output is a softmax; nn.CrossEntropyLoss applies another, and two make gradients vanish"
+            yield Hit("L116", node=node, message=message, remedy="remove it for training, or use log_softmax with NLLLoss")

@@ -30,7 +30,7 @@ def idle_tensor_cores(net: Net) -> Iterator[Hit]:
         if odd:
             factor = product(size if let else -(-size // _TILE) * _TILE for size, let in zip(sizes, free, strict=True)) / product(sizes)
             wasted = Cost(macs=round(count(node.facts.macs).low * (factor - 1)) * net.batch)
-            message = f"in f16 and bf16, tensor cores take channels by {_TILE}s and work with zeros in the place of the rest"
+            message = f"in f16 and bf16, tensor cores process channels in groups of {_TILE} and fill up with zeros"
             yield Hit(
                 "L108",
                 node=node,
@@ -71,7 +71,7 @@ def unused(net: Net) -> Iterator[Hit]:
         yield Hit(
             "L109",
             node=end,
-            message=f"nobody uses what comes out of {end.kind}{nor}",
+            message=f"the output of {end.kind} is not used{nor}",
             remedy="remove it, or name it in `outputs`",
             plan=plan,
         )

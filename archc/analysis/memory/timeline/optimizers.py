@@ -41,7 +41,7 @@ def step_bytes(name: str, shapes: Shapes, item: int, device: str, how: str, argu
         return 0
     text = entry.foreach if how == FOREACH else entry.loop
     if text is None:
-        raise ArgumentError(f"torch.optim has no {name} over all parameters at once that is modelled; write loop")
+        raise ArgumentError(f"a foreach {name} is not modelled; write loop")
     words = entry.made(text, entry.with_defaults(arguments))
     sizes = [item * prod(shape) for shape in shapes]
     if how == FOREACH:

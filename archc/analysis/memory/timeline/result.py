@@ -29,8 +29,8 @@ class Timeline:
     """Memory over time. Bytes are those that tensors ask for, unless `allocated` or `reserved` says otherwise.
 
     how: the optimizer's implementation; empty for inference
-    plan: what runs again in backward
-    bound: whether the peak is exact, and if not, why
+    plan: what backward recomputes
+    bound: whether the peak is exact and, if not, why
     """
 
     graph: Graph

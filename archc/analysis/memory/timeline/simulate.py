@@ -77,7 +77,7 @@ def inference(graph: Graph, options: Options) -> Timeline:
     """One forward pass in eval mode without gradients. The result of the pass before is gone."""
     _known(options)
     if options.accumulate > 1:
-        raise ArgumentError("gradients are accumulated in training alone; leave accumulate or inference out")
+        raise ArgumentError("gradients are accumulated only in training; leave out accumulate or inference")
     with growing():
         return _inference(graph, options)
 
@@ -116,7 +116,7 @@ def _known(options: Options) -> None:
         if word not in names:
             raise ArgumentError(f"no {what} is called {word}; there are {', '.join(filter(None, names))}")
     if options.batch < 1:
-        raise ArgumentError(f"a batch has 1 image or more, not {options.batch}")
+        raise ArgumentError(f"a batch has at least 1 image, not {options.batch}")
     if not 1 <= options.accumulate <= options.batch:
         message = f"a batch of {options.batch} cannot be divided into {options.accumulate} passes"
         raise ArgumentError(f"{message}; write from 1 to {options.batch}")

@@ -32,6 +32,7 @@ from archc.analysis.recompute.planner.search import FoundPlan, Search
 from archc.errors import ArgumentError
 from archc.graph import Graph
 from archc.text.diagnostics import printable
+from archc.text.quantity import counted
 
 TRIES = 3  # searches with other budgets
 TRIALS = 6  # regions that are left out, to see whether it still fits
@@ -57,12 +58,12 @@ class PlanRow:
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
 class Planned:
-    """A plan, the step without it and with it, and what runs again.
+    """A checkpointing plan, the step without it and with it, and what it recomputes.
 
-    fits: whether the step with the plan fits; if not, the plan is the one with the smallest peak that was found
-    exact: whether nothing of what is searched runs less again and fits
-    coarse: the network is so long that only regions between some of its cuts were searched, and few budgets
-    least: the plan with the smallest peak that was found; the plan itself where nothing had to be planned
+    fits: whether the step with the plan fits; if not, the plan is the one with the smallest peak found
+    exact: whether no plan of the kind searched fits with less recomputing
+    coarse: whether the network is so long that only regions between some of its cuts were searched, with few budgets
+    least: the plan with the smallest peak found; the plan itself if nothing had to be planned
     """
 
     memory: int
@@ -77,7 +78,7 @@ class Planned:
 
     def __repr__(self) -> str:
         fits = "fits" if self.fits else "does not fit"
-        regions = f"{len(self.plan.regions):,} regions"
+        regions = f"{counted(len(self.plan.regions), 'region')}"
         return f"<Planned {printable(self.after.graph.name)}: {regions}, peak {self.after.peak_bytes:,} bytes, {fits}>"
 
     def _repr_html_(self) -> str:
@@ -132,9 +133,9 @@ def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = train
     Raises ValueError where a layer does not say what it keeps: nothing is known of what a plan would save; and for networks too long.
     """
     if kinds := unstated(graph):
-        raise ArgumentError(f"no plan of checkpointing: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
+        raise ArgumentError(f"no checkpointing plan: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
     if len(graph.nodes) > MOST_PLANNED:
-        raise ArgumentError(f"no plan of checkpointing: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
+        raise ArgumentError(f"no checkpointing plan: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
         return Planned(

@@ -15,6 +15,7 @@ from typing import Any
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Layer, Report, analyze, totals
 from archc.graph import Graph, Node, Scope, Value
+from archc.ops.facts import Module
 from archc.ops.opaque import ORIGIN
 from archc.text.diagnostics import printable
 from archc.text.quantity import counted
@@ -90,7 +91,7 @@ class Difference:
 
 def compare(old: Graph, new: Graph) -> Difference:
     """What leads from one network to the other. The reports are those of the deployed networks."""
-    matcher = _Matcher()
+    matcher = _Matcher(by_block=old.captured is None and new.captured is None)
     matcher.scopes(old.root, new.root)
     changes = _find_moves(matcher.changes)
     _mark_rewired(matcher.pairs, changes)
@@ -115,8 +116,15 @@ def nodes_of(part: Part) -> Iterator[Node]:
 def content(part: Part) -> Any:
     """What a part is, its names left out: equal for parts that do the same."""
     if isinstance(part, Node):
-        return part.kind, part.train_only, tuple(sorted((name, _frozen(value)) for name, value in part.args.items() if name not in ORIGIN))
-    return part.block, tuple(map(content, part.children))
+        return part.kind, part.train_only, tuple(sorted((name, _frozen(value)) for name, value in _arguments(part).items()))
+    return tuple(map(content, part.children))
+
+
+def _arguments(node: Node) -> dict[str, Any]:
+    """The arguments that say what a layer does; `padding: same` as the numbers that it comes to."""
+    form = node.facts.torch
+    comes_to = {"padding": form.options.get("padding", 0)} if node.args.get("padding") == "same" and isinstance(form, Module) else {}
+    return {name: value for name, value in (node.args | comes_to).items() if name not in ORIGIN}
 
 
 def _frozen(value: Any) -> Any:
@@ -125,15 +133,14 @@ def _frozen(value: Any) -> Any:
     return tuple(map(_frozen, value)) if isinstance(value, list | tuple) else (type(value).__name__, value)
 
 
-def _sort(part: Part) -> tuple[bool, str]:
-    """What two parts must share to be the same thing, changed: a kind of layer, or the name of a block."""
-    return isinstance(part, Node), part.kind if isinstance(part, Node) else part.block
-
-
 class _Matcher:
-    """Pairs layers of two trees; `pairs` goes by the old node's identity."""
+    """Pairs layers of two trees; `pairs` goes by the old node's identity.
 
-    def __init__(self) -> None:
+    by_block: whether a scope takes the place of one with its block's name alone; the classes of a model have names of their own
+    """
+
+    def __init__(self, by_block: bool) -> None:
+        self.by_block = by_block
         self.changes: list[Change] = []
         self.pairs: dict[int, tuple[Node, Node]] = {}
         self._contents: dict[int, int] = {}
@@ -146,7 +153,7 @@ class _Matcher:
         """A number for the content of a part, the same for equal ones."""
         number = self._contents.get(id(part))
         if number is None:
-            inner = content(part) if isinstance(part, Node) else (part.block, tuple(map(self._content, part.children)))
+            inner = content(part) if isinstance(part, Node) else tuple(map(self._content, part.children))
             number = self._contents[id(part)] = self._known.setdefault(inner, len(self._known))
         return number
 
@@ -172,7 +179,7 @@ class _Matcher:
         """Between equal neighbours: what bears one name or is of one kind was changed; the rest went or came."""
         rest = list(new)
         for a in old:
-            b = _counterpart(a, rest)
+            b = self._counterpart(a, rest)
             if b is None:
                 self.changes.append(Change(REMOVED, a, None))
                 continue
@@ -183,6 +190,24 @@ class _Matcher:
             rest.remove(b)
             self._changed(a, b)
         self.changes.extend(Change(ADDED, None, b) for b in rest)
+
+    def _counterpart(self, part: Part, among: Sequence[Part]) -> Part | None:
+        """The part that took the place of another: of its name, unless that is a number, else the next of its kind."""
+        if not part.label.isdigit():
+            named = next(
+                (other for other in among if other.label == part.label and isinstance(other, Node) == isinstance(part, Node)), None
+            )
+            if named is not None:
+                return named
+        return next(
+            (other for other in among if self._sort(other) == self._sort(part) and (part.label.isdigit() or other.label.isdigit())), None
+        )
+
+    def _sort(self, part: Part) -> tuple[bool, str]:
+        """What two parts must share to be the same thing, changed: a kind of layer, or the name of a block."""
+        if isinstance(part, Node):
+            return True, part.kind
+        return False, part.block if self.by_block else ""
 
     def _changed(self, old: Part, new: Part) -> None:
         if isinstance(old, Scope) and isinstance(new, Scope):
@@ -201,22 +226,13 @@ class _Matcher:
                 self.changes.append(Change(RENAMED, old, new))
 
 
-def _counterpart(part: Part, among: Sequence[Part]) -> Part | None:
-    """The part that took the place of another: of its name, unless that is a number, else the next of its kind."""
-    if not part.label.isdigit():
-        named = next((other for other in among if other.label == part.label and isinstance(other, Node) == isinstance(part, Node)), None)
-        if named is not None:
-            return named
-    return next((other for other in among if _sort(other) == _sort(part) and (part.label.isdigit() or other.label.isdigit())), None)
-
-
 def differences(old: Node, new: Node) -> list[str]:
     """`channels 64 → 128`, for each argument that differs."""
     if old.kind != new.kind:
         return [f"{old.kind} → {new.kind}"]
-    names = [name for name in dict.fromkeys((*old.args, *new.args)) if name not in ORIGIN]
-    details = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names
-            if _frozen(old.args.get(name)) != _frozen(new.args.get(name))]  # fmt: skip
+    before, after = _arguments(old), _arguments(new)
+    names = [name for name in dict.fromkeys((*before, *after)) if _frozen(before.get(name)) != _frozen(after.get(name))]
+    details = [f"{name} {_shown(old.args.get(name))} → {_shown(new.args.get(name))}" for name in names]
     if old.train_only != new.train_only:
         details.append("now only in training" if new.train_only else "now in the deployed network too")
     return details

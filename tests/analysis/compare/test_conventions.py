@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from archc.analysis.compare.conventions import TOOLS, Convention, as_tool
+from archc.analysis.compare.conventions.form import HookedLayer
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph import Graph
 from archc.ops import OPERATORS, op
@@ -490,7 +491,16 @@ def test_flops_are_two_for_each_multiply_accumulate() -> None:
 def test_the_small_networks_use_every_operator() -> None:
     used = {node.kind for network in NETWORKS for node in graph_of(network).nodes}
     shipped = {name for name in OPERATORS if OPERATORS[name].module.startswith("archc.")}
-    assert shipped - used == {"identity"}
+    assert shipped - used == {"identity", "clone", *UNKNOWN_TO_TOOLS}
+
+
+UNKNOWN_TO_TOOLS = ("opaque", "scaled_dot_product_attention")
+
+
+def test_products_without_weights_are_said_to_be_unknown() -> None:
+    text = "archc: 1\nname: ask\ninput: [2, 6, 4]\nlayers: {ask: {from: [input, input, input], scaled_dot_product_attention: }}"
+    graph = compile_text(text).graph
+    assert graph is not None and not HookedLayer(graph.nodes[0]).known
 
 
 def test_an_operator_of_a_plugin() -> None:

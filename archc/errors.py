@@ -23,6 +23,13 @@ class Parameter(Argument):
     """A parameter of a spec: `classes=10` in Python, `--set classes=10` on the command line."""
 
 
+class Head(Parameter):
+    """A parameter that gives a network a new head beside loaded weights: `classes=10, partial=True`, `--replace-head classes=10`."""
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}, partial=True"
+
+
 class ArchcError(Exception):
     """The base of all errors whose text is for the person who made a mistake: what is wrong, where, and what to write instead.
 

@@ -16,6 +16,7 @@ import pytest
 
 from archc.elaborate.compiler import compile_spec
 from archc.text.diagnostics import CODES, draw
+from archc.text.suggest import did_you_mean
 from tests.helpers.paths import TESTS
 
 SPECS = sorted((TESTS / "bad_specs").glob("*.yaml"))
@@ -71,5 +72,8 @@ def test_there_are_many() -> None:
 
 if __name__ == "__main__":
     os.chdir(TESTS)
-    for one in sys.argv[1:] or [path.stem for path in SPECS if path.with_suffix(".txt").exists()]:
+    known = {path.stem: path.with_suffix(".txt").exists() for path in SPECS}
+    if wrong := next((one for one in sys.argv[1:] if one not in known), None):
+        raise SystemExit(f"no spec is called bad_specs/{wrong}.yaml; {did_you_mean(wrong, known) or 'name it without its ending'}")
+    for one in sys.argv[1:] or [name for name, whole in known.items() if whole]:
         (TESTS / "bad_specs" / f"{one}.txt").write_text(said(one))

@@ -23,7 +23,6 @@ from archc.cli.files import refuse_places, shown, write_whole
 from archc.codegen.lowering import OPTIMIZATIONS, lower
 from archc.graph import Graph
 from archc.text.atomic import is_stream
-from archc.text.extras import needs
 from archc.text.suggest import did_you_mean
 
 SUFFIXES = {
@@ -166,12 +165,8 @@ def _is_batch(digits: str) -> bool:
 
 def _with_torch(args: argparse.Namespace, graph: Graph) -> str | None:
     """Weights and exports; what went wrong, or None."""
-    try:
-        from archc.cli.build_files import write_files
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "numpy", "safetensors"):
-            raise
-        return needs(error.name, "torch")
+    from archc.cli.build_files import write_files
+
     return write_files(args, graph, [name for name in args.output if _kind(name) != "source"])
 
 

@@ -79,7 +79,7 @@ def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: li
             limits=indices,
             check=not args.no_check,
         )
-        print(made.text())
+        print(prose(made.text(), DEFAULT_WIDTH))
 
 
 def _built_text(module: nn.Module, name: str) -> str:

@@ -41,13 +41,8 @@ def run(args: argparse.Namespace) -> int:
     if refusal:
         complain(refusal)
         return 2
-    try:
-        from archc.runtime.calibrate.calibrate import calibrate, steps
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "numpy", "safetensors"):
-            raise
-        complain(f"{needs(error.name, 'torch')}")
-        return 2
+    from archc.runtime.calibrate.calibrate import calibrate, steps
+
     with progress("starting", steps(args.quick), patience=0) as step:
         result = calibrate(args.device, args.dtype, args.quick, args.threads, step)
     text = to_yaml(result.device)

@@ -85,18 +85,11 @@ def _pair(text: str, option: str) -> tuple[str, str]:
 
 
 def load_plugins(paths: Iterable[str]) -> None:
-    """Operators from files; a file that cannot be loaded ends the command."""
+    """Operators from files. Raises PluginError."""
     for path in paths:
-        from archc.ops.plugins import PluginError, load_file
+        from archc.ops.plugins import load_file
 
-        try:
-            load_file(path)
-        except PluginError as error:
-            if error.found is not None:
-                show([error.found])
-            else:
-                complain(error)
-            raise SystemExit(2) from None
+        load_file(path)
 
 
 def usable(model: Model) -> Graph | None:

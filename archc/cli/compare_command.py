@@ -66,18 +66,14 @@ def _entries(args: argparse.Namespace) -> list[ZooEntry] | None:
 
 
 def _plot(entries: list[ZooEntry], name: str, args: argparse.Namespace) -> int:
-    from archc.draw.charts import ChartError, bubbles
+    from archc.draw.charts import bubbles
 
     points = plot_entries(entries)
     others = [entry.name for entry in entries if entry.name not in {point.name for point in points}]
     if not points:
         complain("none of these specs quotes an accuracy; add `published: [{top1: 76.1, by: me}]` to a spec")
         return 2
-    try:
-        picture = bubbles(points, Path(name).suffix[1:].lower())
-    except ChartError as error:
-        complain(error)
-        return 2
+    picture = bubbles(points, Path(name).suffix[1:].lower())
     if others:
         left_out = f"{len(others)} networks" if len(others) > 8 else ", ".join(others)
         print(prose(f"left out, since they quote no accuracy: {left_out}", stream=sys.stderr), file=sys.stderr)

@@ -14,8 +14,9 @@ from io import StringIO
 from shlex import quote
 from typing import IO, TYPE_CHECKING, TypeVar
 
-from archc.errors import ArchcError, Argument, Parameter
+from archc.errors import ArchcError, Argument, Head, Parameter
 from archc.text.diagnostics import Diagnostic, SpecError, lines_of_all, printable
+from archc.text.extras import extra_with, needs
 from archc.text.lines import Line, plain, wrap_all
 from archc.text.table import Table, to_lines, wrap_table
 
@@ -301,21 +302,39 @@ def _shown(text: str, command: list[str]) -> bool:
 EXIT_USAGE = 2
 
 
-def tell(error: ArchcError) -> int:
-    """Says what is wrong on standard error; the exit status."""
-    if isinstance(error, SpecError):
-        from archc.cli.common import show
+def tell(error: ArchcError | ModuleNotFoundError, extra: str = "torch") -> int:
+    """Says what is wrong on standard error; the exit status. Raises the error again where it is a mistake of archc's own.
 
-        show(error.diagnostics)
+    extra: the one that has the packages of the command, where one of them is missing
+    """
+    if isinstance(error, ArchcError):
+        if found := _diagnostics(error):
+            from archc.cli.common import show
+
+            show(found)
+        else:
+            complain(error.spelled(option), DEFAULT_WIDTH)
     else:
-        complain(error.spelled(option), DEFAULT_WIDTH)
+        module = (error.name or "").partition(".")[0]
+        if (known := extra_with(module, extra)) is None:
+            raise error
+        complain(needs(module, known), DEFAULT_WIDTH)
     return EXIT_USAGE
+
+
+def _diagnostics(error: ArchcError) -> list[Diagnostic]:
+    """What an error tells of places in files."""
+    if isinstance(error, SpecError):
+        return list(error.diagnostics)
+    from archc.ops.plugins import PluginError
+
+    return [error.found] if isinstance(error, PluginError) and error.found is not None else []
 
 
 def option(argument: Argument) -> str:
     """An argument as an option; a setting of a recipe, as `data.validation`, is one of --train."""
     if isinstance(argument, Parameter):
-        return f"--set {argument.name}={argument.value}"
+        return f"{'--replace-head' if isinstance(argument, Head) else '--set'} {argument.name}={argument.value}"
     name = "--" + argument.name.replace("_", "-")
     if "." in argument.name:
         return f"--train {argument.name}={argument.value}"

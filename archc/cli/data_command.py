@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from archc.cli.common import compile_model, refuse_model, show
 from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
-from archc.cli.training import plugin_option, refuse
+from archc.cli.training import plugin_option, refuse, run_guarded
 from archc.elaborate.compiler import compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
 from archc.graph import Graph
@@ -71,20 +71,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if (wrong := _wrong(args)) is not None:
         return refuse(wrong)
-    try:
-        from archc.data import DataError
-
-        try:
-            return (_info if args.what == "info" else _preview)(args)
-        except DataError as error:
-            return refuse(str(error))
-    except SpecError as error:
-        show(error.diagnostics)
-        return 2
-    except ModuleNotFoundError as error:
-        if error.name not in ("numpy", "PIL", "torch"):
-            raise
-        return refuse(needs(error.name, "train"))
+    load_plugins(args.plugin)
+    return run_guarded(lambda: (_info if args.what == "info" else _preview)(args))
 
 
 def _wrong(args: argparse.Namespace) -> str | None:

@@ -119,7 +119,7 @@ def _to_dict(data: str, split: str, report: EvaluationReport, classes: tuple[str
 
 
 def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str, ...]) -> int:
-    from archc.draw.charts import ChartError, confusion
+    from archc.draw.charts import confusion
 
     if report.pairs is None:
         return refuse("--confusion: too many classes to draw all pairs")

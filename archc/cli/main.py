@@ -198,7 +198,7 @@ def _run_guarded(run: Callable[[], int]) -> int:
             return run()
         finally:
             sys.stdout.flush()
-    except ArchcError as error:  # the one place where what the user got wrong is told
+    except (ArchcError, ModuleNotFoundError) as error:  # the one place where what the user got wrong is told
         from archc.cli.console import tell
 
         return tell(error)

@@ -11,9 +11,9 @@ import json
 from pathlib import Path
 
 from archc.cli.common import load_plugins
-from archc.cli.console import DEFAULT_WIDTH, table_text
+from archc.cli.console import DEFAULT_WIDTH, table_text, tell
 from archc.cli.memory_command import positive
-from archc.cli.training import plugin_option, refuse, run_guarded
+from archc.cli.training import plugin_option, run_guarded
 from archc.text.table import Column, Table, to_csv
 
 Guesses = list[tuple[str, float]]
@@ -46,7 +46,7 @@ def _predict(args: argparse.Namespace) -> int:
         try:
             found[name] = trained.predict(Path(name), args.top)
         except DataError as error:
-            status = refuse(str(error))
+            status = tell(error)
     if args.format == "json":
         rows = [{"image": name, "classes": [{"class": label, "probability": p} for label, p in top]} for name, top in found.items()]
         print(json.dumps({"images": rows}, indent=2, ensure_ascii=False))

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from archc.cli.common import show
-from archc.elaborate.recipe.overrides import Override, recipe_with
-from archc.graph import Graph
-from archc.recipe.recipe import Recipe
-from archc.text.diagnostics import SpecError
+from archc.elaborate.recipe.overrides import Override
 
 # Each option with what it sets, its metavar and its help.
 OPTIONS: dict[str, tuple[str, str, str]] = {
@@ -50,15 +46,6 @@ def recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--train", action="append", default=[], metavar="KEY=VALUE", help="any key of `train`, or a part: stop=10, optimizer.momentum=0.95"
     )
-
-
-def recipe_of(args: argparse.Namespace, graph: Graph) -> Recipe | None:
-    """The graph's recipe under the command's options; None after a mistake, which is told on standard error."""
-    try:
-        return recipe_with(graph, overrides(args), args.recipe)
-    except SpecError as error:
-        show(error.diagnostics)
-        return None
 
 
 def overrides(args: argparse.Namespace) -> list[str | Override]:

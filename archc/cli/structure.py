@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
+from itertools import groupby
 
 from archc.analysis.structure import PAPER, Structure, structure
 from archc.cli.common import heading_line
@@ -28,7 +29,7 @@ def _text(found: Structure) -> Iterator[str]:
     yield ""
     facts = Table([Column("what"), Column("count", "number"), Column("which")])
     facts.rows = [
-        ["paths from input to output", _many(found.paths), ""],
+        ["paths from input to output", _many(found.paths), _power(found.paths)],
         ["shortest path", str(found.shortest), "layers with weights"],
         ["median path", str(found.quantile(0.5)), f"95% of them: {found.quantile(0.025)} to {found.quantile(0.975)}"],
         ["depth, the longest path", str(found.depth), "layers with weights"],
@@ -38,7 +39,7 @@ def _text(found: Structure) -> Iterator[str]:
     ]
     if found.idle:
         facts.rows.append(["layers on no path", f"{found.idle:,}", "no output depends on them"])
-    yield table_text(facts)
+    yield table_text(facts, broken=True)
     if len(found.lengths) > 1:
         yield ""
         yield table_text(_distribution(found))
@@ -56,13 +57,15 @@ def _text(found: Structure) -> Iterator[str]:
 
 
 def _distribution(found: Structure) -> Table:
-    """How many paths there are of each length; of many lengths, of as many in a row."""
+    """How many paths there are of each length; of many lengths, by spans of equal size. No row is empty."""
     lengths = sorted(found.lengths)
-    step = -(-(lengths[-1] - lengths[0] + 1) // MOST_ROWS)
+    least, step = lengths[0], 1
+    if len(lengths) > MOST_ROWS:
+        step = -(-(lengths[-1] - least + 1) // MOST_ROWS)
     table = Table([Column("layers with weights"), Column("paths", "number"), Column("share", "number")])
-    for first in range(lengths[0], lengths[-1] + 1, step):
-        last = min(first + step, lengths[-1] + 1) - 1
-        many = sum(found.lengths.get(length, 0) for length in range(first, last + 1))
+    for span, within in groupby(lengths, lambda length: (length - least) // step):
+        first, last = least + span * step, min(least + span * step + step - 1, lengths[-1])
+        many = sum(found.lengths[length] for length in within)
         table.rows.append([f"{first}" if first == last else f"{first} to {last}", _many(many), _share(many, found.paths)])
     return table
 
@@ -75,8 +78,10 @@ def _share(part: int, total: int) -> str:
 
 def _many(number: int) -> str:
     """A count, written out where it has few digits; else to four digits."""
-    power = f" = 2^{number.bit_length() - 1}" if number > 1024 and number.bit_count() == 1 else ""
     digits = str(number)
-    if len(digits) <= MOST_DIGITS:
-        return f"{number:,}{power}"
-    return f"{digits[0]}.{digits[1:4]}e{len(digits) - 1}{power}"
+    return f"{number:,}" if len(digits) <= MOST_DIGITS else f"{digits[0]}.{digits[1:4]}e{len(digits) - 1}"
+
+
+def _power(number: int) -> str:
+    """`2^16`, where a count is a power of two."""
+    return f"2^{number.bit_length() - 1}" if number > 1024 and number.bit_count() == 1 else ""

@@ -20,8 +20,9 @@ from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.cli.common import compile_model, refuse_model, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.memory_command import positive
-from archc.cli.recipe_options import recipe_of, recipe_options
+from archc.cli.recipe_options import overrides, recipe_options
 from archc.cli.training import processes_option, relaunch, run_guarded, say
+from archc.elaborate.recipe.overrides import recipe_with
 from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.recipe.keys import PLANS
@@ -56,10 +57,10 @@ def run(args: argparse.Namespace) -> int:
     before = _otherwise(args) if args.replace_head else None
     args.set = [*args.set, *([args.replace_head] if args.replace_head else [])]
     graph = usable(compile_model(args, args.spec)) if before is not None or not args.replace_head else None
-    plan = _plan(args, graph) if graph is not None else None
-    recipe = recipe_of(args, graph) if graph is not None else None
-    if graph is None or recipe is None:
+    if graph is None:
         return 2
+    plan = _plan(args, graph)
+    recipe = recipe_with(graph, overrides(args), args.recipe)
     if args.processes and args.processes > 1 and not args.dry_run:
         return run_guarded(lambda: relaunch(args.processes))
     return run_guarded(lambda: _train(args, before, graph, recipe, plan))

@@ -13,11 +13,9 @@ from typing import Any
 from archc.cli.console import DEFAULT_WIDTH, complain, tell
 from archc.cli.streams import silence, unwritten
 from archc.errors import ArchcError
-from archc.text.extras import needs
 
 LATER = 3.0  # seconds
 _LOST: list[OSError] = []  # why lines of this process's training were not read by anyone
-_NEEDED = ("torch", "numpy", "safetensors", "ignite", "PIL", "sklearn", "webdataset", "captum")
 
 
 def run_guarded(work: Callable[[], int]) -> int:
@@ -51,15 +49,10 @@ def several() -> bool:
 def _catch(work: Callable[[], int]) -> int:
     try:
         return work()
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.partition(".")[0] not in _NEEDED:
-            raise
-        missing = error.name.partition(".")[0]
-        return refuse(needs(missing, "look" if missing == "captum" else "train"))
-    except ArchcError as error:
+    except (ArchcError, ModuleNotFoundError) as error:
         if os.environ.get("RANK", "0") != "0":
             time.sleep(LATER)  # where all processes meet the same mistake, the first one tells it, and the others are ended meanwhile
-        return tell(error)
+        return tell(error, "train")
 
 
 def refuse(message: str) -> int:

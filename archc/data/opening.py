@@ -257,8 +257,8 @@ def _shards(path: Path, data: Data, shape: Shape | None, seed: int) -> DataSet:
     return replace(made, notes=tuple(filter(None, [white_note])), white=white)
 
 
-def check_classes(dataset: DataSet, outputs: int) -> None:
-    """Raises DataError where a network has not one output a class."""
+def check_classes(dataset: DataSet, outputs: int, loaded: bool = False) -> None:
+    """Raises DataError where a network has not one output a class. `loaded`: whether weights are, so that only the head is new."""
     if outputs == len(dataset.classes):
         return
     count = len(dataset.classes)

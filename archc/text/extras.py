@@ -32,6 +32,11 @@ def how_to_install(extra: str, *packages: str) -> str:
     return f"pip install {' '.join(named)} (extra {DISTRIBUTION}[{extra}])"
 
 
+def extra_with(module: str, first: str) -> str | None:
+    """The extra that has the package of a module, `first` before the others; None where none has."""
+    return next((extra for extra in (first, *EXTRAS) if module in (_MODULES.get(name, name) for name in EXTRAS[extra])), None)
+
+
 def needs(module: str, extra: str, *packages: str) -> str:
     """What a command says where it cannot go on without a module; `packages` are all that it lacks, if not those of the extra."""
     return f"this needs {module}, which is not installed: {how_to_install(extra, *packages)}"

@@ -26,7 +26,7 @@ from archc.training.fit import claim_folder, fit_on_data
 from archc.training.options import Outcome, TrainError, TrainOptions
 from archc.training.record import describe_data
 from archc.training.run import CLASSIFIER, METRICS, RESULT, START, RunFolder, environment, is_run, open_run, spec_text
-from archc.training.setup import check_tracker, evaluator, initial_build, open_training_data
+from archc.training.setup import check_tracker, evaluator, first_build, initial_build, open_training_data
 from archc.training.transfer import classifier, classifier_graph, classifier_recipe, extract_features, put_classifier
 
 _BATCH = 256  # of features, where the recipe says `fit`
@@ -42,7 +42,7 @@ def extract(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptio
         if world.size > 1:
             raise TrainError("features are computed and learned from in one process; leave ", Argument("processes"), " out")
         check_tracker(options)
-        data = open_training_data(graph, recipe)
+        data = open_training_data(graph, recipe, options.weights is not None)
         if options.resume:
             folder.same_data(data)
         return _taken(graph, recipe, folder, options, world, data)
@@ -78,9 +78,7 @@ def _start_network(graph: Graph, recipe: Recipe, folder: RunFolder, options: Tra
             graph, initial_build(recipe, world, replace(options, weights=folder.path / START, rename=(), partial=False, fresh=()))
         )[0]
     torch.manual_seed(mix_seed(recipe.seed, 0))
-    module, loaded = build_with_report(graph, initial_build(recipe, world, options))
-    if loaded is not None:
-        options.say(loaded.text())
+    module = first_build(graph, recipe, world, options)
     folder.begin(spec_text(graph), recipe_text(recipe), environment(str(world.device), recipe.seed, 1, "single"), describe_data(data))
     save_tensors(folder.path / START, {name: tensor.detach().cpu().contiguous() for name, tensor in module.state_dict().items()}, {})
     return module

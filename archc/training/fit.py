@@ -44,7 +44,7 @@ def fit(graph: Graph, recipe: Recipe, folder: RunFolder, options: TrainOptions) 
     with world_of(options.device) as world:
         options = options if world.first else replace(options, say=quiet, bar=False)
         check_tracker(options)
-        data = open_training_data(graph, recipe)
+        data = open_training_data(graph, recipe, options.weights is not None)
         plan = plan_for(graph, recipe, options)
         recipe, chosen = choose_batch(graph, recipe, data.train.length, world, plan)
         try:
@@ -72,7 +72,7 @@ def dry_run(graph: Graph, recipe: Recipe, options: TrainOptions, folder: str | N
     """Says what `fit` would do, after building all that it needs; nothing is written."""
     with world_of(options.device) as world:
         check_tracker(options)
-        data = open_training_data(graph, recipe)
+        data = open_training_data(graph, recipe, options.weights is not None)
         recipe, chosen = choose_batch(graph, recipe, data.train.length, world, plan_for(graph, recipe, options))
         ready = setup(graph, recipe, data, world, options)
         total = ready.order.steps * recipe.epochs

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class TrainError(ArchcError):
-    """What stops a training, for the user. Its text is complete, in lines of 80 columns as far as names allow."""
+    """What stops a training, for the user."""
 
 
 def quiet(line: str) -> None:

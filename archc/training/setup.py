@@ -29,7 +29,7 @@ from archc.training.options import TrainError, TrainOptions
 from archc.training.parameters import Freezer, parameter_groups
 from archc.training.progress import summary_writer
 from archc.training.step import HALF, Prepare, Stepper
-from archc.training.transfer import FEATURES
+from archc.training.transfer import FEATURES, head_named
 
 Group = dict[str, Any]
 _FUSED_IN_PIECES = {"adam", "adamw"}  # the fused kernels that PyTorch has for tensors that lie in pieces on processes
@@ -66,8 +66,8 @@ def main_output(graph: Graph) -> str:
     return next(iter(graph.deployed().outputs))
 
 
-def check_data(graph: Graph, data: DataSet) -> None:
-    """Raises TrainError or DataError where data and network do not fit."""
+def check_data(graph: Graph, data: DataSet, loaded: bool = False) -> None:
+    """Raises TrainError or DataError where data and network do not fit. `loaded`: whether the network starts from weights."""
     name = main_output(graph)
     shape = tuple(map(int, graph.outputs[name].shape))
     if len(shape) != 1:
@@ -79,13 +79,13 @@ def check_data(graph: Graph, data: DataSet) -> None:
             f"{data.name} has {counted(count, 'class', 'classes')}, and {name}, the first output of {graph.name}, is {shape[0]}; "
             f"where {other} gives the classes, put it first in `outputs`"
         )
-    check_classes(data, shape[0])
+    check_classes(data, shape[0], loaded)
 
 
-def open_training_data(graph: Graph, recipe: Recipe) -> DataSet:
+def open_training_data(graph: Graph, recipe: Recipe, loaded: bool = False) -> DataSet:
     """The images to train on. Raises TrainError or DataError where they do not go with the network and the recipe."""
     data = open_data(recipe.data, input_shape(graph), recipe.seed)
-    check_data(graph, data)
+    check_data(graph, data, loaded)
     check_outputs(graph, recipe, len(data.classes))
     check_figures(recipe, data)
     return data
@@ -102,9 +102,7 @@ def setup(graph: Graph, recipe: Recipe, data: DataSet, world: World, options: Tr
     """Builds all of it. Raises TrainError, WeightsError, PlaceError."""
     torch.manual_seed(mix_seed(recipe.seed, 0))
     plan = plan_for(graph, recipe, options)
-    module, loaded = build_with_report(graph, replace(initial_build(recipe, world, options), checkpoint=plan))
-    if loaded is not None and world.first:
-        options.say(loaded.text())
+    module = first_build(graph, recipe, world, options, plan)
     strategy = strategy_of(recipe.strategy, module, world)
     if strategy == "fsdp" and recipe.unfreeze:
         raise TrainError("unfreeze: with fsdp, weights cannot start to learn later; write strategy: ddp")
@@ -153,6 +151,17 @@ def order_of(recipe: Recipe, data: DataSet, world: World) -> DataOrder:
             f"{order.images_of_step} images a step are too few for {world.size} processes with {recipe.accumulate} passes each"
         )
     return order
+
+
+def first_build(graph: Graph, recipe: Recipe, world: World, options: TrainOptions, plan: CheckpointPlan | None = None) -> nn.Module:
+    """The network to start from; what was loaded into it is said. Raises WeightsError, PlaceError."""
+    try:
+        module, loaded = build_with_report(graph, replace(initial_build(recipe, world, options), checkpoint=plan))
+    except UnfitWeights as error:
+        raise head_named(error, graph) from None
+    if loaded is not None and world.first:
+        options.say(loaded.text())
+    return module
 
 
 def initial_build(recipe: Recipe, world: World, options: TrainOptions) -> BuildOptions:

@@ -13,8 +13,10 @@ from torch import Tensor, nn
 from archc.data import DataSet, Normalization, Split
 from archc.elaborate.compiler import compile_text
 from archc.elaborate.initial import Tensors
+from archc.errors import Head
 from archc.graph import Graph, Node
 from archc.recipe import Recipe
+from archc.runtime.weights.load import UnfitWeights
 from archc.training.options import TrainError
 
 Floats = npt.NDArray[np.float32]
@@ -35,6 +37,17 @@ def new_tensors(before: Graph, after: Graph) -> list[str]:
     if len(fresh) == len(new):
         raise TrainError(f"all tensors of {after.name} changed their shapes: nothing of the weights would be left")
     return fresh
+
+
+def head_named(error: UnfitWeights, graph: Graph) -> UnfitWeights:
+    """The error, with how a new head is begun where the file differs from the network by the size of its head alone."""
+    outputs = str(next(iter(graph.deployed().outputs.values())).shape[0])
+    heads = [one.file and one.network.partition("x")[0] == outputs and one.file.partition("x")[2] == one.network.partition("x")[2]
+             for one in error.skipped]  # fmt: skip
+    if not heads or not all(heads):
+        return error
+    told = Head("classes", int(outputs)), " would begin a new head"
+    return UnfitWeights(*error.parts, "\n", *told, skipped=error.skipped)
 
 
 def classifier(graph: Graph) -> Node:

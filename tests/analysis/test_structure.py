@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections import Counter
 from itertools import pairwise
@@ -126,9 +127,15 @@ def test_the_command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mon
     monkeypatch.setenv("COLUMNS", "80")
     assert main(["explain", "resnet110_cifar", "--structure"]) == 0
     text = capsys.readouterr().out
-    assert "18,014,398,509,481,984 = 2^54" in text and "95% of them: 42 to 70" in text and max(map(len, text.splitlines())) <= 80
+    assert "18,014,398,509,481,984  2^54" in text and "95% of them: 42 to 70" in text and max(map(len, text.splitlines())) <= 80
     assert main(["explain", "resnet1202_cifar", "--structure"]) == 0
-    assert "= 2^600" in capsys.readouterr().out
+    assert "  2^600\n" in capsys.readouterr().out
+    assert main(["explain", "unet", "--structure"]) == 0
+    rows = re.findall(r"^(\d+) +(\d+) +(\S+%)$", capsys.readouterr().out, re.MULTILINE)
+    assert rows == [(length, "1", "20.0%") for length in ("5", "10", "15", "20", "23")]  # of each depth one
+    monkeypatch.setenv("COLUMNS", "40")
+    assert main(["explain", "unet", "--structure"]) == 0
+    assert "…" not in (text := capsys.readouterr().out) and max(map(len, text.splitlines())) <= 40
     assert main(["explain", "vgg16", "--structure", "--format", "json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["paths"], found["depth"], found["lengths"]) == (1, 16, [{"length": 16, "paths": 1}])

@@ -435,9 +435,9 @@ def test_text(suffix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(export_write, "_ONE_FILE", 10)
     for name in ("net", "n" * 120):
         lines = export(TwoInTwoOut(), {"a": (4,), "b": (4,)}, tmp_path / f"{name}{suffix}").text().splitlines()
-        assert 2 <= len(lines) <= 4 and max(map(len, lines)) <= 80
-        assert f"{suffix}  " in lines[0] and lines[0].endswith("any batch")
-        assert lines[-2].startswith("checked with ") and lines[-1].endswith("of their spread (limit 1e-04)")
+        assert 2 <= len(lines) <= 3
+        assert lines[0].startswith(f"{tmp_path / name}{suffix}  ") and lines[0].endswith("any batch")
+        assert lines[-1].startswith("checked with ") and lines[-1].endswith("of their spread (limit 1e-04)")
 
 
 @formats
@@ -447,7 +447,7 @@ def test_an_output_that_shows_little(suffix: str, tmp_path: Path) -> None:
     nn.init.constant_(net[1].weight, 1e-6)
     made = export(net, {"x": (4,)}, tmp_path / f"net{suffix}", outputs=("a_name_of_thirty_letters_in_all",))
     assert made.difference is not None and made.difference.constant == ("a_name_of_thirty_letters_in_all",)
-    assert "hardly depends on the input: this shows little" in made.text() and max(map(len, made.text().splitlines())) <= 80
+    assert made.text().endswith("; but a_name_of_thirty_letters_in_all hardly depends on the input: this shows little")
 
 
 @formats

@@ -14,9 +14,10 @@ import safetensors.torch
 
 import archc
 from archc.cli.main import main
-from archc.data import open_data
+from archc.data import DataError, open_data
 from archc.recipe import Data
 from archc.runtime.weights.load import load_weights, save_weights
+from archc.runtime.weights.renaming import WeightsError
 from archc.training.extraction import extract
 from archc.training.fit import resume_run
 from archc.training.options import TrainError, TrainOptions
@@ -137,3 +138,30 @@ def test_a_head_is_replaced_also_where_its_size_stays(tmp_path, body, capsys):
     assert main([*words[:3], str(tmp_path / "none.pth"), *words[4:], "--dry-run"]) == 2
     assert main([*words[:4], "--replace-head", "act=relu", "--dry-run"]) == 2
     assert "nothing of lenet5 was replaced" in capsys.readouterr().err
+
+
+def test_another_head_is_offered_where_weights_have_one_of_another_size(tmp_path, body, capsys):
+    """In the words of the command line, and in those of the library."""
+    other = ["train", "lenet5", "--set", "classes=7", "--device", "cpu", "--dry-run"]
+    assert main([*other, "--weights", str(body)]) == 2
+    assert "--replace-head classes=10" in " ".join(capsys.readouterr().err.split())
+    assert main(other) == 2
+    assert "--replace-head" not in capsys.readouterr().err
+    save_weights(archc.build(archc.load("lenet5", classes=7)), tmp_path / "seven.safetensors")
+    words = ["train", "lenet5", "--weights", str(tmp_path / "seven.safetensors"), "--device", "cpu", "--dry-run"]
+    assert main(words) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fc3.weight 7x84 in the file, 10x84 in the network" in said
+    assert said.endswith("--partial would load the 8 that fit, and leave the rest --replace-head classes=10 would begin a new head")
+    assert main([*words, "--replace-head", "classes=10"]) == 0
+    with pytest.raises(WeightsError, match=r"partial=True would load .*\nclasses=10, partial=True would begin a new head$"):
+        archc.train("lenet5", weights=tmp_path / "seven.safetensors", folder=tmp_path / "run", device="cpu")
+    with pytest.raises(DataError, match=r"write classes=10, partial=True where"):
+        archc.train(archc.load("lenet5", classes=7), weights=body, folder=tmp_path / "run", device="cpu")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_head_is_offered_for_nothing_but_a_head(tmp_path, capsys):
+    save_weights(archc.build("resnet20_cifar"), tmp_path / "other.safetensors")
+    assert main(["train", "lenet5", "--weights", str(tmp_path / "other.safetensors"), "--device", "cpu", "--dry-run"]) == 2
+    assert "--replace-head" not in capsys.readouterr().err

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from archc.runtime.export.check import LIMIT, ExportDifference, ExportError, compare, cut, explain_errors, quiet, runner_of
+from archc.runtime.export.check import LIMIT, ExportDifference, ExportError, compare, explain_errors, quiet, runner_of
 from archc.runtime.export.layers import sayable
 from archc.runtime.export.write import move_into_place, write_onnx, write_program
 from archc.text.atomic import workplace
@@ -24,7 +24,6 @@ from archc.text.quantity import bytes_text, counted
 
 _SUFFIXES = (".onnx", ".pt2")
 _DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}
-_WIDTH = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,22 +40,20 @@ class Exported:
     note: str = ""
 
     def text(self) -> str:
-        """Two to four lines of 80 columns."""
+        """What was written, where the weights are, and how the check went: a line each."""
         form = "torch.export" if self.opset is None else f"ONNX opset {self.opset}, {self.nodes:,} nodes"
         batch = "any batch" if self.batch == "dynamic" else f"batch {self.batch}"
         tail = f"  {bytes_text(self.bytes)}  {form}, {batch}"
-        lines = [cut(printable(str(self.path)), _WIDTH - len(tail)) + tail]
+        lines = [printable(str(self.path)) + tail]
         if len(self.files) > 1:
-            lines.append("the weights are in " + cut(printable(self.files[0].name), 39) + ", to be kept beside")
+            lines.append(f"the weights are in {printable(self.files[0].name)}, to be kept beside")
         if self.difference is None:
             return "\n".join([*lines, self.note])
         absolute, relative, batches, by, constant = self.difference
-        lines.append(f"checked with {by}, batch {' and '.join(map(str, batches))}: outputs differ by at most")
+        checked = f"checked with {by}, batch {' and '.join(map(str, batches))}: outputs differ by at most {absolute:.1e}"
         if constant:
-            lines.append(f"{absolute:.1e}; but {cut(constant[0], 18)} hardly depends on the input: this shows little")
-        else:
-            lines.append(f"{absolute:.1e}, {relative:.1e} of their spread (limit {LIMIT:.0e})")
-        return "\n".join(lines)
+            return "\n".join([*lines, f"{checked}; but {constant[0]} hardly depends on the input: this shows little"])
+        return "\n".join([*lines, f"{checked}, {relative:.1e} of their spread (limit {LIMIT:.0e})"])
 
 
 class _Input(NamedTuple):

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from archc.runtime.weights.renaming import WeightsError, shown
+from archc.text.diagnostics import printable
 from archc.text.extras import how_to_install
 from archc.text.quantity import counted
 from archc.text.suggest import did_you_mean
@@ -92,7 +93,7 @@ def _require_file(path: Path) -> None:
 
 
 def _unread(path: Path, what: str) -> WeightsError:
-    return WeightsError(f"{shown(str(path), 80)} {what}")
+    return WeightsError(f"{printable(str(path))} {what}")
 
 
 @contextmanager

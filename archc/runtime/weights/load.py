@@ -50,11 +50,19 @@ class Loaded:
         return [tensor.name for tensor in self.skipped if tensor.file and tensor.network]
 
     def text(self) -> str:
-        """A summary in lines of 80 columns."""
+        """A summary: a line, and lists of what was left."""
         what = f"all {self.total:,}" if len(self.loaded) == self.total else f"{len(self.loaded):,} of {self.total:,}"
         lines = [f"loaded {what} tensors from {shown(self.path.name)}"]
         notes = [*self.notes, *(f"{counted(len(names), 'tensor')} cast from {what}" for what, names in self.cast.items())]
         return "\n".join([*lines, *(f"  {note}" for note in notes), *sections(self.skipped)])
+
+
+class UnfitWeights(WeightsError):
+    """A file whose tensors are not those of the network; `skipped` are those that do not fit."""
+
+    def __init__(self, *parts: str | Argument, skipped: Sequence[Skipped]) -> None:
+        super().__init__(*parts)
+        self.skipped = tuple(skipped)
 
 
 class _Fit(NamedTuple):
@@ -95,9 +103,9 @@ def load_weights(
     unused = [f"the rule {shown(rule.text)} changed no name" for rule in idle]
     notes = [*stored.notes, *prefix, *unused, *fit.notes]
     if fit.skipped and not partial:
-        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"))
+        raise UnfitWeights(*_unfit_text(path, theirs, ours, fit, notes, "does not fit the network"), skipped=fit.skipped)
     if all(name.endswith(_COUNTER) for name in fit.names):
-        raise WeightsError(*_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"))
+        raise UnfitWeights(*_unfit_text(path, theirs, ours, fit, notes, "has nothing that fits the network"), skipped=fit.skipped)
     _require_ties(path, fit.names, theirs, ours)
     if bad := _not_finite(fit.names, theirs, ours):
         if finite:

@@ -1,4 +1,4 @@
-"""What did not fit, in lines of 80 columns; and the rule that would rename it, where one is easily found."""
+"""What did not fit, in lists that are cut where they are long; and the rule that would rename it, where one is easily found."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from archc.text.names import fold_names
 from archc.text.quantity import counted
 from archc.text.suggest import nearest
 
-LONGEST_NAME = 76  # characters of a tensor's name
+LONGEST_NAME = 200  # characters of a tensor's name
 _MOST_LINES = 12  # of one list
 _MOST_FOLDED = 5000  # names of one list: folding takes time
 _MOST_TRIED = 400  # names that hints are drawn from

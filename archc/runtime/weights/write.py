@@ -12,6 +12,7 @@ from torch import Tensor
 from archc.runtime.weights.files import safetensors_library
 from archc.runtime.weights.renaming import WeightsError, shown
 from archc.text import atomic
+from archc.text.diagnostics import printable
 
 
 class Sink:
@@ -46,7 +47,7 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
         put = partial(library.torch.save_file, tensors, metadata=metadata or None)
         caught = (OSError, library.SafetensorError, UnicodeError)
     elif metadata:
-        raise WeightsError(f"{shown(str(path), 80)} is a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
+        raise WeightsError(f"{printable(str(path))} is a plain state_dict, which holds no metadata: write .safetensors, or leave it out")
     else:
         put = partial(_pickle, tensors)
     try:

@@ -18,7 +18,7 @@ from archc.data.readers import Arrays, Files, small
 from archc.data.splits import SAMPLED, Rows, hold_out, measure
 from archc.data.survey import LOOKED_AT, common_shape, white_of
 from archc.data.tree import shown
-from archc.errors import Parameter
+from archc.errors import Head, Parameter
 from archc.recipe import Data
 from archc.text.quantity import counted
 
@@ -268,4 +268,5 @@ def check_classes(dataset: DataSet, outputs: int, loaded: bool = False) -> None:
         raise DataError(
             "\n".join([f"{mismatch}; the classes are taken to be {named}", *dataset.notes, "are the folders those that you mean?"])
         )
-    raise DataError(mismatch, "write ", Parameter("classes", count), " where the spec takes it, or change its last layer")
+    parameter = (Head if loaded else Parameter)("classes", count)
+    raise DataError(mismatch, "write ", parameter, " where the spec takes it, or change its last layer")

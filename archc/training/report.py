@@ -50,7 +50,7 @@ def _memory(found: tuple[int, Bound] | None, plan: CheckpointPlan | None) -> str
 
 
 def _plan_text(plan: CheckpointPlan | None) -> str:
-    """How many parts backward runs again."""
+    """How many parts backward recomputes."""
     many = len(plan.regions) if plan else 0
     return f", {counted(many, 'part')} recomputed in backward" if many else ""
 

@@ -35,7 +35,7 @@ from archc.training.record import MOST_BYTES, Noted, data_difference, read_recor
 
 SPEC, RECIPE, ENVIRONMENT, DATA = "spec.yaml", "recipe.yaml", "environment.json", "data.json"
 METRICS, BEST = "metrics.csv", "best.safetensors"
-PLAN = "checkpoint.yaml"  # of a run with a plan of its own: what backward runs again
+PLAN = "checkpoint.yaml"  # of a run with a plan of its own: what backward recomputes
 START = "start.safetensors"  # of a run of feature extraction: the weights that it began with
 RESULT, CHECKPOINTS, TENSORBOARD, CLASSIFIER = "result.json", "checkpoints", "tensorboard", "classifier"
 _LONGEST = 200  # bytes of a folder's name, before its number

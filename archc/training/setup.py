@@ -92,7 +92,7 @@ def open_training_data(graph: Graph, recipe: Recipe, loaded: bool = False) -> Da
 
 
 def plan_for(graph: Graph, recipe: Recipe, options: TrainOptions) -> CheckpointPlan | None:
-    """What backward runs again: the caller's plan, or the one that the recipe names."""
+    """What backward recomputes: the caller's plan, or the one that the recipe names."""
     if options.checkpoint is not None or recipe.checkpoint == "none":
         return options.checkpoint
     return plan_of(graph, recipe.checkpoint)

@@ -31,7 +31,7 @@ class BuildOptions:
     optimize: inference or train
     autocast: a dtype, in which each forward computes what is safe in it
     compiled: whether torch.compile takes the module
-    checkpoint: what backward runs again: a plan, a file with one, blocks or norms
+    checkpoint: what backward recomputes: a plan, a file with one, blocks or norms
     seed: of weights that no file gives; None leaves PyTorch's random numbers as they are
     """
 

@@ -289,7 +289,7 @@ def _not_finite(names: Iterable[str], theirs: Mapping[str, Tensor], ours: Mappin
 
 
 def _not_finite_text(path: Path, bad: list[tuple[str, str]]) -> str:
-    lines = list_tensors(f"{shown(str(path), 80)} holds values that are not finite, in tensors", bad)
+    lines = list_tensors(f"{printable(str(path))} holds values that are not finite, in tensors", bad)
     return "\n".join([*lines, "nothing was loaded: a training that went wrong may have written it; take an earlier file"])
 
 

@@ -54,7 +54,7 @@ def list_tensors(title: str, entries: list[tuple[str, str]]) -> list[str]:
         return []
     groups: dict[str, list[str]] = {}
     for name, text in entries[:_MOST_FOLDED]:
-        groups.setdefault(text, []).append(shown(name, 200))
+        groups.setdefault(text, []).append(shown(name, LONGEST_NAME))
     rows = [(name, text) for text, names in groups.items() for name in fold_names(names)]
     width = max((len(name) for name, _ in rows[:_MOST_LINES] if len(name) <= 44), default=0)
     lines = [_row(name, text, width) for name, text in rows[:_MOST_LINES]]

@@ -54,7 +54,7 @@ def write(path: Path, tensors: dict[str, Tensor], metadata: dict[str, str]) -> i
         return atomic.write(path, put)
     except caught as error:
         problem = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise WeightsError(f"{shown(str(path), 80)} cannot be written: {shown(problem.partition(' at path')[0], 120)}") from None
+        raise WeightsError(f"{printable(str(path))} cannot be written: {shown(problem.partition(' at path')[0], 120)}") from None
 
 
 def _pickle(held: object, beside: Path) -> None:

@@ -20,7 +20,6 @@ from archc.catalog.dtypes import ARITHMETIC
 from archc.cli.console import complain, progress, table_text
 from archc.cli.files import refuse_place, shown, write_whole
 from archc.text.atomic import is_stream
-from archc.text.extras import needs
 from archc.text.quantity import counted, rate_text, time_text
 from archc.text.table import Column, Table
 

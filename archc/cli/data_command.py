@@ -21,7 +21,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from archc.cli.common import compile_model, refuse_model, show
+from archc.cli.common import compile_model, load_plugins, refuse_model, show
 from archc.cli.console import DEFAULT_WIDTH, complain, table_text
 from archc.cli.files import write_whole
 from archc.cli.training import plugin_option, refuse, run_guarded
@@ -31,7 +31,6 @@ from archc.graph import Graph
 from archc.recipe import Data, Recipe
 from archc.text.atomic import is_stream
 from archc.text.diagnostics import SpecError, printable
-from archc.text.extras import needs
 from archc.text.quantity import counted
 from archc.text.table import Column, Table
 

@@ -123,8 +123,4 @@ def _draw(args: argparse.Namespace, report: EvaluationReport, classes: tuple[str
 
     if report.pairs is None:
         return refuse("--confusion: too many classes to draw all pairs")
-    try:
-        picture = confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower())
-        return write_whole(args.confusion, picture, args)
-    except ChartError as error:
-        return refuse(str(error))
+    return write_whole(args.confusion, confusion(report.pairs.tolist(), classes, Path(args.confusion).suffix[1:].lower()), args)

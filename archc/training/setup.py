@@ -18,6 +18,7 @@ from archc.graph import Graph
 from archc.recipe import Recipe
 from archc.runtime.build.build import BuildOptions, build_with_report
 from archc.runtime.build.optimizers import optimizer as optimizer_by_name
+from archc.runtime.weights.load import UnfitWeights
 from archc.text.quantity import counted
 from archc.training.augment import Augmentation, mix
 from archc.training.batches import DataOrder, mix_seed, pass_sizes

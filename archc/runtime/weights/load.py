@@ -16,6 +16,7 @@ from archc.runtime.weights.files import read
 from archc.runtime.weights.mismatch import Skipped, hints, list_tensors, sections, shape_text
 from archc.runtime.weights.renaming import WeightsError, parse_rule, rename_tensors, shown
 from archc.runtime.weights.write import write
+from archc.text.diagnostics import printable
 from archc.text.quantity import counted
 
 _COUNTER = "num_batches_tracked"  # of batch normalization; files before PyTorch 0.4.1 have none

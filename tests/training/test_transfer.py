@@ -37,7 +37,7 @@ def test_the_head_is_what_has_another_shape():
 
 
 def test_a_replacement_that_changes_nothing_or_everything_is_refused():
-    with pytest.raises(TrainError, match="nothing of lenet5 was replaced"):
+    with pytest.raises(TrainError, match="nothing in lenet5 was replaced"):
         new_tensors(archc.load("lenet5"), archc.load("lenet5", act="relu"))
     with pytest.raises(TrainError, match="nothing of the weights would be left"):
         new_tensors(archc.load("lenet5"), archc.load("vgg11"))
@@ -125,7 +125,7 @@ def test_extraction_goes_on_where_it_was_ended(tmp_path, body):
     assert said[-1].endswith(f"{tmp_path / 'whole'}")  # and not the classifier within
     with pytest.raises(Ended):
         extracted(tmp_path / "ended", body, end)
-    with pytest.raises(TrainError, match="no epoch is through"):
+    with pytest.raises(TrainError, match="no epoch is complete"):
         TrainedRun(open_run(tmp_path / "ended"), "cpu")
     resumed = resume_run(tmp_path / "ended", TrainOptions(device="cpu", pictures=False)).module.state_dict()
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
@@ -137,7 +137,7 @@ def test_a_head_is_replaced_also_where_its_size_stays(tmp_path, body, capsys):
     assert "new, not loaded: fc3.bias, fc3.weight" in capsys.readouterr().out
     assert main([*words[:3], str(tmp_path / "none.pth"), *words[4:], "--dry-run"]) == 2
     assert main([*words[:4], "--replace-head", "act=relu", "--dry-run"]) == 2
-    assert "nothing of lenet5 was replaced" in capsys.readouterr().err
+    assert "nothing in lenet5 was replaced" in capsys.readouterr().err
 
 
 def test_another_head_is_offered_where_weights_have_one_of_another_size(tmp_path, body, capsys):

@@ -16,7 +16,7 @@ from tests.helpers.paths import ROOT
 GO_ON = {
     ("main.py", "_run_guarded"): {"ArchcError", "ModuleNotFoundError"},
     ("training.py", "_catch"): {"ArchcError", "ModuleNotFoundError"},
-    ("models.py", "capture_model"): {"ArchcError"},  # told with the module that it is about
+    ("models.py", "capture_model"): {"ArchcError"},  # raised again
     ("predict_command.py", "_predict"): {"DataError"},  # the other images are told of
     ("render_command.py", "_raster"): {"RasterError"},  # Graphviz may have another way
 }

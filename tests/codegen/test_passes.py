@@ -19,10 +19,11 @@ from torch import nn
 
 from archc.runtime.build.build import after_passes, build, fold_tensors, make_module
 from tests.helpers.random_networks import networks
+from tests.helpers.zoo import some_of
 
 from .seen import inputs_of, randomize
 
-RELAXED = settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -116,10 +117,7 @@ def test_random_networks_at_length(text: str) -> None:
     training_agrees(text)
 
 
-NETWORKS = ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "efficientnet_b0", "vgg16_bn", "preact_resnet50"]
-
-
-@pytest.mark.parametrize("name", NETWORKS)
+@some_of("resnet18 densenet121 googlenet", "mobilenet_v2 efficientnet_b0 vgg16_bn preact_resnet50")
 def test_inference_agrees(name: str) -> None:
     graph = archc.load(name, input=(3, 64, 64)) if name != "vgg16_bn" else archc.load(name, input=(3, 32, 32))
     module = randomize(build(graph)).eval()

@@ -27,7 +27,7 @@ LARGE = {
     *("nasnet_a_large", "pnasnet5_large", "polynet", "preact_resnet1001", "pyramidnet272_a200_bottleneck", "resnet1202_cifar"),
     *("resnext101_32x32d", "resnext101_32x48d"),
 }
-RELAXED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+RELAXED = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 
 

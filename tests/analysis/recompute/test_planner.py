@@ -130,7 +130,7 @@ def disjoint(graph: Graph, at: int = 0) -> Iterator[tuple[Region, ...]]:
                 yield (region, *more)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.lists(st.sampled_from(LAYERS), min_size=2, max_size=5), st.sampled_from(["cpu", "cuda"]))
 @example(["batchnorm", "relu6", "{conv: 4}", "{maxpool: 2}"], "cpu")
 @example(["batchnorm", "relu6", "{conv: 8}", "batchnorm", "relu6", "{conv: 4}"], "cpu")

@@ -84,7 +84,7 @@ def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: st
     Counts are for one image; `batch`, `dtype` and `optimizer` change only `report.memory`, which is in bytes. Raises SpecError, ValueError.
     """
     graph = _to_graph(net, input)
-    return cost.analyze(graph.deployed(), batch, dtype or _own_dtype(graph), optimizer)
+    return cost.analyze(graph.deployed(), batch, dtype or graph.dtype, optimizer)
 
 
 def memory(
@@ -116,7 +116,7 @@ def memory(
     from archc.analysis.memory import timeline as simulated
 
     graph = _to_graph(net, input)
-    dtype = dtype or _own_dtype(graph)
+    dtype = dtype or graph.dtype
     options = simulated.Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
     if not inference:
         return simulated.training(graph, options, None if checkpoint is None else plan_of(graph, checkpoint))
@@ -156,7 +156,7 @@ def checkpoint(
     if room is None or room < 1:
         raise ArgumentError(f"{memory!r} is not a size; write 24GiB")
     graph = _to_graph(net, input)
-    dtype = dtype or _own_dtype(graph)
+    dtype = dtype or graph.dtype
     options = Options(batch, dtype=dtype, optimizer=optimizer, how=how, loss=loss, device=device, amp=amp, accumulate=accumulate)
     return planner.plan(graph, options, int(room))
 
@@ -186,7 +186,7 @@ def roofline(
     more = load_file(devices) if devices is not None else None
     found = device if isinstance(device, Device) else find(fspath(device), more)
     graph = _to_graph(net, input)
-    return bound(graph, found, batch, dtype or _own_dtype(graph), training)
+    return bound(graph, found, batch, dtype or graph.dtype, training)
 
 
 def diff(old: Net, new: Net, *, input: ModuleInput = None) -> Difference:
@@ -219,7 +219,7 @@ def report(
 
     graphs = _to_graphs([net] if other is None else [net, other], input)
     found = device if isinstance(device, Device) else find(fspath(device))
-    return page(graphs, found, TrainingChoice(batch, dtype or _own_dtype(graphs[0]), optimizer, inference))
+    return page(graphs, found, TrainingChoice(batch, dtype or graphs[0].dtype, optimizer, inference))
 
 
 def render(
@@ -344,10 +344,6 @@ def _is_module(net: object) -> TypeGuard[nn.Module]:
     """Without an import of torch: where it was not imported, nothing is a module."""
     torch_nn = sys.modules.get("torch.nn")
     return torch_nn is not None and isinstance(net, torch_nn.Module)
-
-
-def _own_dtype(graph: Graph) -> str:
-    return graph.captured.dtype if graph.captured is not None else "float32"
 
 
 def _describe(value: object) -> str:

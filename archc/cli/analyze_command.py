@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from archc.analysis.cost.count import Count
-from archc.analysis.cost.report import Report, analyze
+from archc.analysis.cost.report import Layer, Report, analyze
 from archc.analysis.cost.rows import FIGURES, SORT_KEYS, TableRow, amount, fold_rows, layer_rows, scope_rows, sort_rows
 from archc.catalog.dtypes import NETWORK, dtype_name
 from archc.cli.common import compile_model, optimizer_option, spec_options, usable
@@ -30,13 +30,14 @@ if TYPE_CHECKING:
 
 FOLD_FROM = 60  # layers; shorter networks are shown whole
 COSTLY = 0.1  # of the parameters or MACs of the network: shown in colour
+MOST_OPAQUE = 4  # that are named
 _TOOLS = "torchinfo, fvcore, ptflops, ptflops-aten, thop, calflops, calflops-flops, torchvision, keras, papers"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images in a batch, for the memory (default: 1)")
-    parser.add_argument("--dtype", type=_dtype, default="float32", help=f"{', '.join(NETWORK)} (default: float32)")
+    parser.add_argument("--dtype", type=_dtype, help=f"{', '.join(NETWORK)} (default: float32, or a model's own)")
     optimizer_option(parser, "add the memory of its state, and of the gradients")
     parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names, and sums for deeper ones")
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block, whose row has the figures of one copy")
@@ -97,7 +98,7 @@ def _unfit(args: argparse.Namespace) -> str | None:
 
 
 def _report(args: argparse.Namespace, graph: Graph) -> Report:
-    return analyze(graph, args.batch, args.dtype, args.optimizer)
+    return analyze(graph, args.batch, args.dtype or graph.dtype, args.optimizer)
 
 
 def _record(args: argparse.Namespace, graph: Graph) -> dict[str, Any]:
@@ -258,7 +259,18 @@ def _summary(report: Report, left_out: int) -> list[str]:
     open_ended = [key for key, count in counts.items() if not count.exact and key != "activations"]
     if open_ended:
         lines.append(f"incomplete   {', '.join(open_ended)}: some layers state no figure (shown as ?), so the totals are bounds")
+    if opaque := [layer for layer in report.layers if layer.kind == "opaque"]:
+        lines.append(f"opaque       {_opaque_text(opaque)}")
     return lines
+
+
+def _opaque_text(layers: list[Layer]) -> str:
+    """The layers that no operator describes, the first few by what the model's code calls them and where."""
+    calls = [(layer.node.args.get("name") or layer.name, layer.node.args.get("place")) for layer in layers]
+    told = list(dict.fromkeys(f"{name} at {place}" if place else str(name) for name, place in calls))
+    more = f", and {len(told) - MOST_OPAQUE} more" if len(told) > MOST_OPAQUE else ""
+    layer = "1 layer that no operator describes" if len(layers) == 1 else f"{len(layers)} layers that no operator describes"
+    return f"{layer}: {', '.join(told[:MOST_OPAQUE])}{more}"
 
 
 def _step(graph: Graph) -> StepWork:

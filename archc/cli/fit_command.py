@@ -58,11 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     capacity = budget_of(args)
     budget = capacity.usable if capacity is not None else None
-    options = options_of(args, args.batch or args.accumulate)
+    options_of(args, args.batch or args.accumulate)  # whose mistakes come first
     _usable(args, budget)
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
+    options = options_of(args, args.batch or args.accumulate, graph.dtype)
     fitting = Fitting(graph, args.inference)
     with progress("planning", 4 + len(list(ways(options, args.inference)))) as step:
         step("what backward recomputes")

@@ -54,7 +54,7 @@ def training_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     parser.add_argument("--how", choices=IMPLEMENTATIONS, default="", help="the optimizer's implementation (default: torch.optim's choice)")
     parser.add_argument("--loss", choices=LOSSES, default="auto", help="auto: cross_entropy for a vector of classes, else mse")
-    parser.add_argument("--dtype", type=float_type, default="float32", help=f"of parameters: {', '.join(FLOATS)} (default: float32)")
+    parser.add_argument("--dtype", type=float_type, help=f"of parameters: {', '.join(FLOATS)} (default: float32, or a model's own)")
     parser.add_argument("--amp", type=half_type, metavar="DTYPE", help="under torch.autocast: bf16 or fp16")
     parser.add_argument("--device", default="", metavar="NAME", help="cpu, cuda, or a device by name (default: cuda)")
     parser.add_argument("--memory", type=memory_size, metavar="24GiB", help="what there is; GB and G are 10^9 bytes, a bare number GiB")
@@ -65,12 +65,13 @@ def training_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     budget = budget_of(args)
-    options = options_of(args, args.batch)
+    options_of(args, args.batch)  # whose mistakes come first
     if args.inference and args.checkpoint is not None:
         raise ArgumentError("--checkpoint is for training; leave out either it or --inference")
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
+    options = options_of(args, args.batch, graph.dtype)
     plan = None if args.checkpoint is None else plan_of(graph, args.checkpoint)
     found = inference(graph, options) if args.inference else training(graph, options, plan)
     if not args.inference and (alone := next((node for node in graph.nodes if node.facts.min_batch > args.batch), None)) is not None:
@@ -89,16 +90,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def options_of(args: argparse.Namespace, batch: int) -> Options:
-    """Raises ValueError where options exclude each other."""
-    if args.amp and args.dtype != "float32":
-        raise ArgumentError(f"--amp needs parameters in float32, not {args.dtype}; leave out --amp or --dtype")
+def options_of(args: argparse.Namespace, batch: int, own: str = "float32") -> Options:
+    """`own` is the dtype of the network where none is asked for. Raises ValueError where options exclude each other."""
+    dtype = args.dtype or own
+    if args.amp and dtype != "float32":
+        raise ArgumentError(f"--amp needs parameters in float32, not {dtype}; leave out --amp or --dtype")
     if args.inference and args.accumulate > 1:
         raise ArgumentError("--accumulate is for training; leave out either it or --inference")
     device = "cpu" if args.device == "cpu" else "cuda"
     return Options(
         batch,
-        dtype=args.dtype,
+        dtype=dtype,
         optimizer=args.optimizer,
         how=args.how,
         loss=args.loss,

@@ -45,6 +45,9 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
         _show(error)
         complain(f"{named} raised this{f' on --input {chr(32).join(given)}' if given else ''}{_hint(given, error)}")
         raise SystemExit(2) from None
+    assert graph.captured is not None
+    for sentence in graph.captured.sentences():
+        complain(f"note: {sentence}")
     return Model(None, graph, Diagnostics(), files=[file] if file is not None else [])
 
 

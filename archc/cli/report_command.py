@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="FILE.html", help="the file to write")
     begin = parser.add_argument_group("the initial choices on the page")
     begin.add_argument("--batch", type=_batch, default=32, metavar="N", help="images in a batch (default: 32)")
-    begin.add_argument("--dtype", type=_dtype, default="float32", metavar="DTYPE", help=f"{', '.join(NUMBERS)} (default: float32)")
+    begin.add_argument("--dtype", type=_dtype, metavar="DTYPE", help=f"{', '.join(NUMBERS)} (default: float32, or a model's own)")
     names = ", ".join(OPTIMIZERS)
     begin.add_argument("--optimizer", choices=tuple(OPTIMIZERS), default="sgd", metavar="NAME", help=f"{names} (default: sgd)")
     begin.add_argument("--inference", action="store_true", help="a forward pass instead of a training step")
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     graphs = [graph for graph in (usable(compile_model(args, named)) for named in args.specs) if graph is not None]
     if len(graphs) < len(args.specs):
         return 2
-    page = report(graphs, device, TrainingChoice(args.batch, args.dtype, args.optimizer, args.inference))
+    page = report(graphs, device, TrainingChoice(args.batch, args.dtype or graphs[0].dtype, args.optimizer, args.inference))
     return write_whole(args.output or _own_name(args.specs), page, args)
 
 

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", metavar="NAME", help="see `archc devices`; or a file with one device, FILE.yaml")
     devices_option(parser)
     parser.add_argument("--batch", type=_positive, default=1, metavar="N", help="images in a batch (default: 1)")
-    parser.add_argument("--dtype", default="float32", help=f"{', '.join(ARITHMETIC)} (default: float32)")
+    parser.add_argument("--dtype", help=f"{', '.join(ARITHMETIC)} (default: float32, or a model's own)")
     parser.add_argument("--training", action="store_true", help="forward and backward of the whole network, without the optimizer")
     parser.add_argument("--top", type=_positive, default=10, metavar="N", help="show the N layers that take the most (default: 10)")
     parser.add_argument("--full", action="store_true", help="show all layers, in their order")
@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2
-    result = roofline(graph, device, args.batch, args.dtype, args.training)
+    result = roofline(graph, device, args.batch, args.dtype or graph.dtype, args.training)
     if args.format == "json":
         print(json.dumps(result.to_dict(), indent=2))
     elif args.format == "csv":

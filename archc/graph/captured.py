@@ -20,7 +20,7 @@ class Captured:
     places: the file and line of the model's source where a step is called, for each opaque layer
     weights: the names in the model's state_dict, for those of the graph that have another
     unused: parameters of the model that no layer uses, with how many values they hold
-    frozen: parameters that need no gradient
+    frozen: parameters that need no gradient, with how many values they hold
     notes: what the graph does not say of the model
     """
 
@@ -29,5 +29,27 @@ class Captured:
     places: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     unused: dict[str, int] = field(default_factory=dict)
-    frozen: tuple[str, ...] = ()
+    frozen: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def sentences(self) -> list[str]:
+        """What a reader of the graph's figures has to know, for each line of a message."""
+        found = list(self.notes)
+        if self.unused:
+            found.append(f"{_few(self.unused)} of the model, which no layer uses, {_are(self.unused)} left out")
+        if self.frozen:
+            found.append(f"{_few(self.frozen)} {_are(self.frozen)} frozen, and not trained")
+        return found
+
+
+MOST_NAMED = 3
+
+
+def _few(tensors: dict[str, int]) -> str:
+    """`2 parameters (a.weight, a.bias: 1,234 values)`."""
+    names = ", ".join([*list(tensors)[:MOST_NAMED], *(["…"] if len(tensors) > MOST_NAMED else [])])
+    return f"{len(tensors):,} parameter{'s' * (len(tensors) != 1)} ({names}: {sum(tensors.values()):,} values)"
+
+
+def _are(tensors: dict[str, int]) -> str:
+    return "is" if len(tensors) == 1 else "are"

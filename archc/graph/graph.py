@@ -245,6 +245,11 @@ class Graph:
         self._recipe = other._recipe
 
     @property
+    def dtype(self) -> str:
+        """That of a module's parameters, and float32 of a spec: what figures are in unless another is asked for."""
+        return self.captured.dtype if self.captured is not None else "float32"
+
+    @property
     def returned(self) -> tuple[Value, ...]:
         """The values that come out in training: the outputs, then the heads."""
         return (*self.outputs.values(), *self.heads.values())

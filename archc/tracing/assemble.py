@@ -220,7 +220,7 @@ def assemble(trace: Trace, shapes: dict[Call, Seen], model: nn.Module, name: str
         places=made.places,
         weights=made.weights,
         unused=unused,
-        frozen=tuple(full for full, one in model.named_parameters() if not one.requires_grad),
+        frozen={full: one.numel() for full, one in model.named_parameters() if not one.requires_grad},
         notes=tuple(notes),
     )
     return graph

@@ -13,6 +13,7 @@ pytest.importorskip("torch")
 
 from archc.cli.common import is_model
 from archc.cli.main import main
+from tests.test_outputs import check as check_output
 
 MODEL = """
 import torch
@@ -55,6 +56,22 @@ class Needs(nn.Module):
 class Broken(Net):
     def forward(self, x):
         return self.conv(x).no_such_thing
+
+
+class Frozen(Net):
+    def __init__(self):
+        super().__init__()
+        self.conv.requires_grad_(False)
+        self.extra = nn.Linear(3, 3)
+
+    def forward(self, x):
+        return super().forward(x.roll(1, 2))
+
+
+class Half(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Linear(3, 3))
+        self.bfloat16()
 
 
 def seven():
@@ -258,6 +275,36 @@ def test_an_error_of_the_model_is_shown_by_its_own_lines(folder: Path, told: Tol
     for named in ("model.py:leaves", "mypkg.lacks:Net"):
         status, _, err = told("analyze", named, "--input", "3x8x8")
         assert status == 2 and ("SystemExit: bye" in err or "no_such_package_at_all" in err)
+
+
+def test_what_the_figures_leave_out_is_said(folder: Path, told: Told) -> None:
+    """Opaque layers and where they are called, unused and frozen parameters, and bounds in place of what is plausible and wrong."""
+    status, out, err = told("analyze", "model.py:Frozen", "--input", "3x8x8")
+    line = next(number for number, text in enumerate(MODEL.splitlines(), 1) if "x.roll" in text)
+    assert status == 0 and f"opaque 1 layer that no operator describes: roll at model.py:{line}" in " ".join(out.split())
+    assert "note: 2 parameters (extra.weight, extra.bias: 12 values) of the model, which no layer uses, are left out" in " ".join(
+        err.split()
+    )
+    assert "note: 2 parameters (conv.weight, conv.bias: 112 values) are frozen, and not trained" in " ".join(err.split())
+    _, out, _ = told("analyze", "model.py:Frozen", "--input", "3x8x8", "--format", "json")
+    printed = json.loads(out)
+    check_output("analyze", printed)
+    (network,) = printed["networks"]
+    assert network["captured"]["unused"] == {"extra.weight": 9, "extra.bias": 3}
+    assert network["parameters"]["trainable"] == network["parameters"]["total"] - 112
+    assert [layer["place"] for layer in network["captured"]["opaque"]] == [f"model.py:{line}"]
+    _, out, _ = told("memory", "model.py:Frozen", "--input", "3x8x8", "--format", "json")
+    memory = json.loads(out)
+    assert memory["bound"] == "about" and any("froze" in reason for reason in memory["reasons"])
+    assert any("roll (opaque) does not state" in reason for reason in memory["reasons"])
+
+
+def test_the_dtype_is_the_models_own(folder: Path, told: Told) -> None:
+    for command in (["analyze"], ["memory"], ["fit", "--memory", "1GiB"], ["time", "--device", "a100-40gb"]):
+        _, out, _ = told(*command, "model.py:Half", "--input", "3")
+        assert "bfloat16" in out, command
+    status, _, err = told("memory", "model.py:Half", "--input", "3", "--amp", "bf16")
+    assert status == 2 and "--amp needs parameters in float32, not bfloat16" in err
 
 
 @pytest.mark.parametrize(("command", "text"), [("resolve", "where each value of a spec"), ("train", "from a spec"), ("schema", "of specs")])

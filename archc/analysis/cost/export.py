@@ -27,7 +27,7 @@ def to_dict(report: Report) -> dict[str, Any]:
             "total": report.parameters,
             "weights": report.weights,
             "biases": report.biases,
-            "trainable": report.parameters,
+            "trainable": report.parameters - _frozen(report),
             "buffers": counts["buffers"].low,
         },
         "macs": report.macs,
@@ -49,6 +49,27 @@ def to_dict(report: Report) -> dict[str, Any]:
             "training": memory.training,
         },
         "layers": [layer_to_dict(layer, size) for layer in report.layers],
+    } | ({"captured": _captured(report)} if report.graph.captured is not None else {})
+
+
+def _frozen(report: Report) -> int:
+    """Values that are counted and not trained."""
+    captured = report.graph.captured
+    return sum(size for name, size in captured.frozen.items() if name not in captured.unused) if captured is not None else 0
+
+
+def _captured(report: Report) -> dict[str, Any]:
+    """Of a network that came from a model: what is known of that."""
+    captured = report.graph.captured
+    assert captured is not None
+    opaque = [(layer.name, layer.node.args) for layer in report.layers if layer.kind == "opaque"]
+    return {
+        "source": captured.source,
+        "dtype": captured.dtype,
+        "opaque": [{"layer": name, **{key: args.get(key) or "" for key in ("name", "place", "why")}} for name, args in opaque],
+        "unused": captured.unused,
+        "frozen": captured.frozen,
+        "notes": list(captured.notes),
     }
 
 

@@ -16,7 +16,7 @@ class Parameters:
     total: Annotated[int, "all that is learned"]
     weights: int
     biases: int
-    trainable: Annotated[int, "the same as `total`"]
+    trainable: Annotated[int, "the same as `total`, without what a PyTorch model has frozen"]
     buffers: Annotated[int, "kept, not learned, as running means"]
 
 
@@ -106,6 +106,28 @@ class TrainingStep:
     flops: Annotated[Work, "two a MAC"]
 
 
+@dataclass
+class OpaqueLayer:
+    """A layer of a PyTorch model that no operator describes."""
+
+    layer: Annotated[str, "its name in the network"]
+    name: Annotated[str, "what the model's code calls it, as `roll` or `Attention`"]
+    place: Annotated[str, "the file and line of the model's code where it is called"]
+    why: Annotated[str, "what keeps it from being an operator"]
+
+
+@dataclass
+class CapturedModel:
+    """Where a network came from that is a PyTorch model; see [import.md](import.md)."""
+
+    source: Annotated[str, "the model's class, or what was named on the command line"]
+    dtype: Annotated[str, "of its parameters"]
+    opaque: list[OpaqueLayer]
+    unused: Annotated[dict[str, int], "parameters that no layer uses, which no figure counts, and how many values they hold"]
+    frozen: Annotated[dict[str, int], "parameters that need no gradient, and how many values they hold"]
+    notes: Annotated[list[str], "what the network does not say of the model"]
+
+
 Completeness = Literal["exact", "bounded", "unknown"]
 
 
@@ -128,6 +150,7 @@ class Network:
     memory: Memory
     layers: Annotated[list[AnalyzedLayer], "in the order in which they run"]
     training_step: Annotated[TrainingStep | None, "with `--training`"] = None
+    captured: Annotated[CapturedModel | None, "of a PyTorch model"] = None
 
 
 @dataclass

@@ -47,11 +47,12 @@ CERTAIN = Bound()
 def bound(graph: Graph, run: StorageRun, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
     least = tuple(_unknown(graph, learning))
-    about = (*_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
+    about = (*_frozen(graph, learning), *_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
     if learning:
         about = (*about, *_layers(graph, run))
-    if least:
+    if least and not _frozen(graph, learning):  # which takes off what a bound from below adds
         return Bound(AT_LEAST, (*least, *about))
+    about = (*least, *about)
     return Bound(ABOUT, about) if about else CERTAIN
 
 
@@ -61,10 +62,20 @@ def unstated(graph: Graph) -> list[str]:
 
 
 def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
+    if graph.captured is not None and graph.captured.unused:
+        yield f"{sum(graph.captured.unused.values()):,} values of parameters that no layer uses are left out"
     if kinds := unstated(graph) if learning else []:
         yield f"{_list_text(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
     if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
         yield f"{_list_text(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
+
+
+def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:
+    """Of a model some of whose parameters need no gradient: neither are gradients made for them, nor is kept what those would need."""
+    if not learning or graph.captured is None or not graph.captured.frozen:
+        return ()
+    frozen = graph.captured.frozen
+    return (f"{len(frozen):,} parameter{'s' * (len(frozen) != 1)} that the model froze count as if trained, so it is less",)
 
 
 def _foreign(graph: Graph, learning: bool) -> Iterator[str]:

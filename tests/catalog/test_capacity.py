@@ -72,7 +72,7 @@ def test_devices_of_ones_own() -> None:
     mine, plain = parse_devices(Source("mine.yaml", text)).values()
     assert of_device(mine).usable == 9 * 2**30 - CONTEXT - WORKSPACES and of_device(plain).usable == 8 * 2**30
     assert parse_devices(Source("again.yaml", to_yaml(mine)))["mine"] == mine
-    with pytest.raises(archc.SpecError, match="at most the memory that there is"):
+    with pytest.raises(archc.SpecError, match="cannot see more memory than there is"):
         parse_devices(Source("wrong.yaml", text.replace("visible: 9 GiB", "visible: 11 GiB")))
 
 

@@ -221,7 +221,7 @@ def test_images_that_are_read_are_not_written_over(capsys: pytest.CaptureFixture
 def test_two_outputs_are_two_files(second: str, capsys: pytest.CaptureFixture[str]) -> None:
     Path("soft.py").symlink_to("a.py")
     assert run("build", "net.yaml", "-o", "a.py", "-o", second.format(here=Path.cwd())) == 2
-    assert "two outputs go to one file" in capsys.readouterr().err and not Path("a.py").exists()
+    assert "two outputs would go to the same file" in capsys.readouterr().err and not Path("a.py").exists()
 
 
 LONG = "x" * 300

@@ -74,4 +74,4 @@ def test_an_unknown_class(run, digit, capsys):
 
 def test_no_run(tmp_path, capsys):
     assert main(["look", str(tmp_path), "--filters"]) == 2
-    assert "is no run" in capsys.readouterr().err
+    assert "is not a run" in capsys.readouterr().err

@@ -104,7 +104,7 @@ def test_csv_has_a_row_an_event(capsys: pytest.CaptureFixture[str]) -> None:
         ("archc memory lenet5 --device nonesuch", "nonesuch"),
         ("archc memory lenet5 --checkpoint norm", 'did you mean "norms"'),
         ("archc memory lenet5 --checkpoint nonesuch.yaml", "cannot read nonesuch.yaml"),
-        ("archc memory lenet5 --checkpoint norms --inference", "leave it or --inference out"),
+        ("archc memory lenet5 --checkpoint norms --inference", "leave out either it or --inference"),
         ("archc memory nonesuch", "nonesuch"),
     ],
 )

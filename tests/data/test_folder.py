@@ -40,7 +40,7 @@ def test_folders_that_are_wrong(tmp_path: Path) -> None:
     assert "1 image lies in" in told(tmp_path) and "one folder a class" in told(tmp_path)
     (tmp_path / "red").mkdir()
     (tmp_path / "a.png").rename(tmp_path / "red/a.png")
-    assert "one class alone, red" in told(tmp_path)
+    assert "only one class, red" in told(tmp_path)
     image_sets.folder(tmp_path)
     (tmp_path / "white").mkdir()
     (tmp_path / "white/notes.txt").write_text("none yet")

@@ -125,7 +125,7 @@ def test_cifar_that_is_wrong(tmp_path: Path) -> None:
     batch = tmp_path / "a/data_batch_3.bin"
     whole = batch.read_bytes()
     batch.write_bytes(whole[:-1])
-    assert "data_batch_3.bin has 61,459 bytes, which are no whole images of 3,073 bytes" in told(tmp_path / "a")
+    assert "data_batch_3.bin has 61,459 bytes, which is not a whole number of images of 3,073 bytes" in told(tmp_path / "a")
     batch.write_bytes(whole[:3073] + b"\x0a" + whole[3074:])
     assert "image 1 has the label 10, and there are 10 classes" in told(tmp_path / "a")
 
@@ -166,7 +166,7 @@ def test_inputs_that_take_no_image(shape: tuple[int, ...], says: str) -> None:
 def test_classes_and_outputs() -> None:
     found = opened("digits")
     check_classes(found, 10)
-    with pytest.raises(DataError, match=r"10 classes, and the network has 1000 outputs; write classes=10 where"):
+    with pytest.raises(DataError, match=r"10 classes, and the network has 1,000 outputs; write classes=10 where"):
         check_classes(found, 1000)
 
 

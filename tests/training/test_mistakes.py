@@ -159,7 +159,7 @@ def test_folders(tmp_path: Path) -> None:
         fresh(str(tmp_path), "x")
     with pytest.raises(TrainError, match="no such folder"):
         open_run(tmp_path / "none")
-    with pytest.raises(TrainError, match="is no run"):
+    with pytest.raises(TrainError, match="is not a run"):
         open_run(tmp_path)
     assert fresh(None, "a/../b", tmp_path).path.name == "a-..-b-1"
     (tmp_path / "x-7").mkdir()

@@ -76,7 +76,7 @@ def _warmup(found: Found, recipe: Recipe) -> Mistake | None:
     return Mistake(
         "A404",
         span,
-        f"a warm-up of {recipe.warmup:g} epochs is too long for {recipe.epochs}",
+        f"a warm-up of {recipe.warmup:g} epochs is too long for {recipe.epochs} epochs",
         f"write fewer than {recipe.epochs}, or more epochs",
     )
 

@@ -159,7 +159,7 @@ def test_mistakes() -> None:
         peak_dtype("flot32")
     with pytest.raises(DeviceError, match="no dtype is called int8"):
         peak_dtype("int8")
-    with pytest.raises(ValueError, match="one image or more"):
+    with pytest.raises(ValueError, match="at least one image"):
         roofline(graph, UNIT, 0)
 
 

@@ -82,6 +82,15 @@ class Stretch(NamedTuple):
         return Strided((x.sizes[0], *self.sizes), (x.strides[0], *strides), x.offset)
 
 
+class Unseen(NamedTuple):
+    """Some view of which the sizes alone are known, without the batch: taken as if its values lay one after the other."""
+
+    sizes: tuple[int, ...]
+
+    def view(self, x: Strided) -> Strided:
+        return contiguous((x.sizes[0], *self.sizes))
+
+
 class Packed(NamedTuple):
     """The input if it is contiguous, else a copy; with `suggested`, channels last will do where its strides look so."""
 
@@ -95,7 +104,7 @@ class Packed(NamedTuple):
         return x.sizes
 
 
-Move = Axes | Merge | Sized | Part | Entry | Stretch | Packed
+Move = Axes | Merge | Sized | Part | Entry | Stretch | Unseen | Packed
 
 
 def move_strides(x: Strided, move: Move) -> tuple[Strided, bool]:
@@ -103,7 +112,7 @@ def move_strides(x: Strided, move: Move) -> tuple[Strided, bool]:
     seen = move.view(x)
     if seen is not None:
         return seen, False
-    assert not isinstance(move, Axes | Part | Entry | Stretch), "these are always views"
+    assert not isinstance(move, Axes | Part | Entry | Stretch | Unseen), "these are always views"
     return contiguous(move.sizes(x)), True
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from archc.ops.facts import Facts, Weight
+from archc.ops.facts import NEW, VIEW, Facts, Weight
+from archc.ops.layout import Unseen
 from archc.ops.registry import op
 from archc.ops.shape import Shape
 from archc.signature import ANY, MISSING, Fault, Type, is_int, items, shown
@@ -28,6 +29,7 @@ def opaque(
     buffers: Tensors = (),
     macs: Annotated[int | None, MACS] = None,
     dtypes: Annotated[tuple[Any, ...], items(ANY)] = (),
+    view: bool = False,
     place: str = "",
     why: str = "",
 ) -> Facts:
@@ -41,6 +43,8 @@ def opaque(
     buffers: the tensors that it owns and does not learn
     macs: multiply-accumulates for one image, if they are known
     dtypes: the dtype of each output, where that is not the network's
+    view: whether its outputs share the storage of its first input
+    place: where it is called: `model.py:33`
     place: where it is called: `model.py:33`
     why: what keeps it from being an operator
     """
@@ -49,12 +53,16 @@ def opaque(
         raise Fault("outputs", "outputs names no shape", "as in [[96, 56, 56]]")
     if dtypes and len(dtypes) != len(shapes):
         raise Fault("dtypes", f"{len(dtypes)} dtypes for {len(shapes)} outputs", "one for each")
+    if view and not xs:
+        raise Fault("view", "there is no input to share its storage with")
     owned = (*_tensors("weights", weights, "weight"), *_tensors("buffers", buffers, "buffer"))
     return Facts(
         shapes if len(shapes) > 1 else shapes[0],
         weights=owned,
         macs=macs,
         dtypes=tuple(map(str, dtypes)),
+        storage=VIEW if view else NEW,
+        moves=tuple((Unseen(tuple(map(int, shape))),) for shape in shapes) if view else (),
         classic=(name or "opaque").upper()[:24],
     )
 

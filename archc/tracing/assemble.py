@@ -192,6 +192,7 @@ class Assembly:
             "buffers": {labels[full]: sizes[full] for full in fresh if full not in learned},
             "macs": seen.macs(),
             "dtypes": _dtypes(call, self.trace.dtype),
+            "view": call.view,
             "place": call.place,
             "why": call.why,
         }

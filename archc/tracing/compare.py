@@ -24,7 +24,9 @@ def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:
     for name, (step, index) in evaluation.outputs.items():
         while isinstance(step, Call) and step not in pairs:
             step, index = step.inputs[0]  # what only hands on in evaluation
-        outputs[name] = (pairs[step] if isinstance(step, Call) else step, index)
+        ref = (pairs[step] if isinstance(step, Call) else step, index)
+        trained = training.outputs.get(name, ref)
+        outputs[name] = trained if _hands_on(trained, ref) else ref
     needed = _behind(outputs)
     notes: list[str] = []
     for call in ours:
@@ -43,6 +45,13 @@ def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:
 def _passes(call: Call) -> bool:
     """Whether it is there in training alone by its nature, as dropout is."""
     return call.kind in ("dropout", "spatial_dropout", "drop_path")
+
+
+def _hands_on(ref: Ref, origin: Ref) -> bool:
+    """Whether there is nothing between two values but what acts in training alone."""
+    while ref != origin and isinstance(ref[0], Call) and _passes(ref[0]):
+        ref = ref[0].inputs[0]
+    return ref == origin
 
 
 def _pairs(theirs: list[Call], ours: list[Call]) -> dict[Call, Call]:

@@ -66,6 +66,7 @@ class Call:
     inputs: the steps, or names of the network's inputs, and which of their outputs
     shapes: of the outputs, with the batch; None where a step is one of several for one function, and not the last
     weights: the parameters and buffers of the model that it uses, by the operator's name for them
+    view: whether the outputs share the storage of the first input
     count: the MACs of all images by torch's counter, None where that does not know them; asked of opaque steps alone
     """
 
@@ -77,6 +78,7 @@ class Call:
     label: str
     weights: dict[str, str] = field(default_factory=dict)
     dtypes: tuple[torch.dtype, ...] = ()
+    view: bool = False
     count: Callable[[], int | None] = lambda: 0
     place: str = ""
     why: str = ""

@@ -225,9 +225,12 @@ class Trace(TorchFunctionMode):
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor], results: list[Tensor],
         written: list[Tensor], label: str, name: str, why: str, owned: Sequence[Tensor],
     ) -> None:  # fmt: skip
-        inputs = tuple(dict.fromkeys(self._read(tensor) for tensor in live))
+        shared = {_storage(result) for result in results}
+        bases = [tensor for tensor in live if _storage(tensor) in shared]
+        inputs = tuple(dict.fromkeys(self._read(tensor) for tensor in (*bases, *live)))
         names = dict.fromkeys(one for tensor in (*tensors_in((args, kwargs)), *owned) for one in self.constant(tensor).names)
         step = Call("opaque", {"name": name}, inputs, None, self.unit, label.strip("_") or "step", {one: one for one in names}, why=why)
+        step.view = bool(bases)
         self.used.update(names)
         self.unit.children.append(step)
         self._close(step, results, written, partial(count_macs, func, args, kwargs, written))
@@ -266,7 +269,7 @@ class Trace(TorchFunctionMode):
             raise Unsaid("a tensor that is made of no input")
         if bound.late is not None:
             step = Call("opaque", {"name": "write"}, (bound.ref, bound.late), (tuple(tensor.shape),), self.unit, "write",
-                        dtypes=(tensor.dtype,), place=_place(), why="a part of it was written over through a view")  # fmt: skip
+                        dtypes=(tensor.dtype,), view=True, place=_place(), why="a part of it was written over through a view")  # fmt: skip
             self.unit.children.append(step)
             bound.ref, bound.late = (step, 0), None
         return bound.ref

@@ -18,7 +18,6 @@ from archc.analysis.memory.saved import saved
 from archc.tracing import capture
 from tests.helpers.autograd import storage
 from tests.helpers.random_modules import draw
-from tests.helpers.torch_form import outputs
 
 BATCH = 2
 
@@ -71,3 +70,17 @@ def check(module: Any) -> str:
         return "bound"
     assert found.total == measured, (found.total, measured, {node.name: n for node, n in found.by_node.items()})
     return "exact"
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32))
+def test_random_modules(seed: int) -> None:
+    check(draw(seed))
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(6000)
+@settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.integers(0, 2**32), st.sampled_from([4, 8, 16]))
+def test_random_modules_at_length(seed: int, steps: int) -> None:
+    check(draw(seed, steps))

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archc
+from archc.analysis.memory.saved import saved
 from archc.graph import Graph
 from archc.tracing import CaptureError, capture
 
@@ -198,6 +199,15 @@ def test_stochastic_depth_is_seen_by_what_it_does() -> None:
     assert next(node.kind for node in graph.deployed().nodes) == "conv" and not graph.captured.notes  # type: ignore[union-attr]
 
 
+def test_stochastic_depth_at_the_end_is_kept() -> None:
+    def dropped(m: Any, x: Tensor) -> Tensor:
+        branch = m.a(x)
+        return branch * branch.new_empty((x.shape[0], 1, 1, 1)).bernoulli_(0.8).div_(0.8) if m.training else branch
+
+    graph = of(dropped, (4, 8, 8), a=conv(4, 4))
+    assert kinds(graph) == ["conv", "drop_path"] and graph.outputs["output"].node is graph.nodes[1]
+
+
 def test_noise_in_training_is_said() -> None:
     graph = of(lambda m, x: m.a(x + 0.1 * torch.randn_like(x) if m.training else x), a=conv())
     assert graph.captured is not None and "training alone" in graph.captured.notes[0]
@@ -288,6 +298,14 @@ def test_a_write_through_a_view_is_opaque(write: Any) -> None:
     graph = of(forward, a=conv(), b=conv(4, 4))
     last = graph.nodes[-1].inputs[0].node
     assert last is not None and last.kind == "opaque" and archc.memory(graph).bound.reasons
+
+
+def test_a_view_that_no_operator_says_takes_no_memory() -> None:
+    """Each of the views would be a map of its own: the bytes told are at least those that are kept, and never more."""
+    graph = of(lambda m, x: m.b(m.a(x).unfold(2, 8, 1).squeeze(2).transpose(2, 3)), a=conv(), b=conv(4, 4))
+    opaque = [node for node in graph.nodes if node.kind == "opaque"]
+    assert opaque and all(node.args["view"] for node in opaque)
+    assert saved(graph, 2).total == 4 * 2 * (3 + 4) * 64
 
 
 # Values that decide

@@ -216,15 +216,14 @@ class Builder:
         return Step(f"head {name}", (at,), lambda m, x: m.parts[name](x), head=True)
 
     def grow(self, steps: int) -> None:
-        """Tries a step on empty tensors; keeps it where torch takes it."""
+        """Tries a step on images of zeros; keeps it where torch takes it."""
         for _ in range(steps):
             parts, tables = set(self.module.parts), set(self.module.tables)
             try:
                 step = self.head() if self.random.random() < 0.08 else self.step()
-                self.module.to("meta").train()
                 with torch.no_grad():
-                    made = step.call(self.module, *(torch.empty(2, *self.shapes[at], device="meta") for at in step.reads))
-                fits = made.dim() == 4 and made.shape[0] == 2 and 0 < made[0].numel() < 4000 or step.head
+                    made = step.call(self.module, *(torch.zeros(2, *self.shapes[at]) for at in step.reads))
+                fits = step.head or (made.dim() == 4 and made.shape[0] == 2 and 0 < made[0].numel() < 4000)
             except (RuntimeError, ValueError, IndexError, TypeError):
                 fits = False
             if fits:
@@ -239,11 +238,7 @@ class Builder:
 
 
 def draw(seed: int, steps: int = 8) -> Drawn:
-    """A module by a seed, on the CPU, with values."""
+    """A module by a seed."""
     builder = Builder(Random(seed))
     builder.grow(steps)
-    module = builder.module.to_empty(device="cpu")
-    with torch.no_grad():
-        for tensor in (*module.parameters(), *module.buffers()):
-            tensor.fill_(1) if not tensor.dim() or tensor.dim() == 1 else tensor.uniform_(-0.2, 0.2)
-    return module
+    return builder.module

@@ -201,9 +201,9 @@ def test_resume_of_what_is_finished(run: Path, capsys: Capture) -> None:
         (["train", "lenet5", "--partial"], "--partial needs --weights"),
         (["train", "lenet5", "--weights", "none.pth", "--device", "cpu"], "does not exist"),
         (["train", "resnet18", "--dry-run", "--device", "cpu", "--data", "digits"], "10"),
-        (["resume", "nowhere"], "there is no such folder"),
-        (["eval", "nowhere"], "there is no such folder"),
-        (["predict", "nowhere", "a.png"], "there is no such folder"),
+        (["resume", "nowhere"], "no such folder"),
+        (["eval", "nowhere"], "no such folder"),
+        (["predict", "nowhere", "a.png"], "no such folder"),
     ],
 )
 def test_mistakes(words: list[str], told: str, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

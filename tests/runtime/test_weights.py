@@ -73,7 +73,7 @@ def test_weights_that_are_not_finite_are_refused(value: str, count: int, told: s
         load_weights(b, tmp_path / "a.safetensors")
     assert name in str(error.value) and told + f"{tensor.numel():,}" in str(error.value) and same(b, before)
     found = load_weights(b, tmp_path / "a.safetensors", finite=False)
-    assert f"1 tensors hold values that are not finite: {name}" in found.text()
+    assert f"1 tensor with values that are not finite: {name}" in found.text()
     assert torch.equal(b.state_dict()[name].isfinite(), tensor.isfinite())
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 import archc
 from archc.aliases.table import table as aliases
 from archc.catalog.initializers import INITIALIZERS
-from archc.cli.recipe_options import overrides, recipe_of, recipe_options
+from archc.cli.recipe_options import overrides, recipe_options
 from archc.codegen.lowering import run_passes
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.elaborate.recipe.overrides import Override, recipe_with
@@ -549,6 +549,10 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def recipe_of(args: argparse.Namespace, graph: Graph) -> Recipe:
+    return recipe_with(graph, overrides(args), args.recipe)
+
+
 def test_options(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("epochs: 9\nseed: 9\nwarmup: 2\n")
     words = ["--data", "photos", "--batch", "fit", "--epochs", "3", "--optimizer", "momentum", "--lr", "0.5", "--weight-decay", "1e-4"]
@@ -556,7 +560,7 @@ def test_options(tmp_path: Path) -> None:
     words += ["--strategy", "ddp", "--save-every", "10", "--augment", "flip", "--augment", "{crop: 2}", "--freeze", "*.bias"]
     words += ["--freeze", "stem.*", "--train", "stop=3", "--train", "optimizer.momentum=0.8", "--recipe", str(tmp_path / "recipe.yaml")]
     found = recipe_of(parsed(*words), PLAIN)
-    assert found is not None and found == Recipe(
+    assert found == Recipe(
         data=Data("photos"), batch=0, epochs=3, warmup=1, accumulate=2, precision="bfloat16", strategy="ddp", save_every=10, seed=9,
         optimizer=Part("momentum", {"lr": 0.5, "momentum": 0.8, "weight_decay": 1e-4, "dampening": 0.0}), stop=EarlyStop(3),
         schedule=Part("step", {"every": None, "at": (1, 2), "gamma": 0.1}), loss=Part("bce", {}),
@@ -566,9 +570,10 @@ def test_options(tmp_path: Path) -> None:
     assert recipe_of(parsed(), of(WHOLE)) == READ and overrides(parsed()) == []
 
 
-def test_mistakes_name_the_option(capsys: pytest.CaptureFixture[str]) -> None:
-    assert recipe_of(parsed("--epochs", "none", "--lr", "fast", "--augment", "flp"), PLAIN) is None
-    told = capsys.readouterr().err
+def test_mistakes_name_the_option() -> None:
+    with pytest.raises(SpecError) as error:
+        recipe_of(parsed("--epochs", "none", "--lr", "fast", "--augment", "flp"), PLAIN)
+    told = str(error.value)
     assert "--> --epochs:1:1" in told and "--> --augment:1:2" in told and 'did you mean "flip"?' in told
 
 

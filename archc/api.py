@@ -13,7 +13,7 @@ from archc.analysis.checks import check as checks
 from archc.analysis.cost import report as cost
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.elaborate.compiler import Given, Model, compile_spec, compile_text, value_as_text
-from archc.errors import ArgumentError, UsageError
+from archc.errors import ArchcError, ArgumentError, UsageError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
 
@@ -72,7 +72,14 @@ def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: It
         raise _missing_input(module)
     from archc.tracing import capture as captured
 
-    return captured(module, input, name=name, leaves=leaves)
+    try:
+        return captured(module, input, name=name, leaves=leaves)
+    except ArchcError:
+        raise
+    except Exception as error:  # the module's own, which stays as it is
+        if hint := _batch_hint(input):
+            error.add_note(hint)
+        raise
 
 
 def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: str | None = None, input: ModuleInput = None) -> cost.Report:
@@ -348,6 +355,15 @@ def _is_module(net: object) -> TypeGuard[nn.Module]:
 
 def _describe(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _batch_hint(input: ModuleInput) -> str:
+    """What a shape may be meant as that begins with a batch."""
+    shape = input if isinstance(input, list | tuple) else ()
+    sizes = [size for size in shape if isinstance(size, int)]
+    if len(sizes) < len(shape) or len(sizes) < 2 or (len(sizes) < 4 and sizes[0] != 1):
+        return ""
+    return f"archc: a shape is without the batch: input={tuple(sizes[1:])}, if {tuple(sizes)} has one"
 
 
 def _missing_input(module: nn.Module) -> ArgumentError:

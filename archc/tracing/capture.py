@@ -16,6 +16,7 @@ from archc.graph.captured import CaptureError
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
+from archc.tracing.rules import check_leaves
 from archc.tracing.running import Given, empty_copy, full_copy, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
@@ -39,6 +40,7 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
     module = unwrap(module)
     given = read_inputs(module, input)
     chosen = frozenset([leaves] if isinstance(leaves, str) else leaves)
+    check_leaves(module, chosen)
     with unchanged_random_state(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         source = _Runs(module, given, chosen)

@@ -138,6 +138,17 @@ def test_an_error_of_the_module_stays_its_own() -> None:
     assert traceback.extract_tb(caught.value.__traceback__)[-1].line == "return self.fc(self.conv(x).no_such_thing)"
 
 
+def test_a_shape_with_a_batch_gets_a_note() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        archc.analyze(Net(), input=(1, 3, 8, 8))
+    assert any("input=(3, 8, 8)" in note for note in caught.value.__notes__)
+
+
+def test_a_leaf_that_is_none() -> None:
+    with pytest.raises(archc.ArgumentError, match='no module in Net is of a class called Conv2; did you mean "Conv2d"'):
+        archc.capture(Net(), SHAPE, leaves=["Conv2"])
+
+
 def test_a_text_is_a_spec_and_runs_no_code(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "model.py").write_text("open('ran', 'w')")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ pytest.importorskip("torch")
 
 from archc.cli.common import is_model
 from archc.cli.main import main
+from tests.helpers.paths import ROOT
 from tests.test_outputs import check as check_output
 
 MODEL = """
@@ -332,6 +335,21 @@ def test_a_spec_runs_no_code(folder: Path, told: Told) -> None:
         (folder / "net.yaml").write_text(text)
         status, _, err = told("analyze", "net.yaml")
         assert status == 2 and "the model's own words" not in err and "model" not in sys.modules
+
+
+def test_the_commands_of_the_page_run(zoos: None, folder: Path, told: Told) -> None:
+    """With models of these names, and packages that have them."""
+    two = "\n\nclass Two(Net):\n    def forward(self, image, words):\n        return super().forward(image), words * 2\n"
+    (folder / "model.py").write_text(MODEL + two + "\n\nmake_net = Net\n")
+    (folder / "mypkg" / "nets.py").write_text("from .blocks import Block\n\ndef Net():\n    return Block(3)\n")
+    (folder / "timm.py").write_text(TIMM.replace('"small"', '"resnet18"'))
+    (folder / "torchvision" / "models.py").write_text(TORCHVISION.replace("inception_v3", "resnet50"))
+    page = (ROOT / "docs" / "import.md").read_text()
+    lines = [line for line in re.findall(r"^archc .*$", page, re.MULTILINE) if "model.py" in line or ":" in line]
+    assert len(lines) == 5
+    for line in lines:
+        status, _, err = told(*shlex.split(line, comments=True)[1:])
+        assert status == 0, (line, err)
 
 
 def test_a_file_that_is_there_is_a_spec(folder: Path) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from archc.errors import ArgumentError
+from archc.text.suggest import did_you_mean
+from archc.tracing.rules.importers import OPAQUE, importer_of, rule_by
 from archc.tracing.rules.registry import short
 from archc.tracing.steps import Layer, Rule, Unsaid
 from archc.tracing.trace import Trace
@@ -47,8 +51,10 @@ CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 def rule_of(module: nn.Module) -> Rule | None:
-    """The rule of a module that is one step because of what torch.nn makes of it; None for all others."""
-    kind = type(module)
+    """The rule of a module that is one step by what a package maps it to, or by what torch.nn makes of it; None for all others."""
+    kind, importer = type(module), importer_of(module)
+    if callable(importer):
+        return rule_by(importer, module)
     if isinstance(module, nn.MultiheadAttention) and kind.forward is nn.MultiheadAttention.forward:
         return attention
     base = next((one for one in CONVOLUTIONS if isinstance(module, one)), None)
@@ -58,8 +64,20 @@ def rule_of(module: nn.Module) -> Rule | None:
 
 def is_whole(module: nn.Module, leaves: frozenset[str]) -> bool:
     """Whether a module is one step without an operator: a recurrent one, or of a class that the user names."""
-    if isinstance(module, RECURRENT):
+    if isinstance(module, RECURRENT) or importer_of(module) == OPAQUE:
         return True
-    return any(
-        name in leaves for cls in type(module).__mro__ for name in (cls.__name__, cls.__qualname__, f"{cls.__module__}.{cls.__qualname__}")
-    )
+    return not leaves.isdisjoint(_names(module))
+
+
+def check_leaves(model: nn.Module, leaves: frozenset[str]) -> None:
+    """Raises ArgumentError for a class that no part of the model is of."""
+    names = {name: None for module in model.modules() if module is not model for name in _names(module)}
+    for leaf in sorted(leaves - names.keys()):
+        hint = did_you_mean(leaf, names)
+        raise ArgumentError(f"no module in {type(model).__name__} is of a class called {leaf}{f'; {hint}' if hint else ''}")
+
+
+def _names(module: nn.Module) -> Iterator[str]:
+    """What the classes of a module are called: Attention, mypkg.layers.Attention."""
+    for cls in type(module).__mro__:
+        yield from (cls.__name__, cls.__qualname__, f"{cls.__module__}.{cls.__qualname__}")

@@ -15,14 +15,14 @@ _FAMILIES = {
     "upsampling": "conv_transpose upsample pixel_shuffle",
     "pooling": "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool mean",
     "linear": "linear embedding matmul",
-    "attention": "attention",
+    "attention": "attention scaled_dot_product_attention",
     "normalization": "batchnorm layernorm rmsnorm groupnorm instancenorm lrn",
     "activation": (
         "relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid tanh hardswish hardsigmoid hardtanh softplus softsign "
         "logsigmoid tanhshrink hardshrink softshrink threshold glu softmax log_softmax"
     ),
     "merge": "add mul average concat split",
-    "reshape": "identity flatten reshape permute transpose select pad crop center_crop channel_shuffle tokens class_token",
+    "reshape": "identity clone flatten reshape permute transpose select pad crop center_crop channel_shuffle tokens class_token",
     "dropout": "dropout spatial_dropout drop_path",
     "input": "input output",
     "other": "",

@@ -31,6 +31,7 @@ __all__ = ["one_thread"]
 
 LONG = settings(max_examples=5000, deadline=None, suppress_health_check=list(HealthCheck))
 OPTIMIZERS = ("sgd", "momentum", "adam")
+BUILT = sorted(set(OPERATORS) - {"opaque"})  # which has no form in PyTorch
 
 
 def around(case: Case, shared: bool) -> str:
@@ -82,7 +83,7 @@ def cases_of(op: str, most: int) -> Iterator[tuple[int, Case]]:
     yield from list(enumerate(cases))[::step]
 
 
-@pytest.mark.parametrize("op", sorted(OPERATORS))
+@pytest.mark.parametrize("op", BUILT)
 def test_every_operator(op: str) -> None:
     """Each alone, and where it has weights, with them a second time."""
     proves_cases(op, 2, 4)
@@ -90,7 +91,7 @@ def test_every_operator(op: str) -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("batch", [1, 2, 4])
-@pytest.mark.parametrize("op", sorted(OPERATORS))
+@pytest.mark.parametrize("op", BUILT)
 def test_every_case_of_every_operator(op: str, batch: int) -> None:
     proves_cases(op, batch, len(CASES))
 
@@ -159,7 +160,7 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
     kinds = {node.kind for graph in some(range(600), 12) for node in graph.nodes}
-    assert set(OPERATORS) - kinds <= {"identity"}
+    assert set(OPERATORS) - kinds <= {"identity", "clone", "opaque"}  # steps of imported models, in cases of their own
 
 
 def proves(random: Random, most: int) -> None:

@@ -56,6 +56,8 @@ def prelu(trace: Trace, input: Tensor, weight: Tensor) -> Layer:
 @rule("hardtanh")
 def hardtanh(trace: Trace, input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Layer:
     trace.image(input)
+    if (min_val, max_val) == (0, 6):  # torch.nn.ReLU6 calls this function
+        return Layer("relu6", (input,), in_place(trace))
     return Layer("hardtanh", (input,), {"low": float(min_val), "high": float(max_val)} | in_place(trace))
 
 

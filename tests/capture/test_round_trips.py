@@ -1,0 +1,118 @@
+"""What archc makes, captured again: operators in their PyTorch form, and the networks that ship."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import archc
+from archc.analysis.memory.saved import saved
+from archc.graph import Graph, Node, Value
+from archc.ops import OPERATORS, Shape
+from tests.helpers.torch_form import Layer
+from tests.helpers.zoo import every_spec
+from tests.ops.cases import CASES, Case
+
+# Operators whose PyTorch form is one function of another operator, or several functions: the same work and memory, in other layers.
+SPELT_OTHERWISE = {
+    "adaptive_avgpool": "one value for a map is the global pool",
+    "adaptive_maxpool": "one value for a map is the global pool",
+    "mean": "over all places of a map it is the global pool",
+    "tokens": "a reshape and a transposition",
+    "add": "of three it is two sums",
+    "mul": "of three it is two products",
+    "average": "a sum and a factor",
+    "center_crop": "a crop for each axis",
+    "crop": "a crop for each axis",
+    "conv": "a border that differs on two sides is a pad",
+    "maxpool": "a border that differs on two sides is a pad",
+    "avgpool": "a border that differs on two sides is a pad",
+    "layernorm": "over channels, between two permutations",
+    "identity": "nothing is done",
+    "flatten": "nothing is done to a vector",
+    "dropout": "without a probability nothing is done",
+    "spatial_dropout": "without a probability nothing is done",
+    "drop_path": "without a probability nothing is done, and with a certain one the values are multiplied by zero",
+}
+# Those of which a part comes out opaque, and why.
+OPAQUE = {
+    "conv": "its weight is computed from own.weight",  # standardized
+    "avgpool": "a quotient",  # of a pool's sums and the places that are no border, which is a constant map
+}
+
+
+def alone(case: Case) -> Graph:
+    """The operator as a network of one layer."""
+    graph = Graph("alone", "", {})
+    for at, shape in enumerate(case.shapes):
+        value = Value(None, 0, Shape(shape), f"input{at}")
+        graph.inputs[value.name] = value
+    op = OPERATORS[case.op]
+    node = Node("own", op, dict(case.args), tuple(graph.inputs.values()), case.facts(), graph.root)
+    graph.nodes.append(node)
+    graph.root.children.append(node)
+    graph.outputs = {f"output{value.index}": value for value in node.outputs}
+    return graph
+
+
+def counted(graph: Graph) -> dict[str, Any]:
+    report = archc.analyze(graph)
+    return {name: report.counts[name] for name in ("parameters", "macs")}
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+def test_an_operator_and_its_torch_form(case: Case) -> None:
+    ours = alone(case)
+    dtype = ":int64" if case.op == "embedding" else ""
+    graph = archc.capture(Layer(case.facts()), ["x".join(map(str, shape)) + dtype for shape in case.shapes])
+    opaque = [node for node in graph.nodes if node.kind == "opaque"]
+    assert [tuple(value.shape) for value in graph.outputs.values()] == [tuple(value.shape) for value in ours.outputs.values()]
+    assert counted(graph) == counted(ours)
+    if opaque:
+        assert case.op in OPAQUE and OPAQUE[case.op] in opaque[0].args["why"]
+        return
+    assert saved(graph, 2).total == saved(ours, 2).total
+    (node,) = graph.nodes if len(graph.nodes) == 1 else (None,)
+    if node is None or node.kind != case.op:
+        assert case.op in SPELT_OTHERWISE, [node.kind for node in graph.nodes]
+        return
+    ours_facts = case.facts()
+    for what in ("outputs", "owned", "work", "keeps", "reach"):
+        assert getattr(node.facts, what) == getattr(ours_facts, what), what
+
+
+# Kinds that are spelt otherwise, as above, and those that they become.
+OTHERWISE = {*SPELT_OTHERWISE, "pad", "reshape", "transpose", "permute", "scale", "global_avgpool", "global_maxpool"} - {"conv"}
+
+
+@every_spec
+def test_networks_that_ship(name: str) -> None:
+    spec = archc.load(name)
+    with torch.device("meta"):
+        module = archc.build(spec)
+    graph = archc.capture(module, [tuple(value.shape) for value in spec.inputs.values()])
+    assert graph.captured is not None
+    named = graph.captured.weights
+    tensors = [
+        named.get(full, full)
+        for node in graph.nodes
+        if node.shared is None
+        for full in (f"{node.name}.{weight.name}" if weight.name else node.name for weight in node.facts.owned)
+    ]
+    assert sorted(tensors) == sorted(module.state_dict())
+    assert counted(graph) == counted(spec)
+    if any(node.kind == "opaque" for node in graph.nodes):
+        assert any(node.args.get("standardize") for node in spec.nodes)
+        assert archc.memory(graph, batch=2).peak_bytes <= archc.memory(spec, batch=2).peak_bytes
+        return
+    ours, theirs = archc.analyze(spec), archc.analyze(graph)
+    assert ours.counts["flops"] == theirs.counts["flops"]
+    assert archc.memory(graph, batch=2).peak_bytes == archc.memory(spec, batch=2).peak_bytes
+    fields = [[list(report.fields[value].values()) for value in report.graph.outputs.values()] for report in (ours, theirs)]
+    assert fields[0] == fields[1]
+    kinds = [Counter(node.kind for node in one.nodes if node.kind not in OTHERWISE) for one in (spec, graph)]
+    assert kinds[0] == kinds[1]

@@ -22,6 +22,7 @@ from archc.cli.common import compile_model, spec_options, usable
 from archc.cli.console import complain, prose, table_text
 from archc.graph import Graph
 from archc.ops.facts import literal
+from archc.ops.opaque import describe, stated
 from archc.text.diagnostics import printable
 from archc.text.suggest import did_you_mean
 from archc.text.table import Column, Table, cell_text
@@ -95,7 +96,8 @@ def _matching(report: Report, pattern: str) -> list[Layer]:
 def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[str, str]) -> str:
     node = layer.node
     sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
-    arguments = ", ".join(f"{name}: {_written(value)}" for name, value in node.args.items())
+    given = stated(node.args) if node.kind == "opaque" else node.args
+    arguments = ", ".join(f"{name}: {_written(value)}" for name, value in given.items())
     users = [user.name for user in dict.fromkeys(user for value in node.outputs for user in graph.uses[value])]
     lines = [
         f"{layer.name}: {layer.kind}",
@@ -110,6 +112,8 @@ def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[
     if node.shared is not None:
         lines.append(f"  shares  the weights of {node.shared.name}: they count there")
     lines.append(f"  doc     {node.op.summary}")
+    if node.kind == "opaque":
+        lines.append(f"  from    {describe(node.args)}")
     if node.written is not None:
         ways = [f"{use.label} at {use.span}" for use in node.written.uses]
         lines.append(f"  written {node.written.kind}" + "".join(f", in {way}" for way in ways))

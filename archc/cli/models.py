@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import os
 import sys
 from contextlib import redirect_stdout
 from dataclasses import replace
@@ -16,6 +17,7 @@ from archc.cli.console import complain
 from archc.elaborate.compiler import Model
 from archc.errors import ArchcError, ArgumentError, MissingPackage
 from archc.graph import Graph
+from archc.graph.captured import CaptureError, ValuesNeeded
 from archc.ops.shape import read_sizes
 from archc.text.diagnostics import Diagnostics
 from archc.text.suggest import did_you_mean
@@ -23,7 +25,7 @@ from archc.text.suggest import did_you_mean
 if TYPE_CHECKING:
     from torch import nn
 
-OURS = str(Path(__file__).parent.parent)
+OURS = f"{Path(__file__).parent.parent}{os.sep}"  # with the separator, as torchvision lies beside torch
 RUNS_THEIRS = frozenset({"_step", "apply", "watched", "run", "<lambda>"})  # functions of archc that call the model's code
 
 
@@ -37,6 +39,11 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
     try:
         with redirect_stdout(sys.stderr):  # what the model's code prints is no part of the output
             graph, file = _captured(named, given, args.leaf)
+    except ValuesNeeded:
+        raise CaptureError(
+            f"{named} decides by the values of a tensor, and the command line gives shapes alone; "
+            "in Python, archc.capture takes a tensor with a batch as the input"
+        ) from None
     except ArchcError:
         raise
     except (Exception, SystemExit) as error:
@@ -108,7 +115,7 @@ def _show(error: BaseException) -> None:
     """The traceback of the model's code, without the frames of archc, torch and Python's importing."""
     told = TracebackException.from_exception(error)
     parts: list[TracebackException | None] = [told]
-    hidden = (OURS, str(Path(str(sys.modules["torch"].__file__)).parent), "<frozen ")
+    hidden = (OURS, f"{Path(str(sys.modules['torch'].__file__)).parent}{os.sep}", "<frozen ")
     while parts:
         part = parts.pop()
         if part is not None:

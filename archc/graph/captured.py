@@ -11,6 +11,10 @@ class CaptureError(ArchcError):
     """A module that cannot be captured: what it does, and what to give instead."""
 
 
+class ValuesNeeded(CaptureError):
+    """A module that decides by the values of a tensor, and was given shapes."""
+
+
 @dataclass(frozen=True)
 class Captured:
     """Where a graph came from.

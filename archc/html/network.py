@@ -12,7 +12,7 @@ from archc.analysis.field.field import text
 from archc.graph import Graph, Node, Scope, Value
 from archc.html.bounds import traffic
 from archc.ops.facts import INPLACE, NEW, VIEW, literal
-from archc.ops.opaque import ORIGIN, describe
+from archc.ops.opaque import describe, stated
 
 MOST_DERIVED = 5_000  # layers; the derivations of more would make a page too large for a browser
 STORAGES = (NEW, VIEW, INPLACE)
@@ -117,9 +117,8 @@ def _words(report: Report) -> dict[str, Any]:
 
 
 def _arguments(node: Node) -> str:
-    opaque = node.kind == "opaque"
-    shown = [(name, value) for name, value in node.args.items() if not opaque or (name not in ORIGIN and value not in ("", (), {}, None))]
-    return ", ".join(f"{name}: {_written(value)}" for name, value in shown)
+    shown = stated(node.args) if node.kind == "opaque" else node.args
+    return ", ".join(f"{name}: {_written(value)}" for name, value in shown.items())
 
 
 def _place(node: Node) -> str:

@@ -67,6 +67,11 @@ def opaque(
     )
 
 
+def stated(args: Mapping[str, Any]) -> dict[str, Any]:
+    """Of an opaque layer's arguments, those that say what it is."""
+    return {name: value for name, value in args.items() if name not in ORIGIN and value not in ("", (), {}, None, False)}
+
+
 def describe(args: Mapping[str, Any]) -> str:
     """What an opaque layer is, where it is called, and why no operator says it: `roll at model.py:33 (no operator says it)`."""
     place, why = (str(args.get(name, "")) for name in ("place", "why"))

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archc.errors import ArchcError, ArgumentError
 from archc.graph import Graph
-from archc.graph.captured import CaptureError
+from archc.graph.captured import CaptureError, ValuesNeeded
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
@@ -78,11 +78,10 @@ class _Runs:
                 trace, other, notes = self._both()
                 return trace, other, [*notes, "it ran on the tensors that were given, since it decides by values"]
             if "meta" in str(error):
-                name = type(self.module).__name__
-                message = (
-                    f"{name} decides by the values of a tensor ({error}); give a tensor with a batch as the input, and it runs on that"
-                )
-                raise CaptureError(message) from error
+                name, told = type(self.module).__name__, str(error).partition(". ")[0].partition("\n")[0]
+                raise ValuesNeeded(
+                    f"{name} decides by the values of a tensor ({told}); give a tensor with a batch as the input, and it runs on that"
+                ) from error
             raise
 
     def _both(self) -> tuple[Trace, Trace, list[str]]:

@@ -6,6 +6,7 @@ what torch makes of them; the `forward` of each of its modules tells where they 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -21,7 +22,8 @@ from archc.tracing.counting import count_macs
 from archc.tracing.results import known_result
 from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
 
-OWN_FOLDERS = (str(Path(torch.__file__).parent), str(Path(__file__).parent))
+# of torch and of archc; with the separator, as torchvision lies beside torch
+OWN_FOLDERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent.parent}{os.sep}")
 
 
 class Trace(TorchFunctionMode):

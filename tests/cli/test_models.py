@@ -71,6 +71,11 @@ class Frozen(Net):
         return super().forward(x.roll(1, 2))
 
 
+class Decides(Net):
+    def forward(self, x):
+        return super().forward(x) if x.sum() > 0 else x
+
+
 class Half(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Linear(3, 3))
@@ -248,6 +253,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "model:net": ("--input y=3x8x8", "forward of model:net takes no y; it takes x"),
     "model.py:Two": ("--input left=3x8x8 --input 3x8x8", "name all inputs or none; model.py:Two takes left, right"),
     "model:Two": ("--input 3x8x8 --input 3x8x8 --input 3x8x8", "is not called with 3 inputs: too many positional arguments"),
+    "model:Decides": ("--input 3x8x8", "decides by the values of a tensor, and the command line gives shapes alone; in Python"),
     "model:Words": ("--input 5:int63", "'int63' is no dtype; write 5:int64"),
     "nothing:Net": ("--input 3x8x8", "there is no module 'nothing', here or installed"),
     "mypkg.netz:Net": ("--input 3x8x8", "there is no module 'netz' in mypkg"),
@@ -300,6 +306,12 @@ def test_what_the_figures_leave_out_is_said(folder: Path, told: Told) -> None:
     memory = json.loads(out)
     assert memory["bound"] == "about" and any("froze" in reason for reason in memory["reasons"])
     assert any("roll (opaque) does not state" in reason for reason in memory["reasons"])
+
+
+def test_files_are_named_as_the_model(folder: Path, told: Told) -> None:
+    for words in (["render", "--style", "volumes"], ["report"]):
+        assert told(*words, "model.py:Net", "--input", "3x8x8")[0] == 0
+    assert {path.name for path in folder.iterdir()} >= {"Net.svg", "Net.html"}
 
 
 def test_the_dtype_is_the_models_own(folder: Path, told: Told) -> None:

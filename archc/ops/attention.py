@@ -6,7 +6,7 @@ from typing import Any
 
 from archc.ops.bare import large_part, whole_numbers
 from archc.ops.facts import INPUT, OUTPUT, Doubt, Expression, Facts, Kept, Module, Weight, Work, given, new
-from archc.ops.layout import Axes, Merge
+from archc.ops.layout import CONTIGUOUS, PRESERVED, Axes, Merge
 from archc.ops.reach import POINT, WHOLE, Along, Each, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
@@ -86,7 +86,8 @@ def scaled_dot_product_attention(q: Shape, k: Shape, v: Shape, *, causal: bool =
     """[H, T, D], [H, S, D], [H, S, E] -> [H, T, E]. Values by how well their keys fit the queries, without any weights.
 
     torch.nn.functional.scaled_dot_product_attention: softmax(q k^T / sqrt(D)) v for each head. Counts are of all pairs, also where
-    `causal` leaves out half of them, as torch's kernels and counters have it.
+    `causal` leaves out half of them, as torch's kernels and counters have it. What backward keeps is that of the fused kernel, which
+    takes three axes, features that lie side by side in memory, values as wide as keys, and no dropout.
 
     causal: whether a token asks only itself and those before it
     dropout: part of the attention that is dropped in training
@@ -116,8 +117,9 @@ def scaled_dot_product_attention(q: Shape, k: Shape, v: Shape, *, causal: bool =
             compare=scores - heads * tokens,
             special=2 * scores,
         ),
-        keeps=_product_keeps(q, k, scores, heads * tokens, fused, dropout),
-        moves=((_HEADS_SECOND,),) if fused else (),
+        # of the kernel: what goes in and out, and a sum for each row of scores. Where there is none, torch's steps and their copies vary
+        keeps=(INPUT, Kept("input", 1), Kept("input", 2), OUTPUT, new(heads * tokens, "float32")) if fused else None,
+        layout=PRESERVED if fused else CONTIGUOUS,
         reach=Each(((*alone, POINT, WHOLE), (*alone, asks, WHOLE), (*alone, asks, POINT))),
         torch=Expression(
             "F.scaled_dot_product_attention({0}, {1}, {2}"
@@ -130,16 +132,6 @@ def scaled_dot_product_attention(q: Shape, k: Shape, v: Shape, *, causal: bool =
     )
 
 
-def _product_keeps(q: Shape, k: Shape, scores: int, sums: int, fused: bool, dropout: float) -> tuple[Kept, ...]:
-    """Of the kernel: what goes in and out, and a sum for each row of scores. Where there is none, the steps: scaled queries and keys,
-    the softmax, the mask of a dropout and what that leaves, and the values as the product takes them."""
-    if fused:
-        return (INPUT, Kept("input", 1), Kept("input", 2), OUTPUT, new(sums, "float32"))
-    dropped = (new(scores, "mask"), new(scores)) if dropout else ()
-    values = Kept("input", 2, moves=(Merge(0, 1),) if len(q) == 3 else ())
-    return (new(q.values), new(k.values), new(scores), *dropped, values)
-
-
 def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
     """As many heads as features, the number that PyTorch calls embed_dim."""
     if heads < features or features < MANY_FEATURES:
@@ -148,7 +140,6 @@ def _heads_doubted(heads: int, features: int) -> tuple[Doubt, ...]:
 
 
 _TOKENS_FIRST = Axes((1, 0, 2))
-_HEADS_SECOND = Axes((0, 2, 1, 3))  # the kernels write token by token
 
 
 def _fold_tokens(which: int, x: Shape) -> Kept:

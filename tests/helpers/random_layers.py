@@ -16,7 +16,7 @@ from archc.signature import Fault
 ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
-    *("drop_path", "spatial_dropout", "mean", "linear"),
+    *("drop_path", "spatial_dropout", "mean", "linear", "clone"),
 )
 MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
 INPLACE = (
@@ -136,6 +136,7 @@ class Builder:
             "instancenorm": {"affine": bool(self.number(0, 1))},
             "lrn": {"size": self.number(1, 4)},
             "scale": {"factor": 0.5},
+            "clone": {"contiguous": bool(self.number(0, 1))},
             "drop_path": {"p": self.pick([0.0, 0.3, 1.0])},
             "spatial_dropout": {"p": self.pick([0.0, 0.3, 1.0])},
             "linear": {"features": self.pick([4, 6, 8]), "bias": bool(self.number(0, 1))},

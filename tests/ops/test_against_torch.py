@@ -85,7 +85,9 @@ def test_autograd_keeps_what_is_declared(case: Case) -> None:
     ours = [storage(tensor) for tensor in (*inputs, *results)]
     found = {key for key in kept if key in ours}
     facts = case.facts()
-    assert facts.keeps is not None
+    if facts.keeps is None:
+        assert case.op == "scaled_dot_product_attention"  # which says so where PyTorch has no kernel for it
+        return
     sides = {"input": inputs, "output": results}
     assert found == {storage(sides[one.what][one.which]) for one in facts.keeps if one.what != "new"}
     assert sum(held.nbytes() for key, held in kept.items() if key not in found) == _new_bytes(facts.keeps)

@@ -101,8 +101,10 @@ def scaled_dot_product_attention(
         raise Unsaid("queries, keys or values that are no layer's output")
     if attn_mask is not None or enable_gqa or (scale is not None and not math.isclose(scale, query.shape[-1] ** -0.5)):
         raise Unsaid("attention with a mask, with a scale of its own, or with keys for several heads")
-    for one in (query, key, value):
-        trace.image(one)
+    for tensor in (query, key, value):
+        trace.image(tensor)
+        if tensor.stride(-1) != 1:
+            raise Unsaid("attention on features that do not lie side by side in memory, which has no kernel")
     dropped = {"dropout": float(dropout_p)} if dropout_p else {}
     return Layer("scaled_dot_product_attention", (query, key, value), {"causal": is_causal} | dropped)
 

@@ -160,8 +160,33 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
     kinds = {node.kind for graph in some(range(600), 12) for node in graph.nodes}
-    imported = {"clone", "opaque", "scaled_dot_product_attention"}  # which are met in captured models
-    assert set(OPERATORS) - kinds <= {"identity", *imported}
+    assert set(OPERATORS) - kinds <= {"identity", "opaque", "scaled_dot_product_attention"}
+
+
+ATTENTION = """
+archc: 1
+name: block
+input: [6, 16]
+layers:
+  qkv: {linear: 48}
+  heads: {reshape: {shape: [6, 3, 4, 4]}}
+  parts: {permute: [1, 2, 0, 3]}
+  q: {select: 0}
+  k: {from: parts, select: 1}
+  v: {from: parts, select: 2}
+  ask: {from: [q, k, v], scaled_dot_product_attention: }
+  back: {transpose: [0, 1]}
+  join: {reshape: {shape: [6, 16]}}
+  out: {linear: 16}
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+def test_an_attention_that_is_written_out(batch: int) -> None:
+    """One matrix for queries, keys and values, whose parts are views; what the kernel gives is seen token by token without a copy."""
+    graph = archc.loads(ATTENTION)
+    assert not training(graph, Options(batch)).bound.reasons
+    exact(graph, Options(batch))
 
 
 def proves(random: Random, most: int) -> None:

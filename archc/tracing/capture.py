@@ -52,6 +52,8 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
     once = sum(count() or 0 for count in trace.constant_steps)
     if once:
         notes.append(f"{once:,} MACs of a forward pass are spent on weights alone, however many images there are; they are not counted")
+    if trace.recomputes:
+        notes.append("it recomputes in backward, or moves elsewhere, what autograd keeps: memory in training is told as if it did not")
     return assemble(trace, shapes, source.model, name or type(module).__name__, notes)
 
 

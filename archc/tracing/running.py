@@ -104,12 +104,23 @@ def _watched(model: nn.Module, trace: Trace, leaves: frozenset[str]) -> Iterator
 
     def apply(cls: Any, *args: Any, **options: Any) -> Any:
         call = partial(inherited, cls)
+        if cls.__name__ == "CheckpointFunction" and cls.__module__ == "torch.utils.checkpoint" and not trace.quiet:
+            trace.recomputes = True
+            return args[0](*args[2:])  # what is recomputed, seen as it is
         return call(*args, **options) if trace.quiet else trace.function(cls.__name__, call, args, options)
 
+    enter = torch.autograd.graph.saved_tensors_hooks.__enter__
+
+    def watched_enter(hooks: Any) -> None:
+        trace.recomputes = True
+        enter(hooks)
+
+    torch.autograd.graph.saved_tensors_hooks.__enter__ = watched_enter  # type: ignore[method-assign]
     torch.autograd.Function.apply = classmethod(apply)  # type: ignore[assignment]
     try:
         yield
     finally:
+        torch.autograd.graph.saved_tensors_hooks.__enter__ = enter  # type: ignore[method-assign]
         if original is None:
             del torch.autograd.Function.apply
         else:
@@ -125,6 +136,7 @@ def _watching(trace: Trace, path: str, module: nn.Module, leaves: frozenset[str]
 
     def watched(*args: Any, **options: Any) -> Any:
         if trace.quiet:
+            trace.uses(module)
             return forward(*args, **options)
         trace.enter(path, module)
         try:

@@ -36,6 +36,8 @@ class Trace(TorchFunctionMode):
         self.root = Unit("", type(model).__name__, None)
         self.unit = self.root
         self.quiet = 0
+        self.recomputes = False
+        self._within: dict[str, None] = {}
         self.in_place = False
         self.dtype = own_dtype(model)
         self.result_axis = 0
@@ -117,6 +119,11 @@ class Trace(TorchFunctionMode):
         """A function that is one step and that no rule knows: an autograd Function."""
         return self._step(None, forward, (*args,), options, label=name, name=name)
 
+    def uses(self, module: nn.Module) -> None:
+        """A module that is called within a step: the step uses its weights."""
+        owned = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        self._within |= dict.fromkeys(name for tensor in owned for name in self.constant(tensor).names)
+
     def returned(self, name: str, value: Tensor) -> None:
         """An output of the model."""
         ref = self._read(value) if self.live(value) else None
@@ -141,6 +148,7 @@ class Trace(TorchFunctionMode):
                 raise WholeNumbers(source)
         before = [(tensor, tensor._version) for tensor in tensors]
         self.quiet += 1
+        self._within = {}
         try:
             out = known_result(getattr(func, "__name__", ""), args, kwargs) if tensors else func(*args, **kwargs)
             if out is None and tensors:
@@ -148,6 +156,7 @@ class Trace(TorchFunctionMode):
                     out = func(*args, **kwargs)
         finally:
             self.quiet -= 1
+        owned = [*owned, *(self._owned[one] for one in self._within)]
         made = list(tensors_in(out))
         changed = [tensor for tensor, version in before if tensor._version != version]
         written = [one for one in changed if self.live(one) or not made or any(one is other for other in made)]

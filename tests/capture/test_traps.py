@@ -13,6 +13,7 @@ torch = pytest.importorskip("torch")
 
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import archc
 from archc.analysis.memory.saved import saved
@@ -397,6 +398,101 @@ def test_an_autograd_function_is_one_opaque_step() -> None:
 
     graph = of(lambda m, x: Swish.apply(m.a(x)), a=conv())
     assert kinds(graph) == ["conv", "Swish?"] and archc.memory(graph).bound.reasons
+
+
+@pytest.mark.parametrize("reentrant", [True, False])
+def test_checkpointed_parts_are_seen_and_their_memory_is_not_called_exact(reentrant: bool) -> None:
+    part = nn.Sequential(conv(4, 4), nn.ReLU(), conv(4, 4))
+    graph = of(lambda m, x: checkpoint(m.b, m.a(x), use_reentrant=reentrant), a=conv(), b=part)
+    assert kinds(graph) == ["conv", "conv", "relu", "conv"] and archc.analyze(graph).parameters == numel(conv()) + numel(part)
+    assert archc.memory(graph).bound.status == "about" and "recomputes" in archc.memory(graph).bound.text
+
+
+def test_parts_without_gradients_are_not_called_exact() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        with torch.no_grad():
+            y = m.a(x)
+        return m.b(y)
+
+    graph = of(forward, a=conv(), b=conv(4, 4))
+    assert archc.analyze(graph).macs == 64 * 9 * (12 + 16) and archc.memory(graph).bound.status != "exact"
+
+
+def test_statistics_that_do_not_train_are_said() -> None:
+    def forward(m: Any, x: Tensor) -> Tensor:
+        return F.batch_norm(m.a(x), m.b.running_mean, m.b.running_var, m.b.weight, m.b.bias, False)
+
+    assert archc.memory(of(forward, a=conv(), b=nn.BatchNorm2d(4))).bound.status != "exact"
+
+
+def test_weights_inside_a_function_of_its_own_are_known() -> None:
+    class Through(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Tensor, part: Any) -> Tensor:
+            return part(x)  # type: ignore[no-any-return]
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Any) -> Any:
+            return grads[0], None
+
+    graph = of(lambda m, x: Through.apply(x, m.a), a=conv())
+    assert kinds(graph) == ["Through?"] and archc.analyze(graph).parameters == numel(conv())
+
+
+def test_hooks_are_part_of_the_model() -> None:
+    module = nn.Sequential(conv(), nn.ReLU())
+    module.register_forward_pre_hook(lambda _, inputs: (inputs[0] * 2,))
+    module[0].register_forward_hook(lambda _m, _i, result: result * 2)
+    assert kinds(capture(module, (3, 8, 8))) == ["scale", "conv", "scale", "relu"]
+
+
+def test_direct_calls_of_forward_recursion_and_generators() -> None:
+    def again(m: Any, x: Tensor, times: int = 3) -> Tensor:
+        return again(m, m.a.forward(x), times - 1) if times else sum(one for one in (m.a(x), x))
+
+    graph = of(again, (4, 8, 8), a=conv(4, 4))
+    assert kinds(graph) == ["conv"] * 4 + ["add"] and archc.analyze(graph).parameters == numel(conv(4, 4))
+
+
+def test_a_module_made_in_forward_owns_nothing_of_the_model() -> None:
+    graph = of(lambda m, x: nn.Conv2d(3, 4, 3)(x))
+    assert kinds(graph) == ["conv2d?"] and archc.analyze(graph).parameters == 0 and archc.analyze(graph).macs == 36 * 108
+
+
+def test_lazy_modules_and_wrappers() -> None:
+    with pytest.raises(CaptureError, match="lazy"):
+        capture(nn.Sequential(nn.LazyConv2d(4, 3)), (3, 8, 8))
+    for wrapped in (nn.DataParallel(conv()), torch.compile(conv())):
+        assert kinds(capture(wrapped, (3, 8, 8))) == ["conv"]
+
+
+def test_a_step_in_another_dtype_is_opaque() -> None:
+    inner = Of(lambda m, x: m.c(x.half()).float(), c=conv(4, 4).half())
+    graph = of(lambda m, x: m.b(m.a(x)), a=conv(), b=inner)
+    assert kinds(graph) == ["conv", "half?", "conv2d?", "float?"] and archc.memory(graph).bound.reasons
+
+    def autocast(m: Any, x: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return m.a(x)  # type: ignore[no-any-return]
+
+    assert kinds(of(autocast, a=conv())) == ["conv2d?"]
+    half = capture(nn.Sequential(conv(), nn.ReLU()).half(), (3, 8, 8))
+    assert kinds(half) == ["conv", "relu"] and half.captured is not None and half.captured.dtype == "float16"
+
+
+def test_attention_with_its_weights_as_a_result_and_recurrence_are_opaque() -> None:
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    assert kinds(of(lambda m, x: m.a(x, x, x)[0], (5, 8), a=attention)) == ["MultiheadAttention?"]
+    assert kinds(of(lambda m, x: m.a(x, x, x, need_weights=False)[0], (5, 8), a=attention)) == ["attention"]
+    lstm = nn.LSTM(8, 6, batch_first=True)
+    graph = of(lambda m, x: m.a(x)[0], (5, 8), a=lstm)
+    assert kinds(graph) == ["LSTM?"] and archc.analyze(graph).parameters == numel(lstm) and not archc.analyze(graph).counts["macs"].exact
+
+
+def test_an_encoder_layer_of_torch() -> None:
+    module = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    graph = capture(module, (5, 8))
+    assert "opaque" not in {node.kind for node in graph.nodes} and archc.analyze(graph).parameters == numel(module)
 
 
 def test_a_class_kept_whole() -> None:

@@ -71,11 +71,19 @@ def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
 
 
 def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:
-    """Of a model some of whose parameters need no gradient: neither are gradients made for them, nor is kept what those would need."""
-    if not learning or graph.captured is None or not graph.captured.frozen:
+    """Of a model of which the graph does not say all, or some of whose parameters need no gradient.
+
+    Neither are gradients made for those, nor is kept what they would need.
+    """
+    if not learning or graph.captured is None:
         return ()
-    frozen = graph.captured.frozen
-    return (f"{len(frozen):,} parameter{'s' * (len(frozen) != 1)} that the model froze count as if trained, so it is less",)
+    frozen, notes = graph.captured.frozen, graph.captured.notes
+    if not frozen:
+        return notes
+    return (
+        *notes,
+        f"{len(frozen):,} parameter{'s' * (len(frozen) != 1)} that the model froze count as if trained, so it is less",
+    )
 
 
 def _foreign(graph: Graph, learning: bool) -> Iterator[str]:

@@ -45,7 +45,6 @@ def opaque(
     dtypes: the dtype of each output, where that is not the network's
     view: whether its outputs share the storage of its first input
     place: where it is called: `model.py:33`
-    place: where it is called: `model.py:33`
     why: what keeps it from being an operator
     """
     shapes = tuple(_shape("outputs", sizes) for sizes in outputs)

@@ -74,7 +74,7 @@ def test_json_and_csv_are_the_report(capsys: pytest.CaptureFixture[str]) -> None
     [
         (["--device", "a100-40g"], 'did you mean "a100-40gb"'),
         (["--device", "v100", "--dtype", "bf16"], "states no peak for bfloat16; it states float64, float32, float16"),
-        (["--device", "m4-max"], "states no peak for float32, nor any other"),
+        (["--device", "m4-max"], "states no peak at all"),
         (["--device", "t4", "--dtype", "float31"], 'did you mean "float32"'),
         (["--device", "nowhere.yaml"], "cannot read nowhere.yaml: no such file"),
         (["--device", "t4", "--devices", "nowhere.yaml"], "cannot read nowhere.yaml: no such file"),

@@ -18,6 +18,7 @@ from archc.elaborate.compiler import compile_text
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import FUNCTIONS
 from archc.language.spec import KEYS
+from archc.ops import OPERATORS
 from archc.ops.shape import AXES
 from archc.reference import zoo
 from archc.reference.operators import definitions_markdown, markdown, recipe_markdown
@@ -97,7 +98,10 @@ def test_the_operator_of_the_page_works(tmp_path: Path, capsys: pytest.CaptureFi
     assert len([line for line in body.splitlines() if line.strip()]) <= 15
     (tmp_path / "layer.py").write_text(code)
     (tmp_path / "net.yaml").write_text("input: [3, 8, 8]\nlayers: [{conv: 4}, {scaled_tanh: {slope: 2.0, per_channel: true}}]\n")
-    assert main(["analyze", str(tmp_path / "net.yaml"), "--plugin", str(tmp_path / "layer.py"), "--format", "json"]) == 0
+    try:
+        assert main(["analyze", str(tmp_path / "net.yaml"), "--plugin", str(tmp_path / "layer.py"), "--format", "json"]) == 0
+    finally:
+        OPERATORS.remove("scaled_tanh")
     assert '"parameters": 4' in capsys.readouterr().out
 
 

@@ -102,7 +102,7 @@ def test_names_beyond_western_letters_are_drawn() -> None:
 @pytest.mark.parametrize(
     ("svg", "said"),
     [
-        ("<svg", "no SVG"),
+        ("<svg", "not an SVG"),
         ("<svg xmlns='http://www.w3.org/2000/svg'/>", "needs a width"),
         ('<svg width="1" height="1"><image href="/etc/passwd"/></svg>', "files or addresses"),
         ('<svg width="1" height="1"><use xlink:href="http://example.org/x.svg#a"/></svg>', "files or addresses"),

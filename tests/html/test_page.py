@@ -157,7 +157,7 @@ def test_a_file_is_written_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert capsys.readouterr().out == "wrote lenet5.html\n"
     text = Path("lenet5.html").read_text()
     assert data_of(text)["choice"] == {"batch": 8, "dtype": "bfloat16", "optimizer": "adam", "training": True, "device": "h100-sxm"}
-    assert main(["report", "lenet5"]) == 2 and "there already; say -o lenet5.html" in capsys.readouterr().err
+    assert main(["report", "lenet5"]) == 2 and "already exists; write -o lenet5.html" in capsys.readouterr().err
     assert Path("lenet5.html").read_text() == text
     assert main(["report", "lenet5", "mlp", "-o", "lenet5.html"]) == 0 and Path("lenet5.html").read_text() != text
     assert [path.name for path in tmp_path.iterdir()] == ["lenet5.html"]

@@ -116,12 +116,12 @@ def _by_batch(x: Any) -> Any:
 
 
 BAD: list[tuple[Any, dict[str, tuple[int, ...]], dict[str, Any], str]] = [
-    (Calls(_branch), {"x": (4,)}, {}, "cannot trace the module: its forward takes different ways"),
+    (Calls(_branch), {"x": (4,)}, {}, "cannot trace the module: its forward takes different paths"),
     (Calls(lambda x: x * len(x)), {"x": (4,)}, {}, "only for some batch sizes"),
     (Calls(lambda x: x @ x), {"x": (3, 4)}, {}, r"the module does not run: Expected size"),
     (nn.Linear(4, 2).bfloat16(), {"x": (4,)}, {}, r"weight is bfloat16, and float32 is exported: call module.float\(\)"),
     (nn.Linear(4, 2).double(), {"x": (4,)}, {}, "weight is float64"),
-    (nn.Linear(4, 2), {"x": (4,)}, {"outputs": ("a", "b")}, "1 outputs, and 2 names were given: a, b"),
+    (nn.Linear(4, 2), {"x": (4,)}, {"outputs": ("a", "b")}, "the module has 1 output, and 2 names given: a, b"),
     (nn.Linear(4, 2), {"x": (4,)}, {"outputs": ("x",)}, "two inputs or outputs are called x"),
     (Calls(lambda x: (x, x)), {"x": (4,)}, {"outputs": ("a", "a")}, "two inputs or outputs are called a"),
     (Calls(lambda x: 3), {"x": (4,)}, {}, "must return a tensor"),

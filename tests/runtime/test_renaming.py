@@ -115,7 +115,7 @@ def test_long_rules() -> None:
         parse_rule("s/" + "x" * 200 + "(/b/")
     lines = str(caught.value).split("\n")
     assert lines[1][lines[2].index("^")] == "(" and all(len(line) <= 80 for line in lines)
-    with pytest.raises(RenameError, match="a rule of 504 characters: 500 are the most"):
+    with pytest.raises(RenameError, match="a rule of 504 characters, more than the 500"):
         parse_rule(f"s/{'x' * 500}//")
 
 

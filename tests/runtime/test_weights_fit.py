@@ -19,7 +19,7 @@ from torch import nn
 from archc.runtime.weights import write as weights_write
 from archc.runtime.weights.load import load_weights, save_weights
 from archc.runtime.weights.mismatch import find_rules
-from archc.runtime.weights.renaming import WeightsError, parse_rule, shown
+from archc.runtime.weights.renaming import WeightsError, parse_rule
 from tests.runtime.weights_common import Net, Tied, refused, same, snapshot
 
 
@@ -212,7 +212,7 @@ def test_a_deeper_network_with_another_head(tmp_path: Path) -> None:
 def test_nothing_that_fits(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(1), "blocks.0.1.num_batches_tracked": torch.tensor(1)}, tmp_path / "a.pth")
     said = refused(Net(), tmp_path / "a.pth", partial=True)
-    assert said.startswith("has nothing that fits the network: 1 tensors fit, of 2 in the file and 16 in the network\n")
+    assert said.startswith("has nothing that fits the network: 1 tensor fit, of 2 in the file and 16 in the network\n")
 
 
 def test_a_tie_is_loaded_once(tmp_path: Path) -> None:
@@ -277,7 +277,7 @@ def test_what_cannot_be_saved(tmp_path: Path) -> None:
         with pytest.raises(WeightsError) as caught:
             save_weights(module, tmp_path / name, **options)
         assert not list(tmp_path.iterdir())
-        return str(caught.value).removeprefix(f"{shown(str(tmp_path / name), 80)} ")
+        return str(caught.value).removeprefix(f"{tmp_path / name} ")
 
     assert told(Net(), "a.txt") == "has no ending that tells the format: write a name that ends in .safetensors or .pth"
     assert told(Net(), "no/a.pth") == "cannot be written: No such file or directory"

@@ -105,5 +105,5 @@ def test_in_python(tmp_path: Path, plain: Path) -> None:
     same(tmp_path / "run", plain)
     with pytest.raises(ValueError, match="no checkpoint plan is called norm"):
         archc.train(graph_of(DEEP), folder=tmp_path / "other", checkpoint="norm")
-    with pytest.raises(TypeError, match="by its own recipe"):
+    with pytest.raises(TypeError, match="with its own recipe"):
         archc.train(graph_of(DEEP), folder=tmp_path / "run", resume=True, checkpoint="norms")

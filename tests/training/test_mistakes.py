@@ -87,7 +87,7 @@ FIVE = {"data": {"validation": 0.0}}
     ("text", "changes", "says"),
     [
         (TWO, {}, "an output without a loss: box is 4, and the labels are 10 classes"),
-        (TWO.replace("[cls, box]", "[box, cls]"), {}, "where cls gives the classes, let it be the first"),
+        (TWO.replace("[cls, box]", "[box, cls]"), {}, "where cls gives the classes, put it first"),
         (TWO.replace("linear: 4", "reshape: [4, 4]"), {}, "box is 4x4"),
         (NORM, {"batch": 1}, "write batch=2 or more"),
         (NORM, {"batch": 4, "accumulate": 4}, "write batch=8"),

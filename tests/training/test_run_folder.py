@@ -104,8 +104,8 @@ def test_a_run_that_is_trained_is_not_resumed(run: Path, capsys: pytest.CaptureF
 TAKES = """
 import sys, time
 from pathlib import Path
-from archc.text.locks import locked
-with locked(Path(sys.argv[1])):
+from archc.text.locks import lock_folder
+with lock_folder(Path(sys.argv[1])):
     print("taken", flush=True)
     time.sleep(600)
 """
@@ -332,7 +332,7 @@ def test_files_inside_a_checkpoint_are_no_links(run: Path, tmp_path: Path) -> No
         assert "which is not followed" in told(lambda: load(last))
         (last / name).unlink()
         os.mkfifo(last / name)
-        assert "no regular file" in told(lambda: load(last))
+        assert "not a regular file" in told(lambda: load(last))
         (last / name).unlink()
         shutil.move(tmp_path / name, last / name)
 

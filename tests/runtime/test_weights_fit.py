@@ -212,7 +212,7 @@ def test_a_deeper_network_with_another_head(tmp_path: Path) -> None:
 def test_nothing_that_fits(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(1), "blocks.0.1.num_batches_tracked": torch.tensor(1)}, tmp_path / "a.pth")
     said = refused(Net(), tmp_path / "a.pth", partial=True)
-    assert said.startswith("has nothing that fits the network: 1 tensor fit, of 2 in the file and 16 in the network\n")
+    assert said.startswith("has nothing that fits the network: 1 tensor fits, of 2 in the file and 16 in the network\n")
 
 
 def test_a_tie_is_loaded_once(tmp_path: Path) -> None:

@@ -339,7 +339,8 @@ def _unfit_text(
     path: Path, theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor], fit: _Fit, notes: list[str], what: str
 ) -> list[str | Argument]:
     """The whole of an error: counts, notes, lists, and what may have been meant."""
-    counts = f"{counted(len(fit.names), 'tensor')} fit, of {len(theirs):,} in the file and {len(ours):,} in the network"
+    fitting = f"{counted(len(fit.names), 'tensor')} {'fits' if len(fit.names) == 1 else 'fit'}"
+    counts = f"{fitting}, of {len(theirs):,} in the file and {len(ours):,} in the network"
     lines = [f"{shown(str(path), 80)} {what}: {counts}", *(f"  {note}" for note in notes)]
     lines += sections(fit.skipped)
     message = ["\n".join(lines), "\n", *hints(_shapes(theirs), _shapes(ours), fit.skipped)]

@@ -66,7 +66,9 @@ def check(module: Any) -> str:
         return "refused by autograd"
     found = saved(graph, BATCH)
     if opaque:
-        assert found.unknown and found.total <= measured, (found.total, measured, {node.name: n for node, n in found.by_node.items()})
+        bound = archc.memory(graph, batch=BATCH).bound
+        assert found.unknown and bound.status in ("at least", "about")
+        assert found.total <= measured or bound.status == "about", (found.total, measured, found.by_node)
         return "bound"
     assert found.total == measured, (found.total, measured, {node.name: n for node, n in found.by_node.items()})
     return "exact"

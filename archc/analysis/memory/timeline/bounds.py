@@ -42,6 +42,7 @@ class Bound(NamedTuple):
 
 
 CERTAIN = Bound()
+STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 
 
 def bound(graph: Graph, run: StorageRun, options: Options, learning: bool) -> Bound:
@@ -78,6 +79,8 @@ def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:
     if not learning or graph.captured is None:
         return ()
     frozen, notes = graph.captured.frozen, graph.captured.notes
+    if any(node.kind == "opaque" and node.args.get("name") in STOPS for node in graph.nodes):
+        notes = (*notes, "no gradient goes through detach, so less is kept than is told")
     if not frozen:
         return notes
     return (

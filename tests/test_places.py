@@ -17,7 +17,8 @@ COMMANDS = (
     "resolve resnext50_32x4d",
     "explain resnext50_32x4d layer1.0",
     "report alexnet resnext50_32x4d -o {out}/page.html",
-    "build lenet5 -o {out}/net.py -o {out}/start.safetensors --device cpu",
+    pytest.param("build lenet5 -o {out}/net.py -o {out}/start.safetensors --device cpu", marks=pytest.mark.heavy),  # torch, three times
+    "build lenet5 -o {out}/net.py",
     "check alexnet",
     "resolve {own}/child.yaml",
     "check {own}/wrong.yaml",

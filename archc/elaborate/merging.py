@@ -24,6 +24,7 @@ def has_branches(op: Op, argument: t.Tree | None) -> bool:
 def apply_merge(run: Elaboration, op: Op, entry: Entry, name: str, context: Context, inputs: Values) -> Values:
     """Branches first, then the merge. Named branches take names of this level; listed ones are numbered under the merge."""
     merged: list[object] = []
+    below = None  # the level of listed branches
     trees: dict[str, t.Tree] = {}
     if isinstance(entry.argument, t.Mapping):
         merged.extend([UNKNOWN] if entry.argument.broken else [])  # the branch that was refused
@@ -40,8 +41,9 @@ def apply_merge(run: Elaboration, op: Op, entry: Entry, name: str, context: Cont
         for tree in entry.argument.items:
             merged.extend(chains.run_entry(run, tree, None, inner, inputs, branch=True))
         leave(run, inner, inputs)
+        below = inner.space
     values, node = apply(run, op, entry, name=context.space.prefix + name, context=context, inputs=tuple(merged), trees=trees)  # type: ignore[arg-type]
-    register(run, context, name, Ref(values, entry.kind_span, made=node))
+    register(run, context, name, Ref(values, entry.kind_span, below, made=node))
     return values
 
 

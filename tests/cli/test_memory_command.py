@@ -27,7 +27,12 @@ def printed(line: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize("line", COMMANDS)
+LONG = ("densenet121", "12GiB")  # the plans of these are searched for seconds
+
+
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=[pytest.mark.heavy] if any(word in line for word in LONG) else []) for line in COMMANDS]
+)
 def test_commands_of_the_page_run(line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """And print what the page shows of them."""
     monkeypatch.setenv("COLUMNS", "80")

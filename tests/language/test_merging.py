@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import archc
 from archc.analysis.cost.report import analyze
+from archc.elaborate.compiler import compile_text
+from archc.graph.write_spec import resolve_text
 from tests.language.helpers import codes, graph_of, names, wired
 
 
@@ -76,3 +79,25 @@ def test_a_whole_part_is_shared() -> None:
 
 def test_weights_that_do_not_fit_are_not_shared() -> None:
     assert codes("layers: {a: {conv: 8}, b: {share: a}}") == ["A503"]
+
+
+def test_listed_branches_are_read_from_outside_and_after_sharing() -> None:
+    spec = """
+archc: 1
+name: parts
+input: [3, 8, 8]
+layers:
+  a: [{concat: [{conv: 2}, {conv: 4}]}, relu]
+  b: {conv: 3}
+  c: {share: a}
+  d: {from: c.0.1, relu: }
+  e: {from: a.0.0, relu: }
+outputs: {c: c, d: d, e: e}
+"""
+    model = compile_text(spec)
+    graph = model.graph
+    assert graph is not None and model.spec is not None
+    assert [graph[name].inputs[0].node is graph[source] for name, source in (("d", "c.0.1"), ("e", "a.0.0"))] == [True, True]
+    again = archc.loads(resolve_text(graph, model.spec, {}))
+    assert [node.name for node in again.nodes] == [node.name for node in graph.nodes]
+    assert [node.shared and node.shared.name for node in again.nodes] == [node.shared and node.shared.name for node in graph.nodes]

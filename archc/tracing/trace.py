@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -23,6 +23,7 @@ from archc.tracing.results import known_result
 from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
 
 # of torch and of archc; with the separator, as torchvision lies beside torch
+unseen = torch._C.DisableTorchFunction  # no mode sees what is done within: asking a tensor for its shape costs a tenth then
 OWN_FOLDERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent.parent}{os.sep}")
 
 
@@ -141,36 +142,46 @@ class Trace(TorchFunctionMode):
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *,
         label: str, name: str, owned: Sequence[Tensor] = (),
     ) -> Any:  # fmt: skip
-        tensors = list(tensors_in((args, kwargs)))
-        if name == "embedding" and tensors[0].is_floating_point() and self.live(tensors[0]):
-            source, _ = self._read(tensors[0])
-            if isinstance(source, str):
-                raise WholeNumbers(source)
-        before = [(tensor, tensor._version) for tensor in tensors]
+        with unseen():
+            tensors = list(tensors_in((args, kwargs)))
+            if name == "embedding" and tensors[0].is_floating_point() and self.live(tensors[0]):
+                source, _ = self._read(tensors[0])
+                if isinstance(source, str):
+                    raise WholeNumbers(source)
+            before = [(tensor, tensor._version) for tensor in tensors]
+            out = known_result(getattr(func, "__name__", ""), args, kwargs) if tensors else None
+        if out is None:
+            out = self._call(func, args, kwargs, gradients=not tensors)
+        else:
+            self._within = {}
+        with unseen():
+            owned = [*owned, *(self._owned[one] for one in self._within)]
+            made = list(tensors_in(out))
+            changed = [tensor for tensor, version in before if tensor._version != version]
+            written = [one for one in changed if self.live(one) or not made or any(one is other for other in made)]
+            results = made + [one for one in written if not any(one is other for other in made)]
+            live = [tensor for tensor in tensors if self.live(tensor)]
+            if not results:
+                return out
+            if not live:
+                self._fold(func, name, args, kwargs, tensors, results, owned)
+            elif name in FACTORIES:  # only the shape of the input counts
+                self._kept += made
+            elif rule is not None or written or not all(self.live(one) for one in results):
+                self._record(rule, func, args, kwargs, live=live, results=results, written=written, label=label, name=name, owned=owned)
+        return out
+
+    def _call(self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], gradients: bool) -> Any:
+        """What a function returns, and nothing of what it does inside; without tensors it may be what turns gradients off and on."""
         self.quiet += 1
         self._within = {}
         try:
-            out = known_result(getattr(func, "__name__", ""), args, kwargs) if tensors else func(*args, **kwargs)
-            if out is None and tensors:
-                with torch.no_grad():
-                    out = func(*args, **kwargs)
+            if gradients:
+                return func(*args, **kwargs)
+            with torch.no_grad():
+                return func(*args, **kwargs)
         finally:
             self.quiet -= 1
-        owned = [*owned, *(self._owned[one] for one in self._within)]
-        made = list(tensors_in(out))
-        changed = [tensor for tensor, version in before if tensor._version != version]
-        written = [one for one in changed if self.live(one) or not made or any(one is other for other in made)]
-        results = made + [one for one in written if not any(one is other for other in made)]
-        if not results:
-            return out
-        live = [tensor for tensor in tensors if self.live(tensor)]
-        if not live:
-            self._fold(func, name, args, kwargs, tensors, results, owned)
-        elif name in FACTORIES:  # only the shape of the input counts
-            self._kept += made
-        elif rule is not None or written or not all(self.live(one) for one in results):
-            self._record(rule, func, args, kwargs, live=live, results=results, written=written, label=label, name=name, owned=owned)
-        return out
 
     def _record(
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
@@ -363,6 +374,7 @@ def _place() -> str:
     return ""
 
 
+@lru_cache(maxsize=1024)
 def _short(file: str) -> str:
     """A file below the working folder or an installed package, without what stands before."""
     path = Path(file)

@@ -47,11 +47,17 @@ def compile_model(args: argparse.Namespace, named: str) -> Model:
     if getattr(args, "leaf", ()) and not any(map(is_model, _named(args))):
         raise ArgumentError(f"--leaf is about the code of a model, and {named} is a spec")
     changes = dict(_pair(text, "--set") for text in args.set)
-    inputs = dict(text.partition("=")[::2] if "=" in text else ("", text) for text in args.input)
+    inputs = dict(map(name_input, args.input))
     load_plugins(args.plugin)
     model = compile_spec(named, changes, inputs)
     args.read = [*getattr(args, "read", []), *map(str, model.files)]  # what no output may be written over
     return model
+
+
+def name_input(text: str) -> tuple[str, str]:
+    """What --input says: a name, or an empty one, and a shape."""
+    name, equals, shape = text.partition("=")
+    return (name, shape) if equals else ("", text)
 
 
 def is_model(named: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
+from archc.cli.common import name_input
 from archc.cli.console import complain
 from archc.elaborate.compiler import Model
 from archc.errors import ArchcError, ArgumentError, MissingPackage
@@ -50,7 +51,8 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
         if _is_ours(error):
             raise
         _show(error)
-        complain(f"{named} raised this{f' on --input {chr(32).join(given)}' if given else ''}{_hint(given, error)}")
+        on = f" on --input {' '.join(given)}" if given else ""
+        complain(f"{named} raised this{on}{_hint(given, error)}")
         raise SystemExit(2) from None
     assert graph.captured is not None
     for sentence in graph.captured.sentences():
@@ -59,8 +61,9 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
 
 
 def _captured(named: str, given: list[str], leaves: list[str]) -> tuple[Graph, Path | None]:
+    from archc.ops.plugins import without_bytecode
     from archc.tracing import capture
-    from archc.tracing.source import load_model, without_bytecode
+    from archc.tracing.source import load_model
 
     loaded = load_model(named)
     with without_bytecode():
@@ -80,7 +83,7 @@ def _input(module: nn.Module, named: str, given: list[str], own: tuple[int, ...]
         needed = [one.name for one in takes if one.default is one.empty]
         example = " ".join(f"--input {name}=3x224x224" for name in needed) if len(needed) > 1 else "--input 3x224x224"
         raise ArgumentError(f"{named} does not say what it takes: give the shape without the batch, {example}")
-    pairs = [text.partition("=")[::2] if "=" in text else ("", text) for text in given]
+    pairs = list(map(name_input, given))
     for text, (_, shape) in zip(given, pairs, strict=True):
         if not read_sizes(shape.partition(":")[0]):
             raise ArgumentError(f"--input {text}: {shape!r} is no shape; write 3x224x224, without the batch")
@@ -129,8 +132,8 @@ def _hint(given: list[str], error: BaseException) -> str:
     if isinstance(error, ImportError) and "relative import" in str(error):
         return "; a file of a package is named by its module: package.module:NAME"
     for text in given:
-        name, equals, shape = text.partition("=") if "=" in text else ("", "", text)
+        name, shape = name_input(text)
         sizes = read_sizes(shape.partition(":")[0])
         if len(sizes) > 3 or (len(sizes) > 1 and sizes[0] == 1):
-            return f"; shapes are without the batch: --input {name}{equals}{'x'.join(map(str, sizes[1:]))}"
+            return f"; shapes are without the batch: --input {name}{'=' * bool(name)}{'x'.join(map(str, sizes[1:]))}"
     return ""

@@ -21,7 +21,6 @@ class Captured:
 
     source: the model's class, or what was named on the command line
     dtype: that of its parameters
-    places: the file and line of the model's source where a step is called, for each opaque layer
     weights: the names in the model's state_dict, for those of the graph that have another
     unused: parameters of the model that no layer uses, with how many values they hold
     frozen: parameters that need no gradient, with how many values they hold
@@ -30,7 +29,6 @@ class Captured:
 
     source: str
     dtype: str = "float32"
-    places: dict[str, str] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
     unused: dict[str, int] = field(default_factory=dict)
     frozen: dict[str, int] = field(default_factory=dict)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -37,16 +38,19 @@ class PluginError(ArchcError):
         self.found = found
 
 
+@contextmanager
+def without_bytecode() -> Iterator[None]:
+    """Leaves no `__pycache__` in the user's folders."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 def load_file(path: str) -> list[str]:
     """Runs a Python file that registers operators with `@op`; the names that it added. Loaded once a process."""
-    from importlib.machinery import SourceFileLoader
     from importlib.util import module_from_spec, spec_from_file_location
-
-    class Uncached(SourceFileLoader):
-        """Leaves no `__pycache__` in the user's folder."""
-
-        def set_data(self, path: str, data: object, *, _mode: int = 0o666) -> None:
-            pass
 
     file = Path(path)
     if file.suffix != ".py" or not file.is_file():
@@ -54,13 +58,14 @@ def load_file(path: str) -> list[str]:
     name = f"archc_plugin_{file.resolve().as_posix().replace('/', '_').removesuffix('.py')}"
     if name in sys.modules:
         return []
-    spec = spec_from_file_location(name, file, loader=Uncached(name, str(file)))
+    spec = spec_from_file_location(name, file)
     assert spec is not None and spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[name] = module
     before = set(OPERATORS)
     try:
-        spec.loader.exec_module(module)
+        with without_bytecode():
+            spec.loader.exec_module(module)
         added = [kind for kind in OPERATORS if kind not in before]
         for kind in added:
             OPERATORS.get(kind)  # reads its signature, so that a wrong one shows here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
@@ -16,7 +16,7 @@ from archc.ops.registry import OPERATORS, Op
 from archc.ops.shape import Shape
 from archc.signature import Fault, bind
 from archc.tracing.compare import Seen
-from archc.tracing.steps import Call, Ref, Unit
+from archc.tracing.steps import Call, Ref, Unit, Unsaid
 from archc.tracing.trace import Trace
 
 MOST_LABEL = 100
@@ -26,22 +26,21 @@ MOST_LABEL = 100
 class Assembly:
     """A graph in the making.
 
-    shapes: without the batch, of what opaque steps return
-    tensors: of the model, by name; alike: the first name of a tensor that has several
+    seen: the steps as they were seen at two batch sizes
+    tensors: of the model, by name
+    owners: the layer that owns a tensor; weights: names in the model for those of the graph that have another
     """
 
     trace: Trace
     graph: Graph
-    shapes: dict[Call, Seen]
+    seen: dict[Call, Seen]
     tensors: dict[str, torch.Tensor]
     values: dict[Ref, Value] = field(default_factory=dict)
-    nodes: dict[Call, Node] = field(default_factory=dict)
     owners: dict[str, Node] = field(default_factory=dict)
     first_units: dict[str, Unit] = field(default_factory=dict)
     scopes: dict[Unit, Scope] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
-    places: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    _open: list[Scope] = field(default_factory=list)
 
     def fill(self) -> None:
         for name, shape in self.trace.shapes.items():
@@ -91,8 +90,6 @@ class Assembly:
         self.level(child, inner)
         self.close()
 
-    _open: list[Scope] = field(default_factory=list)
-
     def open(self, parent: Scope, label: str, cls: str) -> Scope:
         scope = Scope(f"{parent.name}.{label}" if parent.name else label, parent, cls)
         scope.start = len(self.graph.nodes)
@@ -108,7 +105,6 @@ class Assembly:
         inputs = tuple(self.values[ref] for ref in call.inputs)
         node = self.node(call, name, inputs, scope)
         node.train_only = call.train_only
-        self.nodes[call] = node
         self.graph.nodes.append(node)
         scope.children.append(node)
         for index, value in enumerate(node.outputs):
@@ -116,59 +112,60 @@ class Assembly:
 
     def node(self, call: Call, name: str, inputs: tuple[Value, ...], scope: Scope) -> Node:
         """A layer by its operator; opaque where the operator does not say what was seen."""
-        if call.kind != "opaque":
-            op = OPERATORS[call.kind]
-            args, why = self.facts(op, call, inputs)
-            if why is None:
-                shared = self.shared(call)
-                if shared is not False:
-                    node = Node(name, op, args[0], inputs, args[1], scope)
-                    node.shared = shared
-                    self.own(node, call)
-                    return node
-                why = f"a weight of {self.owners[next(one for one in call.weights.values() if one in self.owners)].name} is also its own"
-            call.args, call.why, call.kind = {"name": call.kind}, why, "opaque"
-            call.weights = {one: one for one in call.weights.values()}
-        return self.opaque(call, name, inputs, scope)
+        if call.kind == "opaque":
+            return self.opaque(call, name, inputs, scope)
+        op = OPERATORS[call.kind]
+        try:
+            args, facts = self.facts(op, call, inputs)
+            shared = self.shared(call)
+        except Unsaid as reason:
+            call.args, call.why, call.kind = {"name": call.kind}, str(reason), "opaque"
+            call.weights = {full: full for full in call.weights.values()}
+            return self.opaque(call, name, inputs, scope)
+        node = Node(name, op, args, inputs, facts, scope)
+        node.shared = shared
+        self.own(node, call)
+        return node
 
-    def facts(self, op: Op, call: Call, inputs: tuple[Value, ...]) -> tuple[tuple[dict[str, Any], Facts], str | None]:
-        """An operator's arguments and facts, and why they are not those of the step."""
+    def facts(self, op: Op, call: Call, inputs: tuple[Value, ...]) -> tuple[dict[str, Any], Facts]:
+        """An operator's arguments and facts. Raises Unsaid where they are not those of the step."""
         args, faults = bind(op.signature, call.args, {})
-        if not faults:
-            try:
-                facts = op.function(*(value.shape for value in inputs), **args)
-            except Fault as fault:
-                faults = [fault]
         if faults:
-            return ({}, Facts(Shape((1,)))), faults[0].message
-        seen = self.shapes.get(call)
+            raise Unsaid(faults[0].message)
+        try:
+            facts = op.function(*(value.shape for value in inputs), **args)
+        except Fault as fault:
+            raise Unsaid(fault.message) from None
+        seen = self.seen.get(call)
         if seen is not None and [tuple(shape) for shape in facts.outputs] != seen.shapes:
             listed = ", ".join("x".join(map(str, shape or ())) for shape in seen.shapes)
-            return (args, facts), f"{op.name} would give {', '.join(map(str, facts.outputs))}, and {listed} was seen"
-        stated = {weight.name: tuple(weight.shape) for weight in facts.owned}
-        had = {suffix: tuple(self.tensors[full].shape) for suffix, full in call.weights.items()}
-        if {suffix: shape for suffix, shape in stated.items() if suffix in had} != had and call.weights:
-            return (args, facts), f"its weights are {had}, and those of {op.name} {stated}"
-        fixed = [suffix for suffix, full in call.weights.items() if not isinstance(self.tensors[full], nn.Parameter)]
-        learned = {weight.name for weight in facts.owned if weight.role != "buffer"}
-        if learned & set(fixed):
-            return (args, facts), f"its {' and '.join(sorted(learned & set(fixed)))} is a buffer, which is not learned"
-        if set(stated) - set(had) - {"num_batches_tracked"}:
-            return (args, facts), f"weights of {op.name} are missing: {', '.join(sorted(set(stated) - set(had)))}"
-        return (args, facts), None
+            raise Unsaid(f"{op.name} would give {', '.join(map(str, facts.outputs))}, and {listed} was seen")
+        self.check_weights(op, call, facts)
+        return args, facts
 
-    def shared(self, call: Call) -> Node | Literal[False] | None:
-        """The layer that has the same weights; False where it has some of them, or is of another kind."""
-        learned = [full for full in call.weights.values() if full in self.owners]
-        if not learned:
+    def check_weights(self, op: Op, call: Call, facts: Facts) -> None:
+        """Raises Unsaid where an operator's weights are not those that the step uses."""
+        stated = {weight.name: tuple(weight.shape) for weight in facts.owned}
+        used = {suffix: tuple(self.tensors[full].shape) for suffix, full in call.weights.items()}
+        if {suffix: shape for suffix, shape in stated.items() if suffix in used} != used:
+            raise Unsaid(f"its weights are {used}, and those of {op.name} {stated}")
+        learned = {weight.name for weight in facts.owned if weight.role != "buffer"}
+        fixed = sorted(suffix for suffix in learned & used.keys() if not isinstance(self.tensors[call.weights[suffix]], nn.Parameter))
+        if fixed:
+            raise Unsaid(f"its {' and '.join(fixed)} is a buffer, which is not learned")
+        if missing := sorted(stated.keys() - used.keys() - {"num_batches_tracked"}):
+            raise Unsaid(f"weights of {op.name} are missing: {', '.join(missing)}")
+
+    def shared(self, call: Call) -> Node | None:
+        """The layer that has the same weights. Raises Unsaid where it has some of them, or is of another kind."""
+        owner = next((self.owners[full] for full in call.weights.values() if full in self.owners), None)
+        if owner is None:
             return None
-        owner = self.owners[learned[0]]
         same = owner.kind == call.kind and {self.owners.get(full) for full in call.weights.values()} == {owner}
-        mine = dict(call.weights.items())
-        theirs = {
-            weight.name: self.weights.get(f"{owner.name}.{weight.name}", f"{owner.name}.{weight.name}") for weight in owner.facts.owned
-        }
-        return owner if same and all(theirs.get(suffix) == full for suffix, full in mine.items()) else False
+        theirs = {suffix: self.weights.get(name, name) for suffix, name in ((w.name, f"{owner.name}.{w.name}") for w in owner.facts.owned)}
+        if not same or any(theirs.get(suffix) != full for suffix, full in call.weights.items()):
+            raise Unsaid(f"a weight of {owner.name} is also its own")
+        return owner
 
     def own(self, node: Node, call: Call) -> None:
         for suffix, full in call.weights.items():
@@ -178,7 +175,7 @@ class Assembly:
                 self.weights[ours] = full
 
     def opaque(self, call: Call, name: str, inputs: tuple[Value, ...], scope: Scope) -> Node:
-        seen = self.shapes.get(call)
+        seen = self.seen.get(call)
         if seen is None or call.shapes is None:
             raise CaptureError(f"{call.args.get('name')} at {call.place} comes out as parts that archc does not understand: {call.why}")
         fresh = [full for full in call.weights.values() if full not in self.owners]
@@ -199,8 +196,6 @@ class Assembly:
         bound, faults = bind(OPERATORS["opaque"].signature, args, {})
         assert not faults, faults[0].message
         node = Node(name, OPERATORS["opaque"], bound, inputs, OPERATORS["opaque"](*(value.shape for value in inputs), **bound), scope)
-        if call.place:
-            self.places[name] = call.place
         for full in fresh:
             self.owners[full] = node
             if f"{name}.{labels[full]}" != full:
@@ -208,17 +203,16 @@ class Assembly:
         return node
 
 
-def assemble(trace: Trace, shapes: dict[Call, Seen], model: nn.Module, name: str, notes: list[str]) -> Graph:
+def assemble(trace: Trace, seen: dict[Call, Seen], model: nn.Module, name: str, notes: list[str]) -> Graph:
     """The graph of a trace, with what is known of its origin."""
     graph = Graph(name, "", {})
     tensors = dict([*model.named_parameters(), *model.named_buffers()])
-    made = Assembly(trace, graph, shapes, tensors)
+    made = Assembly(trace, graph, seen, tensors)
     made.fill()
     unused = {full: one.numel() for full, one in model.named_parameters() if full not in made.owners}
     graph.captured = Captured(
         source=type(model).__name__,
         dtype=str(trace.dtype).removeprefix("torch."),
-        places=made.places,
         weights=made.weights,
         unused=unused,
         frozen={full: one.numel() for full, one in model.named_parameters() if not one.requires_grad},
@@ -273,7 +267,7 @@ def _simplest(child: Unit | Call) -> Unit | Call:
     if isinstance(child, Unit) and len(child.children) == 1 and isinstance(child.children[0], Call):
         only = child.children[0]
         if not only.own_path:
-            only.own_path, only.unit_class = child.path, child.cls
+            only.own_path = child.path
         return only if only.own_path == child.path else child
     return child
 
@@ -299,7 +293,6 @@ def _dtypes(call: Call, own: torch.dtype) -> tuple[str, ...]:
 def _set_borders(graph: Graph) -> None:
     """What goes into and comes out of each level."""
     last = graph.last_uses()
-    position = graph.positions
 
     def visit(scope: Scope) -> None:
         for child in scope.children:
@@ -314,4 +307,3 @@ def _set_borders(graph: Graph) -> None:
         scope.outputs = tuple(outside) or inner[-1].outputs[:1]
 
     visit(graph.root)
-    assert len(position) == len(graph.nodes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-from archc.tracing.steps import Call, Ref
+from archc.tracing.steps import Call, Ref, Unit
 from archc.tracing.trace import Trace
 
 
@@ -157,9 +157,8 @@ def drop_unused(trace: Trace) -> None:
     _keep(trace.root, needed | kept)
 
 
-def _keep(unit: object, kept: set[Call]) -> None:
-    children = unit.children  # type: ignore[attr-defined]
-    children[:] = [one for one in children if not isinstance(one, Call) or one in kept]
-    for one in children:
-        if not isinstance(one, Call):
-            _keep(one, kept)
+def _keep(unit: Unit, kept: set[Call]) -> None:
+    unit.children = [child for child in unit.children if isinstance(child, Unit) or child in kept]
+    for child in unit.children:
+        if isinstance(child, Unit):
+            _keep(child, kept)

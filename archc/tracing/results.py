@@ -32,9 +32,14 @@ def _convolution(
     fits = input.dim() == rank + 2 and input.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
     if not fits or input.dtype != weight.dtype or (bias is not None and bias.shape != weight.shape[:1]):
         return None
-    rows = zip(input.shape[2:], weight.shape[2:], strides, pads, dilations, strict=True)
+    return _over_windows(input, weight.shape[0], weight.shape[2:], strides, pads, dilations)
+
+
+def _over_windows(input: Tensor, channels: int, *of_windows: Sequence[int]) -> Tensor | None:
+    """A map of what windows of these kernels, strides, paddings and dilations give; None where none fits."""
+    rows = zip(input.shape[2:], *of_windows, strict=True)
     sizes = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows]
-    return torch.empty(input.shape[0], weight.shape[0], *sizes, dtype=input.dtype, device="meta") if min(sizes) > 0 else None
+    return torch.empty(input.shape[0], channels, *sizes, dtype=input.dtype, device="meta") if min(sizes) > 0 else None
 
 
 def _tuple(value: Any) -> tuple[int, ...]:
@@ -86,17 +91,10 @@ def _max_pool(
     return_indices: bool = False,
 ) -> Tensor | None:  # fmt: skip
     kernels, strides, pads, dilations = (_pair(one) for one in (kernel_size, stride or kernel_size, padding, dilation))
-    if (
-        input.dim() != 4
-        or not input.is_contiguous()
-        or ceil_mode
-        or return_indices
-        or any(2 * p > k for p, k in zip(pads, kernels, strict=True))
-    ):
+    plain = input.dim() == 4 and input.is_contiguous() and not ceil_mode and not return_indices
+    if not plain or any(2 * p > k for p, k in zip(pads, kernels, strict=True)):
         return None
-    rows = zip(input.shape[2:], kernels, strides, pads, dilations, strict=True)
-    sizes = [(n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in rows]
-    return torch.empty(*input.shape[:2], *sizes, dtype=input.dtype, device="meta") if min(sizes) > 0 else None
+    return _over_windows(input, input.shape[1], kernels, strides, pads, dilations)
 
 
 def _pair(value: Any) -> tuple[int, ...]:
@@ -104,9 +102,7 @@ def _pair(value: Any) -> tuple[int, ...]:
 
 
 def _dense(tensor: Tensor) -> bool:
-    return tensor.is_contiguous() or tensor.is_contiguous(
-        memory_format=torch.channels_last if tensor.dim() == 4 else torch.contiguous_format
-    )
+    return tensor.is_contiguous() or (tensor.dim() == 4 and tensor.is_contiguous(memory_format=torch.channels_last))
 
 
 RESULTS: dict[str, Callable[..., Tensor | None]] = {

@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -17,6 +16,7 @@ import torch
 from torch import nn
 
 from archc.errors import ArgumentError, MissingPackage
+from archc.ops.plugins import without_bytecode
 from archc.text.suggest import did_you_mean
 
 IMAGE, LARGER = (3, 224, 224), (3, 299, 299)  # of torchvision's classifiers; its Inception was trained on the larger
@@ -52,16 +52,6 @@ def load_model(named: str) -> NamedModel:
         module = _run_file(file) if file is not None else _import(source)
         found = _attribute(module, name, source)
         return NamedModel(_made(found, named), name.rpartition(".")[2], None, file)
-
-
-@contextmanager
-def without_bytecode() -> Iterator[None]:
-    """Leaves no `__pycache__` in the user's folders."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
 
 
 def _run_file(file: Path) -> ModuleType:

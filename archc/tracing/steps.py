@@ -84,7 +84,6 @@ class Call:
     why: str = ""
     train_only: bool = False
     own_path: str = ""
-    unit_class: str = ""
 
 
 Ref = tuple[Call | str, int]

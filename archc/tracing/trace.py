@@ -22,8 +22,8 @@ from archc.tracing.counting import count_macs
 from archc.tracing.results import known_result
 from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
 
-# of torch and of archc; with the separator, as torchvision lies beside torch
 unseen = torch._C.DisableTorchFunction  # no mode sees what is done within: asking a tensor for its shape costs a tenth then
+# of torch and of archc; with the separator, as torchvision lies beside torch
 OWN_FOLDERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).parent.parent}{os.sep}")
 
 
@@ -44,7 +44,6 @@ class Trace(TorchFunctionMode):
         self.result_axis = 0
         self.outputs: dict[str, Ref] = {}
         self.heads: dict[str, Ref] = {}
-        self.used: set[str] = set()
         self._bound: dict[int, Bound] = {}
         self._by_storage: dict[int, list[Bound]] = {}
         self._constants: dict[int, Constant] = {}
@@ -230,7 +229,6 @@ class Trace(TorchFunctionMode):
             inputs = tuple(self._read(x) for x in layer.inputs) if layer.inputs else (ends[-1],)
             step = Call(layer.kind, layer.args, inputs, None, self.unit, layer.label or label)
             step.weights = {suffix: self.constant(tensor).names[0] for suffix, tensor in layer.weights.items()}
-            self.used.update(step.weights.values())
             self.unit.children.append(step)
             ends.append((step, layer.output or 0))
         assert step is not None
@@ -253,7 +251,6 @@ class Trace(TorchFunctionMode):
         names = dict.fromkeys(one for tensor in (*tensors_in((args, kwargs)), *owned) for one in self.constant(tensor).names)
         step = Call("opaque", {"name": name}, inputs, None, self.unit, label.strip("_") or "step", {one: one for one in names}, why=why)
         step.view = bool(bases)
-        self.used.update(names)
         self.unit.children.append(step)
         self._close(step, results, written, partial(count_macs, func, args, kwargs, written))
 
@@ -318,6 +315,7 @@ class Trace(TorchFunctionMode):
 # Functions whose result takes the shape of a tensor and none of its values.
 FACTORIES = {"new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "empty_like", "zeros_like", "ones_like", "full_like",
              "rand_like", "randn_like"}  # fmt: skip
+
 # Functions with multiply-accumulates, which may be done on weights alone.
 PRODUCTS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "bmm", "mm", "addmm", "einsum", "baddbmm"}
 

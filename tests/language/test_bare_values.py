@@ -68,6 +68,8 @@ BARE: list[tuple[list[int], str, str]] = [
     (MAP, "{upsample: 64}", "{upsample: {size: 64}} of this size"),
     (MAP, "{upsample: [64, 64]}", "{upsample: {size: [64, 64]}}"),
     (MAP, "{flatten: 1}", "write `flatten`"),
+    (MAP, "{opaque: 3}", "name its outputs"),
+    (MAP, "{clone: true}", ""),
     (MAP, "{glu: 1}", "halves the first axis"),
     (MAP, "{relu: 6}", "`relu6`"),
     (MAP, "{prelu: 64}", "{prelu: {shared: false}}"),
@@ -138,7 +140,7 @@ def test_names_tell_what_is_meant() -> None:
 def test_every_operator_was_thought_of() -> None:
     """An operator's main argument is a size, a switch, or stands in the table above."""
     switches = {"relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid", "hardshrink", "softshrink", "add", "concat",
-                "scale", "embedding", "threshold", "lppool", "crop", "center_crop", "clone", "opaque",
+                "scale", "embedding", "threshold", "lppool", "crop", "center_crop",
                 "scaled_dot_product_attention"}  # fmt: skip
     thought = {entry.strip("{").partition(":")[0] for _, entry, _ in BARE} | switches
     assert {name for name in OPERATORS if OPERATORS[name].signature.params} - thought == set()

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archc.errors import ArgumentError
 from archc.text.suggest import did_you_mean
 from archc.tracing.rules.importers import OPAQUE, importer_of, rule_by
-from archc.tracing.rules.registry import short
+from archc.tracing.rules.registry import short, with_bias
 from archc.tracing.steps import Layer, Rule, Unsaid
 from archc.tracing.trace import Trace
 
@@ -44,7 +44,7 @@ def pad_convolution(trace: Trace, module: Any, input: Tensor) -> Layer:
             "padding": module.padding if isinstance(module.padding, str) else short(module.padding),
             "dilation": short(module.dilation), "groups": module.groups, "bias": module.bias is not None,
             "padding_mode": module.padding_mode}  # fmt: skip
-    return Layer("conv", (input,), args, {"weight": module.weight} | ({"bias": module.bias} if module.bias is not None else {}))
+    return Layer("conv", (input,), args, with_bias(module.weight, module.bias))
 
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -108,11 +108,13 @@ def diameter(text: str, word: str) -> str | None:
 
 
 def pads(text: str, word: str) -> str | None:
-    """ONNX writes all beginnings, then all ends; a padding here is the same at both."""
+    """ONNX writes all beginnings, then all ends; here both sides of an axis stand together, as one number where they are the same."""
     numbers = re.findall(r"\d+", text)
     half = len(numbers) // 2
-    if len(numbers) % 2 or numbers[:half] != numbers[half:]:
+    if len(numbers) % 2 or not numbers:
         return None if len(numbers) != 1 else numbers[0]
+    if numbers[:half] != numbers[half:]:
+        return "[" + ", ".join(f"[{low}, {high}]" for low, high in zip(numbers[:half], numbers[half:], strict=True)) + "]"
     return numbers[0] if len(set(numbers)) == 1 else "[" + ", ".join(numbers[:half]) + "]"
 
 

@@ -172,8 +172,12 @@ def _window(x: Shape, what: str, *, kernel: Any, stride: Any, padding: Any, dila
     if not window.symmetric:
         if ceil:
             raise Fault(
-                "ceil", "ceil needs the same padding before and after", "`same` with an even window, and `same_upper`, pad unequally"
+                "ceil",
+                "ceil needs the same padding before and after",
+                "`same` with an even window, `same_upper` and `causal` pad unequally",
             )
+        if any(max(sides) >= size for sides, size in zip(window.pads, window.extent, strict=True)):
+            raise Fault("padding", "a window would lie in the padding alone", "pad less than the window's size on each side")
         return window
     for low, size in zip(window.padding, window.kernel, strict=True):
         if low > size // 2:

@@ -40,15 +40,17 @@ def upsample(
     size: Sizes | None = None,
     mode: Mode = "nearest",
     align_corners: bool = False,
+    recompute: bool = False,
 ) -> Facts:
     """[C, *S], or [C, *S] and a map to match -> [C, *S']. Interpolation: torch.nn.Upsample.
 
-    With a scale that is no whole number, sizes are rounded down.
+    With a scale that is no whole number, sizes are rounded down: floor(S*scale).
 
     scale: how much larger the map becomes
     size: the output's size
     mode: `nearest` copies; `linear` is bilinear or trilinear where the map has two or three axes, and may be called so
     align_corners: whether the corner pixels of both maps lie on each other (linear alone)
+    recompute: whether pixels lie by the ratio of the rounded sizes and not by the scale: torch's recompute_scale_factor
     """  # fmt: skip
     space = spatial(x, "upsample")
     rank = len(space)
@@ -70,9 +72,14 @@ def upsample(
     work = Work(multiply=corners * out.values, add=(corners - 1) * out.values) if linear else Work()
     named = _LINEAR[rank] if linear else "nearest"
     target = {"size": tuple(sizes)} if scale is None else {"scale_factor": short(factors)}
-    options = target | given(mode=(named, "nearest"), align_corners=(align_corners and linear, False))
+    rescaled = recompute and scale is not None
+    if recompute and scale is None:
+        raise Fault("recompute", "only a scale can be recomputed", "leave it out: a size has no scale of its own")
+    options = target | given(
+        mode=(named, "nearest"), align_corners=(align_corners and linear, False), recompute_scale_factor=(rescaled or None, None)
+    )
     pairs = [(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
-    if scale is not None and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
+    if scale is not None and not rescaled and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
         pairs = [_exact(factor).as_integer_ratio()[::-1] for factor in factors]
     reach = [Linear(n, m, align_corners) if linear else Bins(n, m, nearest=True) for n, m in pairs]
     form = Module("nn.Upsample", (), options)

@@ -15,7 +15,7 @@ from archc.ops.tracked import label
 from archc.signature import Fault
 from archc.text.quantity import counted
 
-Number = TypeVar("Number", int, float)
+Number = TypeVar("Number", int, float, int | tuple[int, int])
 AXIS_NAMES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
 
 
@@ -28,13 +28,17 @@ def spatial(x: Shape, what: str) -> tuple[int, ...]:
 
 
 def axes(value: Number | Sequence[Number], rank: int, name: str) -> tuple[Number, ...]:
-    """One number for each of `rank` spatial axes."""
+    """One number, or one pair of sides, for each of `rank` spatial axes."""
     if isinstance(value, int | float):
         return (value,) * rank
     if len(value) != rank:
         hint = f"write {name}: {value[0]}" if len(set(value)) == 1 else f"one for each axis: {', '.join(AXIS_NAMES.get(rank, ()))}"
-        raise Fault(name, f"{name} has {counted(len(value), 'number')} for {counted(rank, 'spatial axis', 'spatial axes')}", hint)
+        raise Fault(name, _miscounted(name, len(value), rank), hint)
     return tuple(value)
+
+
+def _miscounted(name: str, count: int, rank: int) -> str:
+    return f"{name} has {counted(count, 'number')} for {counted(rank, 'spatial axis', 'spatial axes')}"
 
 
 def short(sizes: tuple[Number, ...]) -> Number | tuple[Number, ...]:
@@ -50,7 +54,7 @@ class Window:
         space: tuple[int, ...],
         kernel: int | Sequence[int],
         stride: int | Sequence[int],
-        padding: int | str | Sequence[int],
+        padding: int | str | Sequence[int | tuple[int, int]],
         dilation: int | Sequence[int] = 1,
         ceil: bool = False,
     ) -> None:
@@ -94,14 +98,22 @@ class Window:
         """The paddings in the order of torch.nn.functional.pad: the last axis first."""
         return tuple(side for pair in reversed(self.pads) for side in pair)
 
-    def _pads(self, padding: int | str | Sequence[int]) -> tuple[tuple[int, int], ...]:
+    def _pads(self, padding: int | str | Sequence[int | tuple[int, int]]) -> tuple[tuple[int, int], ...]:
         if padding == "same":
             return tuple(_halves(extent - 1) for extent in self.extent)
         if padding == "same_upper":
             triples = zip(self.space, self.extent, self.stride, strict=True)
             return tuple(_halves(max((-(-size // s) - 1) * s + extent - size, 0)) for size, extent, s in triples)
+        if padding == "causal":
+            if len(self.space) != 1:
+                hint = "write both sides of each axis: padding: [[2, 0], [1, 1]]"
+                raise Fault("padding", "causal is for maps over one axis, [C, L], whose positions are in time", hint)
+            return ((self.extent[0] - 1, 0),)
         assert not isinstance(padding, str)
-        return tuple((p, p) for p in axes(padding, len(self.space), "padding"))
+        if not isinstance(padding, int) and len(padding) == 2 * len(self.space) and all(isinstance(side, int) for side in padding):
+            pairs = [list(padding[at : at + 2]) for at in range(0, len(padding), 2)]
+            raise Fault("padding", _miscounted("padding", len(padding), len(self.space)), f"write {pairs} for both sides of each axis")
+        return tuple(side if isinstance(side, tuple) else (side, side) for side in axes(padding, len(self.space), "padding"))
 
     def _size(self, i: int) -> int:
         size, extent, stride, (low, high) = self.space[i], self.extent[i], self.stride[i], self.pads[i]

@@ -255,6 +255,32 @@ def per_axis(least: int) -> Type:
     return Type("sizes", f"a whole number from {least} up, or a list with one for each axis", accept, schema)
 
 
+def per_side(*words: str) -> Type:
+    """A padding: a whole number, a list with one or a pair (before, after) for each spatial axis, or one of some words."""
+
+    def side(value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value if is_int(value, 0) else MISSING
+        if len(value) != 2 or not all(is_int(part, 0) for part in value):
+            return MISSING
+        return value[0] if value[0] == value[1] else tuple(value)
+
+    def accept(value: Any) -> Any:
+        if isinstance(value, str):
+            return value if value in words else MISSING
+        if not isinstance(value, list | tuple):
+            return side(value)
+        sides = tuple(map(side, value))
+        return sides if sides and MISSING not in sides else MISSING
+
+    number = {"type": "integer", "minimum": 0}
+    pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
+    sides = {"type": "array", "items": {"anyOf": [number, pair]}, "minItems": 1, "maxItems": 3}
+    expected = "a whole number from 0 up, or a list with one, or [before, after], for each axis"
+    schema = {"anyOf": [{"enum": list(words)}, {"anyOf": [number, sides]}]}
+    return Type("padding", f"{expected}, or {' or '.join(words)}", accept, schema)
+
+
 def factors() -> Type:
     """A number above 0, or a list with one a spatial axis."""
 
@@ -300,7 +326,7 @@ Sizes = Annotated[int | tuple[int, ...], per_axis(1)]
 Factors = Annotated[float | tuple[float, ...], factors()]
 Counts = Annotated[int | tuple[int, ...], per_axis(0)]
 Indices = Annotated[tuple[int, ...], items(integer(-LARGEST_SIZE))]
-Padding = Annotated[int | tuple[int, ...] | str, _words_or(per_axis(0), "padding", "same", "same_upper")]
+Padding = Annotated[int | tuple[int | tuple[int, int], ...] | str, per_side("same", "same_upper", "causal")]
 Groups = Annotated[int | str, _words_or(integer(1), "groups", "depthwise")]
 
 # The types that a block's signature may name.

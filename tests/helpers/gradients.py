@@ -57,7 +57,8 @@ class _Interpolated(nn.Module):
             corners = self.layer.align_corners if mode == "linear" else None
             scale = self.layer.scale_factor
             scale = scale[axis - 2] if isinstance(scale, tuple) else scale
-            how = {"size": int(size)} if scale is None else {"scale_factor": float(scale)}
+            sized = scale is None or self.layer.recompute_scale_factor
+            how = {"size": int(size)} if sized else {"scale_factor": float(scale)}
             matrix = F.interpolate(torch.eye(n, dtype=x.dtype)[None], **how, mode=mode, align_corners=corners)[0]
             matrix = torch.where(matrix.abs() < 1e-9, 0.0, matrix)
             x = torch.movedim(torch.movedim(x, axis, -1) @ matrix, -1, axis)

@@ -147,7 +147,11 @@ class Builder:
     def window(self, rank: int, same: bool = True) -> dict[str, Any]:
         kernel = self.pick([1, 2, 3, 3, tuple(self.number(1, 3) for _ in range(rank - 1))])
         stride = self.pick([1, 1, 2, tuple(self.number(1, 2) for _ in range(rank - 1))])
-        return {"kernel": kernel, "stride": stride, "padding": self.pick([0, 1, "same", "same_upper"] if same else [0, 1])}
+        return {"kernel": kernel, "stride": stride, "padding": self.padding(rank) if same else self.pick([0, 1])}
+
+    def padding(self, rank: int) -> Any:
+        sides = tuple(self.pick([0, 1, (0, 1), (1, 0)]) for _ in range(rank - 1))
+        return self.pick([0, 1, "same", "same_upper", sides, "causal" if rank == 2 else sides])
 
     def of_conv(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return self.window(len(shape)) | {
@@ -192,7 +196,8 @@ class Builder:
         return {} if len(inputs) == 2 else {"size": tuple(self.number(1, size) for size in shape[1:])}
 
     def of_upsample(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
-        ways: list[dict[str, Any]] = [{"scale": self.number(1, 2)}, {"size": tuple(self.number(1, 6) for _ in shape[1:])}]
+        scales = [{"scale": self.number(1, 2)}, {"scale": self.pick([0.5, 1.5, 1.3]), "recompute": bool(self.number(0, 1))}]
+        ways: list[dict[str, Any]] = [*scales, {"size": tuple(self.number(1, 6) for _ in shape[1:])}]
         return ({} if len(inputs) == 2 else self.pick(ways)) | {
             "mode": self.pick(["nearest", "linear"]),
             "align_corners": bool(self.number(0, 1)),

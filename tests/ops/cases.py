@@ -82,6 +82,11 @@ def _convolutions() -> Iterator[Case]:
             yield case("conv", shape, channels=3, kernel=3, padding_mode=mode)
         yield case("conv", shape, channels=6, kernel=3, padding=1, standardize=1e-6)
         yield case("conv", shape, channels=6, kernel=2, groups=2, padding="same", bias=False, standardize=1e-8)
+    for args in ({}, {"dilation": 2, "stride": 2}, {"padding_mode": "replicate"}, {"standardize": 1e-6}, {"groups": "depthwise"}):
+        yield case("conv", L, channels=4, kernel=3, padding="causal", **args)
+    yield case("conv", M, channels=3, kernel=3, stride=2, padding=((0, 1), (0, 1)))
+    yield case("conv", M, channels=3, kernel=3, padding=(1, (2, 0)), padding_mode="reflect")
+    yield case("conv", D, channels=3, kernel=2, padding=((1, 0), 0, (3, 1)))
     yield case("conv", M, channels=3, kernel=(3, 5), padding=(0, 2), padding_mode="reflect")
     yield case("conv", (3, 8, 8), channels=3, kernel=3, stride=2, padding="same_upper")
     yield case("conv", (3, 7, 8), channels=3, kernel=3, stride=2, padding="same_upper")
@@ -119,6 +124,8 @@ def _pools() -> Iterator[Case]:
         yield case(op, (2, 3, 3), kernel=4, stride=2, ceil=True)  # one partial window alone
         yield case(op, M, kernel=(3, 2), padding=(1, 0))
         yield case(op, (2, 8, 9), kernel=3, stride=2, padding="same_upper")
+        yield case(op, (2, 8, 9), kernel=3, stride=2, padding=((0, 1), (2, 1)))
+        yield case(op, L, kernel=3, stride=1, padding="causal")
     yield case("maxpool", M, kernel=2, dilation=2, stride=1)
     yield case("maxpool", M, kernel=3, dilation=2, stride=2, padding=1, ceil=True)
     yield case("maxpool", M, kernel=2, dilation=5, stride=2, padding="same")
@@ -258,6 +265,7 @@ def _resamplings() -> Iterator[Case]:
     yield case("upsample", M, scale=(2, 3))
     for scale in (1.5, 0.5, 1.3, 2.25, (2, 1.7), (0.7, 3)):
         yield from (case("upsample", (2, 7, 15), scale=scale, mode=mode) for mode in ("nearest", "bilinear"))
+        yield from (case("upsample", (2, 7, 15), scale=scale, mode=mode, recompute=True) for mode in ("nearest", "bilinear"))
     yield case("upsample", (2, 7, 15), scale=1.5, mode="bilinear", align_corners=True)
     yield from (case("upsample", shape, scale=1.5, mode=mode) for shape in (L, D) for mode in ("nearest", "linear"))
     yield case("upsample", M, (9, 14, 11), mode="linear")

@@ -75,7 +75,8 @@ def interpolate(
     args: dict[str, Any] = {"mode": kinds.get(mode, mode), "align_corners": bool(align_corners)}
     if size is None:
         factors = tuple(scale_factor) if isinstance(scale_factor, list | tuple) else (scale_factor,) * len(space)
-        return Layer("upsample", (input,), args | {"scale": factors[0] if len(set(factors)) == 1 else factors})
+        again = {"recompute": True} if recompute_scale_factor else {}
+        return Layer("upsample", (input,), args | {"scale": factors[0] if len(set(factors)) == 1 else factors} | again)
     return Layer("upsample", (input,), args | {"size": short(size)})
 
 

@@ -24,7 +24,7 @@ _FAMILIES = {
     "merge": "add mul average concat split",
     "reshape": "identity clone flatten reshape permute transpose select pad crop center_crop channel_shuffle tokens class_token",
     "dropout": "dropout spatial_dropout drop_path",
-    "input": "input output",
+    "input": "input output parameter buffer constant",
     "other": "",
 }
 _FAMILY_OF = {kind: name for name, kinds in _FAMILIES.items() for kind in kinds.split()}

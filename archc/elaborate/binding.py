@@ -19,7 +19,7 @@ from archc.text.source import Span
 Trees = dict[str, t.Tree]
 Instead = Callable[[Any], str | None]
 THOUSANDS = re.compile(r"\d{1,3}(,\d{3})+")
-LISTS = ("sizes", "factors", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
+LISTS = ("shape", "sizes", "factors", "padding", "list", "layer", "any", "unknown")  # types that take a list, or anything
 
 
 def arguments_of(run: Elaboration, entry: Entry, signature: Signature, what: str, context: Context) -> Trees | None:

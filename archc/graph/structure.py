@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from itertools import accumulate
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.ops.facts import NEW, VIEW
+from archc.ops.facts import NEW, OWN, VIEW
 
 
 def ancestors(ends: Iterable[Value], within: Collection[Node] | None = None, by_value: bool = False) -> set[Node]:
@@ -112,7 +112,7 @@ def storage_roots(graph: Graph) -> dict[Value, Value]:
     roots = {value: value for value in graph.inputs.values()}
     for node in graph.nodes:
         for value in node.outputs:
-            roots[value] = value if node.facts.storage == NEW else roots[node.inputs[0]]
+            roots[value] = value if node.facts.storage in (NEW, OWN) else roots[node.inputs[0]]
     return roots
 
 

@@ -11,11 +11,11 @@ from archc.analysis.cost.report import Report, analyze
 from archc.analysis.field.field import text
 from archc.graph import Graph, Node, Scope, Value
 from archc.html.bounds import traffic
-from archc.ops.facts import INPLACE, NEW, VIEW, literal
+from archc.ops.facts import INPLACE, NEW, OWN, VIEW, literal
 from archc.ops.opaque import describe, stated
 
 MOST_DERIVED = 5_000  # layers; the derivations of more would make a page too large for a browser
-STORAGES = (NEW, VIEW, INPLACE)
+STORAGES = {NEW: 0, VIEW: 1, INPLACE: 2, OWN: 1}  # as the page knows them: to it, a tensor of the layer's own is a view
 COUNTS = ("weights", "biases", "buffers", "macs", "flops")
 
 
@@ -78,7 +78,7 @@ def _columns(report: Report, scopes: _Scopes, numbers: Mapping[Node, int], input
         "scope": [scopes.numbers[node.scope] for node in nodes],
         "kind": [kinds(node.kind) for node in nodes],
         "shape": [shapes(str(node.output.shape)) for node in nodes],
-        "storage": [STORAGES.index(layer.storage) for layer in layers],
+        "storage": [STORAGES[layer.storage] for layer in layers],
         "values": [layer.values for layer in layers],
         "field": [fields(text(layer.fields)) for layer in layers],
         "inputs": [[_source(value, numbers, inputs) for value in node.inputs] for node in nodes],

@@ -1,6 +1,6 @@
 """The operators. Each is one function that holds all that is known of it; importing this package registers them."""
 
-from archc.ops import activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tokens
+from archc.ops import activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens
 from archc.ops.facts import (
     INPLACE,
     INPUT,
@@ -47,4 +47,4 @@ __all__ = [
     "op",
 ]
 
-MODULES = (activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tokens)
+MODULES = (activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens)

@@ -50,6 +50,11 @@ class Weight(NamedTuple):
     def values(self) -> int:
         return product(self.shape)
 
+    def bytes(self, size: int) -> int:
+        """Its bytes, where a value of the network's own dtype has `size`."""
+        own = DTYPES[self.dtype]
+        return self.values * (size if own is None else own)
+
 
 class Kept(NamedTuple):
     """What autograd keeps until backward: an input's or output's storage, or a new tensor of `values` for one image.
@@ -118,10 +123,14 @@ class Module(NamedTuple):
 
 
 class Expression(NamedTuple):
-    """A layer that is an expression of its inputs `{0}`, `{1}`, … and of its own tensor `{self}`, made by `start`."""
+    """A layer that is an expression of its inputs `{0}`, `{1}`, … and of its own tensor `{self}`, made by `start`.
+
+    holds: what the tensor is: a parameter, a buffer, or a constant, which is a buffer that is not in the state_dict
+    """
 
     text: str
     start: str = ""
+    holds: str = "parameter"
 
     @property
     def tree(self) -> Tree:
@@ -189,6 +198,7 @@ DTYPES: dict[str, int | None] = {"same": None} | {name: size for name, size in B
 NEW = "new"
 VIEW = "view"  # the output shares the input's storage
 INPLACE = "in place"  # the output overwrites the input
+OWN = "own"  # the output is the layer's own tensor, seen once for each image
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +210,7 @@ class Facts:
     macs: multiply-accumulates of convolution, linear, attention and matmul, without bias
     work: floating-point operations by kind
     keeps: what autograd keeps for backward
-    storage: whether the output is new, a view of input 0, or written over it
+    storage: whether the output is new, a view of input 0, written over it, or a view of the layer's own tensor
     reach: what an output position sees of the inputs, for the receptive field; nothing is known where it is None.
         A tuple has a rule for each axis; without one for the first axis, channels are mixed
     torch: the form in PyTorch

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from archc.graph import Node
 from archc.ops.facts import Expression, FormOptions, Module
-from archc.ops.syntax import Input, Tree, flat, number, replace_leaves
+from archc.ops.syntax import Input, Tree, flat, names, number, replace_leaves
 from archc.ops.template import parse_plain
 from archc.signature import MISSING
 
@@ -45,11 +45,15 @@ class Leaf:
 
 @dataclass(slots=True)
 class TensorConstruct:
-    """`nn.Parameter(torch.zeros(1, 1, 64))`: `value` is what is in the brackets, its numbers as inputs, one for each slot."""
+    """`nn.Parameter(torch.zeros(1, 1, 64))`: `value` is what is in the brackets, its numbers as inputs, one for each slot.
+
+    holds: whether it is a parameter, a buffer or a constant
+    """
 
     value: Tree
     key: Hashable
     slots: list[Slot]
+    holds: str = "parameter"
 
 
 @dataclass(slots=True)
@@ -83,7 +87,7 @@ def of_node(node: Node) -> Leaf | TensorConstruct | None:
     if isinstance(form, Module):
         return _leaf(node, form)
     if isinstance(form, Expression) and form.start:
-        return _tensor(node, parse_plain(form.start))
+        return _tensor(node, form)
     return None
 
 
@@ -106,8 +110,8 @@ def _leaf(node: Node, form: Module) -> Leaf:
     return Leaf(form.name, ("leaf", form.name, len(form.args), names, form.source), slots, names, form.source)
 
 
-def _tensor(node: Node, start: Tree) -> TensorConstruct:
-    slots: list[Slot] = []
+def _tensor(node: Node, form: Expression) -> TensorConstruct:
+    start, slots = parse_plain(form.start), list[Slot]()
 
     def held(leaf: Tree) -> Tree:
         value = number(leaf)
@@ -116,15 +120,16 @@ def _tensor(node: Node, start: Tree) -> TensorConstruct:
         slots.append(Slot(value, node.label, hints_of(node)))
         return Input(len(slots) - 1)
 
-    value = replace_leaves(start, held)
-    return TensorConstruct(value, ("tensor", flat(value)), slots)
+    # numbers that were written out one by one are no constants with names
+    value = start if "torch.tensor" in names(start) else replace_leaves(start, held)
+    return TensorConstruct(value, ("tensor", flat(value), form.holds), slots, form.holds)
 
 
 def hints_of(node: Node) -> tuple[tuple[str, Any], ...]:
     """What the constants of a layer may be called: the names of its arguments, and of what comes in."""
     shape = node.inputs[0].shape
     came = ("in_features", shape.features) if node.kind == "linear" else ("in_channels", shape.channels)
-    return ((came[0], came[1]), *((name, plain(value)) for name, value in node.args.items()))
+    return (*([came] if node.read else []), *((name, plain(value)) for name, value in node.args.items()))
 
 
 def plain(value: Any) -> Any:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.ops.facts import Module
+from archc.ops.facts import Expression, Module
 from archc.ops.syntax import Attribute, Call, Index, Input, Literal, Name, Own, Tree, call
 from archc.program.constructs import has_own
 from archc.program.scopes import Dataflow, Regions, Sharing
@@ -133,7 +133,8 @@ class Parts:
     def _step(self, path: Tree, child: Node | Scope) -> Tree:
         parent = child.scope if isinstance(child, Node) else child.parent
         assert parent is not None
-        style, tensor = self.style(parent), isinstance(child, Node) and not isinstance(child.facts.torch, Module)
+        form = child.facts.torch if isinstance(child, Node) else None
+        style, tensor = self.style(parent), isinstance(child, Node) and not isinstance(form, Module)
         if style == ATTRIBUTE:
             return Attribute(path, child.label)
         if style == INDEX and not tensor:
@@ -141,7 +142,8 @@ class Parts:
         label = Literal(f'"{child.label}"')
         if style == KEY and not tensor:
             return Index(path, (label,))
-        return call(Attribute(path, "get_parameter" if tensor else "get_submodule"), label)
+        kept = isinstance(form, Expression) and form.holds != "parameter"
+        return call(Attribute(path, "get_buffer" if kept else "get_parameter" if tensor else "get_submodule"), label)
 
 
 def is_identifier(label: str) -> bool:

@@ -190,6 +190,8 @@ def _sample(op: Op) -> Facts | None:
     args: dict[str, Any] = {}
     for name, param in op.signature.params.items():
         value = param.default if param.default is not MISSING else _SAMPLES.get(param.type.name)
+        if param.type.name == "shape" and param.required:
+            value = track((6, 16), ("T", "D"))
         args[name] = Tracked(value, name) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
         return op.function(*shapes, **args)

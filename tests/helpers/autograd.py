@@ -25,6 +25,8 @@ class Layer(nn.Module):
             if isinstance(form, Module):
                 exec(form.source, names)
                 self.own = eval(form.construction(), names)
+            elif form.holds != "parameter":
+                self.register_buffer("own", eval(form.start, names))
             else:
                 self.own = nn.Parameter(eval(form.start, names)) if form.start else None
         self.to_empty(device="cpu")

@@ -67,8 +67,18 @@ class Builder:
             value = self.graph.nodes[-1].output
         self.add("embedding", [value], {"entries": 3, "features": 4})
 
+    def tensor(self) -> None:
+        """A tensor of the layer's own, mostly as large as a value that it may meet."""
+        shape = self.value().shape if self.number(0, 2) else Shape(self.number(1, 6) for _ in range(self.number(1, 3)))
+        args: dict[str, Any] = {"shape": tuple(shape)}
+        op = self.pick(["parameter", "parameter", "buffer", "constant"])
+        args |= {"values": 0.5} if op == "constant" else {"start": 0.5, "batch_axis": bool(self.number(0, 1))}
+        self.add(op, [self.value()], args)
+
     def layer(self) -> None:
         kind = self.number(0, 11)
+        if kind == 11 and not self.number(0, 2):
+            return self.tensor()
         if kind == 0 and self.graph.nodes:
             return self.shared()
         several = kind in (1, 2, 3)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from archc.codegen.emit.preamble import SINUSOIDS
 from archc.ops import Facts, Module
 
 
@@ -18,6 +19,7 @@ class Layer(nn.Module):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+        exec(SINUSOIDS, names)
         form = facts.torch
         assert form is not None
         if isinstance(form, Module):
@@ -25,7 +27,12 @@ class Layer(nn.Module):
             self.own = eval(form.construction(), names)
             template = form.call
         else:
-            self.own = nn.Parameter(eval(form.start, names)) if form.start else None
+            self.own = None
+            if form.holds != "parameter":
+                del self.own
+                self.register_buffer("own", eval(form.start, names))
+            elif form.start:
+                self.own = nn.Parameter(eval(form.start, names))
             template = form.text
         inputs = [f"input_{i}" for i in range(1 + max((int(i) for i in re.findall(r"\{(\d+)\}", template)), default=-1))]
         text = template.format(*inputs, self="own")

@@ -141,6 +141,6 @@ def test_every_operator_was_thought_of() -> None:
     """An operator's main argument is a size, a switch, or stands in the table above."""
     switches = {"relu6", "selu", "silu", "mish", "hardswish", "hardsigmoid", "hardshrink", "softshrink", "add", "concat",
                 "scale", "embedding", "threshold", "lppool", "crop", "center_crop",
-                "scaled_dot_product_attention"}  # fmt: skip
+                "scaled_dot_product_attention", "parameter", "buffer", "constant"}  # fmt: skip
     thought = {entry.strip("{").partition(":")[0] for _, entry, _ in BARE} | switches
     assert {name for name in OPERATORS if OPERATORS[name].signature.params} - thought == set()

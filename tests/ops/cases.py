@@ -254,6 +254,19 @@ def _moves() -> Iterator[Case]:
     yield from (case("tokens", shape) for shape in (L, M, D))
     yield case("class_token", T)
     yield case("position_embedding", T)
+    for batch_axis in (False, True):
+        yield case("parameter", T, shape=(3, 8), batch_axis=batch_axis)
+        yield case("parameter", M, shape=(5,), start="normal", std=0.02, batch_axis=batch_axis)
+        yield case("buffer", V, shape=(2, 3, 4), start="grid", batch_axis=batch_axis) if batch_axis else case("buffer", V, shape=(4,))
+    yield case("parameter", V, shape=(2, 3), start=((1, 2, 3), (4, 5, 6.5)))
+    yield case("parameter", V, shape=(5, 6), start="sinusoidal")
+    yield case("buffer", T, shape=(7,), start="range", dtype="int64")
+    yield case("buffer", T, shape=(2, 2, 2), start=2, dtype="int64", batch_axis=True)
+    yield case("constant", T, values=((1, 0), (0, 1)), dtype="bool")
+    yield case("constant", D, values="causal", shape=(6, 6), dtype="bool")
+    yield case("constant", D, values="sinusoidal", shape=(6, 7))
+    yield case("constant", V, values="grid", shape=(2, 3, 4), dtype="int64")
+    yield case("constant", V, V, values=0.5, shape=(3,))
 
 
 def _resamplings() -> Iterator[Case]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from archc.ops import OPERATORS
-from archc.ops.facts import INPLACE, NEW, Kept
+from archc.ops.facts import INPLACE, NEW, OWN, Kept
 from archc.ops.shape import Shape
 from archc.ops.tracked import Tracked, track
 
@@ -52,7 +52,7 @@ def test_the_output_has_the_shape(case: Case) -> None:
 @every_case
 def test_the_weights_have_the_names_shapes_and_roles(case: Case) -> None:
     layer, _ = made(case)
-    dtypes = {"same": torch.float32, "int64": torch.int64}
+    dtypes = {"same": torch.float32, "int64": torch.int64, "bool": torch.bool}
     weights = case.facts().weights
     assert weights is not None
     assert tensors(layer) == [(w.name, tuple(w.shape), w.role == "buffer", dtypes[w.dtype]) for w in weights]
@@ -112,6 +112,9 @@ def test_a_normalization_trains_from_so_many_images_on(case: Case, batch: int) -
 @every_case
 def test_the_output_is_new_or_a_view_or_in_place(case: Case) -> None:
     layer, inputs = made(case)
+    if case.facts().storage == OWN:
+        assert [storage(out) for out in outputs(layer(*inputs))] == [storage(layer.own)]
+        return
     versions = [one._version for one in inputs]
     shares = [storage(out) in {storage(one) for one in inputs} for out in outputs(layer(*inputs))]
     declared = case.facts().storage

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, StoredTensor, run
 from archc.graph import Graph, Node
-from archc.ops.facts import INPLACE
+from archc.ops.facts import INPLACE, OWN
 from archc.ops.shape import product
 
 KEPT = "kept"  # `other` keeps what the layer writes over
 LISTED = "listed"  # the layer writes over one of the views of a split, which PyTorch refuses
 STALE = "stale"  # `other` reads a view of a split whose storage the layer has written over
+REPEATED = "repeated"  # the layer writes over a tensor that every image sees, which PyTorch refuses
 OVERLAP = "overlap"  # the layer reads what it writes over in another order
 
 
@@ -96,6 +97,8 @@ def _refusals(step: LayerRun) -> list[Clash]:
     found = []
     if target.listed is not None and any(step.wanting):
         found.append(Clash(step.node, LISTED, step.node))
+    if target.storage.made_by is not None and target.storage.made_by.facts.storage == OWN:
+        found.append(Clash(step.node, REPEATED, step.node))
     if any(_overlap(target, other) for other in others):
         found.append(Clash(step.node, OVERLAP, step.node))
     return found

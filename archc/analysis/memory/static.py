@@ -62,7 +62,7 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
         activations_per_image=made,
         activations=batch * made,
         parameters=parameters,
-        buffers=sum(w.values * (8 if w.dtype == "int64" else size) for w in owned if w.role == "buffer"),
+        buffers=sum(w.bytes(size) for w in owned if w.role == "buffer"),
         gradients=parameters if optimizer else 0,
         optimizer_state=size * kept,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
-from archc.ops.facts import INPLACE, VIEW, Facts, Kept
+from archc.ops.facts import INPLACE, OWN, VIEW, Facts, Kept
 from archc.ops.layout import Axes, Move, fresh, move_strides
 from archc.ops.shape import product
 from archc.ops.strides import Strided, contiguous
@@ -109,6 +109,8 @@ def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> Lay
         inputs[0].storage.needs_grad |= needs_grad
     elif facts.storage == VIEW:
         outputs = tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+    elif facts.storage == OWN:
+        outputs = (own_tensor(node, needs_grad, done),)
     else:
         outputs = tuple(new_tensor(node, i, inputs, needs_grad, done) for i in range(len(facts.outputs)))
     kept = [_kept(node, slot, inputs, outputs, done) for slot in _keeps(facts, inputs)] if needs_grad else []
@@ -133,6 +135,15 @@ def viewed(node: Node, x: StoredTensor, moves: Sequence[Move], done: StorageRun)
     return StoredTensor(
         block, storage, storage.version if node.facts.multi_output_view and listed is None else listed, storage is x.storage
     )
+
+
+def own_tensor(node: Node, needs_grad: bool, done: StorageRun) -> StoredTensor:
+    """The layer's own tensor, repeated for each image without a copy. Its bytes count where the layer's weights do."""
+    block = contiguous((done.batch, *map(int, node.facts.outputs[0])))
+    if done.batch > 1:
+        block = block._replace(strides=(0, *block.strides[1:]))
+    storage = Storage(0, node.facts.item(0, done.item), node, needs_grad and not node.facts.is_integer(0))
+    return StoredTensor(block, storage, seen=True)
 
 
 def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_grad: bool, done: StorageRun) -> StoredTensor:
@@ -211,4 +222,6 @@ def _outputs_in_eval(node: Node, inputs: tuple[StoredTensor, ...], done: Storage
         return inputs[:1]
     if facts.storage == VIEW:
         return tuple(viewed(node, inputs[0], moves, done) for moves in facts.moves or ((),) * len(facts.outputs))
+    if facts.storage == OWN:
+        return (own_tensor(node, False, done),)
     return tuple(new_tensor(node, i, inputs, False, done) for i in range(len(facts.outputs)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from archc.analysis.recompute.plan import CheckpointPlan, NetworkPlaces, PlanMistake, Region
 from archc.graph import Graph
+from archc.ops.facts import OWN
 
 
 def mistakes(graph: Graph, plan: CheckpointPlan) -> list[PlanMistake]:
@@ -87,7 +88,8 @@ def _partly(a: range, b: range) -> bool:
 
 def _stateful(places: NetworkPlaces, span: range) -> PlanMistake | None:
     for node in places.graph.nodes[span.start : span.stop]:
-        if any(weight.role == "buffer" for weight in node.facts.owned) and node.kind != "batchnorm":
+        changes = node.kind != "batchnorm" and node.facts.storage != OWN
+        if changes and any(weight.role == "buffer" for weight in node.facts.owned):
             return PlanMistake(0, f"{node.name} has state, which would change twice", "leave it out")
     return None
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from archc.analysis.cost.count import Count, count, flops, total
 from archc.graph import Graph, Node, Value
-from archc.ops.facts import VIEW, Work
+from archc.ops.facts import OWN, VIEW, Work
 from archc.ops.reach import Reach, Rule, rules_of
 from archc.ops.shape import product
 
@@ -36,7 +36,7 @@ def forward(node: Node, batch: int, size: int, training: bool) -> Amount:
     In inference a layer that acts in training alone is nothing. Of a table that indices look up, the rows found are read.
     """
     facts = node.facts
-    if facts.storage == VIEW or (facts.identity_in_eval and not training):
+    if facts.storage in (VIEW, OWN) or (facts.identity_in_eval and not training):
         return NOTHING
     indexed = facts.takes != "same"
     read = sum(count_touched(node, value) * (8 if indexed else size) for value in _read(node))

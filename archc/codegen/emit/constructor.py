@@ -44,6 +44,9 @@ def _assignment(made: Attribute, values: Values, flag: str) -> str:
     value: Tree = call(made.holder) if made.construct is None else _construction(made.construct, values)
     value = Conditional(value, flag) if flag else value
     tensor = isinstance(made.construct, TensorConstruct)
+    if isinstance(made.construct, TensorConstruct) and made.construct.holds != "parameter":
+        temporary = [Keyword("persistent", Literal("False"))] if made.construct.holds == "constant" else []
+        return statement("", call(syntax.Attribute(made.path, "register_buffer"), Literal(f'"{made.label}"'), value, *temporary), 8)
     if made.style == ATTRIBUTE:
         return statement(f"{flat(made.path)}.{made.label} = ", value, 8)
     if made.style == KEY and not tensor:
@@ -57,7 +60,8 @@ def _construction(made: Construct, values: Values) -> Tree:
     if isinstance(made, Leaf):
         return _module(made, values)
     if isinstance(made, TensorConstruct):
-        return call("nn.Parameter", bound(made.value, [_next(values) for _ in made.slots]))
+        tensor = bound(made.value, [_next(values) for _ in made.slots])
+        return call("nn.Parameter", tensor) if made.holds == "parameter" else tensor
     if isinstance(made, Use):
         return _instance(made, values)
     items = [_construction(item, values) for _, item in made.items]

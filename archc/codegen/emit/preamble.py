@@ -63,6 +63,20 @@ def checkpoint(function, *inputs, noise=False):
     )
 '''
 
+SINUSOIDS = '''
+def sinusoids(tokens, features):
+    """The positions of Vaswani et al., 2017: sin(t / 10000^(2i/D)) and its cosine by turns.
+
+    In float64, since angles of thousands lose their last digits in float32.
+    """
+    steps = torch.arange(features, dtype=torch.float64)
+    rates = 10000 ** (steps // 2 * -2 / features)
+    angles = torch.outer(torch.arange(tokens, dtype=torch.float64), rates)
+    return torch.where(steps % 2 == 0, angles.sin(), angles.cos()).to(
+        torch.get_default_dtype()
+    )
+'''
+
 
 def used_names(program: Program) -> set[str]:
     """The names from elsewhere that the classes use, with their attributes: `torch.cat`, `nn.BatchNorm2d`."""
@@ -117,8 +131,9 @@ def imports(used: set[str]) -> list[str]:
 
 
 def helpers(used: set[str]) -> list[str]:
-    """The function that classes call for layers that run again, and what it needs: nothing of it where none of them does."""
-    if "checkpoint" not in used:
-        return []
-    normed = any(name.startswith("nn.BatchNorm") for name in used)
-    return [text.strip("\n") for text in ((_RERUN, _CHECKPOINT) if normed else (_PLAIN,))]
+    """The functions that classes call, each where one does: for layers that run again, with what it needs, and for positions."""
+    found = [SINUSOIDS] if "sinusoids" in used else []
+    if "checkpoint" in used:
+        normed = any(name.startswith("nn.BatchNorm") for name in used)
+        found += (_RERUN, _CHECKPOINT) if normed else (_PLAIN,)
+    return [text.strip("\n") for text in found]

@@ -9,6 +9,7 @@ from archc.codegen.passes import Result
 from archc.graph import Graph, Node, Value
 from archc.graph.rewrite import Copy
 from archc.graph.structure import storage_roots
+from archc.ops.facts import OWN
 
 
 def in_place(graph: Graph) -> Result:
@@ -76,7 +77,7 @@ def _over(node: Node, at: int, roots: Mapping[Value, Value], last: Mapping[Value
     for index, value in enumerate(node.inputs if node.op.merges else node.inputs[:1]):
         root = roots[value]
         alone = sum(roots[other] is root for other in node.inputs) == 1
-        if root.node is not None and last[root] == at and alone and value.shape == node.output.shape:
+        if root.node is not None and root.node.facts.storage != OWN and last[root] == at and alone and value.shape == node.output.shape:
             return index
     return None
 

@@ -63,6 +63,31 @@ CASES: dict[str, tuple[list[int], dict[str, Any]]] = {
         },
     ),
     "nothing cut off": ([6, 5], {"s": SCALED, "c": {"from": ["s", "s"], "center_crop": None}, "t": {"from": ["c", "s"], "add": None}}),
+    "a tensor that every image sees": (
+        [4, 6],
+        {
+            "q": {"parameter": {"shape": [4, 6], "start": "normal"}},
+            "s": {"from": ["x", "q"], "add": None},
+            "c": {"constant": {"values": "sinusoidal", "shape": [4, 6]}},
+            "m": {"from": ["s", "c", "q"], "mul": None},
+            "t": {"parameter": {"shape": [1, 6], "batch_axis": True}},
+            "j": {"from": ["t", "m"], "concat": None},
+            "l": {"linear": 6},
+            "p": {"share": "q"},
+            "k": {"from": ["l", "p"], "concat": None},
+        },
+    ),
+    "a learned tensor alone": ([4, 6], {"q": {"parameter": {"shape": [3, 5], "batch_axis": True}}, "l": {"linear": 6}}),
+    "learned tensors through layers and moves": (
+        [4, 6],
+        {
+            "q": {"parameter": {"shape": [3, 5]}},
+            "g": {"gelu": None},
+            "t": {"transpose": None},
+            "b": {"buffer": {"shape": [5, 2]}},
+            "c": {"from": ["t", "b"], "concat": {"axis": 1}},
+        },
+    ),
     "noise without a gradient": ([4, 6], {"d": {"from": "x", "drop_path": {"p": 0.3}}, "p": {"from": "d", "position_embedding": None}}),
 }
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from archc.analysis.checks.lint.finding import Hit
 from archc.analysis.checks.lint.net import Cost, Net, Plan, argument, rewritten
-from archc.analysis.memory.saved import KEPT, LISTED, OVERLAP, STALE, clashes
+from archc.analysis.memory.saved import KEPT, LISTED, OVERLAP, REPEATED, STALE, clashes
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Node
 from archc.ops.facts import INPLACE, NEW
@@ -16,6 +16,7 @@ _WHY = {
     KEPT: "overwrites what {other} keeps for backward: PyTorch refuses to train",
     LISTED: "overwrites a view that `split` made: PyTorch refuses to train",
     STALE: "overwrites what {other} reads as a view: PyTorch refuses to train",
+    REPEATED: "overwrites a tensor that every image sees: PyTorch refuses to run",
     OVERLAP: "overwrites what it reads in another order: PyTorch refuses to run",
 }
 _SLOPES = {"leaky_relu": "slope", "elu": "alpha", "celu": "alpha"}  # in place, PyTorch has no gradient where these are negative

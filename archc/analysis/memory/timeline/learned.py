@@ -77,4 +77,23 @@ def _prepend_token(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
-RULES |= {"linear": _linear, "layer_scale": _scale, "position_embedding": _add_positions, "class_token": _prepend_token}
+def _parameter(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """A tensor that every image sees: the sum over the images, which is what came where there is one and the tensor has its axis."""
+    (grad,) = grads
+    (weight,) = step.node.facts.owned
+    if at.batch == 1 and len(weight.shape) > len(step.node.output.shape):
+        at.release(step)
+        at.adopt(step, [(0, grad._replace(lies=at.lies(step.node.output, grad)))])
+        return
+    weights = at.weight(step)
+    at.release(step, grads)
+    at.adopt(step, weights)
+
+
+RULES |= {
+    "linear": _linear,
+    "layer_scale": _scale,
+    "position_embedding": _add_positions,
+    "class_token": _prepend_token,
+    "parameter": _parameter,
+}

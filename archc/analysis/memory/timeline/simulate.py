@@ -125,8 +125,7 @@ def _known(options: Options) -> None:
 def _own(tape: Tape, node: Node, item: int) -> None:
     """The tensors of a layer."""
     for weight in node.facts.owned:
-        size = weight.values * (8 if weight.dtype == "int64" else item)
-        tape.new(size, BUFFERS if weight.role == "buffer" else PARAMETERS, node)
+        tape.new(weight.bytes(item), BUFFERS if weight.role == "buffer" else PARAMETERS, node)
 
 
 class _Training:

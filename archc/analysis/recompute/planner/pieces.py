@@ -12,6 +12,7 @@ from archc.analysis.recompute.plan import NetworkPlaces
 from archc.analysis.recompute.planner.macs import Reruns
 from archc.graph import Graph
 from archc.graph.structure import cuts
+from archc.ops.facts import OWN
 
 MOST_EDGES = 300  # of a network with more than MOST_SEARCHED layers
 MOST_SEARCHED = 2_000
@@ -87,7 +88,8 @@ class Pieces:
     def _plain(self) -> bool:
         """Whether nothing but values that are used outside can be wrong with a region."""
         nodes = self.graph.nodes
-        states = any(weight.role == "buffer" for node in nodes if node.kind != "batchnorm" for weight in node.facts.owned)
+        changing = [node for node in nodes if node.kind != "batchnorm" and node.facts.storage != OWN]
+        states = any(weight.role == "buffer" for node in changing for weight in node.facts.owned)
         return not (states or self.places.written or self.places.copies or any(node.train_only for node in nodes))
 
     def _legal(self, span: range) -> bool:

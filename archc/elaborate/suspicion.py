@@ -25,7 +25,10 @@ LEAST_SIDE = 8  # of what may be an image
 WIDE = 32
 OF_TOKENS = {"attention", "class_token", "position_embedding"}  # they take [T, D] alone
 OF_INDICES = {"embedding"}  # and these [T]
-OF_CHANNELS = {"batchnorm", "groupnorm", "instancenorm", "lrn", "prelu", "spatial_dropout", "global_avgpool", "global_maxpool", "flatten"}
+OF_CHANNELS = {
+    "frozen_batchnorm", "batchnorm", "groupnorm", "instancenorm", "lrn", "prelu",
+    "spatial_dropout", "global_avgpool", "global_maxpool", "flatten",
+}  # fmt: skip
 MOVING = {"matmul", "attention", "permute", "transpose", "reshape"}  # what comes out has other axes, whatever their number
 
 

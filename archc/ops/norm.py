@@ -57,6 +57,31 @@ def batchnorm(x: Shape, *, eps: Positive = 1e-5, momentum: Momentum = 0.1, affin
     )  # fmt: skip
 
 
+@op(bare=_SIZED.format("frozen_batchnorm"))
+def frozen_batchnorm(x: Shape, *, eps: Positive = 1e-5) -> Facts:
+    """[C, *S] -> [C, *S]. x * weight/sqrt(running_var + eps), shifted: a batchnorm of which nothing is learned or counted.
+
+    All four tensors are buffers, under the names of batchnorm: torchvision.ops.FrozenBatchNorm2d, as the backbones of detectors have it.
+    Backward keeps one factor a channel.
+
+    eps: added to the variance
+    """
+    names = ("weight", "bias", "running_mean", "running_var")
+    return Facts(
+        x,
+        weights=tuple(Weight(name, (x.channels,), "buffer") for name in names),
+        macs=0,
+        work=Work(multiply=x.values, add=x.values),
+        keeps=(new(x.channels, per_image=False),),
+        reach=POINT,
+        torch=Module("FrozenBatchNorm", (x.channels,), given(eps=(eps, 1e-5)), source=_FROZEN_BATCHNORM),
+        layout=ELEMENTWISE,
+        operand_shape=(x.channels, *(1,) * (len(x) - 1)),
+        classic="BATCHNORM",
+        doubts=large_eps(eps),
+    )
+
+
 def _large_momentum(momentum: float) -> tuple[Doubt, ...]:
     """Keras's momentum is the weight of the statistics so far."""
     if momentum <= MOST_MOMENTUM:
@@ -232,4 +257,24 @@ class ChannelLayerNorm(nn.LayerNorm):
     def forward(self, x):
         x = F.layer_norm(x.movedim(1, -1), self.normalized_shape, self.weight, self.bias, self.eps)
         return x.movedim(-1, 1)
+'''
+
+
+_FROZEN_BATCHNORM = '''
+class FrozenBatchNorm(nn.Module):
+    """Batch normalization of which nothing is learned."""
+
+    def __init__(self, channels, eps=1e-5):
+        super().__init__()
+        self.eps = eps
+        self.register_buffer("weight", torch.ones(channels))
+        self.register_buffer("bias", torch.zeros(channels))
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+
+    def forward(self, x):
+        scale = self.weight * (self.running_var + self.eps).rsqrt()
+        shift = self.bias - self.running_mean * scale
+        ones = [1] * (x.dim() - 2)
+        return x * scale.reshape(1, -1, *ones) + shift.reshape(1, -1, *ones)
 '''

@@ -155,6 +155,7 @@ def _norms() -> Iterator[Case]:
         yield from (case("layernorm", shape, affine=affine, axis="channels") for shape in (L, M, D))
         yield from (case("rmsnorm", shape, affine=affine) for shape in (V, T, M))
     yield case("batchnorm", M, eps=1e-3, momentum=0.01)
+    yield from (case("frozen_batchnorm", shape, eps=eps) for shape in (V, L, M, D) for eps in (1e-5, 1e-3))
     yield case("layernorm", T, bias=False)
     yield case("layernorm", M, axis="channels", bias=False, eps=1e-6)
     yield case("groupnorm", M, groups=2, eps=1e-3)

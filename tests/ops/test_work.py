@@ -62,6 +62,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     *[(case("global_avgpool", shape), loops.binned(loops.mean)) for shape in ((2, 5), (2, 3, 4))],
     *[(case("global_maxpool", shape), loops.binned(largest)) for shape in ((2, 5), (2, 3, 4))],
     *[(case("batchnorm", shape), loops.batchnorm) for shape in ((5,), (3, 4), (2, 3, 2))],
+    *[(case("frozen_batchnorm", shape), loops.batchnorm) for shape in ((3, 4), (2, 3, 2))],
     *[(case("layernorm", (3, 4), affine=a, bias=b), loops.rownorm(lambda one: 3)) for a, b in ((True, True), (True, False), (False, True))],
     *[(case("groupnorm", (4, 3, 2), groups=2, affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
     *[(case("instancenorm", (2, 3, 2), affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],

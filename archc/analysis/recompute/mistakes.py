@@ -6,6 +6,8 @@ from archc.analysis.recompute.plan import CheckpointPlan, NetworkPlaces, PlanMis
 from archc.graph import Graph
 from archc.ops.facts import OWN
 
+NORMS = ("batchnorm", "frozen_batchnorm")  # whose buffers a second run leaves as they are
+
 
 def mistakes(graph: Graph, plan: CheckpointPlan) -> list[PlanMistake]:
     """What makes a plan impossible or wrong for a network, in the order of its regions."""
@@ -88,7 +90,7 @@ def _partly(a: range, b: range) -> bool:
 
 def _stateful(places: NetworkPlaces, span: range) -> PlanMistake | None:
     for node in places.graph.nodes[span.start : span.stop]:
-        changes = node.kind != "batchnorm" and node.facts.storage != OWN
+        changes = node.kind not in NORMS and node.facts.storage != OWN
         if changes and any(weight.role == "buffer" for weight in node.facts.owned):
             return PlanMistake(0, f"{node.name} has state, which would change twice", "leave it out")
     return None

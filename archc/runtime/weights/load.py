@@ -205,8 +205,16 @@ def _fit(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> _Fit:
             counters += 1
         elif id(slot) not in held:
             skipped.append(Skipped(name, "", shape_text(slot.shape)))
-    skipped += [Skipped(name, shape_text(tensor.shape), "") for name, tensor in theirs.items() if name not in ours]
-    return _Fit(names, skipped, [f"{counters:,} {_COUNTER} are not in the file, which may leave them out"] if counters else [])
+    frozen = {name for name in theirs if name not in ours and name.endswith(f".{_COUNTER}") and _keeps_statistics(name, ours)}
+    skipped += [Skipped(name, shape_text(tensor.shape), "") for name, tensor in theirs.items() if name not in ours and name not in frozen]
+    notes = [f"{counters:,} {_COUNTER} are not in the file, which may leave them out"] if counters else []
+    notes += [f"{len(frozen):,} {_COUNTER} are left out: normalizations of the network are frozen"] if frozen else []
+    return _Fit(names, skipped, notes)
+
+
+def _keeps_statistics(counter: str, ours: Collection[str]) -> bool:
+    """Whether the normalization of a counter has running statistics here, which a frozen one does not count."""
+    return counter.removesuffix(_COUNTER) + "running_mean" in ours
 
 
 def _without(fresh: Collection[str], fit: _Fit) -> _Fit:

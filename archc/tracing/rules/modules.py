@@ -47,6 +47,19 @@ def pad_convolution(trace: Trace, module: Any, input: Tensor) -> Layer:
     return Layer("conv", (input,), args, with_bias(module.weight, module.bias))
 
 
+def frozen_batchnorm(trace: Trace, module: Any, x: Tensor) -> Layer:
+    """torchvision's batch normalization of which nothing is learned."""
+    trace.image(x)
+    weights = {name: getattr(module, name) for name in ("weight", "bias", "running_mean", "running_var")}
+    return Layer("frozen_batchnorm", (x,), {"eps": module.eps}, weights)
+
+
+def _is_frozen_batchnorm(kind: type[nn.Module]) -> bool:
+    """Whether a class is torchvision's, which is not imported for that."""
+    return any((cls.__module__, cls.__name__) == FROZEN and kind.forward is cls.__dict__.get("forward") for cls in kind.__mro__)
+
+
+FROZEN = ("torchvision.ops.misc", "FrozenBatchNorm2d")
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
@@ -57,6 +70,8 @@ def rule_of(module: nn.Module) -> Rule | None:
         return rule_by(importer, module)
     if isinstance(module, nn.MultiheadAttention) and kind.forward is nn.MultiheadAttention.forward:
         return attention
+    if _is_frozen_batchnorm(kind):
+        return frozen_batchnorm
     base = next((one for one in CONVOLUTIONS if isinstance(module, one)), None)
     plain = base is not None and kind.forward is base.forward and not torch.nn.utils.parametrize.is_parametrized(module)
     return pad_convolution if plain and getattr(module, "padding_mode", "zeros") != "zeros" else None

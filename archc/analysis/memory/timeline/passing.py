@@ -23,6 +23,9 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
         return [size] if saving else [size, number]
     if node.kind == "softsign":  # the magnitude, beside its sum with 1
         return [number] if saving else [size, number]
+    if node.kind == "frozen_batchnorm":  # the product beside its sum with the shifts; the factors, which backward keeps
+        vector = item * node.facts.owned[0].values
+        return [size, vector] if saving else [size, vector, vector]
     if node.kind == "avgpool" and len(node.facts.keeps or ()) > 1:
         return _mean_of_part(step, unit, saving)
     if saving:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from archc.analysis.recompute import Region, blocks, norm_act_conv
-from archc.analysis.recompute.mistakes import wrong_with
+from archc.analysis.recompute.mistakes import NORMS, wrong_with
 from archc.analysis.recompute.plan import NetworkPlaces
 from archc.analysis.recompute.planner.macs import Reruns
 from archc.graph import Graph
@@ -88,7 +88,7 @@ class Pieces:
     def _plain(self) -> bool:
         """Whether nothing but values that are used outside can be wrong with a region."""
         nodes = self.graph.nodes
-        changing = [node for node in nodes if node.kind != "batchnorm" and node.facts.storage != OWN]
+        changing = [node for node in nodes if node.kind not in NORMS and node.facts.storage != OWN]
         states = any(weight.role == "buffer" for node in changing for weight in node.facts.owned)
         return not (states or self.places.written or self.places.copies or any(node.train_only for node in nodes))
 

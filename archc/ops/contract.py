@@ -98,8 +98,7 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
     if facts.reads is not None and not (_is_count(facts.reads) and 0 <= facts.reads <= len(shapes)):
         given = f"of {counted(len(shapes), 'input')}"
         yield Breach("reads", f"reads is {facts.reads!r} {given}", f"a whole number from 0 to {len(shapes)}, or nothing where all are read")
-    for field in ("keeps", "keeps_alike"):
-        kept = getattr(facts, field)
+    for field, kept in (("keeps", facts.keeps), ("keeps_alike", facts.keeps_alike), ("unfused", facts.unfused)):
         if kept is None:
             continue
         if isinstance(kept, Kept):

@@ -223,6 +223,7 @@ class Facts:
     moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
     multi_output_view: whether the views come from one call, as those of torch.chunk, over which autograd lets nothing be written
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
+    unfused: what autograd keeps of attention where its kernel does not take the inputs; the output is contiguous then
     min_storage_values: values that the output's storage holds for one image at least
     takes: the dtype of the inputs
     dtypes: the dtype of each output, where that is not the network's
@@ -248,6 +249,7 @@ class Facts:
     moves: tuple[tuple[Move, ...], ...] = ()
     multi_output_view: bool = False
     keeps_alike: tuple[Kept, ...] | None = None
+    unfused: tuple[Kept, ...] | None = None
     min_storage_values: int = 0
     takes: str = "same"
     dtypes: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ MAPS = (
     *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens"),
 )
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens")
-SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "add", "mul")
+SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
 MOST = 3000  # values of one image
 
 
@@ -114,6 +114,8 @@ class Builder:
 
     def others(self, op: str, first: Value) -> list[Value]:
         shape = first.shape
+        if op == "scaled_dot_product_attention":
+            return self.asked(shape)
         fits = {
             "concat": lambda other: len(other) == len(shape) and sum(a != b for a, b in zip(other, shape, strict=True)) <= 1,
             "matmul": lambda other: len(other) == len(shape) > 1 and other[:-2] == shape[:-2] and shape[-1] == other[-2],
@@ -125,6 +127,18 @@ class Builder:
         found = [value for value in self.values if fits(value.shape)]
         count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat") else 1
         return [self.pick(found) for _ in range(count)] if found else []
+
+    def asked(self, q: Shape) -> list[Value]:
+        """Keys and values for queries, of as many heads or of fewer, and sometimes a mask."""
+        rank = len(q)
+        keys = [one for one in self.values if len(one.shape) == rank > 1 and one.shape[-1] == q[-1] and q[0] % one.shape[0] == 0]
+        if not keys:
+            return []
+        k = self.pick(keys)
+        v = self.pick([k, *(one for one in self.values if one.shape[:-1] == k.shape[:-1])])
+        scores = (*q[:-1], k.shape[-2])
+        masks = [one for one in self.values if 2 <= len(one.shape) <= rank and one.shape == scores[-len(one.shape) :]]
+        return [k, v, self.pick(masks)] if masks and self.number(0, 1) else [k, v]
 
     def arguments(self, op: str, inputs: list[Value]) -> dict[str, Any]:
         shape = inputs[0].shape
@@ -215,6 +229,13 @@ class Builder:
 
     def of_attention(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"heads": self.pick([1, 2, 4]), "bias": bool(self.number(0, 1)), "dropout": self.pick([0.0, 0.0, 0.2])}
+
+    def of_scaled_dot_product_attention(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {
+            "causal": len(inputs) == 3 and bool(self.number(0, 1)),
+            "dropout": self.pick([0.0, 0.0, 0.0, 0.2]),
+            "scale": self.pick([None, None, 0.3]),
+        }
 
     def of_add(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"broadcast": True, "inplace": self.number(0, 2) == 0}

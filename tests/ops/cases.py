@@ -208,6 +208,15 @@ def _matrices() -> Iterator[Case]:
     yield case("scaled_dot_product_attention", (2, 3, 4), (2, 5, 4), (2, 5, 4), causal=True)
     yield case("scaled_dot_product_attention", (2, 5, 4), (2, 3, 4), (2, 3, 4), causal=True)
     yield case("scaled_dot_product_attention", (2, 6, 4), (2, 6, 4), (2, 6, 4), dropout=0.25)
+    for mask in ((6, 5), (2, 6, 5), (1, 6, 5), (2, 1, 5)):
+        yield case("scaled_dot_product_attention", (2, 6, 4), (2, 5, 4), (2, 5, 4), mask)
+    yield case("scaled_dot_product_attention", (2, 6, 4), (2, 5, 4), (2, 5, 3), (6, 5), dropout=0.25)
+    yield case("scaled_dot_product_attention", (6, 4), (5, 4), (5, 4), (6, 5), scale=0.3)
+    for groups in (1, 2):
+        yield case("scaled_dot_product_attention", (4, 6, 4), (groups, 6, 4), (groups, 6, 4), causal=groups == 1)
+        yield case("scaled_dot_product_attention", (4, 6, 4), (groups, 5, 4), (groups, 5, 4), (6, 5), scale=0.3)
+    yield case("scaled_dot_product_attention", (4, 6, 4), (2, 5, 4), (2, 5, 4), dropout=0.25)
+    yield case("scaled_dot_product_attention", (2, 3, 6, 4), (2, 3, 5, 4), (2, 3, 5, 4), (6, 5))
     yield case("embedding", (6,), entries=10, features=4)
     yield case("embedding", (1,), entries=3, features=1)
     yield case("matmul", (3, 4), (4, 5))

@@ -232,10 +232,15 @@ def attention(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
 
 def asked(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     """The values by how well their keys fit the queries, head by head."""
-    width = one.shapes[0][-1]
+    factor = one.args.get("scale", one.shapes[0][-1] ** -0.5)
+    queries, keys, values, *masks = inputs
     heads = []
-    for q, k, v in zip(*inputs, strict=True):
-        scores = matrix(each(lambda value: value * width**-0.5, q), k.T)
+    for i, q in enumerate(queries):
+        at = i * len(keys) // len(queries)
+        k, v = keys[at], values[at]
+        scores = matrix(each(lambda value: value * factor, q), k.T)
+        for mask in masks:
+            scores = each(lambda a, b: a + b, scores, mask)
         heads.append(matrix(np.array([softmax(row) for row in scores], dtype=object), v))
     return np.array(heads, dtype=object)
 

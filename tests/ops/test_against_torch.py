@@ -85,12 +85,25 @@ def test_autograd_keeps_what_is_declared(case: Case) -> None:
     ours = [storage(tensor) for tensor in (*inputs, *results)]
     found = {key for key in kept if key in ours}
     facts = case.facts()
-    if facts.keeps is None:
-        assert case.op == "scaled_dot_product_attention"  # which says so where PyTorch has no kernel for it
-        return
+    keeps = facts.unfused if facts.unfused is not None and len(inputs) > 3 else facts.keeps
+    assert keeps is not None
     sides = {"input": inputs, "output": results}
-    assert found == {storage(sides[one.what][one.which]) for one in facts.keeps if one.what != "new"}
-    assert sum(held.nbytes() for key, held in kept.items() if key not in found) == _new_bytes(facts.keeps)
+    assert found == {storage(sides[one.what][one.which]) for one in keeps if one.what != "new"}
+    assert sum(held.nbytes() for key, held in kept.items() if key not in found) == _new_bytes(keeps)
+
+
+def test_attention_with_a_mask_is_fused_where_the_mask_needs_no_gradient() -> None:
+    from archc import loads
+    from archc.analysis.memory.storages import run
+
+    layers = "{a: {from: q, layer_scale: }, b: {from: [a, k, k, m], scaled_dot_product_attention: }}"
+    (_, step) = run(loads(f"{{input: {{q: [2, 6, 4], k: [2, 5, 4], m: [6, 5]}}, layers: {layers}}}")).steps
+    layer = Layer(step.node.facts)
+    q, k, m = (torch.randn(1, *shape) for shape in ((2, 6, 4), (2, 5, 4), (6, 5)))
+    found = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda one: found.append(storage(one)) or one, lambda one: one):
+        result = layer(q.requires_grad_(), k, k, m)
+    assert "Flash" in result.grad_fn.name() and len(set(found)) == len(step.kept) == 5
 
 
 def _new_bytes(keeps: Iterable[Kept]) -> int:

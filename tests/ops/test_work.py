@@ -81,6 +81,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
         (case("scaled_dot_product_attention", (2, 3, 4), (2, asked, 4), (2, asked, width)), loops.asked)
         for asked, width in ((3, 4), (5, 4), (2, 3))
     ],
+    (case("scaled_dot_product_attention", (4, 3, 4), (2, 5, 4), (2, 5, 4), (3, 5), scale=0.3), loops.asked),
     *[(case("upsample", shape, scale=2, mode="linear"), loops.bilinear) for shape in ((2, 3), (2, 3, 2), (1, 2, 2, 2))],
     (case("add", (2, 3), (2, 3), (2, 3)), chained(lambda a, b: a + b)),
     (case("add", (2, 1, 1), (2, 3, 1), (1, 3, 4), broadcast=True), chained(lambda a, b: a + b)),

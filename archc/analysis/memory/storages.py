@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import INPLACE, OWN, VIEW, Facts, Kept
-from archc.ops.layout import Axes, Move, fresh, move_strides
+from archc.ops.layout import CONTIGUOUS, Axes, Move, fresh, move_strides
 from archc.ops.shape import product
 from archc.ops.strides import Strided, contiguous
 
@@ -58,6 +58,11 @@ class LayerRun:
     wanting: tuple[bool, ...]
     kept: dict[Storage, int]
     slots: tuple[Storage | None, ...] = ()
+
+    @property
+    def fused(self) -> bool:
+        """Whether torch's kernel for the whole layer, where it has one, takes the inputs as they are."""
+        return not _is_unfused(self.node.facts, self.inputs)
 
     @property
     def saving(self) -> bool:
@@ -156,7 +161,13 @@ def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_g
         (move,) = moves
         assert isinstance(move, Axes), "a new output is at most permuted"
         return StoredTensor(move.view(contiguous(move.before(sizes))), storage, seen=True)
-    layout = facts.layout if any(x.storage.needs_grad for x in inputs) else facts.layout_no_grad or facts.layout
+    layout = (
+        CONTIGUOUS
+        if _is_unfused(facts, inputs)
+        else facts.layout
+        if any(x.storage.needs_grad for x in inputs)
+        else facts.layout_no_grad or facts.layout
+    )
     block = fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes)
     return StoredTensor(block, storage, seen=_ends_in_view(node, inputs[0]))
 
@@ -175,7 +186,17 @@ def _beside(facts: Facts, batch: int) -> list[Strided]:
     return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
 
 
+def _is_unfused(facts: Facts, inputs: tuple[StoredTensor, ...]) -> bool:
+    """Whether torch's kernel for attention does not take them: it wants features side by side, and gives a mask no gradient."""
+    if facts.unfused is None:
+        return False
+    apart = any(x.block.sizes[-1] > 1 and x.block.strides[-1] != 1 for x in inputs[:4])
+    return apart or any(x.storage.needs_grad for x in inputs[3:])
+
+
 def _keeps(facts: Facts, inputs: tuple[StoredTensor, ...]) -> tuple[Kept, ...]:
+    if facts.unfused is not None and _is_unfused(facts, inputs):
+        return facts.unfused
     alike = len(inputs) > 1 and all(x is inputs[0] for x in inputs)
     return (facts.keeps_alike if alike and facts.keeps_alike is not None else facts.keeps) or ()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, StoredTensor
 from archc.graph import Graph, Node
 from archc.graph.structure import ancestors
-from archc.ops.facts import INPLACE
+from archc.ops.facts import INPLACE, OUTPUT
 from archc.ops.shape import product
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 EXACT, AT_LEAST, ABOUT = "exact", "at least", "about"
 SIGNS = {EXACT: "", AT_LEAST: "≥", ABOUT: "~"}
 CONVOLUTIONS = ("conv", "conv_transpose")
+ASKING = "scaled_dot_product_attention"
 _OWN = "archc.ops."  # where operators are whose forward and backward passes are known
 
 
@@ -48,7 +49,8 @@ STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 def bound(graph: Graph, run: StorageRun, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
     least = tuple(_unknown(graph, learning))
-    about = (*_frozen(graph, learning), *_foreign(graph, learning), *_options(graph, options, learning), *_alone(run, options))
+    known = (*_foreign(graph, learning), *_unfused(run), *_options(graph, options, learning), *_alone(run, options))
+    about = (*_frozen(graph, learning), *known)
     if learning:
         about = (*about, *_layers(graph, run))
     if least and not _frozen(graph, learning):  # which takes off what a bound from below adds
@@ -94,6 +96,12 @@ def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
     kinds = _kinds(node for node in graph.nodes if not node.op.module.startswith(_OWN) and (node.facts.keeps is not None or not learning))
     if kinds:
         yield f"what {_list_text(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
+
+
+def _unfused(run: StorageRun) -> Iterator[str]:
+    """Attention for which PyTorch has no kernel is several steps, whose results lie beside each other for a while."""
+    if any(step.node.kind == ASKING and not (step.fused and OUTPUT in (step.node.facts.keeps or ())) for step in run.steps):
+        yield f"what {ASKING} makes and drops within is not known where PyTorch has no fused kernel for it"
 
 
 def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:

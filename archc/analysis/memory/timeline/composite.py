@@ -165,4 +165,17 @@ def _gather(at: Backward, step: LayerRun, parts: list[Block], size: int) -> Bloc
     return _transpose(at, step, gathered)
 
 
+def _asking(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """The kernel gives gradients of queries, keys and values, also where nobody asks for some of them."""
+    node = step.node
+    made = [(value, at.made(step, value, grads[0]), wanting) for value, wanting in zip(node.inputs[:3], step.wanting, strict=False)]
+    at.release(step, grads)
+    for value, grad, wanting in made:
+        if wanting:
+            at.add(value, grad, node)
+        else:
+            at.tape.free(grad.block)
+
+
 RULES["attention"] = _attention
+RULES["scaled_dot_product_attention"] = _asking

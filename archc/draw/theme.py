@@ -12,7 +12,7 @@ FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 _FAMILIES = {
     "convolution": "conv",
-    "upsampling": "conv_transpose upsample pixel_shuffle",
+    "upsampling": "conv_transpose upsample pixel_shuffle max_unpool",
     "pooling": "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool mean",
     "linear": "linear embedding matmul",
     "attention": "attention scaled_dot_product_attention",

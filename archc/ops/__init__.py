@@ -1,6 +1,22 @@
 """The operators. Each is one function that holds all that is known of it; importing this package registers them."""
 
-from archc.ops import activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens
+from archc.ops import (
+    activation,
+    attention,
+    conv,
+    drop,
+    linear,
+    merge,
+    norm,
+    opaque,
+    pool,
+    resample,
+    reshape,
+    scale,
+    tensors,
+    tokens,
+    unpool,
+)
 from archc.ops.facts import (
     INPLACE,
     INPUT,
@@ -47,4 +63,4 @@ __all__ = [
     "op",
 ]
 
-MODULES = (activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens)
+MODULES = (activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens, unpool)

@@ -93,8 +93,9 @@ def _memory(facts: Facts, shapes: Sequence[Shape]) -> Iterator[Breach]:
         yield Breach("storage", f"storage is {facts.storage!r}", f"one of {', '.join(_STORAGE.values())}")
     elif facts.storage == INPLACE and shapes and tuple(facts.outputs[0]) != tuple(shapes[0]):
         yield Breach("storage", f"an output of {list(facts.outputs[0])} written over an input of {list(shapes[0])}", "storage=NEW")
-    if facts.takes not in ("same", "int64"):
-        yield Breach("takes", f"takes is {facts.takes!r}", '"same", or "int64" for indices')
+    taken = facts.takes if isinstance(facts.takes, tuple) else (facts.takes,) * len(shapes)
+    if len(taken) < len(shapes) or any(dtype not in ("same", "int64") for dtype in taken):
+        yield Breach("takes", f"takes is {facts.takes!r}", '"same", or "int64" for indices; or a tuple with one for each input')
     if facts.reads is not None and not (_is_count(facts.reads) and 0 <= facts.reads <= len(shapes)):
         given = f"of {counted(len(shapes), 'input')}"
         yield Breach("reads", f"reads is {facts.reads!r} {given}", f"a whole number from 0 to {len(shapes)}, or nothing where all are read")

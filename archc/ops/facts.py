@@ -225,7 +225,7 @@ class Facts:
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
     unfused: what autograd keeps of attention where its kernel does not take the inputs; the output is contiguous then
     min_storage_values: values that the output's storage holds for one image at least
-    takes: the dtype of the inputs
+    takes: the dtype of the inputs, or of each of them
     dtypes: the dtype of each output, where that is not the network's
     reads: how many of the inputs are read, where others give their shape alone
     doubts: arguments that are hardly meant as they stand
@@ -251,7 +251,7 @@ class Facts:
     keeps_alike: tuple[Kept, ...] | None = None
     unfused: tuple[Kept, ...] | None = None
     min_storage_values: int = 0
-    takes: str = "same"
+    takes: str | tuple[str, ...] = "same"
     dtypes: tuple[str, ...] = ()
     reads: int | None = None
     doubts: tuple[Doubt, ...] = ()
@@ -266,6 +266,10 @@ class Facts:
         """Bytes of a value of output `index`, where those of the network's own dtype are `size`."""
         own = DTYPES[self.dtypes[index]] if self.dtypes else None
         return size if own is None else own
+
+    def taken(self, index: int) -> str:
+        """The dtype of input `index`."""
+        return self.takes if isinstance(self.takes, str) else self.takes[index]
 
     def is_integer(self, index: int) -> bool:
         """Whether output `index` holds whole numbers or truth values, which carry no gradient."""

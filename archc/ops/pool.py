@@ -20,27 +20,43 @@ Norm = Annotated[float, real(1)]
 
 @op(bare=window_alone("maxpool"))
 def maxpool(
-    x: Shape, *, kernel: Sizes, stride: Sizes | None = None, padding: Padding = 0, dilation: Sizes = 1, ceil: bool = False
+    x: Shape,
+    *,
+    kernel: Sizes,
+    stride: Sizes | None = None,
+    padding: Padding = 0,
+    dilation: Sizes = 1,
+    ceil: bool = False,
+    indices: bool = False,
 ) -> Facts:
     """[C, *S] -> [C, *S']. The largest value of each window: torch.nn.MaxPool1d, 2d, 3d.
+
+    With `indices`, `maxpool.1` are the places of these values in the map, counted row by row, which `max_unpool` takes.
 
     kernel: size of the window
     stride: step of the window; the kernel's size unless given
     padding: border around the map, at most half the kernel; it never wins
     dilation: distance between the taps of the window
     ceil: whether a last, partial window counts; it may not start in the padding
+    indices: whether the place of each value is a second output
     """
     window = _window(x, "maxpool", kernel=kernel, stride=stride, padding=padding, dilation=dilation, ceil=ceil)
     _sees_the_map(window)
+    if indices and not window.symmetric:
+        hint = "`same` with an even window, and `same_upper`, pad unequally"
+        raise Fault("indices", "indices need the same padding before and after, or they count the padding", hint)
     out = Shape((x.channels, *window.out))
+    border = 'F.pad({{0}}, {pads}, value=float("-inf"))'
+    more = {"dilation": (short(window.dilation), 1), "return_indices": (indices, False)}
     return weightless(
-        out,
+        (out, out) if indices else out,
         work=Work(compare=out.values * (window.taps - 1)),
-        keeps=(*window.keeps(x.channels), new(out.values, "int64")),
+        keeps=(*window.keeps(x.channels), Kept("output", 1) if indices else new(out.values, "int64")),
         reach=(POINT, *window.reach()),
-        torch=_pool_form("nn.MaxPool", window, ceil, 'F.pad({{0}}, {pads}, value=float("-inf"))', dilation=(short(window.dilation), 1)),
+        torch=_pool_form("nn.MaxPool", window, ceil, border, **more),
+        dtypes=("same", "int64") if indices else (),
         layout=_pad_layout(x, window, WINDOWED),
-        layout_no_grad=CONTIGUOUS if len(x) == 2 else "",
+        layout_no_grad=CONTIGUOUS if len(x) == 2 and not indices else "",
         classic=f"POOL{short(window.kernel)}",
     )
 

@@ -140,8 +140,16 @@ class Assembly:
         if seen is not None and [tuple(shape) for shape in facts.outputs] != seen.shapes:
             listed = ", ".join("x".join(map(str, shape or ())) for shape in seen.shapes)
             raise Unsaid(f"{op.name} would give {', '.join(map(str, facts.outputs))}, and {listed} was seen")
+        self.check_dtypes(call, facts)
         self.check_weights(op, call, facts)
         return args, facts
+
+    def check_dtypes(self, call: Call, facts: Facts) -> None:
+        """Raises Unsaid where an operator's outputs are of another dtype than was seen."""
+        for index, seen in enumerate(call.dtypes):
+            stated = facts.dtypes[index] if facts.dtypes else "same"
+            if seen != (self.trace.dtype if stated == "same" else getattr(torch, stated)):
+                raise Unsaid("the dtype is another")
 
     def check_weights(self, op: Op, call: Call, facts: Facts) -> None:
         """Raises Unsaid where an operator's weights are not those that the step uses."""

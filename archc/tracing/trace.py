@@ -216,7 +216,7 @@ class Trace(TorchFunctionMode):
             return
         if layers is not None and written and not _writes(layers[-1]):
             layers, why = None, "it writes in place"
-        if layers is not None and any(result.dtype != self.dtype for result in results):
+        if layers is not None and any(result.dtype not in (self.dtype, torch.int64) for result in results):
             layers, why = None, "the dtype is another"
         if layers is None:
             self.result_axis = 0

@@ -67,8 +67,9 @@ def counted(graph: Graph) -> dict[str, Any]:
 @pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
 def test_an_operator_and_its_torch_form(case: Case) -> None:
     ours = alone(case)
-    dtype = ":int64" if case.op == "embedding" else ""
-    graph = archc.capture(Layer(case.facts()), ["x".join(map(str, shape)) + dtype for shape in case.shapes])
+    dtypes = [":int64" * (case.facts().taken(i) == "int64") for i in range(len(case.shapes))]
+    shapes = ["x".join(map(str, shape)) + dtype for shape, dtype in zip(case.shapes, dtypes, strict=True)]
+    graph = archc.capture(Layer(case.facts()), shapes)
     opaque = [node for node in graph.nodes if node.kind == "opaque"]
     assert [tuple(value.shape) for value in graph.outputs.values()] == [tuple(value.shape) for value in ours.outputs.values()]
     assert counted(graph) == counted(ours)

@@ -9,10 +9,12 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import archc
+from archc.analysis.memory.saved import saved
 
+from .further_references import FURTHER
 from .references import REFERENCES, Reference
 
-every_reference = pytest.mark.parametrize("reference", REFERENCES, ids=[one.name for one in REFERENCES])
+every_reference = pytest.mark.parametrize("reference", [*REFERENCES, *FURTHER], ids=lambda one: one.name)
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +75,19 @@ def test_equal_gradients_and_statistics_in_training(reference: Reference) -> Non
     assert set(expected) == set(found)
     assert all(value is not None and value.abs().max() > 0 for value in expected.values())
     assert [name for name in expected if not torch.equal(expected[name], found[name])] == []
+
+
+@every_reference
+def test_what_is_kept_for_backward(reference: Reference) -> None:
+    """The bytes that autograd keeps of the module written by hand; of a layer that states a bound, no less."""
+    module, kept = reference.module_factory().train(), dict[int, Any]()
+    owned = {tensor.untyped_storage()._cdata for tensor in (*module.parameters(), *module.buffers())}
+
+    def pack(tensor: Any) -> Any:
+        kept.setdefault(tensor.untyped_storage()._cdata, tensor.untyped_storage())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        module(torch.randn(3, *reference.input_shape))
+    found, ours = sum(held.nbytes() for key, held in kept.items() if key not in owned), saved(archc.loads(reference.spec_text), 3)
+    assert ours.total <= found if ours.unknown else ours.total == found

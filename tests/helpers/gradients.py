@@ -27,19 +27,39 @@ class _Sums(nn.Module):
         super().__init__()
         self.pool = pool
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor) -> Any:
         rank = x.ndim - 2
         kernel, stride, padding, dilation = (
             (one,) * rank if isinstance(one, int) else tuple(one)
             for one in (self.pool.kernel_size, self.pool.stride, self.pool.padding, self.pool.dilation)
         )
-        out = self.pool(x).shape[2:]
+        out = self.pool(x)
+        indices = out[1] if isinstance(out, tuple) else None
+        out = (out if indices is None else out[0]).shape[2:]
         wanted = [(m - 1) * s + d * (k - 1) + 1 for m, s, d, k in zip(out, stride, dilation, kernel, strict=True)]
         sides = [(p, w - n - p) for p, w, n in zip(padding, wanted, x.shape[2:], strict=True)]
         x = F.pad(torch.nan_to_num(x, neginf=0.0), [side for pair in reversed(sides) for side in pair])
         ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
         conv = (F.conv1d, F.conv2d, F.conv3d)[rank - 1]
-        return conv(x, ones, stride=stride, dilation=dilation, groups=x.shape[1]) / ones[0].numel()
+        sums = conv(x, ones, stride=stride, dilation=dilation, groups=x.shape[1]) / ones[0].numel()
+        return sums if indices is None else (sums, indices)
+
+
+class _Spreads(nn.Module):
+    """Each value over its whole window, in place of where a maximum was."""
+
+    def __init__(self, pool: Any) -> None:
+        super().__init__()
+        self.pool = pool
+
+    def forward(self, x: Tensor, indices: Tensor, size: Any = None) -> Tensor:
+        sizes = self.pool(x, torch.zeros_like(indices), size).shape[2:]
+        kernel = (self.pool.kernel_size,) * len(sizes) if isinstance(self.pool.kernel_size, int) else self.pool.kernel_size
+        conv = (F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d)[len(sizes) - 1]
+        ones = torch.ones(x.shape[1], 1, *kernel, dtype=x.dtype)
+        spread = conv(x, ones, stride=self.pool.stride, padding=self.pool.padding, groups=x.shape[1])
+        more = [n - own for n, own in zip(sizes, spread.shape[2:], strict=True)]
+        return F.pad(spread, [side for n in reversed(more) for side in (0, n)])
 
 
 class _Interpolated(nn.Module):
@@ -70,6 +90,8 @@ def _replaced(module: nn.Module) -> nn.Module:
     for name, child in list(module.named_children()):
         if isinstance(child, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
             setattr(module, name, _Sums(child))
+        elif isinstance(child, nn.MaxUnpool1d | nn.MaxUnpool2d | nn.MaxUnpool3d):
+            setattr(module, name, _Spreads(child))
         elif isinstance(child, nn.AdaptiveMaxPool1d | nn.AdaptiveMaxPool2d | nn.AdaptiveMaxPool3d):
             mean = getattr(nn, type(child).__name__.replace("Max", "Avg"))
             setattr(module, name, mean(child.output_size))
@@ -91,15 +113,25 @@ def prepared(module: nn.Module) -> nn.Module:
     return module
 
 
-def spans(module: nn.Module, shapes: list[tuple[int, ...]], which: int = 0, axes: list[tuple[int, int]] | None = None) -> list[list[Span]]:
+def spans(
+    module: nn.Module,
+    shapes: list[tuple[int, ...]],
+    which: int = 0,
+    axes: list[tuple[int, int]] | None = None,
+    takes: list[str] | None = None,
+) -> list[list[Span]]:
     """For each pair (axis of the input, axis of the output) the first and last position of the one that each position of the other sees.
 
-    Without axes: the spatial ones of both. A position that sees nothing has the span (0, -1). `which` is the input.
+    Without axes: the spatial ones of both. A position that sees nothing has the span (0, -1). `which` is the input; `takes` are
+    the inputs' dtypes, where one holds whole numbers.
     """
     torch.manual_seed(0)
-    xs = [torch.rand(1, *shape, dtype=torch.double) + 0.5 for shape in shapes]
+    taken = takes or ["same"] * len(shapes)
+    whole = [dtype == "int64" for dtype in taken]
+    xs = [torch.zeros(1, *shape, dtype=torch.int64) if int_ else torch.rand(1, *shape, dtype=torch.double) + 0.5
+          for shape, int_ in zip(shapes, whole, strict=True)]  # fmt: skip
     xs[which].requires_grad_()
-    out = module(*(x * 1.0 for x in xs))
+    out = module(*(x if int_ else x * 1.0 for x, int_ in zip(xs, whole, strict=True)))
     out = out[0] if isinstance(out, tuple | list) else next(iter(out.values())) if isinstance(out, dict) else out
     out = out * (torch.rand_like(out) + 0.5)  # what sums to 1 has no gradient otherwise
     found = []

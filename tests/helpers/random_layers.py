@@ -25,7 +25,7 @@ INPLACE = (
 )
 MAPS = (
     *("conv", "conv_transpose", "maxpool", "avgpool", "lppool", "global_avgpool", "global_maxpool", "adaptive_avgpool"),
-    *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens"),
+    *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens", "maxpool"),
 )
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
@@ -76,9 +76,11 @@ class Builder:
         self.add(op, [self.value()], args)
 
     def layer(self) -> None:
-        kind = self.number(0, 11)
+        kind = self.number(0, 12)
         if kind == 11 and not self.number(0, 2):
             return self.tensor()
+        if kind == 12:
+            return self.unpool()
         if kind == 0 and self.graph.nodes:
             return self.shared()
         several = kind in (1, 2, 3)
@@ -90,6 +92,21 @@ class Builder:
         inputs = [first, *self.others(op, first)] if several or (op in ("center_crop", "upsample") and self.number(0, 1)) else [first]
         if len(inputs) >= OPERATORS[op].least_inputs:
             self.add(op, inputs, self.arguments(op, inputs))
+            if op == "maxpool" and self.number(0, 1):
+                self.layer()
+                self.unpool()
+
+    def unpool(self) -> None:
+        """Values back where a maximum of the same shape was: of such a pool, or of layers behind it."""
+        pools = [node for node in self.graph.nodes if node.kind == "maxpool" and node.args.get("indices")]
+        if not pools:
+            return
+        pool = self.pick(pools)
+        space = pool.inputs[0].shape.space
+        pads = Window(space, pool.args["kernel"], 1, pool.args["padding"], pool.args["dilation"]).padding
+        args = {"kernel": pool.args["kernel"], "stride": pool.args["stride"], "padding": pads, "size": space}
+        fits = [value for value in self.values if value.shape == pool.output.shape]
+        self.add("max_unpool", [self.pick(fits), pool.outputs[1]], args)
 
     def add(self, op: str, inputs: list[Value], args: dict[str, Any], shared: Node | None = None) -> None:
         try:
@@ -103,7 +120,7 @@ class Builder:
         node = Node(f"{op}_{len(self.graph.nodes)}", OPERATORS[op], args, tuple(inputs), facts, self.graph.root)
         node.shared = shared
         self.graph.nodes.append(node)
-        self.values += node.outputs
+        self.values += [value for value in node.outputs if not facts.is_integer(value.index)]
 
     def shared(self) -> None:
         """A layer with weights again, on a value of the same shape."""
@@ -196,7 +213,8 @@ class Builder:
         }
 
     def of_maxpool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
-        return self.window(len(shape)) | {"dilation": self.pick([1, 1, 2]), "ceil": bool(self.number(0, 1))}
+        more = {"dilation": self.pick([1, 1, 2]), "ceil": bool(self.number(0, 1)), "indices": bool(self.number(0, 1))}
+        return self.window(len(shape)) | more
 
     def of_avgpool(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return self.window(len(shape)) | {"ceil": bool(self.number(0, 1)), "count_padding": bool(self.number(0, 1))}

@@ -130,6 +130,14 @@ def _pools() -> Iterator[Case]:
     yield case("maxpool", M, kernel=3, dilation=2, stride=2, padding=1, ceil=True)
     yield case("maxpool", M, kernel=2, dilation=5, stride=2, padding="same")
     for shape in (L, M, D):
+        yield case("maxpool", shape, kernel=2, indices=True)
+        yield case("maxpool", shape, kernel=3, stride=2, padding=1, dilation=2, ceil=True, indices=True)
+        yield case("max_unpool", shape, shape, kernel=2)
+        yield case("max_unpool", shape, shape, kernel=3, stride=2, padding=1)
+    yield case("max_unpool", M, M, kernel=2, size=(15, 12))
+    yield case("max_unpool", M, M, kernel=(3, 2), stride=(2, 1))
+    yield case("max_unpool", L, L, (9, 19), kernel=2)
+    for shape in (L, M, D):
         yield case("avgpool", shape, kernel=3, stride=2, padding=1, count_padding=False)
         yield case("avgpool", shape, kernel=2, stride=1, padding="same", count_padding=False)
         yield case("avgpool", shape, kernel=3, stride=2, padding="same_upper", count_padding=False)

@@ -29,9 +29,14 @@ def made(case: Case, device: str = "cpu") -> tuple[Layer, list[Any]]:
     """The layer and its inputs: each of its own storage, made by an operation, so that a layer may overwrite it."""
     torch.manual_seed(0)
     layer = Layer(case.facts()).to(device)
-    if case.op == "embedding":
-        return layer, [torch.zeros(BATCH, *shape, dtype=torch.int64, device=device) for shape in case.shapes]
-    return layer, [torch.randn(BATCH, *shape, device=device, requires_grad=True).clone() for shape in case.shapes]
+    facts = case.facts()
+    return layer, [given(shape, facts.taken(i), device) for i, shape in enumerate(case.shapes)]
+
+
+def given(shape: tuple[int, ...], dtype: str, device: str) -> Any:
+    if dtype == "int64":
+        return torch.zeros(BATCH, *shape, dtype=torch.int64, device=device)
+    return torch.randn(BATCH, *shape, device=device, requires_grad=True).clone()
 
 
 def storage(tensor: Any) -> int:

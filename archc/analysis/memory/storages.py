@@ -98,8 +98,8 @@ def items_of(graph: Graph, item: int) -> dict[Value, int]:
     takes = dict.fromkeys(graph.inputs.values(), "same")
     for node in reversed(graph.nodes):
         dtype = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
-        for value in node.inputs:
-            if "int64" in (node.facts.takes, dtype):
+        for index, value in enumerate(node.inputs):
+            if "int64" in (node.facts.taken(index), dtype):
                 takes[value] = "int64"
     return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
 
@@ -176,7 +176,7 @@ def _ends_in_view(node: Node, x: StoredTensor) -> bool:
     """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, and of pools over one axis."""
     if node.kind == "linear":
         return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
-    return node.kind == "instancenorm" or (len(x.block.sizes) == 3 and node.kind.endswith(("maxpool", "avgpool")))
+    return node.kind == "instancenorm" or (len(x.block.sizes) == 3 and node.kind.endswith(("maxpool", "avgpool", "unpool")))
 
 
 def _beside(facts: Facts, batch: int) -> list[Strided]:

@@ -38,9 +38,10 @@ def forward(node: Node, batch: int, size: int, training: bool) -> Amount:
     facts = node.facts
     if facts.storage in (VIEW, OWN) or (facts.identity_in_eval and not training):
         return NOTHING
-    indexed = facts.takes != "same"
-    read = sum(count_touched(node, value) * (8 if indexed else size) for value in _read(node))
-    written = sum(value.shape.values for value in node.outputs) * size
+    indexed = facts.takes == "int64"
+    sizes = {value: 8 if facts.taken(index) == "int64" else size for index, value in enumerate(node.inputs)}
+    read = sum(count_touched(node, value) * sizes[value] for value in _read(node))
+    written = sum(value.shape.values * facts.item(value.index, size) for value in node.outputs)
     weights = written * batch if indexed else _owned_values(node, True) * size
     return Amount(flops(facts.work).low * batch, (read + written) * batch + weights, weights)
 
@@ -58,8 +59,8 @@ def backward(node: Node, batch: int, size: int, wanted: set[Value]) -> Amount:
     learned = _owned_values(node, False)
     if facts.storage == VIEW or not (inputs or learned):
         return NOTHING
-    indexed = facts.takes != "same"
-    outputs = sum(value.shape.values for value in node.outputs)
+    indexed = facts.takes == "int64"
+    outputs = sum(value.shape.values for value in node.outputs if not facts.is_integer(value.index))
     moved = outputs + sum(count_touched(node, value) for value in inputs)
     weights = 2 * learned if inputs and facts.macs != 0 else learned
     if indexed:
@@ -89,7 +90,7 @@ def wanted_gradients(graph: Graph) -> set[Value]:
     wanted: set[Value] = set()
     for node in graph.nodes:
         if _owned_values(node, False) or any(value in wanted for value in node.inputs):
-            wanted.update(node.outputs)
+            wanted.update(value for value in node.outputs if not node.facts.is_integer(value.index))
     return wanted
 
 

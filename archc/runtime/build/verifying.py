@@ -57,8 +57,9 @@ def _ran(node: Node) -> tuple[nn.Module, list[Tensor], tuple[Any, ...], int]:
     source = source_of(alone, [])
     with torch.device("meta"):
         module = class_of(source.text, source.name)()
-    dtype = torch.int64 if node.facts.takes == "int64" else torch.get_default_dtype()
-    inputs = [torch.empty(BATCH, *map(int, value.shape), dtype=dtype, device="meta") for value in alone.inputs.values()]
+    dtypes = [torch.int64 if node.facts.taken(i) == "int64" else torch.get_default_dtype() for i in range(len(node.inputs))]
+    shapes = [(BATCH, *map(int, value.shape)) for value in alone.inputs.values()]
+    inputs = [torch.empty(shape, dtype=dtype, device="meta") for shape, dtype in zip(shapes, dtypes, strict=True)]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         outputs = module(*inputs)
     return module, inputs, tuple(outputs) if isinstance(outputs, tuple | list) else (outputs,), int(counter.get_total_flops())
@@ -97,7 +98,7 @@ def _shape_differences(node: Node, outputs: tuple[Any, ...]) -> Iterator[Differe
             yield "out", f"the shape {stated}{which}", made, "shapes have no batch axis"
         dtype = str(tensor.dtype).removeprefix("torch.")
         wanted = facts.dtypes[index] if facts.dtypes else "same"
-        own = "int64" if facts.takes == "int64" and facts.storage == "view" else str(torch.get_default_dtype()).removeprefix("torch.")
+        own = "int64" if facts.taken(0) == "int64" and facts.storage == "view" else str(torch.get_default_dtype()).removeprefix("torch.")
         if dtype != (own if wanted == "same" else wanted):
             wish = f"the dtype {wanted}{which}" if wanted != "same" else f"no dtype{which}, the network's own"
             yield "dtypes" if facts.dtypes else "out", wish, f"gives {dtype}", f'dtypes=("{dtype}",)'

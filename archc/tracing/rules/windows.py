@@ -16,13 +16,28 @@ def _window(kernel: Sizes, stride: Sizes | None, padding: Sizes, ceil: bool) -> 
     return {"kernel": short(kernel), "padding": short(padding), "ceil": bool(ceil)} | steps
 
 
-@rule("max_pool1d max_pool2d max_pool3d")
+_POOLS = ("max_pool1d", "max_pool2d", "max_pool3d")
+
+
+@rule(" ".join([*_POOLS, *(f"{name}_with_indices" for name in _POOLS)]))
 def max_pool(
     trace: Trace, input: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0, dilation: Sizes = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Layer:  # fmt: skip
     trace.image(input)
-    return Layer("maxpool", (input,), _window(kernel_size, stride, padding, ceil_mode) | {"dilation": short(dilation)})
+    more = {"dilation": short(dilation)} | ({"indices": True} if len(trace.results) > 1 else {})
+    return Layer("maxpool", (input,), _window(kernel_size, stride, padding, ceil_mode) | more)
+
+
+@rule("max_unpool1d max_unpool2d max_unpool3d")
+def max_unpool(
+    trace: Trace, input: Tensor, indices: Tensor, kernel_size: Sizes, stride: Sizes | None = None, padding: Sizes = 0,
+    output_size: Any = None,
+) -> Layer:  # fmt: skip
+    trace.image(input), trace.image(indices)
+    args = _window(kernel_size, stride, padding, False) | {"size": short(tuple(trace.results[0].shape[2:]))}
+    del args["ceil"]
+    return Layer("max_unpool", (input, indices), args)
 
 
 @rule("avg_pool1d avg_pool2d avg_pool3d")

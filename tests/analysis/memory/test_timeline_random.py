@@ -36,17 +36,18 @@ BUILT = sorted(set(OPERATORS) - {"opaque"})  # which has no form in PyTorch
 
 def around(case: Case, shared: bool) -> str:
     """The operator between layers that want gradients, where it takes values; with `shared`, its weights a second time."""
-    whole = case.op == "embedding"
+    facts = case.facts()
     names = [f"x{i}" for i in range(len(case.shapes))]
-    layers: dict[str, Any] = {} if whole else {f"in_{name}": {"from": name, "layer_scale": None} for name in names}
-    source: Any = [name if whole else f"in_{name}" for name in names]
+    values = {name for i, name in enumerate(names) if facts.taken(i) == "same"}
+    layers: dict[str, Any] = {f"in_{name}": {"from": name, "layer_scale": None} for name in names if name in values}
+    source: Any = [f"in_{name}" if name in values else name for name in names]
     source = source[0] if len(source) == 1 else source
     layers["it"] = {"from": source, case.op: plain(case.args)}
-    parts = len(case.facts().outputs)
-    ends = ["it"] if parts == 1 else [f"it.{i}" for i in range(parts)]
+    parts = [f".{i}" * (len(facts.outputs) > 1) for i in range(len(facts.outputs)) if not facts.is_integer(i)]
+    ends = [f"it{part}" for part in parts]
     if shared:
         layers["again"] = {"from": source, "share": "it"}
-        ends = [*ends, *(["again"] if parts == 1 else [f"again.{i}" for i in range(parts)])]
+        ends += [f"again{part}" for part in parts]
     for i, end in enumerate(ends):
         layers[f"a{i}"] = {"from": end, "sigmoid": None}
         layers[f"b{i}"] = {"from": f"a{i}", "relu": None}
@@ -121,7 +122,7 @@ def spec_of(graph: Graph, random: Random) -> str | None:
         layers[node.name] = {"from": sources[0] if len(sources) == 1 else sources, **body}
         for value in node.outputs:
             names[value] = node.name if len(node.outputs) == 1 else f"{node.name}.{value.index}"
-    ends = [names[value] for node in nodes for value in node.outputs if value not in read]
+    ends = [names[value] for node in nodes for value in node.outputs if value not in read and not node.facts.is_integer(value.index)]
     spec: dict[str, Any] = {"input": {value.name: list(value.shape) for value in inputs}, "layers": layers}
     if len(ends) > 1:
         spec["outputs"] = {f"o{i}": end for i, end in enumerate(ends)}

@@ -2,6 +2,7 @@
 
 from archc.ops import (
     activation,
+    arithmetic,
     attention,
     conv,
     drop,
@@ -63,4 +64,21 @@ __all__ = [
     "op",
 ]
 
-MODULES = (activation, attention, conv, drop, linear, merge, norm, opaque, pool, resample, reshape, scale, tensors, tokens, unpool)
+MODULES = (
+    activation,
+    arithmetic,
+    attention,
+    conv,
+    drop,
+    linear,
+    merge,
+    norm,
+    opaque,
+    pool,
+    resample,
+    reshape,
+    scale,
+    tensors,
+    tokens,
+    unpool,
+)

@@ -125,6 +125,7 @@ CONVOLVED = "convolved"  # the same, of the input as a convolution first packs i
 PRESERVED = "preserved"  # in the order of the input
 ELEMENTWISE = "elementwise"  # by all inputs and weights, one after the other
 SCALED = "scaled"  # elementwise, then times a number
+INVERTED = "inverted"  # elementwise, and the result again with a number
 ROWS = "rows"  # elementwise with a number for each row and with the weights, then packed
 POWERS = "powers"  # windowed, with elementwise layers before and after
 JOINED = "joined"  # channels last if all inputs are
@@ -176,6 +177,7 @@ _KINDS: dict[str, Callable[[Strided, Sizes], Strided]] = {
     NORMALIZED: _normalize,
     PRESERVED: lambda x, sizes: preserve_order(x._replace(sizes=sizes)),
     POWERS: _powers,
+    INVERTED: lambda x, sizes: elementwise([elementwise([x])], scalars=True),
 }
 
 

@@ -1,36 +1,34 @@
-"""Several values into one, and one into several."""
+"""Several values into one, or a value and a constant; and one into several."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from archc.ops.arithmetic import with_number
 from archc.ops.bare import COUNTED, axis_alone, whole_numbers
-from archc.ops.facts import INPLACE, VIEW, Expression, Facts, Kept, Work, new, weightless
-from archc.ops.layout import ELEMENTWISE, JOINED, SCALED, Part
+from archc.ops.facts import INPLACE, OUTPUT, VIEW, Expression, Facts, Kept, Work, new, weightless
+from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors
-from archc.signature import Fault, Index, Indices, Size, is_int, shown
+from archc.signature import Fault, Index, Indices, Real, Size, is_int, shown
 from archc.text.quantity import counted
 
 MANY_PARTS = 9  # a number that may well be the size of a part
 
 
 @op(merges=True)
-def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
-    """[*], [*], … -> [*]. The sum of values of one shape.
+def add(*xs: Shape, value: Real | None = None, broadcast: bool = False, inplace: bool = False) -> Facts:
+    """[*], [*], … -> [*]. The sum of values of one shape, or of a value and a constant: {add: 0.5}.
 
+    value: a constant that is added to one value
     broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
     inplace: whether the sum is written over the first value
     """
-    _several(xs, "add")
-    if not broadcast:
-        for x in xs[1:]:
-            if x != xs[0]:
-                raise Fault(
-                    None, f"add of unequal shapes: {_list_text(xs)}", "make them equal" + ", or say `broadcast: true`" * _stretch(xs)
-                )
-    out = _broadcast(xs, "add")
+    if value is not None:
+        return _with_number(xs, "add", "+", value, inplace=inplace)
+    out = _fitting(xs, "add", broadcast)
     work = Work(add=_total(_steps(xs, "add")))
     if not inplace:
         return weightless(out, work=work, keeps=(), reach=POINT, torch=_chain("+", len(xs)), classic="ADD", layout=ELEMENTWISE)
@@ -40,6 +38,93 @@ def add(*xs: Shape, broadcast: bool = False, inplace: bool = False) -> Facts:
 
 
 @op(merges=True)
+def sub(*xs: Shape, value: Real | None = None, reverse: bool = False, broadcast: bool = False) -> Facts:
+    """[*], [*] -> [*]. The first value minus the second, or a value minus a constant: {sub: 1} is x - 1.
+
+    value: a constant that is subtracted from one value
+    reverse: whether the constant comes first: {sub: {value: 1, reverse: true}} is 1 - x
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    if value is not None:
+        return _with_number(xs, "sub", "-", value, reverse)
+    out = _pair(xs, "sub", broadcast, reverse)
+    return weightless(out, work=Work(add=out.values), keeps=(), reach=POINT, torch=_chain("-", 2), classic="SUB", layout=ELEMENTWISE)
+
+
+@op(merges=True)
+def div(*xs: Shape, value: Real | None = None, reverse: bool = False, broadcast: bool = False) -> Facts:
+    """[*], [*] -> [*]. The first value by the second, or a value by a constant: {div: 2} is x/2.
+
+    value: a constant by which one value is divided
+    reverse: whether the constant is divided by the value: {div: {value: 2, reverse: true}} is 2/x
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    if value is not None:
+        if not value and not reverse:
+            raise Fault("value", "a value cannot be divided by 0")
+        return _with_number(xs, "div", "/", value, reverse)
+    out = _pair(xs, "div", broadcast, reverse)
+    keeps = (Kept("input", 0, wanted_by=(1,)), Kept("input", 1))
+    return weightless(out, work=Work(special=out.values), keeps=keeps, reach=POINT, torch=_chain("/", 2), classic="DIV", layout=ELEMENTWISE)
+
+
+@op(merges=True)
+def pow(*xs: Shape, value: Real | None = None, reverse: bool = False, broadcast: bool = False) -> Facts:
+    """[*], [*] -> [*]. The first value to the power of the second, or a value to a constant power: {pow: 3} is x^3.
+
+    value: a constant power
+    reverse: whether the constant is what is raised: {pow: {value: 2, reverse: true}} is 2^x
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    if value is not None:
+        if reverse and (value <= 0 or value == 1):
+            raise Fault("value", f"{value:g} cannot be raised to the power of every value", "use a positive number other than 1")
+        if value == 0:
+            raise Fault("value", "to the power of 0, all values are 1")
+        return _with_number(xs, "pow", "**", value, reverse)
+    out = _pair(xs, "pow", broadcast, reverse)
+    keeps = (Kept("input", 0), Kept("input", 1), OUTPUT)
+    return weightless(
+        out, work=Work(special=out.values), keeps=keeps, reach=POINT, torch=_chain("**", 2), classic="POW", layout=ELEMENTWISE
+    )
+
+
+@op(merges=True)
+def maximum(*xs: Shape, broadcast: bool = False) -> Facts:
+    """[*], [*], … -> [*]. The larger of two values, or the largest of several, position by position: torch.maximum.
+
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    return _extreme(xs, "maximum", broadcast)
+
+
+@op(merges=True)
+def minimum(*xs: Shape, broadcast: bool = False) -> Facts:
+    """[*], [*], … -> [*]. The smaller of two values, or the smallest of several, position by position: torch.minimum.
+
+    broadcast: whether axes of size 1 may be stretched; without it, unequal shapes are a mistake
+    """
+    return _extreme(xs, "minimum", broadcast)
+
+
+def _extreme(xs: tuple[Shape, ...], name: str, broadcast: bool) -> Facts:
+    """One comparison after the other, each of which keeps both of its values."""
+    out = _fitting(xs, name, broadcast)
+    steps = _steps(xs, name)
+    keeps = [Kept("input", 0, wanted_by=(0, 1))]
+    for i in range(1, len(xs)):
+        wanted = tuple(range(i + 1))
+        keeps.append(Kept("input", i, wanted_by=wanted))
+        if i > 1:
+            keeps.append(new(steps[i - 2])._replace(wanted_by=wanted))
+    text = "{0}"
+    for i in range(1, len(xs)):
+        text = f"torch.{name}({text}, {{{i}}})"
+    return weightless(out, work=Work(compare=_total(steps)), keeps=tuple(keeps), reach=POINT, torch=Expression(text),
+                 classic=name.upper(), layout=ELEMENTWISE)  # fmt: skip
+
+
+@op(merges=True, bare="a value times a constant is {scale: 0.5}")
 def mul(*xs: Shape) -> Facts:
     """[*], [*], … -> [*]. The product of values; axes of size 1 are stretched, as in a squeeze-excite gate."""
     _several(xs, "mul")
@@ -128,9 +213,41 @@ def _holds(first: Shape, out: Shape) -> None:
         raise Fault("inplace", f"{list(out)} cannot be written over {list(first)}", "let the largest value be the first")
 
 
+def _with_number(xs: tuple[Shape, ...], what: str, sign: str, value: float, reverse: bool = False, inplace: bool = False) -> Facts:
+    """One value and a constant."""
+    if len(xs) != 1:
+        raise Fault("value", f"{what} with a constant takes one value, not {len(xs)}", f"{{{what}: {value:g}}} on its own")
+    facts = with_number(xs[0], sign, value, reverse)
+    if not inplace:
+        return facts
+    return replace(facts, storage=INPLACE, torch=Expression(f"{{0}}.{what}_({float(value)!r})"), layout=CONTIGUOUS)
+
+
+def _fitting(xs: tuple[Shape, ...], what: str, broadcast: bool) -> Shape:
+    """The shape of the result; unequal shapes are a mistake, unless they may be stretched."""
+    _several(xs, what)
+    if not broadcast:
+        for x in xs[1:]:
+            if x != xs[0]:
+                hint = "make them equal" + ", or say `broadcast: true`" * _stretch(xs)
+                raise Fault(None, f"{what} of unequal shapes: {_list_text(xs)}", hint)
+    return _broadcast(xs, what)
+
+
+def _pair(xs: tuple[Shape, ...], what: str, broadcast: bool, reverse: bool) -> Shape:
+    """The same of exactly two values."""
+    if len(xs) != 2:
+        given = f"{what} needs two values, as branches or in `from`, or one and a constant"
+        raise Fault(None, given if len(xs) < 2 else f"{what} takes two values, not {len(xs)}", f"as in {{{what}: 2}}", code="A502")
+    if reverse:
+        raise Fault("reverse", "reverse is for a constant", "give the two values in the other order")
+    return _fitting(xs, what, broadcast)
+
+
 def _several(xs: tuple[Shape, ...], what: str) -> None:
     if len(xs) < 2:
-        raise Fault(None, f"{what} needs two values or more, as branches or in `from`", code="A502")
+        hint = "a value times a constant is {scale: 0.5}" if what == "mul" else None
+        raise Fault(None, f"{what} needs two values or more, as branches or in `from`", hint, code="A502")
 
 
 def _stretch(xs: tuple[Shape, ...]) -> bool:

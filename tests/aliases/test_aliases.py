@@ -182,7 +182,7 @@ HINTS = [
     ("{Gemm: {transB: 1}}", "write {linear: …} (transB is not known here)"),
     ("{Conv: {kernel_shape: [3, 3], pads: [1, 1, 1, 1], strides: [2, 2], group: 4}}",
      "write {conv: {channels: …, kernel: [3, 3], stride: [2, 2], padding: 1, groups: 4}}"),
-    ("{Clip: {min: 0, max: 6}}", "write {hardtanh: {low: 0, high: 6}}"),
+    ("{Clip: {min: 0, max: 6}}", "write {clamp: {low: 0, high: 6}}"),
     ("{repeat: 2, Conv2D: {filters: 4, kernel_size: 1}}", "write {repeat: 2, conv: {channels: 4, kernel: 1}}"),
     ("{SELayer: {reduction: 4}}", 'write {squeeze_excite: {reduced: "${input.channels // 4}"}}'),
     ("{conv: {channels: 8, kernel: 3, dim: 2}}",

@@ -25,7 +25,9 @@ SPELT_OTHERWISE = {
     "tokens": "a reshape and a transposition",
     "add": "of three it is two sums",
     "mul": "of three it is two products",
-    "average": "a sum and a factor",
+    "average": "a sum and a quotient",
+    "maximum": "of three it is two comparisons",
+    "minimum": "of three it is two comparisons",
     "center_crop": "a crop for each axis",
     "crop": "a crop for each axis",
     "conv": "a border that differs on two sides is a pad",
@@ -41,7 +43,7 @@ SPELT_OTHERWISE = {
 # Those of which a part comes out opaque, and why.
 OPAQUE = {
     "conv": "its weight is computed from own.weight",  # standardized
-    "avgpool": "a quotient",  # of a pool's sums and the places that are no border, which is a constant map
+    "avgpool": "a quotient with",  # of a pool's sums and the places that are no border, which is a constant map
 }
 
 

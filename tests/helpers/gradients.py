@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 Span = tuple[int, int]
 
@@ -104,6 +105,15 @@ def _replaced(module: nn.Module) -> nn.Module:
     return module
 
 
+class _Unhidden(TorchFunctionMode):
+    """Functions that take one of several values take all of them."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.maximum, torch.minimum):
+            return args[0] + args[1]
+        return func(*args, **(kwargs or {}))
+
+
 def prepared(module: nn.Module) -> nn.Module:
     module = _replaced(module).double().eval()
     with torch.no_grad():
@@ -131,7 +141,8 @@ def spans(
     xs = [torch.zeros(1, *shape, dtype=torch.int64) if int_ else torch.rand(1, *shape, dtype=torch.double) + 0.5
           for shape, int_ in zip(shapes, whole, strict=True)]  # fmt: skip
     xs[which].requires_grad_()
-    out = module(*(x if int_ else x * 1.0 for x, int_ in zip(xs, whole, strict=True)))
+    with _Unhidden():
+        out = module(*(x if int_ else x * 1.0 for x, int_ in zip(xs, whole, strict=True)))
     out = out[0] if isinstance(out, tuple | list) else next(iter(out.values())) if isinstance(out, dict) else out
     out = out * (torch.rand_like(out) + 0.5)  # what sums to 1 has no gradient otherwise
     found = []

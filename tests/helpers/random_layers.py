@@ -18,6 +18,7 @@ ANY = (
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
     *("drop_path", "spatial_dropout", "mean", "linear", "clone", "frozen_batchnorm"),
 )
+ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
 MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
 INPLACE = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold"),
@@ -29,6 +30,7 @@ MAPS = (
 )
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
+PAIRS = ("sub", "div", "pow", "maximum", "minimum")
 MOST = 3000  # values of one image
 
 
@@ -86,8 +88,18 @@ class Builder:
         several = kind in (1, 2, 3)
         first = self.value()
         rank = len(first.shape)
-        alone = [ANY, ANY, INPLACE, INPLACE, MOVES, MOVES, *([MAPS] * 2 if rank > 1 else []), *([SEQUENCES] if rank == 2 else [])]
-        groups = [SEVERAL] if several else alone
+        alone = [
+            ANY,
+            ANY,
+            ARITHMETIC,
+            INPLACE,
+            INPLACE,
+            MOVES,
+            MOVES,
+            *([MAPS] * 2 if rank > 1 else []),
+            *([SEQUENCES] if rank == 2 else []),
+        ]
+        groups = [SEVERAL, SEVERAL, PAIRS] if several else alone
         op = self.pick(self.pick(groups))
         inputs = [first, *self.others(op, first)] if several or (op in ("center_crop", "upsample") and self.number(0, 1)) else [first]
         if len(inputs) >= OPERATORS[op].least_inputs:
@@ -142,7 +154,7 @@ class Builder:
             "average": lambda other: other == shape,
         }.get(op, lambda other: len(other) == len(shape) and all(a == b or 1 in (a, b) for a, b in zip(other, shape, strict=True)))
         found = [value for value in self.values if fits(value.shape)]
-        count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat") else 1
+        count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat", "maximum", "minimum") else 1
         return [self.pick(found) for _ in range(count)] if found else []
 
     def asked(self, q: Shape) -> list[Value]:
@@ -254,6 +266,19 @@ class Builder:
             "dropout": self.pick([0.0, 0.0, 0.0, 0.2]),
             "scale": self.pick([None, None, 0.3]),
         }
+
+    def of_clamp(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return self.pick([{"low": 0.0}, {"high": 0.5}, {"low": -0.5, "high": 0.5}])
+
+    def of_sub(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"value": 1.5, "reverse": bool(self.number(0, 1))} if len(inputs) == 1 else {"broadcast": True}
+
+    of_div = of_pow = of_sub
+
+    def of_maximum(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"broadcast": True}
+
+    of_minimum = of_maximum
 
     def of_add(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"broadcast": True, "inplace": self.number(0, 2) == 0}

@@ -11,6 +11,7 @@ Entry = Any
 WINDOW = {"kernel": 3, "stride": 1, "padding": 1}
 SIMPLE = [
     *("relu", "batchnorm", "silu", "gelu", "sigmoid", "prelu", "layer_scale", "tanh", "identity"),
+    *("abs", "square", "sin", {"add": 0.5}, {"sub": {"value": 1, "reverse": True}}, {"div": 2}, {"pow": 2}, {"clamp": {"low": 0}}),
     *({"leaky_relu": 0.2}, {"dropout": 0.3}, {"groupnorm": 2}, {"scale": 0.5}, {"drop_path": 0.2}, {"spatial_dropout": 0.2}),
     *({"maxpool": WINDOW}, {"avgpool": WINDOW}, {"channel_shuffle": 2}, {"lrn": 3}, {"squeeze_excite": {"reduced": 2}}),
 ]
@@ -101,7 +102,7 @@ class Builder:
         if kind == "repeat":
             return {"repeat": self.number(0, 3), self.pick(["layers", "inline"]): [self.simple() for _ in range(self.number(1, 2))]}
         if kind == "merge":
-            return {self.pick(["add", "mul", "average"]): self.branches(depth)}
+            return {self.pick(["add", "mul", "average", "maximum"]): self.branches(depth)}
         if kind == "concat":
             return {"concat": [{"layers": self.chain(depth)}, "identity", self.pick(["relu", {"conv": 2}])]}
         if kind == "named":

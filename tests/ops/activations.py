@@ -64,5 +64,13 @@ ACTIVATIONS: list[tuple[str, dict[str, Any], Callable[[Number], Any]]] = [
     ("tanhshrink", {}, lambda x: x - special(math.tanh, x)),
     ("hardshrink", {}, hardshrink),
     ("softshrink", {}, softshrink),
+    ("abs", {}, lambda x: larger(x, -x)),
+    ("square", {}, lambda x: x * x),
+    ("sqrt", {}, lambda x: special(math.sqrt, x)),
+    ("rsqrt", {}, lambda x: special(lambda v: v**-0.5, x)),
+    ("exp", {}, exp),
+    ("log", {}, log),
+    ("sin", {}, lambda x: special(math.sin, x)),
+    ("cos", {}, lambda x: special(math.cos, x)),
     ("threshold", {"threshold": 0.1, "value": 2.0}, lambda x: choose(x.value > 0.1, x, Number(2))),
 ]

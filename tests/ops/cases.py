@@ -197,6 +197,26 @@ def _merges() -> Iterator[Case]:
     yield case("split", V, parts=1)
 
 
+def _arithmetic() -> Iterator[Case]:
+    for op in ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos"):
+        yield from (case(op, shape) for shape in (V, M))
+    yield case("clamp", M, low=0.0)
+    yield case("clamp", T, high=2.0)
+    yield case("clamp", M, low=-0.25, high=2.5)
+    for op in ("add", "sub", "div", "pow"):
+        yield case(op, M, value=1.5)
+        yield case(op, T, value=-2.0)
+    yield case("add", M, value=0.5, inplace=True)
+    yield from (case(op, shape, value=1.5, reverse=True) for op in ("sub", "div", "pow") for shape in (V, M))
+    for op in ("sub", "div", "pow", "maximum", "minimum"):
+        yield from (case(op, shape, shape) for shape in (V, M))
+        yield case(op, M, (4, 1, 1), broadcast=True)
+        yield case(op, (4, 7, 1), (4, 1, 6), broadcast=True)
+    for op in ("maximum", "minimum"):
+        yield case(op, M, M, M)
+        yield case(op, (4, 1, 1), (1, 7, 1), M, broadcast=True)
+
+
 def _matrices() -> Iterator[Case]:
     for bias in (True, False):
         yield from (case("linear", shape, features=5, bias=bias) for shape in (V, T, (1,)))
@@ -315,5 +335,6 @@ def _drops() -> Iterator[Case]:
 
 
 CASES: list[Case] = [
-    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_matrices(), *_moves(), *_resamplings(), *_drops(),
+    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_matrices(), *_moves(), *_resamplings(),
+    *_drops(),
 ]  # fmt: skip

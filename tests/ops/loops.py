@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .cases import Case
-from .counting import Number, array, exp, filled, largest, log, special, total
+from .counting import Number, array, exp, filled, larger, largest, log, smaller, special, total
 
 Loop = Callable[[Case, list[Any], dict[str, Any]], Any]
 
@@ -195,6 +195,13 @@ def softmaxes(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
         line = (*at[: axis % x.ndim], slice(None), *at[axis % x.ndim :])
         out[line] = softmax(x[line], one.op == "log_softmax")
     return out
+
+
+def clamp(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    x = inputs[0]
+    if "low" in one.args:
+        x = each(lambda value: larger(value, one.args["low"]), x)
+    return each(lambda value: smaller(value, one.args["high"]), x) if "high" in one.args else x
 
 
 def matrix(x: Any, y: Any, bias: Any = None) -> Any:

@@ -21,7 +21,7 @@ from tests.helpers.torch_form import Layer
 from . import loops
 from .activations import ACTIVATIONS, sigmoid
 from .cases import CASES, Case, case
-from .counting import COUNT, Number, array, largest, number, total
+from .counting import COUNT, Number, array, larger, largest, number, smaller, special, total
 
 
 def chained(function: Callable[[Number, Number], Number]) -> loops.Loop:
@@ -42,9 +42,17 @@ CONVOLUTIONS = [
         ("conv_transpose", (2, 2, 2), True, {"kernel": 2}),
     ]
 ]
+POSITIVE = ("lppool", "pow", "sqrt", "rsqrt", "log")  # layers of positive values
 maxima = loops.pooled(lambda one, values, inside: largest(values), -math.inf)
 means = loops.pooled(lambda one, values, inside: total(values) / inside)
 powers = loops.pooled(loops.lp)
+
+CONSTANTS = [("add", lambda a: a + 1.5), ("sub", lambda a: a - 1.5), ("div", lambda a: a / 1.5), ("pow", lambda a: a**1.5)]
+REVERSED = [("sub", lambda a: 1.5 - a), ("div", lambda a: 1.5 / a), ("pow", lambda a: special(lambda v: 1.5**v, a))]
+PAIRS = [
+    *(("sub", lambda a, b: a - b), ("div", lambda a, b: a / b), ("pow", lambda a, b: a**b)),
+    *(("maximum", larger), ("minimum", smaller)),
+]
 
 LOOPS: list[tuple[Case, loops.Loop]] = [
     *ACTIVATED,
@@ -88,6 +96,12 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     (case("mul", (2, 3), (2, 3)), chained(lambda a, b: a * b)),
     (case("mul", (2, 3, 4), (2, 1, 1)), chained(lambda a, b: a * b)),
     (case("mul", (2, 1, 1), (1, 3, 1), (2, 3, 4)), chained(lambda a, b: a * b)),
+    *[(case(op, (2, 3), value=1.5), lambda one, inputs, own, f=f: loops.each(f, inputs[0])) for op, f in CONSTANTS],
+    *[(case(op, (2, 3), value=1.5, reverse=True), lambda one, inputs, own, f=f: loops.each(f, inputs[0])) for op, f in REVERSED],
+    *[(case(op, (2, 3), (2, 3)), chained(f)) for op, f in PAIRS],
+    *[(case(op, (2, 3), (2, 1), broadcast=True), chained(f)) for op, f in PAIRS],
+    *[(case(op, (2, 1, 1), (2, 3, 1), (1, 3, 4), broadcast=True), chained(f)) for op, f in PAIRS[-2:]],
+    *[(case("clamp", (2, 3), **args), loops.clamp) for args in ({"low": 0.0}, {"high": 0.5}, {"low": -0.5, "high": 0.5})],
     (case("average", (2, 3), (2, 3), (2, 3)), lambda one, inputs, own: loops.each(lambda a, b, c: (a + b + c) / 3, *inputs)),
     (case("mean", (3, 4)), lambda one, inputs, own: np.array([loops.mean(column) for column in inputs[0].T])),
     (case("scale", (3, 4), factor=0.5), lambda one, inputs, own: loops.each(lambda a: a * 0.5, inputs[0])),
@@ -100,7 +114,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
 def test_work_is_what_loops_count(one: Case, loop: loops.Loop) -> None:
     torch.manual_seed(0)
     layer = Layer(one.facts()).eval()
-    inputs = [torch.rand(1, *shape) * 4 - (0 if one.op == "lppool" else 2) for shape in one.shapes]
+    inputs = [torch.rand(1, *shape) * 4 - (0 if one.op in POSITIVE else 2) for shape in one.shapes]
     for name, tensor in layer.state_dict().items():
         if name.endswith(("running_mean", "running_var")):
             tensor.uniform_(0.5, 2)

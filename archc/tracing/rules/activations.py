@@ -61,13 +61,6 @@ def hardtanh(trace: Trace, input: Tensor, min_val: float = -1.0, max_val: float 
     return Layer("hardtanh", (input,), {"low": float(min_val), "high": float(max_val)} | in_place(trace))
 
 
-@rule("clamp clip")
-def clamp(trace: Trace, input: Tensor, min: float | None = None, max: float | None = None) -> Layer | list[Layer]:
-    if min is None or max is None or trace.live(min) or trace.live(max):
-        raise Unsaid("it has one bound")
-    return hardtanh(trace, input, min, max)
-
-
 @rule("softplus")
 def softplus(trace: Trace, input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Layer:
     trace.image(input)

@@ -46,9 +46,9 @@ def add(trace: Trace, input: Any, other: Any, alpha: float = 1) -> Layer | list[
         if owned is not None and tuple(owned.shape) in (image, (1, *image)) and len(image) == 2 and not trace.in_place:
             return Layer("position_embedding", (tensors[0],), {}, {"": owned})
         raise Unsaid("a tensor is added that is no layer's output")
-    if constant == 0:
+    if constant == 0 and not trace.in_place:
         return []
-    raise Unsaid("a number is added")
+    return Layer("add", (tensors[0],), {"value": float(constant)} | in_place(trace))
 
 
 @rule("mul imul rmul multiply")
@@ -68,20 +68,6 @@ def mul(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
     if owned is not None and not trace.in_place:
         return Layer("layer_scale", (tensors[0],), {}, {"": owned})
     raise Unsaid("it is multiplied by a tensor that is no layer's output")
-
-
-@rule("div truediv true_divide divide itruediv")
-def div(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
-    if not trace.live(input) or isinstance(other, Tensor):
-        raise Unsaid("a quotient")
-    trace.image(input)
-    return [] if other == 1 else Layer("scale", (input,), {"factor": 1 / other})
-
-
-@rule("neg")
-def neg(trace: Trace, input: Tensor) -> Layer:
-    trace.image(input)
-    return Layer("scale", (input,), {"factor": -1.0})
 
 
 @rule("matmul bmm")

@@ -116,7 +116,7 @@ class Backward:
             if step.node.facts.storage == INPLACE and step.inputs[0].seen:
                 _over_view(self, step, grads)
             else:
-                RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else _plain)(self, step, grads)
+                RULES.get(step.node.kind, _view if step.node.facts.storage == VIEW else plain)(self, step, grads)
         else:
             self.release(step)
 
@@ -249,7 +249,7 @@ def wanted(step: LayerRun) -> list[Value]:
     return [value for value, wanting in zip(step.node.inputs, step.wanting, strict=False) if wanting]
 
 
-def _plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+def plain(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A new gradient for each input and weight, all at once."""
     made = [(value, at.made(step, value, grads[0])) for value in wanted(step)]
     weights = at.weight(step)
@@ -339,7 +339,7 @@ def _pad(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _window(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     form = step.node.facts.torch
-    (_pad if isinstance(form, Module) and form.pads_apart else _plain)(at, step, grads)
+    (_pad if isinstance(form, Module) and form.pads_apart else plain)(at, step, grads)
 
 
 def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:

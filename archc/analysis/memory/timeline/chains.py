@@ -10,7 +10,7 @@ from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wante
 from archc.analysis.memory.timeline.tape import TEMPORARY, Block
 
 
-def _power(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
+def power(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """grad * (exponent * x^(exponent - 1))."""
     power, scaled, made = (at.new(size, step.node) for _ in range(3))
     for block in (power, scaled, came):
@@ -18,7 +18,7 @@ def _power(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     return made
 
 
-def _times(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
+def times(at: Backward, step: LayerRun, came: Block, size: int) -> Block:
     """One new value from the one that came: a product with a number, a mask, a mean."""
     made = at.new(size, step.node)
     at.tape.free(came)
@@ -61,7 +61,7 @@ def _tanhshrink(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     minus = at.new(at.bytes(value), step.node)
     at.add(value, grads[0], step.node)
     at.rerun(step.node)
-    made = _times(at, step, minus, at.bytes(value))
+    made = times(at, step, minus, at.bytes(value))
     at.release(step)
     at.add(value, Grad(made), step.node)
 
@@ -88,9 +88,9 @@ def _root_mean_square(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.tape.free(full)
         at.tape.free(block)
         at.add(value, Grad(made), node)
-        mean = _power(at, step, root, rows)
+        mean = power(at, step, root, rows)
         at.spend(step, [1])
-        square = _power(at, step, _times(at, step, mean, size), size)
+        square = power(at, step, times(at, step, mean, size), size)
         at.release(step)
         at.add(value, Grad(square), node)
     if not values:
@@ -106,13 +106,13 @@ def _response(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     above, below = _quotient(at, step, grads[0].block, size)
     at.spend(step, [3])
     at.add(value, Grad(above), step.node)
-    scaled = _power(at, step, below, size)
+    scaled = power(at, step, below, size)
     at.spend(step, [2])
-    mean = _times(at, step, scaled, size)
+    mean = times(at, step, scaled, size)
     at.spend_numbers(step)
-    wide = _times(at, step, mean, padded)
+    wide = times(at, step, mean, padded)
     at.spend(step, [1])
-    square = _times(at, step, wide, size)
+    square = times(at, step, wide, size)
     first, second = at.new(size, step.node), at.new(size, step.node)
     at.tape.free(square)
     at.release(step)
@@ -124,23 +124,23 @@ def _norm_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """((sign(m) * relu(|m|)) * taps)^(1/p), m the mean of x^p over each window."""
     (value,) = wanted(step)
     node, size = step.node, at.bytes(step.node.output)
-    scaled = _power(at, step, grads[0].block, size)
+    scaled = power(at, step, grads[0].block, size)
     at.spend(step, [5])
-    signed = _times(at, step, scaled, size)
+    signed = times(at, step, scaled, size)
     at.spend_numbers(step)
     large, sign = at.new(size, node), at.new(size, node)
     at.tape.free(signed)
     at.spend(step, [3])
-    magnitude = _times(at, step, large, size)
+    magnitude = times(at, step, large, size)
     at.spend(step, [4])
     mean = _apply_sign(at, step, magnitude, size)
     at.spend(step, [2])
     zeros = at.new(size, node)
     at.tape.free(sign)
     at.tape.free(zeros)
-    powers = _times(at, step, mean, at.bytes(value))
+    powers = times(at, step, mean, at.bytes(value))
     at.spend(step, [1])
-    made = _power(at, step, powers, at.bytes(value))
+    made = power(at, step, powers, at.bytes(value))
     at.release(step)
     at.add(value, Grad(made), node)
 
@@ -152,11 +152,11 @@ def _mean_pool(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         return
     (value,) = wanted(step)
     padded = int(step.node.facts.keeps[0].values) * at.batch * at.item if step.node.facts.keeps else 0
-    mean = _times(at, step, grads[0].block, at.bytes(step.node.output))
+    mean = times(at, step, grads[0].block, at.bytes(step.node.output))
     at.spend(step, [1])
-    wide = _times(at, step, mean, padded)
+    wide = times(at, step, mean, padded)
     at.spend(step, [0])
-    made = _times(at, step, wide, at.bytes(value))
+    made = times(at, step, wide, at.bytes(value))
     at.release(step)
     at.add(value, Grad(made), step.node)
 

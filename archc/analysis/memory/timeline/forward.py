@@ -246,7 +246,8 @@ def numbers(run: StorageRun) -> set[Storage]:
     found: set[Storage] = set()
     for i, step in enumerate(run.steps):
         times_zero = step.node.kind == "drop_path" and step.node.args.get("p") == 1
-        if (step.node.kind in _BY_NUMBERS or times_zero) and any(step.wanting):
+        divided = step.node.kind == "div" and len(step.inputs) == 1
+        if (step.node.kind in _BY_NUMBERS or divided or times_zero) and any(step.wanting):
             number = Storage(8, 8, step.node, kept_by=step.node)
             found.add(number)
             run.steps[i] = replace(step, kept={**step.kept, number: 0})

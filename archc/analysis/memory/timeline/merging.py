@@ -25,13 +25,15 @@ def _average(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _add(at: Backward, step: LayerRun, grad: Grad) -> None:
     """Both values of an addition get the one gradient; one that was stretched, the sum over what it was stretched along."""
-    values, widths = step.node.inputs, _widths(at, step)
+    values, sizes = step.node.inputs, widths(at, step)
+    if len(values) == 1:  # and a constant
+        at.add(values[0], grad, step.node)
     for i in range(len(values) - 1, 0, -1):
         first = any(step.wanting[:i])
         itself = i > 1 and step.node.facts.storage == INPLACE and step.inputs[i] is step.inputs[0]  # what has been added so far
         second = first if itself else step.wanting[i]
-        before = _hand_on(at, step, grad, widths[i - 1], widths[i]) if first else None
-        other = _hand_on(at, step, grad, at.bytes(values[i]), widths[i]) if second else None
+        before = _hand_on(at, step, grad, sizes[i - 1], sizes[i]) if first else None
+        other = _hand_on(at, step, grad, at.bytes(values[i]), sizes[i]) if second else None
         at.tape.free(grad.block)
         if i == 1 and before is not None:
             at.add(values[0], before, step.node)
@@ -53,15 +55,15 @@ def _hand_on(at: Backward, step: LayerRun, grad: Grad, size: int, wide: int) -> 
 
 def _product(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Each factor's gradient is first as large as the product, that of the second before that of the first; then come the sums."""
-    values, widths, block = step.node.inputs, _widths(at, step), grads[0].block
+    values, sizes, block = step.node.inputs, widths(at, step), grads[0].block
     for i in range(len(values) - 1, 0, -1):
         first, second = any(step.wanting[:i]), step.wanting[i]
-        other = at.new(widths[i], step.node) if second else None
-        before = at.new(widths[i], step.node) if first else None
-        read, later = _read(i), [slot for j in range(1, i) for slot in _read(j)]
+        other = at.new(sizes[i], step.node) if second else None
+        before = at.new(sizes[i], step.node) if first else None
+        read, later = read_slots(i), [slot for j in range(1, i) for slot in read_slots(j)]
         at.spend(step, read, later, early=True)
-        before = _sum_block(at, step, before, widths[i - 1])
-        other = _sum_block(at, step, other, at.bytes(values[i]))
+        before = sum_block(at, step, before, sizes[i - 1])
+        other = sum_block(at, step, other, at.bytes(values[i]))
         at.tape.free(block)
         at.spend(step, read, later)
         if i == 1 and before is not None:
@@ -74,12 +76,12 @@ def _product(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.release(step)
 
 
-def _read(i: int) -> tuple[int, int]:
+def read_slots(i: int) -> tuple[int, int]:
     """The slots of factor i and of the product before it."""
     return (1, 0) if i == 1 else (2 * i - 2, 2 * i - 1)
 
 
-def _sum_block(at: Backward, step: LayerRun, total: Block | None, size: int) -> Block | None:
+def sum_block(at: Backward, step: LayerRun, total: Block | None, size: int) -> Block | None:
     if total is None or total.bytes <= size:
         return total
     small = at.new(size, step.node)
@@ -87,7 +89,7 @@ def _sum_block(at: Backward, step: LayerRun, total: Block | None, size: int) -> 
     return small
 
 
-def _widths(at: Backward, step: LayerRun) -> list[int]:
+def widths(at: Backward, step: LayerRun) -> list[int]:
     """Bytes of the first value, of the first two together, and so on."""
     shapes = [value.shape for value in step.node.inputs]
     item = at.tensors[step.node.output].storage.item
@@ -102,7 +104,7 @@ def _matrices(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     made = [(value, at.new(wide * product(value.shape[-2:]), step.node)) for value in values]
     at.release(step, grads)
     for value, block in reversed(made):
-        small = _sum_block(at, step, block, at.bytes(value))
+        small = sum_block(at, step, block, at.bytes(value))
         assert small is not None
         at.add(value, Grad(small), step.node)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.analysis.memory.storages import LayerRun
+from archc.graph import Node
 from archc.ops.facts import NEW, Module
 from archc.ops.shape import product
 from archc.ops.strides import broadcast
@@ -15,7 +16,9 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
     """
     node = step.node
     size = node.output.shape.values * unit
-    if (node.kind == "add" and node.facts.storage == NEW) or node.kind == "mul":
+    if len(step.inputs) == 1 and node.kind in ("add", "sub", "div"):  # and a constant
+        return _constant(node, saving, size, number)
+    if (node.kind == "add" and node.facts.storage == NEW) or node.kind in ("mul", "maximum", "minimum"):
         return [_chain_bytes(step, unit)]
     if node.kind == "add":
         return []
@@ -31,6 +34,14 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
     if saving:
         return [number] if node.kind == "lrn" else []
     return _alone(step, size, unit, item, number)
+
+
+def _constant(node: Node, saving: bool, size: int, number: int) -> list[int]:
+    """The number that a value is combined with; of a number that is divided, the reciprocal of the value, which is multiplied with it."""
+    if node.kind == "div":
+        reciprocal = [size] if node.args.get("reverse") else []
+        return [] if saving else [*reciprocal, number]
+    return [] if node.args.get("reverse") else [number]
 
 
 def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list[int]:

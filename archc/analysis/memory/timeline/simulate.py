@@ -8,6 +8,7 @@ from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 from typing import Any
 
+import archc.analysis.memory.timeline.arithmetic
 import archc.analysis.memory.timeline.chains
 import archc.analysis.memory.timeline.composite
 import archc.analysis.memory.timeline.learned

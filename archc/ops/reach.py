@@ -120,7 +120,25 @@ class Bins(NamedTuple):
         return range(first, first + 1 if self.nearest else -(-(i + 1) * self.size // self.out))
 
 
-Rule = Reach | Spread | Linear | Bins
+class Paired(NamedTuple):
+    """Two inputs that are `apart`: of each 2*apart positions, i and i + apart read both."""
+
+    apart: int
+
+    @property
+    def period(self) -> int:
+        return 2 * self.apart
+
+    @property
+    def shift(self) -> int:
+        return 2 * self.apart
+
+    def at(self, i: int) -> range:
+        first = i // self.period * self.period + i % self.apart
+        return range(first, first + self.apart + 1, self.apart)
+
+
+Rule = Reach | Spread | Linear | Bins | Paired
 
 
 class Along(NamedTuple):

@@ -30,6 +30,9 @@ class Layer(nn.Module):
             else:
                 self.own = nn.Parameter(eval(form.start, names)) if form.start else None
         self.to_empty(device="cpu")
+        for one in self.buffers():
+            if not one.is_floating_point():
+                one.zero_()  # places in a table, of which any that are there will do
         self.names = names
         self.text = form.text if isinstance(form, Expression) else form.call
 

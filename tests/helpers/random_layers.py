@@ -16,7 +16,7 @@ from archc.signature import Fault
 ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
-    *("drop_path", "spatial_dropout", "mean", "linear", "clone", "frozen_batchnorm"),
+    *("drop_path", "spatial_dropout", "mean", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
 MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
@@ -195,6 +195,7 @@ class Builder:
             "linear": {"features": self.pick([4, 6, 8]), "bias": bool(self.number(0, 1))},
             "channel_shuffle": {"groups": self.pick([1, 2, 4])},
             "pixel_shuffle": {"factor": 2},
+            "rotary": {"pairs": self.pick(["half", "interleaved"])},
         }.get(op, {})
 
     def window(self, rank: int, same: bool = True) -> dict[str, Any]:
@@ -279,6 +280,9 @@ class Builder:
         return {"broadcast": True}
 
     of_minimum = of_maximum
+
+    def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"window": (shape[-1],)}
 
     def of_add(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"broadcast": True, "inplace": self.number(0, 2) == 0}

@@ -245,6 +245,11 @@ def _matrices() -> Iterator[Case]:
         yield case("scaled_dot_product_attention", (4, 6, 4), (groups, 5, 4), (groups, 5, 4), (6, 5), scale=0.3)
     yield case("scaled_dot_product_attention", (4, 6, 4), (2, 5, 4), (2, 5, 4), dropout=0.25)
     yield case("scaled_dot_product_attention", (2, 3, 6, 4), (2, 3, 5, 4), (2, 3, 5, 4), (6, 5))
+    for pairs in ("half", "interleaved"):
+        yield from (case("rotary", shape, pairs=pairs) for shape in (T, (2, 6, 4), (2, 2, 2), (2, 3, 5, 6)))
+    yield case("rotary", T, base=100.0)
+    for shape, window in (((2, 6, 6), (2, 3)), ((3, 4, 4), 2), ((2, 5, 5), (5,)), ((1, 8, 8), (2, 2, 2))):
+        yield case("relative_position_bias", shape, window=window)
     yield case("embedding", (6,), entries=10, features=4)
     yield case("embedding", (1,), entries=3, features=1)
     yield case("matmul", (3, 4), (4, 5))

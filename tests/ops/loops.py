@@ -252,6 +252,31 @@ def asked(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     return np.array(heads, dtype=object)
 
 
+def rotary(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """Each pair of features as a point, turned around the origin."""
+    x = inputs[0]
+    size = x.shape[-1]
+    out = np.empty(x.shape, dtype=object)
+    for at in np.ndindex(*x.shape[:-1], size // 2):
+        *place, i = at
+        first, second = (2 * i, 2 * i + 1) if one.args.get("pairs") == "interleaved" else (i, i + size // 2)
+        angle = place[-1] / one.args.get("base", 10000.0) ** (2 * i / size)
+        cos, sin = math.cos(angle), math.sin(angle)
+        a, b = x[(*place, first)], x[(*place, second)]
+        out[(*place, first)], out[(*place, second)] = a * cos - b * sin, a * sin + b * cos
+    return out
+
+
+def relative_position_bias(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """A row of the table for each offset, counted with the last axis of the window fastest."""
+    height, width = one.args["window"]
+    table, out = own["relative_position_bias_table"], np.empty(inputs[0].shape, dtype=object)
+    for head, q, k in np.ndindex(*out.shape):
+        rows, columns = q // width - k // width + height - 1, q % width - k % width + width - 1
+        out[head, q, k] = inputs[0][head, q, k] + table[rows * (2 * width - 1) + columns, head]
+    return out
+
+
 def bilinear(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     """Each value a sum over the 2^rank pixels around it, with weights that are known beforehand."""
     x, shape = inputs[0], one.facts().outputs[0]

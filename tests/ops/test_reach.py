@@ -9,7 +9,7 @@ import pytest
 from archc.analysis.field.carried import Carried, compose
 from archc.analysis.field.positions import Always, Positions
 from archc.ops import OPERATORS, Shape
-from archc.ops.reach import Along, Bins, Linear, Reach, Rule, Spread, rules_of
+from archc.ops.reach import Along, Bins, Linear, Paired, Reach, Rule, Spread, rules_of
 
 torch = pytest.importorskip("torch")
 
@@ -93,6 +93,7 @@ RULES = [
     *(Reach(s, low, low + d * (k - 1), d) for s, low, k, d in product((1, 2, 3), (-2, 0, 1), (1, 2, 3), (1, 2))),
     *(Spread(s, p, k, d) for s, p, k, d in product((1, 2, 3, 4), (0, 1), (1, 2, 3), (1, 2, 3))),
     *(Bins(n, m, nearest) for n, m in product((1, 2, 3, 4, 6, 9), repeat=2) for nearest in (True, False)),
+    *map(Paired, (1, 2, 3)),
     *(Linear(n, m, corners) for n, m in product((1, 2, 3, 4, 6, 9), repeat=2) for corners in (False, True)),
 ]  # fmt: skip
 

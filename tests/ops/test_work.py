@@ -89,6 +89,8 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
         (case("scaled_dot_product_attention", (2, 3, 4), (2, asked, 4), (2, asked, width)), loops.asked)
         for asked, width in ((3, 4), (5, 4), (2, 3))
     ],
+    (case("relative_position_bias", (2, 6, 6), window=(2, 3)), loops.relative_position_bias),
+    *[(case("rotary", shape, pairs=p), loops.rotary) for shape in ((3, 4), (2, 3, 6)) for p in ("half", "interleaved")],
     (case("scaled_dot_product_attention", (4, 3, 4), (2, 5, 4), (2, 5, 4), (3, 5), scale=0.3), loops.asked),
     *[(case("upsample", shape, scale=2, mode="linear"), loops.bilinear) for shape in ((2, 3), (2, 3, 2), (1, 2, 2, 2))],
     (case("add", (2, 3), (2, 3), (2, 3)), chained(lambda a, b: a + b)),

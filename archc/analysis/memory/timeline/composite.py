@@ -177,5 +177,23 @@ def _asking(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
             at.tape.free(grad.block)
 
 
+def _turning(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """Rotary positions: the halves of what came, each times sines and cosines, then the halves of the input side by side."""
+    node, tape = step.node, at.tape
+    half = at.bytes(node.output) // 2
+    by_sine, by_cosine, turned = (tape.new(half, BACKWARD, node) for _ in range(3))
+    both = tape.new(half, BACKWARD, node)
+    for block in (turned, both):
+        tape.free(block)
+    last = tape.new(half, BACKWARD, node)
+    at.release(step, grads)
+    tape.free(last)
+    made = at.new(at.bytes(node.output), node)
+    for block in (by_sine, by_cosine):
+        tape.free(block)
+    at.add(node.inputs[0], Grad(made), node)
+
+
 RULES["attention"] = _attention
+RULES["rotary"] = _turning
 RULES["scaled_dot_product_attention"] = _asking

@@ -64,6 +64,18 @@ def _add_positions(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
+def _add_rows_of_table(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """A bias looked up for each pair of tokens: its gradient is summed over the images, then put where it was looked up."""
+    summed = at.tape.new(step.node.output.shape.values * at.item, TEMPORARY, step.node)
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, grads[0]._replace(own=True), step.node)
+    at.release(step, grads)
+    weights = at.weight(step)
+    at.tape.free(summed)
+    at.adopt(step, weights)
+
+
 def _prepend_token(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
     (grad,), tokens = grads, int(step.node.output.shape[0])
@@ -94,6 +106,7 @@ RULES |= {
     "linear": _linear,
     "layer_scale": _scale,
     "position_embedding": _add_positions,
+    "relative_position_bias": _add_rows_of_table,
     "class_token": _prepend_token,
     "parameter": _parameter,
 }

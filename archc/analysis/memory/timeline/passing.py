@@ -31,6 +31,10 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
         return [size, vector] if saving else [size, vector, vector]
     if node.kind == "avgpool" and len(node.facts.keeps or ()) > 1:
         return _mean_of_part(step, unit, saving)
+    if node.kind == "relative_position_bias":  # what was looked up
+        return [node.output.shape.values * item]
+    if node.kind == "rotary":
+        return [size, *([] if saving else [item * node.inputs[0].shape[-2] * node.inputs[0].shape[-1]])]
     if saving:
         return [number] if node.kind == "lrn" else []
     return _alone(step, size, unit, item, number)

@@ -1,0 +1,117 @@
+"""Positions of tokens, told to attention: turned into queries and keys, or added to the scores."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from archc.ops.facts import Facts, Module, Weight, Work, given, new
+from archc.ops.layout import ELEMENTWISE
+from archc.ops.reach import POINT, Paired
+from archc.ops.registry import op
+from archc.ops.shape import Shape, product
+from archc.signature import Fault, Positive, Sizes, one_of
+
+Pairs = Annotated[str, one_of("half", "interleaved")]
+
+
+@op(bare="its argument wants a name: {rotary: {base: 10000}}, or {rotary: {pairs: interleaved}}")
+def rotary(x: Shape, *, base: Positive = 10000.0, pairs: Pairs = "half") -> Facts:
+    """[*, T, D] -> [*, T, D]. Rotary positions (Su et al., RoFormer, 2021): pairs of features, turned by angles that grow with the token.
+
+    Token t turns its i-th pair of D/2 by t / base^(2i/D). The sines and cosines, which depend on no image, are not part of the work.
+
+    base: how slowly the last pairs turn
+    pairs: `half` pairs feature i with i + D/2, as Llama and GPT-NeoX; `interleaved` 2i with 2i + 1, as RoFormer and GPT-J
+    """
+    if len(x) < 2:
+        raise Fault(None, f"rotary needs tokens [T, D], or heads of them; this has shape {list(x)}")
+    if x.features % 2:
+        raise Fault(None, f"rotary turns pairs, and {x.features} features are an odd number", "queries and keys have an even number")
+    table = new(x[-2] * (x.features // 2), per_image=False)._replace(wanted_by=(0,))
+    return Facts(
+        x,
+        weights=(),
+        macs=0,
+        work=Work(multiply=2 * x.values, add=x.values),
+        keeps=(table, table),
+        reach=(*(POINT,) * (len(x) - 1), Paired(int(x.features) // 2 if pairs == "half" else 1)),
+        torch=Module("Rotary", (), given(base=(float(base), 10000.0), interleaved=(pairs == "interleaved", False)), source=_ROTARY),
+        classic="ROTARY",
+    )
+
+
+@op
+def relative_position_bias(x: Shape, *, window: Sizes) -> Facts:
+    """[H, T, T] -> [H, T, T]. A learned number for each head and each offset between two tokens of a window, added to the scores.
+
+    Swin (Liu et al., 2021): the table has a row for each of the (2h - 1)(2w - 1) offsets, of which a buffer tells that of each pair.
+
+    window: height and width, of which T is the product, or as many sizes as there are axes; one number for a square
+    """
+    if len(x) != 3 or x[1] != x[2]:
+        raise Fault(None, f"relative_position_bias needs scores [H, T, T]; this has shape {list(x)}", "the product of queries and keys")
+    heads, tokens = x[0], x[1]
+    sizes = (window, window) if isinstance(window, int) else window
+    if product(sizes) != tokens:
+        raise Fault("window", f"a window of {' x '.join(map(str, sizes))} has {product(sizes)} tokens, and the scores have {tokens}")
+    offsets = product(2 * size - 1 for size in sizes)
+    return Facts(
+        x,
+        weights=(
+            Weight("relative_position_bias_table", (offsets, heads)),
+            Weight("relative_position_index", (tokens, tokens), "buffer", "int64"),
+        ),
+        macs=0,
+        work=Work(add=x.values),
+        keeps=(),
+        reach=POINT,
+        torch=Module("RelativePositionBias", (tuple(map(int, sizes)), int(heads)), source=_RELATIVE_POSITION_BIAS),
+        classic="BIAS",
+        layout=ELEMENTWISE,
+        operand_shape=x,
+    )
+
+
+_RELATIVE_POSITION_BIAS = '''
+class RelativePositionBias(nn.Module):
+    """A learned number for each head and each offset between two tokens of a window, added to the scores."""
+
+    def __init__(self, window, heads):
+        super().__init__()
+        offsets = 1
+        for size in window:
+            offsets *= 2 * size - 1
+        self.relative_position_bias_table = nn.Parameter(torch.randn(offsets, heads) * 0.02)
+        index = torch.zeros(1, 1, dtype=torch.int64)
+        for size in window:
+            apart = torch.arange(size)[:, None] - torch.arange(size) + size - 1
+            index = torch.kron(index, torch.ones_like(apart)) * (2 * size - 1) + apart.repeat(index.shape)
+        self.register_buffer("relative_position_index", index)
+
+    def forward(self, scores):
+        return scores + self.relative_position_bias_table[self.relative_position_index].permute(2, 0, 1)
+'''
+
+
+_ROTARY = '''
+class Rotary(nn.Module):
+    """Rotary positions: pairs of features, turned by angles that grow with the token."""
+
+    def __init__(self, base=10000.0, interleaved=False):
+        super().__init__()
+        self.base, self.interleaved = base, interleaved
+
+    def forward(self, x):
+        cos, sin = self.table(x)
+        if self.interleaved:
+            a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
+            return torch.stack([a * cos - b * sin, b * cos + a * sin], -1).flatten(-2)
+        a, b = x.chunk(2, -1)
+        return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
+
+    def table(self, x):
+        tokens, half = x.shape[-2], x.shape[-1] // 2
+        turns = self.base ** (torch.arange(half, device=x.device) / -half)
+        angles = torch.outer(torch.arange(tokens, device=x.device), turns)
+        return angles.cos().to(x.dtype), angles.sin().to(x.dtype)
+'''

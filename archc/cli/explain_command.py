@@ -111,6 +111,9 @@ def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[
         lines.append(f"  with    {arguments}")
     if node.shared is not None:
         lines.append(f"  shares  the weights of {node.shared.name}: they count there")
+    for name, tie in node.ties.items():
+        said = f"the {name} is that of {tie.node.name}{', transposed' * tie.transposed}: it counts there"
+        lines.append(f"  tied    {said}")
     lines.append(f"  doc     {node.op.summary}")
     if node.kind == "opaque":
         lines.append(f"  from    {describe(node.args)}")

@@ -113,6 +113,10 @@ def make_copy(
         values = _dispatch(run, entry, name, context.copied(inputs) if later else context, inputs, branch)
         if training and run.training == 1:
             _heads(run, name, values, start, context)
+        if "tie" in modifiers:
+            from archc.elaborate.tying import tie
+
+            tie(run, modifiers["tie"], start, values, context)
         if "expect" in modifiers:
             _promise(run, modifiers["expect"], values, (start, len(run.graph.nodes)), context)
     finally:

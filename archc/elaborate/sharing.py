@@ -52,13 +52,14 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
 def _repeat_layer(run: Elaboration, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:
     check_inputs(first.op, inputs)
     facts = facts_of(run, first.op, tuple(value.shape for value in inputs), first.args)
-    for mine, theirs in zip(facts.owned, first.facts.owned, strict=False):
+    for mine, theirs in zip(facts.tensors, first.facts.tensors, strict=False):
         if mine.shape != theirs.shape:
             label = mine.name or "the weight"
             message = f"{label} would be {list(mine.shape)} here and is {list(theirs.shape)} in {first.name}"
             raise Fault(None, message, "give it an input of the same channels", "A503")
     node = make(run, first.op, context.space.prefix + name, args=first.args, inputs=inputs, context=context, written=written)
     node.shared = first.shared or first
+    node.tie(first.ties)
     node.train_only = node.train_only or first.train_only
     return node
 

@@ -13,6 +13,7 @@ from archc.language.budget import Limit
 from archc.language.citation import Paper
 from archc.ops.facts import Facts, Weight
 from archc.ops.shape import Shape
+from archc.ops.tied import tied
 from archc.text.diagnostics import Use, printable
 from archc.text.quantity import counted
 from archc.text.source import Span
@@ -42,10 +43,21 @@ class Value:
         return f"<{where}{f'.{self.index}' if self.index else ''} {self.shape}>"
 
 
-class Node:
-    """A layer: an operator with its arguments, its inputs, and what is known of it. `shared` is the layer whose weights it uses."""
+class Tie(NamedTuple):
+    """A tensor that is another layer's: that layer, which owns it, its name there, and whether it is read transposed."""
 
-    __slots__ = ("args", "facts", "inputs", "label", "name", "op", "outputs", "scope", "shared", "train_only", "written")
+    node: Node
+    tensor: str
+    transposed: bool = False
+
+
+class Node:
+    """A layer: an operator with its arguments, its inputs, and what is known of it. `shared` is the layer whose weights it uses.
+
+    ties: the tensors that are those of other layers, by their names here
+    """
+
+    __slots__ = ("args", "facts", "inputs", "label", "name", "op", "outputs", "scope", "shared", "ties", "train_only", "written")
 
     def __init__(self, name: str, op: Op, args: dict[str, Any], inputs: tuple[Value, ...], facts: Facts, scope: Scope) -> None:
         self.name = name
@@ -57,6 +69,7 @@ class Node:
         self.scope = scope
         self.outputs = tuple([Value(self, i, shape) for i, shape in enumerate(facts.outputs)])
         self.shared: Node | None = None
+        self.ties: Mapping[str, Tie] = {}
         self.train_only = False
         self.written: Written | None = None
 
@@ -72,6 +85,12 @@ class Node:
     def read(self) -> tuple[Value, ...]:
         """The inputs that count with their values, not with their size alone."""
         return self.inputs[: self.facts.reads]
+
+    def tie(self, ties: Mapping[str, Tie]) -> None:
+        """Makes tensors those of other layers, where they count."""
+        if ties:
+            self.ties = ties
+            self.facts = tied(self.facts, {name: tie.transposed for name, tie in ties.items()})
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}>"

@@ -41,6 +41,7 @@ class Copy:
         facts = node.facts if same else node.op(*(value.shape for value in inputs), **args)
         made = Node(node.name, node.op, args, inputs, facts, self.scope(node.scope))
         made.shared = self.nodes.get(node.shared) if node.shared is not None else None
+        made.tie({name: tie._replace(node=self.nodes[tie.node]) for name, tie in node.ties.items() if tie.node in self.nodes})
         made.train_only, made.written = node.train_only, node.written
         self.nodes[node] = made
         self.graph.nodes.append(made)

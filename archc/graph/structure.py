@@ -47,6 +47,7 @@ def dead_weights(graph: Graph) -> dict[Node, int]:
     Shared weights are alive where one of the layers that use them is.
     """
     alive = {node.shared or node for node in ancestors(graph.outputs.values())}
+    alive |= {tie.node for node in alive for tie in node.ties.values()}
     owned = {
         node: sum(weight.values for weight in node.facts.owned if weight.role != "buffer") for node in graph.nodes if node.shared is None
     }

@@ -151,6 +151,8 @@ def _body(writer: _SpecWriter, node: Node, indent: int, branches: Scope | None =
         names = [reference(value) for value in taken]
         yield indent, f"from: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}", ""
     before = writer.current
+    if node.ties and node.shared is None:
+        yield indent, f"tie: {_tie(node)}", ""
     if branches is None:
         yield from _kind(writer, node, indent)
     else:
@@ -254,6 +256,15 @@ def _kind(writer: _SpecWriter, node: Node, indent: int) -> Iterator[Line]:
     yield indent, f"{node.kind}:", where
     for name, value in given.items():
         yield indent + 1, f"{name}: {text_of(value)}", _origin(writer, node, name)
+
+
+def _tie(node: Node) -> str:
+    """The layers whose weights a layer has."""
+    rows = [f"{name}: {_path('.' + tie.node.name)}" for name, tie in node.ties.items()]
+    if len(rows) == 1 and "weight" in node.ties and not node.ties["weight"].transposed:
+        return _path("." + node.ties["weight"].node.name)
+    turned = any(tie.transposed for tie in node.ties.values())
+    return "{" + ", ".join([*rows, *(["transposed: true"] if turned else [])]) + "}"
 
 
 def _where(node: Node) -> str:

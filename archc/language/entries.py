@@ -17,6 +17,7 @@ MODIFIERS = {
     "when": "whether the entry is there",
     "expect": "what must come out: shape, channels, parameters, macs",
     "train_only": "whether it exists only in training",
+    "tie": "the layer whose weight is its own too: `tie: embed`",
     "parallel": "whether its copies are branches side by side, and not a chain",
 }
 GROUPS = {

@@ -45,6 +45,7 @@ class Weight(NamedTuple):
     shape: tuple[int, ...]
     role: str = "weight"  # weight, bias or buffer
     dtype: str = "same"  # the network's own, or a fixed one (int64)
+    tied: bool = False  # whether it is another layer's, where it counts
 
     @property
     def values(self) -> int:
@@ -281,9 +282,23 @@ class Facts:
         return self.reach == POINT or type(self.reach) is Along
 
     @property
-    def owned(self) -> tuple[Weight, ...]:
-        """The weights that are known."""
+    def tensors(self) -> tuple[Weight, ...]:
+        """The weights that are known, also those that are another layer's."""
         return self.weights or ()
+
+    @property
+    def owned(self) -> tuple[Weight, ...]:
+        """The weights that are known and its own."""
+        weights = self.weights or ()
+        for weight in weights:
+            if weight.tied:
+                return tuple([other for other in weights if not other.tied])
+        return weights
+
+    @property
+    def learns(self) -> bool:
+        """Whether it computes with a tensor that is learned, its own or another layer's."""
+        return any(weight.role != "buffer" for weight in self.tensors)
 
 
 def weightless(out: Shape | tuple[Shape, ...], *, work: Work, keeps: tuple[Kept, ...], **rest: Any) -> Facts:

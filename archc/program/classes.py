@@ -11,7 +11,7 @@ from archc.graph import Graph, Node, Scope, Value
 from archc.ops import syntax
 from archc.ops.facts import Module
 from archc.ops.opaque import describe
-from archc.ops.syntax import Index, Literal, Name, Tree
+from archc.ops.syntax import Index, Literal, Name, Tree, flat
 from archc.program.constructs import ABSENT, ChainConstruct, Construct, Slot, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
@@ -52,6 +52,7 @@ class Class:
     steps: dict[Scope, list[Step]] = field(default_factory=dict)
     lacking: dict[Scope, frozenset[int]] = field(default_factory=dict)
     flags: dict[str, str] = field(default_factory=dict)  # from labels to parameters
+    ties: list[tuple[Tree, Tree]] = field(default_factory=list)  # tensors, each with that of another layer which it is
 
     @property
     def first(self) -> Scope:
@@ -164,7 +165,8 @@ class Program:
         does = structure(steps, numbers)
         outputs = tuple(numbers[value] for value in self.parts.dataflow.outputs(scope))
         root = scope.parent is None
-        return self._interned((kind, root, scope.block, items, does, len(self.parts.dataflow.inputs(scope)), outputs))
+        ties = tuple((flat(mine), flat(theirs)) for mine, theirs in self.parts.ties(scope))
+        return self._interned((kind, root, scope.block, items, does, len(self.parts.dataflow.inputs(scope)), outputs, ties))
 
     def _child_key(self, child: Node | Scope) -> int:
         if isinstance(child, Scope):
@@ -176,6 +178,7 @@ class Program:
     def _fill(self, definition: Class) -> None:
         """The attributes of a class, from its first part, and its parameters, from all."""
         definition.attributes = self._attributes(definition.first)
+        definition.ties = self.parts.ties(definition.first)
         self._find_flags(definition)
         definition.slots = [self._row(definition, part) for part in definition.parts]
         definition.parameters, definition.values = parameters_of(definition.parts, definition.slots, set(definition.flags.values()))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 
 from archc.graph import Graph, Node, Scope, Value
+from archc.graph.structure import common_scope
 from archc.ops.facts import Expression, Module
 from archc.ops.syntax import Attribute, Call, Index, Input, Literal, Name, Own, Tree, call
 from archc.program.constructs import has_own
@@ -29,6 +30,7 @@ class Parts:
         self._kinds: dict[Scope, str] = {}
         self._attributes: dict[Scope, list[Node | Scope]] = {}
         self._styles: dict[Scope, str] = {}
+        self._ties: dict[Scope, list[tuple[Tree, Tree]]] | None = None
         self.regions = Regions(self.dataflow, lambda scope: self.kind(scope) == CLASS, recomputed)
 
     def kind(self, scope: Scope) -> str:
@@ -76,6 +78,23 @@ class Parts:
         """Whether it is there in training alone."""
         nodes = [child] if isinstance(child, Node) else [node for node in child.walk() if node in self.dataflow.position]
         return all(node.train_only for node in nodes)
+
+    def ties(self, level: Scope) -> list[tuple[Tree, Tree]]:
+        """The tensors that the class of a part makes those of other layers, each with that: `self.head.weight`, `self.embed.weight`."""
+        if self._ties is None:
+            self._ties = {}
+            for node in self.graph.nodes:
+                for name, tie in node.ties.items() if node.shared is None else ():
+                    if not tie.transposed:
+                        around = next(scope for scope in common_scope((node.scope, tie.node.scope)).around() if self.kind(scope) == CLASS)
+                        pair = self.tensor(around, node, name), self.tensor(around, tie.node, tie.tensor)
+                        self._ties.setdefault(around, []).append(pair)
+        return self._ties.get(level, [])
+
+    def tensor(self, level: Scope, node: Node, name: str) -> Tree:
+        """The expression that reaches a tensor of a layer from the class of `level`."""
+        path = self.access(level, node.scope, node)
+        return Attribute(path, name) if name else path
 
     def is_numbered(self, scope: Scope) -> bool:
         """Whether its children are 0, 1, 2 …, so that it needs no names."""

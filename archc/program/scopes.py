@@ -96,6 +96,10 @@ class Sharing:
             if node.shared is not None and node not in inside and _same_module(node.facts, node.shared.facts):
                 self.owner[node] = node.shared
                 self._inline(node.scope, node.shared.scope)
+            elif node not in inside:
+                for tie in node.ties.values():
+                    if tie.transposed:  # read where the layer is called
+                        self._inline(node.scope, tie.node.scope)
         for scope, original in self.original.items():
             if scope.parent is not None:
                 self._inline(scope.parent, original)

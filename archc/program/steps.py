@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 
 from archc.graph import Node, Scope, Value
-from archc.ops.syntax import Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Tree, bound, call, flat
+from archc.ops.syntax import Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Tree, bound, call, flat, replace_leaves
+from archc.ops.tied import OTHERS
 from archc.program.parts import CALL, HOLDER, Parts
 
 NOTHING = Literal("None")  # the value of a step of which the order alone is known
@@ -74,6 +75,9 @@ def _of_node(parts: Parts, level: Scope, node: Node) -> Step:
     form = node.facts.torch
     owner = parts.sharing.owner.get(node, node)
     value = bound(form.tree, (), parts.access(level, owner.scope, owner)) if form is not None else NOTHING
+    others = [parts.tensor(level, tie.node, tie.tensor) for tie in node.ties.values() if tie.transposed]
+    if others:
+        value = replace_leaves(value, lambda leaf: others[0] if leaf == Name(OTHERS) else leaf)
     outputs: list[Value | None] = [value if value in parts.dataflow.used else None for value in node.outputs]
     return Step(value, list(node.inputs), outputs, node.label, node.train_only, node)
 

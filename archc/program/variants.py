@@ -30,7 +30,7 @@ def may_vary(parts: Parts, scope: Scope) -> bool:
     attributes = parts.attributes(scope)
     held = any(isinstance(child, Scope) and parts.kind(child) == HOLDER for child in attributes)
     plain = parts.style(scope) == ATTRIBUTE and parts.base(scope) == "nn.Module"
-    return bool(scope.block) and scope.parent is not None and plain and not held
+    return bool(scope.block) and scope.parent is not None and plain and not held and not parts.ties(scope)
 
 
 def missing(full: Form, form: Form) -> frozenset[int] | None:

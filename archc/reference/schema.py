@@ -165,6 +165,7 @@ def _mapping(kinds: Schema) -> Schema:
         "expect": _expect(),
         "train_only": _or_expression({"type": "boolean"}),
         "parallel": _or_expression({"type": "boolean"}),
+        "tie": {"type": ["string", "integer", "object"]},
     }
     modifiers = {name: {**modifier, "description": MODIFIERS[name]} for name, modifier in modifiers.items()}
     return {

@@ -11,9 +11,11 @@ from torch import nn
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.captured import Captured, CaptureError
+from archc.graph.graph import Tie
 from archc.ops.facts import DTYPES, Facts
 from archc.ops.registry import OPERATORS, Op
 from archc.ops.shape import Shape
+from archc.ops.tied import GIVING, TIED
 from archc.signature import Fault, bind
 from archc.tracing.compare import Seen
 from archc.tracing.steps import Call, Ref, Unit, Unsaid
@@ -117,13 +119,14 @@ class Assembly:
         op = OPERATORS[call.kind]
         try:
             args, facts = self.facts(op, call, inputs)
-            shared = self.shared(call)
+            shared, ties = self.shared(call)
         except Unsaid as reason:
             call.args, call.why, call.kind = {"name": call.kind}, str(reason), "opaque"
             call.weights = {full: full for full in call.weights.values()}
             return self.opaque(call, name, inputs, scope)
         node = Node(name, op, args, inputs, facts, scope)
         node.shared = shared
+        node.tie(ties)
         self.own(node, call)
         return node
 
@@ -164,16 +167,26 @@ class Assembly:
         if missing := sorted(stated.keys() - used.keys() - {"num_batches_tracked"}):
             raise Unsaid(f"weights of {op.name} are missing: {', '.join(missing)}")
 
-    def shared(self, call: Call) -> Node | None:
-        """The layer that has the same weights. Raises Unsaid where it has some of them, or is of another kind."""
+    def shared(self, call: Call) -> tuple[Node | None, dict[str, Tie]]:
+        """The layer that has the same weights, or the ties of some. Raises Unsaid where others have them that cannot be tied."""
         owner = next((self.owners[full] for full in call.weights.values() if full in self.owners), None)
         if owner is None:
-            return None
+            return None, {}
         same = owner.kind == call.kind and {self.owners.get(full) for full in call.weights.values()} == {owner}
         theirs = {suffix: self.weights.get(name, name) for suffix, name in ((w.name, f"{owner.name}.{w.name}") for w in owner.facts.owned)}
-        if not same or any(theirs.get(suffix) != full for suffix, full in call.weights.items()):
+        if same and all(theirs.get(suffix) == full for suffix, full in call.weights.items()):
+            return owner, {}
+        ties = {suffix: self.tie(full) for suffix, full in call.weights.items() if full in self.owners}
+        if call.kind not in TIED or None in ties.values():
             raise Unsaid(f"a weight of {owner.name} is also its own")
-        return owner
+        return None, {suffix: tie for suffix, tie in ties.items() if tie is not None}
+
+    def tie(self, full: str) -> Tie | None:
+        """The layer that owns a tensor, with its name there; None for one that no other layer can take it from."""
+        owner = self.owners[full]
+        names = [weight.name for weight in owner.facts.owned]
+        own = next((name for name in names if self.weights.get(ours := f"{owner.name}.{name}".rstrip("."), ours) == full), None)
+        return Tie(owner, own) if own is not None and owner.kind in GIVING else None
 
     def own(self, node: Node, call: Call) -> None:
         for suffix, full in call.weights.items():

@@ -57,6 +57,9 @@ def classifier(graph: Graph) -> Node:
     if node is None or node.kind != "linear" or len(node.inputs[0].shape) != 1:
         place = "the input itself" if node is None else f"{node.name} ({node.kind})"
         raise TrainError(f"features are for a linear layer at the end; the output of {graph.name} comes from {place}")
+    tied = [one for other in graph.nodes for tie in other.ties.values() for one in (other, tie.node)]
+    if node in tied:
+        raise TrainError(f"{node.name} is tied to another layer: features are for a linear layer at the end with weights of its own")
     if node.shared is not None or any(other.shared is node for other in graph.nodes):
         raise TrainError(f"{node.name} is applied more than once: features are for a linear layer at the end alone")
     return node

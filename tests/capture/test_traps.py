@@ -89,8 +89,9 @@ def test_weights_tied_across_kinds_are_counted_once() -> None:
 
     graph = capture(Tied(), (6,))
     report = archc.analyze(graph)
-    assert kinds(graph) == ["embedding", "linear?"] and report.parameters == 400 and report.macs == 6 * 8 * 50
-    assert "table" in graph.nodes[1].args["why"]
+    assert kinds(graph) == ["embedding", "linear"] and report.parameters == 400 and report.macs == 6 * 8 * 50
+    assert graph.nodes[1].ties == {"weight": (graph.nodes[0], "weight", False)}
+    assert "self.head.weight = self.table.weight" in archc.source(graph)
 
 
 def test_a_tie_survives_the_copy() -> None:

@@ -97,6 +97,8 @@ def layer_to_dict(layer: Layer, size: int) -> dict[str, Any]:
         made["dense_equivalent"] = layer.dense
     if node.shared is not None:
         made["shares"] = node.shared.name
+    if node.ties:
+        made["tied"] = {name: f"{tie.node.name}.{tie.tensor}".rstrip(".") for name, tie in node.ties.items()}
     return made
 
 

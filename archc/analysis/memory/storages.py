@@ -67,7 +67,7 @@ class LayerRun:
     @property
     def saving(self) -> bool:
         """Whether a gradient will be asked for: of an input, or of weights."""
-        return any(self.wanting) or any(weight.role != "buffer" for weight in self.node.facts.owned)
+        return any(self.wanting) or self.node.facts.learns
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def items_of(graph: Graph, item: int) -> dict[Value, int]:
 def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> LayerRun:
     facts = node.facts
     wanting = tuple(x.storage.needs_grad for x in inputs)
-    needs_grad = any(wanting) or any(weight.role != "buffer" for weight in facts.owned)
+    needs_grad = any(wanting) or facts.learns
     if facts.storage == INPLACE:
         outputs: tuple[StoredTensor, ...] = (inputs[0],)
         inputs[0].storage.version += 1
@@ -183,7 +183,7 @@ def _beside(facts: Facts, batch: int) -> list[Strided]:
     """What a layer combines its inputs with."""
     if facts.operand_shape is not None:
         return [contiguous((batch, *facts.operand_shape))]
-    return [contiguous(weight.shape) for weight in facts.owned if weight.role != "buffer"]
+    return [contiguous(weight.shape) for weight in facts.tensors if weight.role != "buffer"]
 
 
 def _is_unfused(facts: Facts, inputs: tuple[StoredTensor, ...]) -> bool:

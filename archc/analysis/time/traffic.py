@@ -120,8 +120,8 @@ def _read(node: Node) -> Iterator[Value]:
 
 
 def _owned_values(node: Node, buffers: bool) -> int:
-    """Values of its weights, also of those that it shares."""
-    return sum(weight.values for weight in node.facts.owned if weight.role != "buffer" or (buffers and weight.dtype == "same"))
+    """Values of its weights, also of those that it shares or that are tied."""
+    return sum(weight.values for weight in node.facts.tensors if weight.role != "buffer" or (buffers and weight.dtype == "same"))
 
 
 def _hands_on(node: Node) -> bool:

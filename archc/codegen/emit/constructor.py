@@ -32,11 +32,17 @@ def constructor(definition: Class) -> list[str]:
     lines = ["    def " + lay_out(call("__init__", Name("self"), *parameters), 4, 8, 1) + ":"]
     if definition.base == "nn.Sequential":
         items = [_construction(made.construct, values) for made in definition.attributes if made.construct is not None]
-        return [*lines, statement("", call("super().__init__", *_repeats(items)), 8)]
+        return [*lines, statement("", call("super().__init__", *_repeats(items)), 8), *_ties(definition)]
     lines.append("        super().__init__()")
     lines += [_assignment(made, values, definition.flags.get(made.label, "")) for made in definition.attributes]
     labels = [made.label for made in definition.attributes]
-    return lines + [f"        self.{label} = {flag}" for label, flag in definition.flags.items() if label not in labels]
+    lines += [f"        self.{label} = {flag}" for label, flag in definition.flags.items() if label not in labels]
+    return lines + _ties(definition)
+
+
+def _ties(definition: Class) -> list[str]:
+    """`self.head.weight = self.embed.weight`."""
+    return [statement(f"{flat(mine)} = ", theirs, 8) for mine, theirs in definition.ties]
 
 
 def _assignment(made: Attribute, values: Values, flag: str) -> str:
@@ -164,6 +170,8 @@ def _by_class(graph: Graph, rule: Rule, later: set[Named]) -> list[str]:
     if len(names) != 1 or not names[0] or sum(isinstance(node.facts.torch, Module) for node, _ in rule.targets) < len(rule.targets):
         return []
     alike = [node for node in graph.nodes if isinstance(node.facts.torch, Module) and node.facts.torch.name in classes]
+    if any(names[0] in node.ties for node in alike):  # a loop would reach what is another layer's
+        return []
     meant = {_key(node, weight) for node, weight in _owned_weights(graph) if node in alike and weight.name == names[0]}
     if not targets <= meant <= targets | later or len(rule.targets) < 2:
         return []

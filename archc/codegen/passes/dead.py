@@ -38,6 +38,7 @@ def _needed_layers(graph: Graph) -> set[Node]:
             wanted.update(value.node for value in node.inputs if value.node is not None)
             if node.shared is not None:
                 wanted.add(node.shared)
+            wanted.update(tie.node for tie in node.ties.values())
         elif node.facts.storage != NEW and not node.facts.identity_in_eval and node.args.get("inplace"):
             wanted.add(node)
             wanted.update(value.node for value in node.inputs if value.node is not None)

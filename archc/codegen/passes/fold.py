@@ -14,6 +14,7 @@ _NORMS = ("batchnorm", "frozen_batchnorm")
 def fold_batchnorm(graph: Graph) -> Result:
     """W' = W * gamma/sqrt(var + eps), b' = (b - mean) * gamma/sqrt(var + eps) + beta. Outputs agree up to rounding."""
     owners = {node.shared for node in graph.nodes if node.shared is not None}
+    owners |= {one for node in graph.nodes for tie in node.ties.values() for one in (node, tie.node)}
     folds: dict[Node, Fold] = {}
     norms: set[Node] = set()
     for norm in graph.nodes:

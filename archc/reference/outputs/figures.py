@@ -87,6 +87,7 @@ class AnalyzedLayer:
     ] = None
     dense_equivalent: Annotated[int | None, "of a convolution: the parameters of a fully-connected layer that would do the same"] = None
     shares: Annotated[str | None, "the layer whose weights it uses, if it uses another's"] = None
+    tied: Annotated[dict[str, str] | None, "the tensors that are those of other layers, by their names here, if there are any"] = None
 
 
 @dataclass

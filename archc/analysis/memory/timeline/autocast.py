@@ -53,10 +53,11 @@ def _step(step: LayerRun, device: str, copies: dict[Node, Storage]) -> LayerRun:
         kept = {cast[storage]: version for storage, version in kept.items()}
         slots = tuple(None if storage is None else cast[storage] for storage in slots)
     # the cast of a weight is cached until autocast ends, so that layers that share the weight share the copy
-    if low(node, device) and any(weight.role != "buffer" for weight in node.facts.owned):
+    if low(node, device) and node.facts.learns:
         owner = node.shared or node
+        owner = owner.ties["weight"].node if "weight" in owner.ties and not owner.ties["weight"].transposed else owner
         if owner not in copies:
-            size = HALF * sum(weight.values for weight in node.facts.owned if weight.role == "weight")
+            size = HALF * sum(weight.values for weight in node.facts.tensors if weight.role == "weight")
             copies[owner] = Storage(size, HALF, node, kept_by=node)
         kept[copies[owner]] = 0
     return replace(step, kept=kept, slots=slots)

@@ -98,10 +98,11 @@ class Backward:
 
     def adopt_some(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         """As `adopt`, of some of a layer's weights before the others."""
-        owner = step.node.shared or step.node
         self._collect(step, made)
-        if self.uses[owner] == 1:
-            self._accumulate(owner, [i for i, _ in made])
+        for i, _ in made:
+            owner, place = self._source(step.node, i)
+            if self.uses[owner] == 1:
+                self._accumulate(owner, [place])
 
     def step(self, step: LayerRun) -> None:
         """Runs one layer backward, if a gradient has come to it, and frees what was kept for it."""
@@ -179,22 +180,29 @@ class Backward:
         size, kind = (2, TEMPORARY) if half else (self.item, GRADIENTS)
         return [
             (i, Grad(self.tape.new(weight.values * size, kind, step.node), own, _filters(step, weight)))
-            for i, weight in enumerate(step.node.facts.owned)
+            for i, weight in enumerate(step.node.facts.tensors)
             if weight.role != "buffer" and role in ("", weight.role)
         ]
 
+    def _source(self, node: Node, i: int) -> tuple[Node, int]:
+        """The layer that owns tensor `i` of a layer, and its place there."""
+        tie = node.ties.get(node.facts.tensors[i].name)
+        if tie is None:
+            return node.shared or node, i
+        return tie.node, [weight.name for weight in tie.node.facts.tensors].index(tie.tensor)
+
     def adopt(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
         """What a layer hands its weights: added to what came from their other uses, and after the last of these taken over."""
-        owner = step.node.shared or step.node
         self._collect(step, made)
-        self.uses[owner] -= 1
-        if not self.uses[owner]:
-            self._accumulate(owner, [i for i, _ in made])
+        for owner in (step.node.shared or step.node, *(tie.node for tie in step.node.ties.values())):
+            self.uses[owner] -= 1
+            if not self.uses[owner]:
+                self._accumulate(owner, [i for held, i in self.sums if held is owner])
 
     def _collect(self, step: LayerRun, made: list[tuple[int, Grad]]) -> None:
-        owner = step.node.shared or step.node
         for i, grad in made:
-            key, new = (owner, i), grad
+            key, new = self._source(step.node, i), grad
+            owner = key[0]
             # the weight was cast for autocast, so its gradient has 2 bytes until the cast runs backward
             if new.block.kind == TEMPORARY:
                 new = Grad(self.tape.new(2 * grad.block.bytes, GRADIENTS, step.node))
@@ -205,7 +213,7 @@ class Backward:
             elif old.own and old.block.refs == 1:
                 self.tape.free(new.block)
             else:
-                size = owner.facts.owned[i].values * self.item
+                size = owner.facts.tensors[key[1]].values * self.item
                 self.sums[key] = Grad(self.tape.new(size, GRADIENTS, step.node), True, old.lies)
                 self.tape.free(old.block)
                 self.tape.free(new.block)
@@ -218,7 +226,7 @@ class Backward:
                 self.tape.free(grad.block)
             # AccumulateGrad takes over a gradient that it alone holds and that lies as the parameter does; any other is copied
             elif _takes_copy(grad):
-                self.weights[owner, i] = self.tape.new(owner.facts.owned[i].values * self.item, GRADIENTS, owner)
+                self.weights[owner, i] = self.tape.new(owner.facts.tensors[i].values * self.item, GRADIENTS, owner)
                 self.tape.free(grad.block)
             else:
                 self.weights[owner, i] = grad.block

@@ -153,7 +153,7 @@ class _Training:
 
     def timeline(self) -> Timeline:
         owners = owners_of(self.graph)
-        learns = {node.shared or node for node in ancestors(self.graph.returned, by_value=True)}  # of the others, there are no gradients
+        learns = set(self._uses())  # of the others, there are no gradients
         shapes = [weight.shape for node in owners if node in learns for weight in node.facts.owned if weight.role != "buffer"]
         self._start(owners, shapes)
         before = self._previous()
@@ -249,10 +249,15 @@ class _Training:
             halves=halves,
         )
         found.weights = grads
-        found.uses = Counter(node.shared or node for node in ancestors(self.graph.returned, by_value=True))
+        found.uses = self._uses()
         if self.frames is not None:
             found.frames, found.rerun = self.frames, self._rerun
         return found
+
+    def _uses(self) -> Counter[Node]:
+        """How many layers use the weights of each layer, of those that reach an output: itself, and those that share or are tied."""
+        users = ancestors(self.graph.returned, by_value=True)
+        return Counter(node.shared or node for node in users) + Counter(tie.node for node in users for tie in node.ties.values())
 
     def _rerun(self, node: Node) -> None:
         """A gradient has come to a layer: its region runs again, if the layer wants something and it has not yet."""

@@ -139,10 +139,8 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     sizes, number = wanted.name in ("int", "sizes", "padding", "groups"), wanted.name in ("number", "probability", "factors")
     if isinstance(value, float) and sizes and abs(value) < LARGEST_SIZE:
         return _nearest_whole(value, _least(wanted.schema))
-    if sizes and (
-        low := [part for part in (value if isinstance(value, list) else [value]) if is_int(part) and part < _least(wanted.schema)]
-    ):
-        return f"write {_least(wanted.schema)} or more{f' in place of {low[0]}' * isinstance(value, list)}"
+    if sizes and (low := _too_low(value, _least(wanted.schema))) is not None:
+        return f"write {_least(wanted.schema)} or more{f' in place of {low}' * isinstance(value, list)}"
     if wanted.name == "probability" and is_int(value, 2) and value <= 100:
         return f"write {value / 100:g} for {value}%"
     if wanted.name == "bool" and isinstance(value, int) and value in (0, 1):
@@ -165,6 +163,11 @@ def _remedy(value: Any, wanted: Type) -> str | None:
     if number and re.fullmatch(r"\d+(\.\d*)?\s*%", text):
         return f"write {float(text.rstrip('% ')) / 100:g}"
     return did_you_mean(text, _words(wanted.schema))
+
+
+def _too_low(value: Any, least: int) -> int | None:
+    """The first whole number below the least one, of a value or among the first of a list; no sizes are so many that more matter."""
+    return next((part for part in (value[:100] if isinstance(value, list) else [value]) if is_int(part) and part < least), None)
 
 
 def _nearest_whole(value: float, least: int) -> str:

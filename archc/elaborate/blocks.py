@@ -8,6 +8,7 @@ from archc.elaborate import chains
 from archc.elaborate.binding import argument, arguments_of, bound, preset_of
 from archc.elaborate.layers import register
 from archc.elaborate.naming import enter, leave, next_number
+from archc.elaborate.outputs import block_outputs
 from archc.elaborate.state import LAYER_WORK, UNKNOWN, Context, Elaboration, Place, Ref, Values
 from archc.language.blocks import Block
 from archc.language.entries import Entry
@@ -39,6 +40,8 @@ def apply_block(run: Elaboration, block: Block, entry: Entry, name: str | None, 
     scope.arguments = {param: env[param] for param in block.signature.params}
     body = Context(inner.space, inner.space, env, place).chained(inputs)
     values = chains.run_chain(run, block.layers, body, inputs)
+    if block.outputs is not None:
+        values = block_outputs(run, block.outputs, body)
     leave(run, inner, values)
     register(run, context, taken, Ref(values, entry.kind_span, body.space, body.space.scope))
     return values

@@ -10,7 +10,8 @@ from archc.elaborate.blocks import axes_of
 from archc.elaborate.initial import initialize
 from archc.elaborate.inputs import read_inputs
 from archc.elaborate.kinds import find_kind, is_kind
-from archc.elaborate.references import family, is_pattern, resolve
+from archc.elaborate.outputs import listed_outputs
+from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Elaboration, ElaborationStopped, Place, Space, Values
 from archc.elaborate.suspicion import explain, warn
 from archc.elaborate.unmet import check_unmet
@@ -20,7 +21,7 @@ from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.expression import INCOMPLETE
 from archc.language.functions import Unknown, budget
 from archc.language.spec import Spec
-from archc.language.values import Mistake, evaluate, is_expression, names_in
+from archc.language.values import Mistake, evaluate, names_in
 from archc.signature import shown
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
@@ -168,11 +169,7 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
             where = _explain_passed_on(run)
             run.graph.passed_on = {name: where for name, value in run.graph.outputs.items() if value.node is None}
         return
-    if isinstance(tree, t.Mapping):
-        pairs = [(str(key.value), value) for key, value in tree.items]
-    else:
-        items = tree.items if isinstance(tree, t.Sequence) else [tree]
-        pairs = [pair for item in items for pair in _match_outputs(run, item, context)]
+    pairs = listed_outputs(run, tree, context)
     if not pairs:
         run.error("A202", tree.span, "outputs names nothing", "remove it: by default, the last layer is the output")
     run.training += 1  # an output may be there in training alone
@@ -197,14 +194,6 @@ def _explain_passed_on(run: Elaboration) -> PassedOn:
     key, tree = entries[-1] if entries else (None, None)
     span: Span | None = key.span if key is not None else tree.span if tree is not None else run.spec.layers_span
     return PassedOn(span or Span(run.spec.source, 0, 1), "name the outputs in `outputs`; write `outputs: input` if this is meant")
-
-
-def _match_outputs(run: Elaboration, item: t.Tree, context: Context) -> list[tuple[str, t.Tree]]:
-    """The output that a name in `outputs` is, or those that a pattern fits, each under its own name."""
-    name = str(item.value) if isinstance(item, t.Scalar) else ""
-    if not is_pattern(name) or is_expression(item):
-        return [(name, item)]
-    return [(member, t.Scalar(item.source, item.start, item.end, member)) for member in family(run, name, item.span, context)]
 
 
 def _promises(run: Elaboration, env: dict[str, Any]) -> None:

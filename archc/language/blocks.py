@@ -16,7 +16,7 @@ from archc.text.suggest import did_you_mean
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 RULE = "use letters, digits and _, no digit first, and no word of the language"
-_KEYS = ("doc", "params", "inputs", "layers")
+_KEYS = ("doc", "params", "inputs", "layers", "outputs")
 _SIGNATURE = re.compile(r"\s*([A-Za-z]+)\s*(?:=\s*(.*\S))?\s*\Z", re.DOTALL)
 RESERVED = ("input", CHAIN_INPUT, "index", "first", "last", "true", "false", "null")
 
@@ -30,6 +30,8 @@ def is_name(name: object) -> bool:
 class Block:
     """A block: its parameters, its inputs' names (none: one input, `input`), its chain. `in_spec`: it sees the spec's params.
 
+    outputs: as they are written: names, or a mapping of names to names; without them, the value at the chain's end comes out
+
     `broken`: a mistake in it was reported, and its uses are skipped in silence.
     """
 
@@ -42,6 +44,7 @@ class Block:
     layers: Chain
     span: Span
     in_spec: bool
+    outputs: t.Tree | None = None
     broken: bool = False
 
 
@@ -72,7 +75,7 @@ def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: b
     inputs = _inputs(body.get("inputs"), diagnostics)
     params, defaults = _params(body.get("params"), inputs or (), diagnostics)
     chain = _layers(key, body, diagnostics)
-    doc = body.get("doc")
+    doc, outputs = body.get("doc"), body.get("outputs")
     return Block(
         name=name,
         doc=str(doc.value).strip() if isinstance(doc, t.Scalar) and doc.value is not None else "",
@@ -82,8 +85,53 @@ def read_block(key: t.Scalar, body: t.Tree, diagnostics: Diagnostics, in_spec: b
         layers=chain or Chain([]),
         span=key.span,
         in_spec=in_spec,
-        broken=chain is None or inputs is None or params is None or body.broken,
+        outputs=outputs,
+        broken=chain is None
+        or inputs is None
+        or params is None
+        or body.broken
+        or not _are_outputs(outputs, body, inputs or (), diagnostics),
     )
+
+
+def _are_outputs(tree: t.Tree | None, body: t.Mapping, inputs: tuple[str, ...], diagnostics: Diagnostics) -> bool:
+    """Whether the outputs of a block may be such: names, alone, in a list or in a mapping, of what is written in the block.
+
+    That is seen without a use of the block; what a name means is found where the block is used.
+    """
+    if tree is None:
+        return True
+    items = [value for _, value in tree.items] if isinstance(tree, t.Mapping) else tree.items if isinstance(tree, t.Sequence) else [tree]
+    good = bool(items) and all(isinstance(item, t.Scalar) and isinstance(item.value, str | int) for item in items)
+    if not good:
+        hint = "outputs: [p3, p4], or {p3: smooth3, p4: smooth4}"
+        diagnostics.error("A202", tree.span, "the outputs of a block must be names of its layers", hint)
+        return False
+    known = _keys(body.get("layers"))
+    if any("$" in key for key in known):
+        return True
+    for item in items:
+        assert isinstance(item, t.Scalar)
+        first = str(item.value).removeprefix(".").partition(".")[0]
+        if not set(first) & set("*?[$") and not first.isdigit() and first not in (*known, *inputs, "input", CHAIN_INPUT):
+            hint = did_you_mean(first, [*known, *inputs]) or "an output is a layer of the block, or one of its inputs"
+            diagnostics.error("A304", item.span, f'nothing in the block is called "{first}"', hint)
+            good = False
+    return good
+
+
+def _keys(tree: t.Tree | None) -> list[str]:
+    """All keys in a tree, at any depth: every name of a layer is one."""
+    found: list[str] = []
+    waiting = [tree]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, t.Mapping):
+            found += [str(key.value) for key, _ in one.items]
+            waiting += [value for _, value in one.items]
+        elif isinstance(one, t.Sequence):
+            waiting += one.items
+    return found
 
 
 def _layers(key: t.Scalar, body: t.Mapping, diagnostics: Diagnostics) -> Chain | None:

@@ -39,7 +39,8 @@ def operator_text(op: Op, width: int | None = None) -> str:
 def block_text(block: Block, width: int | None = None) -> str:
     """One block that ships: what it is, its arguments."""
     inputs = [f"inputs: {', '.join(block.inputs)}"] if block.inputs else []
-    return "\n".join([f"{block.name} (block): {' '.join(block.doc.split())}", *inputs, *_table(block.signature, width)])
+    outputs = [f"outputs: {block.outputs.span.text}"] if block.outputs is not None else []
+    return "\n".join([f"{block.name} (block): {' '.join(block.doc.split())}", *inputs, *outputs, *_table(block.signature, width)])
 
 
 def markdown(names: Iterable[str] | None = None) -> str:

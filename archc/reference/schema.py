@@ -216,6 +216,7 @@ def _block_definition() -> Schema:
         "doc": {"type": "string"},
         "params": {"type": "object"},
         "inputs": {"type": "array", "items": {"type": "string"}},
+        "outputs": {"type": ["string", "integer", "array", "object"]},
         "layers": CHAIN,
     }
     return {"type": "object", "properties": properties, "required": ["layers"], "additionalProperties": False}

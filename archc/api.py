@@ -251,11 +251,13 @@ def render(
     return drawn(_to_graph(net, input), style, theme, depth, block, layers)
 
 
-def source(net: Net, *, optimize: str = "", checkpoint: Checkpoint = None, input: ModuleInput = None, **params: Any) -> str:
-    """The PyTorch source of a network: a Python module that needs only torch. `optimize`, `checkpoint` as in `build`. Raises SpecError."""
+def source(
+    net: Net, *, optimize: str = "", checkpoint: Checkpoint = None, convolutional: bool = False, input: ModuleInput = None, **params: Any
+) -> str:
+    """The PyTorch source of a network: a Python module that needs only torch. Options are those of `build`. Raises SpecError."""
     from archc.codegen.lowering import lower
 
-    return lower(_to_graph(net, input, params), optimize, checkpoint).source.text
+    return lower(_to_graph(net, input, params), optimize, checkpoint, convolutional).source.text
 
 
 def build(
@@ -269,6 +271,7 @@ def build(
     partial: bool = False,
     deployed: bool = False,
     optimize: str = "",
+    convolutional: bool = False,
     checkpoint: Checkpoint = None,
     autocast: str = "",
     compile: bool = False,
@@ -283,6 +286,7 @@ def build(
     deployed: without what exists only in training
     optimize: "inference" (batch normalization folded, dead layers dropped, in place, channels_last; in eval mode) or "train"
         (in place where autograd allows it, channels_last)
+    convolutional: dense layers behind a flattened map as convolutions with the same weights, for larger inputs and maps of scores
     checkpoint: what backward recomputes in training, so that less is kept: "norms", "blocks", a file, or a CheckpointPlan
     autocast: a dtype such as bf16, under which torch.autocast runs each forward; compile: whether torch.compile compiles it
 
@@ -300,6 +304,7 @@ def build(
         partial=partial,
         deployed=deployed,
         optimize=optimize,
+        convolutional=convolutional,
         autocast=autocast,
         compiled=compile,
         checkpoint=checkpoint,

@@ -3,6 +3,7 @@
   archc build resnet50 -o resnet50.py
   archc build resnet50 --weights resnet50.pth -o net.safetensors -o net.onnx
   archc build resnet50 --optimize inference --explain-passes -o fast.py
+  archc build vgg16 --convolutional -o vgg16_fcn.py
   archc build resnet50 --checkpoint norms -o lean.py
   archc build resnet50 --set classes=10 --weights r50.pth --partial -o start.pth
 
@@ -39,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     spec_options(parser, several=False)
     parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=f"{', '.join(SUFFIXES)}; may be repeated")
     parser.add_argument("--deployed", action="store_true", help="leave out what exists only in training, as exports always do")
+    parser.add_argument(
+        "--convolutional", action="store_true", help="make dense layers convolutions, weights kept, for larger images and maps of scores"
+    )
     weights = parser.add_argument_group("weights")
     weights.add_argument("--weights", metavar="FILE", help="load a .safetensors or .pth file by name")
     weights.add_argument(
@@ -74,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
     if refusal := refuse_places(args.output, args):  # also for what the spec extends and uses
         return _refuse(refusal)
     _verify_plugins(graph)
-    lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint)
+    lowered = lower(graph.deployed() if args.deployed else graph, args.optimize, args.checkpoint, args.convolutional)
     if args.explain_passes:
         print(prose("\n".join(lowered.result.said) or "no pass did anything", stream=sys.stderr), file=sys.stderr)
     module = _wants_module(args)
@@ -131,8 +135,8 @@ def _wrong_options(args: argparse.Namespace) -> str | None:
         return f"--optimize {args.optimize}: it is not an optimization;\n{hint}"
     if args.checkpoint and args.output and not any(_kind(name) == "source" for name in args.output):
         return "--checkpoint changes the source, and there is no -o FILE.py"
-    if args.explain_passes and not args.optimize:
-        return "--explain-passes needs --optimize, which is missing"
+    if args.explain_passes and not (args.optimize or args.convolutional):
+        return "--explain-passes needs --optimize or --convolutional, which is missing"
     return None
 
 

@@ -30,7 +30,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
         if loaded is not None:
             print(prose(loaded.text(), DEFAULT_WIDTH))
         if exported:
-            _export(args, graph, _without_heads(module, graph, args.optimize) if full else module, exported)
+            _export(args, graph, _without_heads(module, graph, args) if full else module, exported)
         for name in saved:
             metadata = {"archc": graph.name} if Path(name).suffix == ".safetensors" else None
             announce(name, f"  {bytes_text(save_weights(module, name, metadata))}")
@@ -53,15 +53,18 @@ def _wishes(args: argparse.Namespace, deployed: bool) -> BuildOptions:
         partial=args.partial,
         deployed=deployed,
         optimize=args.optimize,
+        convolutional=args.convolutional,
         finite=not args.not_finite,
         seed=args.seed,
     )
 
 
-def _without_heads(module: nn.Module, graph: Graph, optimize: str) -> nn.Module:
+def _without_heads(module: nn.Module, graph: Graph, args: argparse.Namespace) -> nn.Module:
     """The deployed network, with the same tensors; exports hold that one."""
     deployed = graph.deployed()
-    return module if deployed is graph or optimize == "inference" else after_passes(module, lower(deployed, optimize))
+    if deployed is graph or args.optimize == "inference":
+        return module
+    return after_passes(module, lower(deployed, args.optimize, convolutional=args.convolutional))
 
 
 def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: list[str]) -> None:

@@ -9,7 +9,9 @@ from os import PathLike
 from archc.analysis.cost.report import analyze
 from archc.analysis.recompute import CheckpointPlan, plan_of, spans
 from archc.codegen.emit.source import ModuleSource, source_of
-from archc.codegen.passes import Fold, Result
+from archc.codegen.passes import Following, Result
+from archc.codegen.passes.branches import merge_branches
+from archc.codegen.passes.convolutional import make_convolutional
 from archc.codegen.passes.dead import drop_dead
 from archc.codegen.passes.fold import fold_batchnorm
 from archc.codegen.passes.inplace import in_place, in_place_training
@@ -20,7 +22,7 @@ from archc.text.suggest import did_you_mean
 Pass = Callable[[Graph], Result]
 
 OPTIMIZATIONS: dict[str, tuple[Pass, ...]] = {
-    "inference": (drop_dead, fold_batchnorm, in_place),
+    "inference": (drop_dead, fold_batchnorm, merge_branches, in_place),
     "train": (in_place_training,),
 }
 
@@ -30,7 +32,7 @@ def run_passes(graph: Graph, kind: str) -> Result:
     if kind not in OPTIMIZATIONS:
         hint = did_you_mean(kind, OPTIMIZATIONS) or f"there are {', '.join(OPTIMIZATIONS)}"
         raise ArgumentError(f"no optimization is called {kind}; {hint}")
-    folds: list[Fold] = []
+    folds: list[Following] = []
     said: list[str] = []
     for run in OPTIMIZATIONS[kind]:
         result = run(graph)
@@ -55,19 +57,26 @@ class Lowered:
         return self.result.graph
 
 
-def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None) -> Lowered:
+def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None, convolutional: bool = False) -> Lowered:
     """The source of a network, after the passes of an optimization if one is named, and with regions that run again in backward.
+
+    convolutional: dense layers over maps become convolutions first
 
     Raises ValueError where an operator says no PyTorch form, for an unknown optimization and for a plan that cannot be
     carried out; SpecError for a file with such a plan.
     """
-    result = run_passes(graph, optimize) if optimize else Result(graph)
+    first = make_convolutional(graph) if convolutional else Result(graph)
+    result = _after(first, run_passes(first.graph, optimize)) if optimize else first
     if checkpoint is None:
         return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
     if result.inference:
         raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for traininging")
     recomputed = spans(result.graph, plan_of(result.graph, checkpoint))
     return Lowered(source_of(result.graph, _notes(graph, optimize), recomputed), result)
+
+
+def _after(first: Result, then: Result) -> Result:
+    return Result(then.graph, first.folds + then.folds, first.said + then.said, then.inference)
 
 
 def _notes(graph: Graph, optimize: str) -> list[str]:

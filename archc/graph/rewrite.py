@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
-from archc.ops.facts import Weight
+from archc.ops.facts import Facts, Weight
+from archc.ops.registry import Op
 
 Inputs = tuple[Value, ...]
 Change = Mapping[str, Any] | None  # arguments to change; None leaves the layer out: its first input passes on
@@ -38,8 +39,15 @@ class Copy:
         inputs = tuple(map(self.of, node.inputs)) if inputs is None else inputs
         args = {**node.args, **arguments}
         same = not arguments and [v.shape for v in inputs] == [v.shape for v in node.inputs]
-        facts = node.facts if same else node.op(*(value.shape for value in inputs), **args)
-        made = Node(node.name, node.op, args, inputs, facts, self.scope(node.scope))
+        self._put(node, node.op, args, inputs, node.facts if same else None)
+
+    def make(self, node: Node, op: Op, args: Mapping[str, Any]) -> None:
+        """Another layer in the place of one, under its name, on what its inputs have become."""
+        self._put(node, op, dict(args), tuple(map(self.of, node.inputs)), None)
+
+    def _put(self, node: Node, op: Op, args: dict[str, Any], inputs: Inputs, facts: Facts | None) -> None:
+        facts = op(*(value.shape for value in inputs), **args) if facts is None else facts
+        made = Node(node.name, op, args, inputs, facts, self.scope(node.scope))
         made.shared = self.nodes.get(node.shared) if node.shared is not None else None
         made.tie({name: tie._replace(node=self.nodes[tie.node]) for name, tie in node.ties.items() if tie.node in self.nodes})
         made.train_only, made.written = node.train_only, node.written
@@ -78,7 +86,12 @@ class Copy:
         return graph
 
     def _targets(self, old: tuple[tuple[Node, Weight], ...]) -> tuple[tuple[Node, Weight], ...]:
-        return tuple((self.nodes[node], weight) for node, weight in old if node in self.nodes)
+        return tuple((self.nodes[node], self._weight(node, weight)) for node, weight in old if node in self.nodes)
+
+    def _weight(self, node: Node, weight: Weight) -> Weight:
+        """What a layer's weight has become, where another operator took its place."""
+        made = self.nodes[node]
+        return weight if made.op is node.op else next((one for one in made.facts.owned if one.name == weight.name), weight)
 
     def _is_there(self, value: Value) -> bool:
         return value.node is None or value in self.moved

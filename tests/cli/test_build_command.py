@@ -354,7 +354,7 @@ SUFFIXES = ".py, .safetensors, .pth, .pt, .onnx, .pt2"
         ("-o folder.py", "-o folder.py: that is a folder"),
         ("--rename s/a/b/", "--rename needs --weights FILE, which is missing"),
         ("--partial -o net.pth", "--partial needs --weights FILE, which is missing"),
-        ("--explain-passes", "--explain-passes needs --optimize, which is missing"),
+        ("--explain-passes", "--explain-passes needs --optimize or --convolutional, which is missing"),
         ("--optimize inferense", '--optimize inferense: it is not an optimization;\ndid you mean "inference"?'),
         ("--optimize O3", "--optimize O3: it is not an optimization;\nthere are inference, train"),
         *(

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, assume, given, settings
 
 import archc
 from archc.codegen.lowering import lower
+from archc.codegen.passes.branches import merge_branches
 from archc.codegen.passes.dead import drop_dead
 from archc.codegen.passes.fold import fold_batchnorm
 from archc.codegen.passes.inplace import in_place
@@ -17,7 +18,8 @@ torch = pytest.importorskip("torch")
 
 from torch import nn
 
-from archc.runtime.build.build import after_passes, build, fold_tensors, make_module
+from archc.runtime.build.build import after_passes, build, make_module
+from archc.runtime.build.following import fold_tensors
 from tests.helpers.random_networks import networks
 from tests.helpers.zoo import some_of
 
@@ -58,10 +60,11 @@ def passes_agree(text: str) -> None:
     for one in (drop_dead, in_place):
         before, there = after(graph, one)
         assert all(map(torch.equal, outputs(there, inputs), outputs(before, inputs)))
-    before, there = after(graph, fold_batchnorm)
     wide = [one.double() for one in inputs]
-    assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(outputs(there.double(), wide), outputs(before.double(), wide),
-                                                                        strict=True))  # fmt: skip
+    for one in (fold_batchnorm, merge_branches):
+        before, there = after(graph, one)
+        assert all(torch.allclose(a, b, rtol=1e-6, atol=1e-6) for a, b in zip(outputs(there.double(), wide), outputs(before.double(), wide),
+                                                                            strict=True))  # fmt: skip
     plain = randomize(build(graph)).eval()
     assert all(torch.isfinite(one).all() for one in outputs(after_passes(plain, lower(graph, "inference")), inputs))
     assert told == [(node.name, dict(node.args)) for node in graph.nodes]

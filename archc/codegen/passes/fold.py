@@ -8,7 +8,7 @@ from archc.graph.rewrite import rewritten
 from archc.graph.structure import only_user
 
 _INTO = ("conv", "linear", "conv_transpose")
-_NORMS = ("batchnorm", "frozen_batchnorm")
+NORMS = ("batchnorm", "frozen_batchnorm")
 
 
 def fold_batchnorm(graph: Graph) -> Result:
@@ -18,7 +18,7 @@ def fold_batchnorm(graph: Graph) -> Result:
     folds: dict[Node, Fold] = {}
     norms: set[Node] = set()
     for norm in graph.nodes:
-        if norm.kind not in _NORMS or not norm.args.get("track", True) or norm in owners or norm.shared is not None:
+        if norm.kind not in NORMS or not norm.args.get("track", True) or norm in owners or norm.shared is not None:
             continue
         before = norm.inputs[0].node
         if before is None or before.kind not in _INTO or before in owners or before.shared is not None:
@@ -29,7 +29,7 @@ def fold_batchnorm(graph: Graph) -> Result:
         folds[before] = _fold(before, norm)
         norms.add(norm)
     made = rewritten(graph, lambda node: None if node in norms else {"bias": True} if node in folds else {})
-    left = sum(node.kind in _NORMS for node in made.nodes)
+    left = sum(node.kind in NORMS for node in made.nodes)
     said = [f"folded {len(norms)} batch normalizations into the layers before them"] if norms else ["folded nothing"]
     if left:
         said.append(f"left {left} batch normalizations that follow no convolution or dense layer, or share one")

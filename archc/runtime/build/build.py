@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from typing import cast
@@ -13,8 +13,8 @@ from torch import nn
 
 from archc.codegen.emit.source import ModuleSource
 from archc.codegen.lowering import Checkpoint, Lowered, lower
-from archc.codegen.passes import Fold
 from archc.graph import Graph
+from archc.runtime.build.following import fold_tensors
 from archc.runtime.build.module import class_of
 from archc.runtime.build.place import device_of, dtype_of, place
 from archc.runtime.build.verifying import verify
@@ -29,6 +29,7 @@ class BuildOptions:
     weights: a file; `rename`, `partial`, `fresh` and `finite` as in load_weights
     deployed: without what exists only in training
     optimize: inference or train
+    convolutional: dense layers over maps as convolutions, with the same weights
     autocast: a dtype, in which each forward computes what is safe in it
     compiled: whether torch.compile takes the module
     checkpoint: what backward recomputes: a plan, a file with one, blocks or norms
@@ -43,6 +44,7 @@ class BuildOptions:
     partial: bool = False
     deployed: bool = False
     optimize: str = ""
+    convolutional: bool = False
     autocast: str = ""
     compiled: bool = False
     checkpoint: Checkpoint = None
@@ -63,7 +65,7 @@ def build_with_report(graph: Graph, options: BuildOptions) -> tuple[nn.Module, L
     verify(graph)
     autocast = str(dtype_of(options.autocast)).removeprefix("torch.") if options.autocast else ""
     wanted = graph.deployed() if options.deployed else graph
-    lowered = lower(wanted, options.optimize, options.checkpoint)
+    lowered = lower(wanted, options.optimize, options.checkpoint, options.convolutional)
     plain = lowered if lowered.graph is graph else lower(graph)
     if options.seed is not None:
         torch.manual_seed(options.seed)
@@ -108,36 +110,3 @@ def after_passes(module: nn.Module, lowered: Lowered, autocast: str = "") -> nn.
     names = list(fast.state_dict())
     fast.load_state_dict(fold_tensors(module.state_dict(), lowered.result.folds, names), strict=True, assign=True)
     return fast.train(module.training and not lowered.result.inference)
-
-
-State = dict[str, torch.Tensor]
-
-
-def fold_tensors(state: Mapping[str, torch.Tensor], folds: Iterable[Fold], names: Iterable[str]) -> State:
-    """The tensors called `names`, normalizations folded into the layers before them. Worked out in float64."""
-    made = dict(state)
-    for fold in folds:
-        made.update(_fold_norm(state, fold))
-    return {name: made[name] for name in names}
-
-
-def _fold_norm(state: Mapping[str, torch.Tensor], fold: Fold) -> State:
-    def of(layer: str, name: str) -> torch.Tensor:
-        return state[f"{layer}.{name}"].double()
-
-    weight = of(fold.into, "weight")
-    scale = (of(fold.norm, "running_var") + fold.eps).rsqrt()
-    scale = scale * of(fold.norm, "weight") if fold.affine else scale
-    shift = -of(fold.norm, "running_mean") + (of(fold.into, "bias") if fold.bias else 0.0)
-    bias = shift * scale + (of(fold.norm, "bias") if fold.affine else 0.0)
-    dtype = state[f"{fold.into}.weight"].dtype
-    return {f"{fold.into}.weight": (weight * _beside(scale, weight, fold)).to(dtype), f"{fold.into}.bias": bias.to(dtype)}
-
-
-def _beside(scale: torch.Tensor, weight: torch.Tensor, fold: Fold) -> torch.Tensor:
-    """One factor for each filter, shaped to multiply the weights."""
-    ones = [1] * (weight.dim() - 2)
-    if not fold.groups:
-        return scale.reshape(-1, 1, *ones)
-    inputs = weight.shape[0] // fold.groups
-    return scale.reshape(fold.groups, 1, -1, *ones).expand(-1, inputs, -1, *ones).reshape(weight.shape[0], -1, *ones)

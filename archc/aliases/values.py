@@ -54,10 +54,11 @@ def negation(text: str, word: str) -> str | None:
 
 def without_batch(text: str, word: str) -> str | None:
     """An axis of a batch as one of an image, whose first axis is the batch's second."""
-    if not re.fullmatch(r"-?\d{1,2}", text):
+    found = re.findall(r"-?\d{1,2}", text)
+    if not re.fullmatch(r"-?\d{1,2}|[\[(] *-?\d{1,2}( *, *-?\d{1,2})* *[\])]", text):
         return None
-    axis = int(text)
-    return str(axis - 1 if axis > 0 else axis)
+    axes = [axis - 1 if axis > 0 else axis for axis in map(int, found)]
+    return str(axes if text[0] in "[(" else axes[0])
 
 
 def concat_axis(text: str, word: str) -> str | None:

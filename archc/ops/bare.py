@@ -27,12 +27,14 @@ def axis_alone(kind: str) -> Bare:
     """PyTorch and Keras count the batch as axis 0, so that a 1 may be their channels or the axis after them."""
 
     def instead(value: Any, x: Shape) -> str | None:
-        if not is_int(value, 1):
+        axes = [value] if is_int(value) else whole_numbers(value)
+        if not axes or min(axes) < 1:
             return None
-        counted = f"{{{kind}: {{axis: {value - 1}}}}}"
-        if value == len(x):
+        before = [axis - 1 for axis in axes]
+        counted = f"{{{kind}: {{axis: {before if isinstance(value, list | tuple) else before[0]}}}}}"
+        if max(axes) == len(x):
             return f"axes are counted without the batch: {counted}"
-        return f"{counted} if the batch is counted as axis 0, {{{kind}: {{axis: {value}}}}} if not" if value < len(x) else None
+        return f"{counted} if the batch is counted as axis 0, {{{kind}: {{axis: {value}}}}} if not" if max(axes) < len(x) else None
 
     return instead
 

@@ -301,6 +301,6 @@ class Facts:
         return any(weight.role != "buffer" for weight in self.tensors)
 
 
-def weightless(out: Shape | tuple[Shape, ...], *, work: Work, keeps: tuple[Kept, ...], **rest: Any) -> Facts:
+def weightless(out: Shape | tuple[Shape, ...], *, work: Work | Between, keeps: tuple[Kept, ...], **rest: Any) -> Facts:
     """The facts of a layer that owns no weights and has no MACs."""
     return Facts(out, weights=(), macs=0, work=work, keeps=keeps, **rest)

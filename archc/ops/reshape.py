@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Annotated, Any
 
-from archc.ops.bare import COUNTED, axis_alone, whole_numbers
+from archc.ops.bare import COUNTED, whole_numbers
 from archc.ops.facts import INPUT, NEW, VIEW, Doubt, Expression, Facts, Module, Work, weightless
 from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merge, Move, Part, Sized
 from archc.ops.reach import MOVED, POINT, Along, Bins, Reach
@@ -132,20 +132,6 @@ def select(x: Shape, *, index: Index, axis: Index = 0) -> Facts:
         raise Fault("index", f"index {index} of an axis of {x[at]}")
     out = Shape((*x[:at], *x[at + 1 :]))
     return _move_values(out, f"{{0}}.select({at + 1}, {int(index)})", Entry(at + 1, int(index)), name="SELECT")
-
-
-@op(bare=axis_alone("mean"))
-def mean(x: Shape, *, axis: Index = 0) -> Facts:
-    """[T, D] -> [D]. The mean along an axis: torch.mean.
-
-    axis: the axis that goes; 0 is the tokens of a sequence
-    """
-    if len(x) < 2 or not -len(x) <= axis < len(x):
-        raise Fault("axis", f"axis {axis} cannot be averaged away in {list(x)}", COUNTED)
-    at = axis % len(x)
-    out = Shape((*x[:at], *x[at + 1 :]))
-    work = Work(add=x.values - out.values, special=out.values)
-    return weightless(out, work=work, keeps=(), reach=Along((at,), gone=True), torch=Expression(f"{{0}}.mean({at + 1})"), classic="MEAN")
 
 
 def _borders(value: Any, x: Shape) -> str | None:

@@ -16,9 +16,10 @@ from archc.signature import Fault
 ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
-    *("drop_path", "spatial_dropout", "mean", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
+    *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
+REDUCTIONS = ("mean", "sum", "max", "min", "norm", "var", "std", "cumsum", "cummax", "cummin", "topk")
 MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
 INPLACE = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold"),
@@ -92,6 +93,7 @@ class Builder:
             ANY,
             ANY,
             ARITHMETIC,
+            REDUCTIONS,
             INPLACE,
             INPLACE,
             MOVES,
@@ -178,7 +180,9 @@ class Builder:
         if op in INPLACE:
             more = {"threshold": {"threshold": 0.1, "value": 2.0}, "dropout": {"p": self.pick([0.0, 0.3, 0.5, 1.0])}}.get(op, {})
             return more | {"inplace": bool(self.number(0, 1))}
-        if op in ("softmax", "log_softmax", "mean"):
+        if op in REDUCTIONS:
+            return self.of_reduction(op, shape)
+        if op in ("softmax", "log_softmax"):
             return {"axis": self.number(-rank, rank - 1)}
         return {
             "prelu": {"shared": bool(self.number(0, 1))},
@@ -267,6 +271,18 @@ class Builder:
             "dropout": self.pick([0.0, 0.0, 0.0, 0.2]),
             "scale": self.pick([None, None, 0.3]),
         }
+
+    def of_reduction(self, op: str, shape: Shape) -> dict[str, Any]:
+        axis = self.number(-len(shape), len(shape) - 1)
+        if op.startswith("cum"):
+            return {"axis": axis}
+        if op == "topk":
+            return {"axis": axis, "k": self.number(1, shape[axis])}
+        keepdim = bool(self.number(0, 1))
+        if op in ("max", "min") and self.number(0, 1):
+            return {"axis": axis, "keepdim": keepdim, "indices": True}
+        axes = tuple(sorted(self.random.sample(range(len(shape)), self.number(1, len(shape)))))
+        return {"axis": axes, "keepdim": keepdim}
 
     def of_clamp(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return self.pick([{"low": 0.0}, {"high": 0.5}, {"low": -0.5, "high": 0.5}])

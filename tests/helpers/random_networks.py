@@ -12,6 +12,7 @@ WINDOW = {"kernel": 3, "stride": 1, "padding": 1}
 SIMPLE = [
     *("relu", "batchnorm", "silu", "gelu", "sigmoid", "prelu", "layer_scale", "tanh", "identity"),
     *("abs", "square", "sin", {"add": 0.5}, {"sub": {"value": 1, "reverse": True}}, {"div": 2}, {"pow": 2}, {"clamp": {"low": 0}}),
+    *({"cumsum": {"axis": -1}}, {"cummax": {"axis": -1}}),
     *({"leaky_relu": 0.2}, {"dropout": 0.3}, {"groupnorm": 2}, {"scale": 0.5}, {"drop_path": 0.2}, {"spatial_dropout": 0.2}),
     *({"maxpool": WINDOW}, {"avgpool": WINDOW}, {"channel_shuffle": 2}, {"lrn": 3}, {"squeeze_excite": {"reduced": 2}}),
 ]

@@ -217,6 +217,32 @@ def _arithmetic() -> Iterator[Case]:
         yield case(op, (4, 1, 1), (1, 7, 1), M, broadcast=True)
 
 
+def _reductions() -> Iterator[Case]:
+    yield from (case("mean", T, axis=axis) for axis in (0, 1, -1))
+    for op in ("mean", "sum", "max", "min", "norm", "var", "std"):
+        yield case(op, M, axis=1)
+        yield case(op, M, axis=(0, 2), keepdim=True)
+        yield case(op, D, axis=(-1, 1))
+        yield case(op, T, axis=-1, keepdim=True)
+        yield case(op, V, keepdim=True)
+    for op in ("max", "min"):
+        yield case(op, M, axis=0, indices=True)
+        yield case(op, M, axis=-1, keepdim=True, indices=True)
+    yield case("norm", M, p=1)
+    yield case("norm", M, p=1, axis=(1, 2), keepdim=True)
+    yield case("var", M, axis=(1, 2), correction=0)
+    yield case("std", T, correction=2, keepdim=True)
+    yield from (case("argmax", M, axis=axis) for axis in (0, -1))
+    yield case("argmax", T, keepdim=True)
+    for op in ("cumsum", "cummax", "cummin"):
+        yield from (case(op, shape) for shape in (V, M))
+        yield case(op, M, axis=-1)
+    yield from (case(op, M, axis=1, indices=True) for op in ("cummax", "cummin"))
+    yield case("topk", V, k=3)
+    yield case("topk", M, k=2, axis=0)
+    yield case("topk", T, k=1, largest=False)
+
+
 def _matrices() -> Iterator[Case]:
     for bias in (True, False):
         yield from (case("linear", shape, features=5, bias=bias) for shape in (V, T, (1,)))
@@ -273,8 +299,6 @@ def _moves() -> Iterator[Case]:
     yield case("transpose", D, axes=(-1, 1))
     yield from (case("select", T, index=index) for index in (0, -1, 3))
     yield case("select", M, index=2, axis=-1)
-    yield from (case("mean", T, axis=axis) for axis in (0, 1, -1))
-    yield case("mean", M, axis=1)
     for mode in ("zeros", "reflect", "replicate", "circular"):
         yield case("pad", L, sides=(1, 2), mode=mode)
         yield case("pad", M, sides=(1, 0, 2, 1), mode=mode)
@@ -340,6 +364,6 @@ def _drops() -> Iterator[Case]:
 
 
 CASES: list[Case] = [
-    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_matrices(), *_moves(), *_resamplings(),
-    *_drops(),
+    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_reductions(), *_matrices(), *_moves(),
+    *_resamplings(), *_drops(),
 ]  # fmt: skip

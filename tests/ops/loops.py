@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from itertools import product
+from itertools import accumulate, product
 from typing import Any
 
 import numpy as np
@@ -195,6 +195,44 @@ def softmaxes(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
         line = (*at[: axis % x.ndim], slice(None), *at[axis % x.ndim :])
         out[line] = softmax(x[line], one.op == "log_softmax")
     return out
+
+
+def variance(values: Sequence[Number]) -> Number:
+    middle = mean(values)
+    return total(part * part for part in [x - middle for x in values]) / (len(values) - 1)
+
+
+def place(values: Sequence[Number]) -> Number:
+    largest(values)
+    return Number(float(np.argmax([x.value for x in values])))
+
+
+def reduced(function: Callable[[list[Number]], Number]) -> Loop:
+    """All values along some axes to one."""
+
+    def loop(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+        x, axis = inputs[0], one.args.get("axis", 0)
+        axes = sorted(a % x.ndim for a in (axis if isinstance(axis, tuple) else (axis,)))
+        rows = np.moveaxis(x, axes, range(-len(axes), 0))
+        out = np.empty(rows.shape[: x.ndim - len(axes)], dtype=object)
+        for at in np.ndindex(*out.shape):
+            out[at] = function(list(rows[at].flat))
+        return out.reshape(one.facts().outputs[0])
+
+    return loop
+
+
+def running(function: Callable[[Number, Number], Number]) -> Loop:
+    """Each value with those before it along an axis."""
+
+    def loop(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+        x = np.moveaxis(inputs[0], one.args["axis"], -1)
+        out = np.empty(x.shape, dtype=object)
+        for at in np.ndindex(*x.shape[:-1]):
+            out[at] = list(accumulate(x[at], function))
+        return np.moveaxis(out, -1, one.args["axis"])
+
+    return loop
 
 
 def clamp(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:

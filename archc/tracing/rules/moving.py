@@ -1,4 +1,4 @@
-"""Functions of torch that move values and compute nothing, or little: shapes, parts, borders, means, copies."""
+"""Functions of torch that move values and compute nothing, or little: shapes, parts, borders, copies."""
 
 from __future__ import annotations
 
@@ -170,22 +170,6 @@ def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant",
         raise Unsaid("a border of other axes than a map's")
     args: dict[str, Any] = {"sides": [side for pair in pairs[2:] for side in pair], "mode": "zeros" if mode == "constant" else mode}
     return Layer("pad", (input,), args | ({"value": float(value)} if value else {}))
-
-
-@rule("mean")
-def mean(trace: Trace, input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None, axis: Any = None) -> list[Layer]:
-    image = trace.image(input)
-    dims = dim if dim is not None else axis
-    if dims is None:
-        raise Unsaid("the mean of the whole batch")
-    axes = sorted(trace.axis(input, one) for one in (dims if isinstance(dims, list | tuple) else (dims,)))
-    if len(image) > 1 and axes == list(range(1, len(image))):
-        pooled = Layer("global_avgpool", (input,))
-        return [pooled] if keepdim else [pooled, Layer("flatten")]
-    if len(axes) != 1 or len(image) < 2:
-        raise Unsaid("the mean over several axes")
-    found = [Layer("mean", (input,), {"axis": axes[0]})]
-    return [*found, Layer("reshape", (), {"shape": [1 if at == axes[0] else size for at, size in enumerate(image)]})] if keepdim else found
 
 
 @rule("T mT")

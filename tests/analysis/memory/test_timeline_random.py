@@ -99,6 +99,8 @@ def test_every_case_of_every_operator(op: str, batch: int) -> None:
 
 def proves_cases(op: str, batch: int, most: int) -> None:
     for number, case in cases_of(op, most):
+        if all(case.facts().is_integer(i) for i in range(len(case.facts().outputs))):
+            continue  # nothing learns through it
         for shared in {False, bool(case.facts().owned)}:
             graph = archc.loads(around(case, shared))
             exact(graph, Options(batch, optimizer=OPTIMIZERS[number % 3]))

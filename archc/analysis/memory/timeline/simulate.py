@@ -12,7 +12,8 @@ import archc.analysis.memory.timeline.arithmetic
 import archc.analysis.memory.timeline.chains
 import archc.analysis.memory.timeline.composite
 import archc.analysis.memory.timeline.learned
-import archc.analysis.memory.timeline.merging  # noqa: F401  (its rules, and those of the ones above)
+import archc.analysis.memory.timeline.merging
+import archc.analysis.memory.timeline.reducing  # noqa: F401  (its rules, and those of the ones above)
 from archc.analysis.memory.storages import Storage, StorageRun, StoredTensor, run, run_in_eval
 from archc.analysis.memory.timeline.autocast import cast, low
 from archc.analysis.memory.timeline.backward import Backward, Grad

@@ -19,7 +19,7 @@ MOST_NAMES, MOST_TYPED = 6, 120
 
 PLUGIN = "a plugin can add one: docs/develop/writing-an-operator.md"
 _ABSENT = {
-    "recurrent": f"archc has no recurrent layers; {PLUGIN}",
+    "recurrent": f"archc has no recurrent layers but rnn, gru and lstm, which take `bidirectional: true`; {PLUGIN}",
     "layer": f"archc has no such layer; {PLUGIN}",
     "block": "archc has no such block; `blocks` in the spec can define it: docs/language.md",
 }

@@ -216,7 +216,7 @@ def _layers(found: Timeline, top: int) -> Table:
     kept = found.kept_by_layer()
     table = Table([Column("layer"), Column("kind", "text", 2), Column("output", "text", 3), Column("keeps", "bytes"), Column("part")])
     total = sum(kept.values())
-    unknown = dict.fromkeys(node for node in found.graph.nodes if found.how and node.facts.keeps is None)
+    unknown = dict.fromkeys(node for node in found.graph.nodes if found.how and (node.facts.keeps is None or node.facts.keeps_more))
     for node in [*unknown, *(node for node in kept if node not in unknown)][:top]:
         size: int | str = kept.get(node, 0)
         if node in unknown:

@@ -223,6 +223,7 @@ class Facts:
     operand_shape: the shape of a contiguous tensor that the input is combined with, in the place of weights
     moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
     multi_output_view: whether the views come from one call, as those of torch.chunk, over which autograd lets nothing be written
+    keeps_more: whether that is no more than a part of what is kept, as of a kernel with a workspace of its own
     keeps_alike: what autograd keeps where all inputs are one and the same tensor, if that differs
     unfused: what autograd keeps of attention where its kernel does not take the inputs; the output is contiguous then
     min_storage_values: values that the output's storage holds for one image at least
@@ -250,6 +251,7 @@ class Facts:
     moves: tuple[tuple[Move, ...], ...] = ()
     multi_output_view: bool = False
     keeps_alike: tuple[Kept, ...] | None = None
+    keeps_more: bool = False
     unfused: tuple[Kept, ...] | None = None
     min_storage_values: int = 0
     takes: str | tuple[str, ...] = "same"

@@ -164,10 +164,16 @@ class Each(NamedTuple):
     of: tuple[Behavior, ...]
 
 
+class EachOutput(NamedTuple):
+    """Another rule for each output."""
+
+    of: tuple[Behavior, ...]
+
+
 POINT = "point"  # each output value sees one input position
 WHOLE = "whole"  # each output value sees all positions
 MOVED = "moved"  # the output is a view of the input, moved as the layer's `moves` say
-Behavior = str | tuple[Rule | str, ...] | Along | Joined | Each | None
+Behavior = str | tuple[Rule | str, ...] | Along | Joined | Each | EachOutput | None
 
 
 def rules_of(reach: Behavior) -> tuple[Rule | str, ...] | None:

@@ -140,7 +140,7 @@ class Assembly:
         except Fault as fault:
             raise Unsaid(fault.message) from None
         seen = self.seen.get(call)
-        if seen is not None and [tuple(shape) for shape in facts.outputs] != seen.shapes:
+        if seen is not None and [tuple(shape) for shape in facts.outputs] != seen.shapes[: len(call.shapes or seen.shapes)]:
             listed = ", ".join("x".join(map(str, shape or ())) for shape in seen.shapes)
             raise Unsaid(f"{op.name} would give {', '.join(map(str, facts.outputs))}, and {listed} was seen")
         self.check_dtypes(call, facts)

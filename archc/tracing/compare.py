@@ -155,6 +155,17 @@ def drop_unused(trace: Trace) -> None:
                 kept.add(step)
                 left.append(step)
     _keep(trace.root, needed | kept)
+    _drop_states(trace)
+
+
+def _drop_states(trace: Trace) -> None:
+    """A recurrent layer whose last states nothing reads gives none."""
+    calls = list(trace.root.calls())
+    read = {ref for call in calls for ref in call.inputs} | {*trace.outputs.values(), *trace.heads.values()}
+    for call in calls:
+        if call.args.get("states") and not any((call, index) in read for index in (1, 2)):
+            call.args = {name: value for name, value in call.args.items() if name != "states"}
+            call.shapes, call.dtypes = (call.shapes or ())[:1], call.dtypes[:1]
 
 
 def _keep(unit: Unit, kept: set[Call]) -> None:

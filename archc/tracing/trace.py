@@ -42,11 +42,13 @@ class Trace(TorchFunctionMode):
         self.in_place = False
         self.dtype = own_dtype(model)
         self.result_axis = 0
+        self.result_axes: tuple[int, ...] = ()  # of each result, where they differ
         self.outputs: dict[str, Ref] = {}
         self.heads: dict[str, Ref] = {}
         self._bound: dict[int, Bound] = {}
         self._by_storage: dict[int, list[Bound]] = {}
         self._constants: dict[int, Constant] = {}
+        self._zeros: set[int] = set()
         self._kept: list[Any] = []
         self._owned: dict[str, Tensor] = {}
         self.results: list[Tensor] = []
@@ -85,6 +87,10 @@ class Trace(TorchFunctionMode):
         if tensor.dim() < 2:
             raise Unsaid("one number for each image")
         return (*tensor.shape[:at], *tensor.shape[at + 1 :])
+
+    def is_zero(self, tensor: Tensor) -> bool:
+        """Whether it was made as zeros, and was not written over."""
+        return id(tensor) in self._zeros
 
     def axis(self, tensor: Tensor, dim: int) -> int:
         """An axis counted without the batch."""
@@ -159,6 +165,9 @@ class Trace(TorchFunctionMode):
             changed = [tensor for tensor, version in before if tensor._version != version]
             written = [one for one in changed if self.live(one) or not made or any(one is other for other in made)]
             results = made + [one for one in written if not any(one is other for other in made)]
+            if name in ZEROS or (name in MOVES and tensors and self.is_zero(tensors[0])):
+                self._zeros.update(map(id, made))
+            self._zeros.difference_update(map(id, changed))
             live = [tensor for tensor in tensors if self.live(tensor)]
             if not results:
                 return out
@@ -186,7 +195,7 @@ class Trace(TorchFunctionMode):
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
         results: list[Tensor], written: list[Tensor], label: str, name: str, owned: Sequence[Tensor],
     ) -> None:  # fmt: skip
-        why, self.result_axis = "no operator says it", 0
+        why, self.result_axis, self.result_axes = "no operator says it", 0, ()
         layers: Layer | list[Layer] | None = None
         if self.training and not torch.is_grad_enabled():
             why = "it runs without gradients"
@@ -194,7 +203,7 @@ class Trace(TorchFunctionMode):
             why = "it runs under autocast"
         elif rule is not None:
             try:
-                self.in_place, self.results, self.result_axis = bool(written), results, 0
+                self.in_place, self.results, self.result_axis, self.result_axes = bool(written), results, 0, ()
                 layers = rule(self, *args, **kwargs)
             except Unsaid as reason:
                 why = str(reason)
@@ -219,7 +228,7 @@ class Trace(TorchFunctionMode):
         if layers is not None and any(result.dtype not in (self.dtype, torch.int64) for result in results):
             layers, why = None, "the dtype is another"
         if layers is None:
-            self.result_axis = 0
+            self.result_axis, self.result_axes = 0, ()
             self._opaque(func, args, kwargs, live=live, results=results, written=written, label=label, name=name, why=why, owned=owned)
             return
         count = partial(count_macs, func, args, kwargs, written)
@@ -261,12 +270,12 @@ class Trace(TorchFunctionMode):
         for tensor in written:
             self._overwrite(tensor, (step, next((i for i, result in enumerate(results) if result is tensor), 0)))
         for index, result in enumerate(results):
-            self._bind(result, (step, index))
+            self._bind(result, (step, index), self.result_axes[index] if self.result_axes else None)
 
     # Tensors and what stands for them
 
-    def _bind(self, tensor: Tensor, ref: Ref) -> None:
-        bound = self._bound[id(tensor)] = Bound(tensor, ref, batch_axis=self.result_axis)
+    def _bind(self, tensor: Tensor, ref: Ref, batch_axis: int | None = None) -> None:
+        bound = self._bound[id(tensor)] = Bound(tensor, ref, batch_axis=self.result_axis if batch_axis is None else batch_axis)
         self._by_storage.setdefault(_storage(tensor), []).append(bound)
         self._constants.pop(id(tensor), None)
 
@@ -315,6 +324,9 @@ class Trace(TorchFunctionMode):
 # Functions whose result takes the shape of a tensor and none of its values.
 FACTORIES = {"new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "empty_like", "zeros_like", "ones_like", "full_like",
              "rand_like", "randn_like"}  # fmt: skip
+
+# Functions that make zeros.
+ZEROS = {"zeros", "new_zeros", "zeros_like"}
 
 # Functions with multiply-accumulates, which may be done on weights alone.
 PRODUCTS = {"linear", "conv1d", "conv2d", "conv3d", "matmul", "bmm", "mm", "addmm", "einsum", "baddbmm"}

@@ -206,7 +206,7 @@ HINTS = [
     ("{type: Dense, units: 5, activation: relu}", "the layer's name is the key: two entries, - {linear: 5} and - relu"),
     ("{class_name: Conv2D, config: {filters: 8, kernel_size: 3}}", "the layer's name is the key: {conv: {channels: 8, kernel: 3}}"),
     ("{repeat: 2, type: Conv2d, out_channels: 64}", "the layer's name is the key: {repeat: 2, conv: 64}"),
-    ("{type: LSTM, hidden: 4}", f"archc has no recurrent layers; {hints.PLUGIN}"),
+    ("{type: LSTM, hidden: 4}", "the layer's name is the key: {lstm: {hidden: 4}}"),
     ("{type: nn.ReLU, inplace: true}", "the layer's name is the key: {relu: {inplace: true}}"),
     ("{op: relu}", "the layer's name is the key: relu"),
     ("{name: c1, conv: 64}", "an entry is named by its key in a mapping: c1: {conv: 64}"),
@@ -233,7 +233,7 @@ def test_hint(entry: str, hint: str) -> None:
     assert found[:1] == [hint]
 
 
-ABSENT = "gru GRU lstm nn.LSTM LSTMCell SimpleRNN ConvLSTM2D Bidirectional crnn C2f SPPF SwiGLU DeformConv2d DropBlock2D"
+ABSENT = "LSTMCell ConvLSTM2D Bidirectional crnn C2f SPPF SwiGLU DeformConv2d DropBlock2D"
 
 
 @pytest.mark.parametrize("word", ABSENT.split())

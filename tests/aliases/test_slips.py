@@ -17,8 +17,7 @@ from archc.ops.shape import divisors
 from tests.helpers.hints import MAP, hint_of, params, said, signature
 
 REFUSED = [
-    ("LSTM", "archc has no recurrent layers"),
-    ("nn.LSTM(3, 8)", "archc has no recurrent layers"),
+    ("ConvLSTM2D", "archc has no recurrent layers but rnn, gru and lstm"),
     ("kernel_size", "an argument of that name is here `kernel` of conv"),
     ("in_channels", "archc infers it from the input"),
     ("Sequential", "a chain is a list of entries"),

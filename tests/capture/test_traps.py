@@ -480,13 +480,29 @@ def test_a_step_in_another_dtype_is_opaque() -> None:
     assert kinds(half) == ["conv", "relu"] and half.captured is not None and half.captured.dtype == "float16"
 
 
-def test_attention_with_its_weights_as_a_result_and_recurrence_are_opaque() -> None:
+def test_attention_with_its_weights_as_a_result_is_opaque() -> None:
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     assert kinds(of(lambda m, x: m.a(x, x, x)[0], (5, 8), a=attention)) == ["MultiheadAttention?"]
     assert kinds(of(lambda m, x: m.a(x, x, x, need_weights=False)[0], (5, 8), a=attention)) == ["attention"]
+
+
+def test_recurrent_layers() -> None:
+    """The sequence first or the batch; states that nobody reads, that are read, that start another layer, that are zeros."""
     lstm = nn.LSTM(8, 6, batch_first=True)
     graph = of(lambda m, x: m.a(x)[0], (5, 8), a=lstm)
-    assert kinds(graph) == ["LSTM?"] and archc.analyze(graph).parameters == numel(lstm) and not archc.analyze(graph).counts["macs"].exact
+    assert kinds(graph) == ["lstm"] and archc.analyze(graph).parameters == numel(lstm) and archc.analyze(graph).counts["macs"].exact
+    assert kinds(of(lambda m, x: m.a(x)[1][0][-1], (5, 8), a=lstm)) == ["lstm", "select"]
+    turned = of(lambda m, x: m.a(x.transpose(0, 1))[0].transpose(0, 1), (5, 8), a=nn.LSTM(8, 6, 2, bidirectional=True))
+    assert kinds(turned) == ["lstm"] and tuple(turned.nodes[0].output.shape) == (5, 12)
+    both = of(lambda m, x: m.b(x, m.a(x)[1])[0], (5, 8), a=nn.GRU(8, 6, batch_first=True), b=nn.GRU(8, 6, batch_first=True))
+    assert kinds(both) == ["gru", "gru"] and both.nodes[1].inputs[1] is both.nodes[0].outputs[1]
+    zeros = of(lambda m, x: m.a(x, torch.zeros(1, len(x), 6).to(x.device))[0], (5, 8), a=nn.RNN(8, 6, batch_first=True))
+    assert kinds(zeros) == ["rnn"]
+    ones = of(lambda m, x: m.a(x, torch.zeros(1, len(x), 6).add_(1))[0], (5, 8), a=nn.RNN(8, 6, batch_first=True))
+    assert kinds(ones) == ["rnn_tanh?"]
+    along = of(lambda m, x: m.a(x)[0], (5, 8), a=nn.LSTM(8, 6))
+    assert kinds(along) == ["lstm?"]
+    assert kinds(of(lambda m, x: m.a(x), (8,), a=nn.GRUCell(8, 6))) == ["GRUCell?"]
 
 
 def test_an_encoder_layer_of_torch() -> None:

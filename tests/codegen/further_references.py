@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tests.helpers.reference_parts import Reference
@@ -47,6 +48,66 @@ layers:
 """
 
 
+# Shi et al., CRNN, 2017: the columns of a map are read both ways
+
+
+class CRNN(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 8, 3, padding=1)
+        self.conv2 = nn.Conv2d(8, 12, 3, padding=1)
+        self.lstm = nn.LSTM(48, 10, num_layers=2, bidirectional=True, batch_first=True)
+        self.head = nn.Linear(20, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)
+        x = F.max_pool2d(F.relu(self.conv2(x)), (2, 1))
+        x = x.flatten(1, 2).transpose(1, 2)
+        return self.head(self.lstm(x)[0])
+
+
+CRNN_SPEC = """
+input: [1, 16, 20]
+layers:
+  conv1: {conv: {channels: 8, kernel: 3, padding: 1}}
+  relu1: relu
+  pool1: {maxpool: {kernel: 2}}
+  conv2: {conv: {channels: 12, kernel: 3, padding: 1}}
+  relu2: relu
+  pool2: {maxpool: {kernel: [2, 1]}}
+  columns: {reshape: [48, 10]}
+  sequence: {transpose: [0, 1]}
+  lstm: {lstm: {hidden: 10, layers: 2, bidirectional: true}}
+  head: {linear: 7}
+"""
+
+
+# Cho et al., Learning Phrase Representations, 2014: a sentence is read, its last state starts the one that is written
+
+
+class Translator(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = nn.GRU(6, 9, batch_first=True)
+        self.writer = nn.GRU(6, 9, batch_first=True)
+        self.head = nn.Linear(9, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state = self.reader(x)[1]
+        return self.head(self.writer(x, state)[0])
+
+
+TRANSLATOR = """
+input: [7, 6]
+layers:
+  reader: {gru: {hidden: 9, states: true}}
+  writer: {from: [input, reader.1], gru: 9}
+  head: {linear: 5}
+"""
+
+
 FURTHER = [
     Reference("segnet", SEGNET, SegNet, (3, 17, 15)),
+    Reference("crnn", CRNN_SPEC, CRNN, (1, 16, 20)),
+    Reference("translator", TRANSLATOR, Translator, (7, 6)),
 ]

@@ -29,7 +29,7 @@ MAPS = (
     *("conv", "conv_transpose", "maxpool", "avgpool", "lppool", "global_avgpool", "global_maxpool", "adaptive_avgpool"),
     *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens", "maxpool"),
 )
-SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens")
+SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
 PAIRS = ("sub", "div", "pow", "maximum", "minimum")
 MOST = 3000  # values of one image
@@ -299,6 +299,22 @@ class Builder:
 
     def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"window": (shape[-1],)}
+
+    def of_rnn(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {
+            "hidden": self.pick([4, 6]),
+            "layers": self.pick([1, 1, 2]),
+            "bidirectional": bool(self.number(0, 1)),
+            "bias": bool(self.number(0, 1)),
+            "dropout": self.pick([0.0, 0.0, 0.3, 1.0]),
+            "states": bool(self.number(0, 1)),
+        }
+
+    of_gru = of_rnn
+
+    def of_lstm(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        """With a projection: of the kernel without one, what is kept is no more than a bound."""
+        return self.of_rnn(shape, inputs) | {"projection": self.pick([1, 3])}
 
     def of_add(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"broadcast": True, "inplace": self.number(0, 2) == 0}

@@ -287,6 +287,24 @@ def _matrices() -> Iterator[Case]:
     yield case("matmul", (1, 2, 3), (4, 3, 2))
 
 
+def _recurrences() -> Iterator[Case]:
+    for op, more in (("rnn", {}), ("gru", {}), ("lstm", {"projection": 3}), ("lstm", {})):
+        for shape in (T, (1, 8)):
+            yield case(op, shape, hidden=5, **more)
+            yield case(op, shape, hidden=5, layers=2, bidirectional=True, **more)
+        yield case(op, T, hidden=5, bidirectional=True, bias=False, **more)
+        yield case(op, T, hidden=5, states=True, **more)
+        yield case(op, T, hidden=5, layers=3, states=True, **more)
+        for dropout in (0.25, 1.0):
+            yield case(op, T, hidden=5, layers=3, dropout=dropout, **more)
+        for layers, bidirectional in ((1, False), (2, True)):
+            rows = layers * (1 + bidirectional)
+            starts = [(rows, 3 if more else 5), *([(rows, 5)] if op == "lstm" else [])]
+            for states in (False, True):
+                yield case(op, T, *starts, hidden=5, layers=layers, bidirectional=bidirectional, states=states, **more)
+    yield case("rnn", T, hidden=4, nonlinearity="relu")
+
+
 def _moves() -> Iterator[Case]:
     for op in ("identity", "flatten"):
         yield from (case(op, shape) for shape in (V, T, M, D))
@@ -364,6 +382,6 @@ def _drops() -> Iterator[Case]:
 
 
 CASES: list[Case] = [
-    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_reductions(), *_matrices(), *_moves(),
-    *_resamplings(), *_drops(),
+    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_reductions(),
+    *_matrices(), *_moves(), *_resamplings(), *_drops(), *_recurrences(),
 ]  # fmt: skip

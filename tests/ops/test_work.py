@@ -23,6 +23,7 @@ from . import loops
 from .activations import ACTIVATIONS, sigmoid
 from .cases import CASES, Case, case
 from .counting import COUNT, Number, array, larger, largest, number, smaller, special, total
+from .recurrences import recurrence
 
 
 def chained(function: Callable[[Number, Number], Number]) -> loops.Loop:
@@ -102,6 +103,12 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     (case("relative_position_bias", (2, 6, 6), window=(2, 3)), loops.relative_position_bias),
     *[(case("rotary", shape, pairs=p), loops.rotary) for shape in ((3, 4), (2, 3, 6)) for p in ("half", "interleaved")],
     (case("scaled_dot_product_attention", (4, 3, 4), (2, 5, 4), (2, 5, 4), (3, 5), scale=0.3), loops.asked),
+    *[
+        (case(op, (3, 4), hidden=2, **more), recurrence)
+        for op in ("rnn", "gru", "lstm")
+        for more in ({}, {"bias": False}, {"layers": 2, "bidirectional": True})
+    ],
+    (case("lstm", (3, 4), hidden=3, layers=2, projection=2), recurrence),
     *[(case("upsample", shape, scale=2, mode="linear"), loops.bilinear) for shape in ((2, 3), (2, 3, 2), (1, 2, 2, 2))],
     (case("add", (2, 3), (2, 3), (2, 3)), chained(lambda a, b: a + b)),
     (case("add", (2, 1, 1), (2, 3, 1), (1, 3, 4), broadcast=True), chained(lambda a, b: a + b)),

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from archc.analysis.field.positions import NOWHERE, Always, PositionLine, Positions, Seen, Unfollowed
 from archc.ops.facts import Facts
 from archc.ops.layout import Axes, Entry, Merge, Move, Part, Sized
-from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, Joined, Reach, Rule, rules_of
+from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, EachOutput, Joined, Reach, Rule, rules_of
 from archc.ops.shape import Shape, product
 
 
@@ -36,7 +36,7 @@ Given = tuple[State | None, Shape]  # an input of a layer; None where the networ
 
 def compose(facts: Facts, output: int, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
     """What one output of a layer sees. `pixels` are the sizes of the input's axes. Raises Unfollowed."""
-    reach = facts.reach
+    reach = facts.reach.of[output] if type(facts.reach) is EachOutput else facts.reach
     if type(reach) is Joined:
         return _join(reach, inputs, pixels)
     out, moves = facts.outputs[output], facts.moves[output] if reach == MOVED else ()

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from archc.analysis.field.carried import Carried, State, compose, cover_all
 from archc.analysis.field.positions import Always, PositionLine, Positions, Seen, Unfollowed
 from archc.graph import Graph, Node, Value
-from archc.ops.reach import MOVED, POINT, Along, Each, Joined, rules_of
+from archc.ops.reach import MOVED, POINT, WHOLE, Along, Each, EachOutput, Joined, rules_of
 from archc.ops.shape import Shape
 
 MOST_PLACES = 2_000_000  # positions that are written down one by one, for a network
@@ -171,7 +171,7 @@ class _FieldWalk:
     def _composed(self, node: Node, read: Sequence[Value], known: Mapping[Value, State]) -> list[State]:
         given = [(known.get(value), value.shape) for value in read]
         count = len(node.outputs)
-        if count == 1 or node.facts.reach != MOVED:
+        if count == 1 or not (node.facts.reach == MOVED or type(node.facts.reach) is EachOutput):
             return [compose(node.facts, 0, given, self.pixels)] * count
         return [compose(node.facts, i, given, self.pixels) for i in range(count)]
 
@@ -227,8 +227,11 @@ def _space(graph: Graph, source: Value) -> Sequence[int]:
         if len(axes) != 1:
             continue
         axis, reach = axes.pop(), node.facts.reach
+        reach = reach.of[0] if type(reach) is EachOutput else reach
         if type(reach) is Each:
             reach = next((rule for rule, value in zip(reach.of, read, strict=True) if value in followed), None)
+        if type(reach) is tuple and len(reach) == 2 and reach[1] == WHOLE:  # along a sequence, whose features are mixed
+            return (1,) if axis == 0 else (0,)
         if type(reach) is tuple:
             return (1,) if axis == 1 else (0,)
         if type(reach) is Along or (type(reach) is Joined and reach.before):

@@ -56,7 +56,7 @@ def saved_by(done: StorageRun, graph: Graph, batch: int = 1, dtype: str = "float
     for storage in storages:
         assert storage.kept_by is not None
         by_node[storage.kept_by] += storage.bytes
-    unknown = tuple(node for node in graph.nodes if node.facts.keeps is None)
+    unknown = tuple(node for node in graph.nodes if node.facts.keeps is None or node.facts.keeps_more)
     return Saved(
         batch=batch,
         dtype=dtype,

@@ -16,7 +16,7 @@ from archc.tracing.steps import Layer, Rule, Unsaid
 from archc.tracing.trace import Trace
 
 # Modules of torch.nn whose steps say less than they do: kept whole, without an operator.
-RECURRENT = (nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+CELLS = (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
 
 
 def attention(
@@ -78,8 +78,8 @@ def rule_of(module: nn.Module) -> Rule | None:
 
 
 def is_whole(module: nn.Module, leaves: frozenset[str]) -> bool:
-    """Whether a module is one step without an operator: a recurrent one, or of a class that the user names."""
-    if isinstance(module, RECURRENT) or importer_of(module) == OPAQUE:
+    """Whether a module is one step without an operator: a recurrent cell, or of a class that the user names."""
+    if isinstance(module, CELLS) or importer_of(module) == OPAQUE:
         return True
     return not leaves.isdisjoint(_names(module))
 

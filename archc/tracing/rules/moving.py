@@ -68,7 +68,8 @@ def copy(trace: Trace, input: Tensor, *args: Any, **options: Any) -> Layer | lis
         raise Unsaid("the dtype changes")
     if result.untyped_storage()._cdata == input.untyped_storage()._cdata:
         return []
-    trace.image(input)
+    trace.image(input, anywhere=True)
+    trace.result_axis = trace.batch_axis(input)
     return Layer("clone", (input,), {"contiguous": result.is_contiguous() and not input.is_contiguous()})
 
 

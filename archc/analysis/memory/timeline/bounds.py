@@ -43,6 +43,7 @@ class Bound(NamedTuple):
 
 
 CERTAIN = Bound()
+STEPWISE = ("rnn", "gru", "lstm")  # layers of many small steps, whose values come and go
 STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 
 
@@ -69,6 +70,8 @@ def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
         yield f"{sum(graph.captured.unused.values()):,} values of parameters that no layer uses are left out"
     if kinds := unstated(graph) if learning else []:
         yield f"{_list_text(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
+    if kinds := _kinds(node for node in graph.nodes if node.facts.keeps_more) if learning else []:
+        yield f"PyTorch does not tell the size of what the kernel of {_list_text(kinds)} keeps for itself"
     if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
         yield f"{_list_text(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
 
@@ -92,8 +95,9 @@ def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:
 
 
 def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
-    """Operators of plugins: one that states what it keeps may still make more on its way."""
-    kinds = _kinds(node for node in graph.nodes if not node.op.module.startswith(_OWN) and (node.facts.keeps is not None or not learning))
+    """Operators of plugins, and of many steps: one that states what it keeps may still make more on its way."""
+    foreign = [node for node in graph.nodes if not node.op.module.startswith(_OWN) or node.kind in STEPWISE]
+    kinds = _kinds(node for node in foreign if node.facts.keeps is not None or not learning)
     if kinds:
         yield f"what {_list_text(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
 
@@ -115,6 +119,8 @@ def _options(graph: Graph, options: Options, learning: bool) -> Iterator[str]:
     if options.device == "cuda" and learning:
         if any(node.kind == "attention" and node.args.get("dropout") for node in graph.nodes):
             yield "attention with dropout is counted as on the CPU"
+        if stepwise := [kind for kind in STEPWISE if kind in kinds]:
+            yield f"what {_list_text(stepwise)} {'keeps' if len(stepwise) == 1 else 'keep'} is counted as on the CPU"
         if "rmsnorm" in kinds:
             yield "rmsnorm is counted as on the CPU"
 

@@ -43,7 +43,7 @@ def rnn(
     dropout: part of the sequence between layers that is dropped in training
     states: whether the last states are a further output, [layers, hidden], or [2*layers, hidden] both ways
     """
-    stack = _Stack("rnn", x, int(hidden), int(layers), bidirectional, bias, float(dropout))
+    stack = _Stack("rnn", x, hidden=int(hidden), layers=int(layers), bidirectional=bidirectional, bias=bias, dropout=float(dropout))
     each = Work(compare=1) if nonlinearity == "relu" else Work(special=1)
     return stack.facts((start,), states, each, given(nonlinearity=(nonlinearity, "tanh")))
 
@@ -71,7 +71,7 @@ def gru(
     dropout: part of the sequence between layers that is dropped in training
     states: whether the last states are a further output, [layers, hidden], or [2*layers, hidden] both ways
     """
-    stack = _Stack("gru", x, int(hidden), int(layers), bidirectional, bias, float(dropout))
+    stack = _Stack("gru", x, hidden=int(hidden), layers=int(layers), bidirectional=bidirectional, bias=bias, dropout=float(dropout))
     # two sigmoids of three operations and a tanh; r*(U h), then n + z*(h - n)
     return stack.facts((start,), states, Work(multiply=2, add=4, special=5), given())
 
@@ -108,7 +108,16 @@ def lstm(
         raise Fault("projection", f"a projection to {projection} values of {hidden}", f"from 1 to {hidden - 1}, or leave it out")
     if (start is None) != (cell is None):
         raise Fault(None, "an lstm starts from a state and a cell, and one is given", "name both in `from`, after the sequence")
-    stack = _Stack("lstm", x, int(hidden), int(layers), bidirectional, bias, float(dropout), int(projection or 0))
+    stack = _Stack(
+        "lstm",
+        x,
+        hidden=int(hidden),
+        layers=int(layers),
+        bidirectional=bidirectional,
+        bias=bias,
+        dropout=float(dropout),
+        projection=int(projection or 0),
+    )
     # three sigmoids of three operations and two tanh; f*c + i*g, o*tanh(c)
     return stack.facts((start, cell), states, Work(multiply=3, add=4, special=8), given(proj_size=(stack.projection, 0)))
 

@@ -10,7 +10,7 @@ from archc.elaborate.hints import explain_mistake, meant
 from archc.elaborate.kinds import find_kind, ships
 from archc.elaborate.layers import apply, register
 from archc.elaborate.merging import apply_merge, has_branches
-from archc.elaborate.naming import check_depth, check_name, enter, leave, next_number
+from archc.elaborate.naming import check_depth, check_names, enter, leave, next_number, reopen
 from archc.elaborate.references import resolve_from
 from archc.elaborate.sharing import apply_share
 from archc.elaborate.state import UNKNOWN, Closure, Context, Elaboration, Place, Ref, Space, Values
@@ -71,7 +71,7 @@ def _unknown(key: t.Scalar | None, context: Context) -> None:
 
 def name_of(key: t.Scalar, context: Context, entry: Entry) -> str:
     """The name that a key gives, with its expressions worked out."""
-    return check_name(str(evaluate(key, context.env)), key.span, of_layer=entry.kind not in ("inline", "null"))
+    return check_names(str(evaluate(key, context.env)), key.span, of_layer=entry.kind not in ("inline", "null"))
 
 
 class Made(NamedTuple):
@@ -93,6 +93,14 @@ def make_copy(
     branch: bool = False,
 ) -> Made:
     """One copy of an entry. `chained`: it takes the copy before it, so `from` has had its turn; `later`: it is not the first."""
+    if name is not None and "." in name:
+        inner, last, levels = reopen(run, name, context, entry.kind_span)
+        made = make_copy(run, entry, last, inner, current, chained=chained, later=later, branch=branch)
+        for ref in levels:
+            ref.values = made.values
+            assert ref.space is not None
+            ref.space.scope.stop, ref.space.scope.outputs = len(run.graph.nodes), made.values
+        return made
     modifiers = entry.modifiers
     if not modifiers:
         return Made(_dispatch(run, entry, name, context, current, branch))

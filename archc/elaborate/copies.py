@@ -8,7 +8,7 @@ from typing import Any
 from archc.elaborate import chains
 from archc.elaborate.hints import meant
 from archc.elaborate.layers import register
-from archc.elaborate.naming import enter, leave
+from archc.elaborate.naming import enter, leave, reopen
 from archc.elaborate.state import MOST_FAILING, UNKNOWN, Context, Elaboration, Ref, Values
 from archc.language.blocks import RULE, is_name
 from archc.language.entries import Entry
@@ -80,6 +80,7 @@ class _Family:
         self.count = 0
         self.counted_rows = 0
         self.failing = 0
+        self.home, self.levels = context, list[Ref]()  # where the name of the present level stands, and the levels that lead there
 
     def run_row(self, row: Mapping[str, Any], group: Context | None) -> None:
         """The copies of one row of `for`."""
@@ -154,13 +155,19 @@ class _Family:
     def open(self, context: Context) -> Context:
         """The level of names that copies under one name have."""
         assert self.key is not None
-        return enter(self.run, chains.name_of(self.key, context, self.entry), "", context, self.current, self.entry.kind_span)
+        name, self.home = chains.name_of(self.key, context, self.entry), self.context
+        if "." in name:
+            context, name, self.levels = reopen(self.run, name, context, self.key.span)
+            self.home = context
+        return enter(self.run, name, "", context, self.current, self.entry.kind_span)
 
     def close(self, group: Context, values: Values, left_out: bool) -> None:
         assert self.key is not None
         scope = group.space.scope
         leave(self.run, group, values)
-        register(self.run, self.context, scope.label, Ref(values, self.key.span, group.space, scope, left_out=left_out))
+        register(self.run, self.home, scope.label, Ref(values, self.key.span, group.space, scope, left_out=left_out))
+        for ref in self.levels:
+            ref.values = values
 
     def name_inline(self, context: Context, values: Values, left_out: bool) -> None:
         """What the key of copies that stand on this level means: the value after them."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from archc.elaborate.state import DEEPEST, Context, Elaboration, ElaborationStopped, Space, Values
+from archc.elaborate.state import DEEPEST, Context, Elaboration, ElaborationStopped, Ref, Space, Values
 from archc.graph import Scope
 from archc.language.entries import CHAIN_INPUT
 from archc.language.values import Mistake
 from archc.text.source import Span
 
-_NAME = re.compile(r"[A-Za-z0-9_]{1,100}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,99}\Z")
 
 # What torch.nn.Module is or has: a layer of the name would hide it, or be hidden.
 _OF_MODULES = frozenset(
@@ -34,7 +34,7 @@ _OF_MODULES = frozenset(
 def check_name(name: str, span: Span, of_layer: bool = True) -> str:
     """A name that can stand in a spec, and, of a layer, in a module."""
     if not _NAME.match(name):
-        raise Mistake("A306", span, f'"{name}" cannot be the name of a layer', "use letters, digits and _")
+        raise Mistake("A306", span, f'"{name}" cannot be the name of a layer', "use letters, digits, _ and -; dots part levels, as in up.0")
     if name in ("input", CHAIN_INPUT):
         what = "the input" if name == "input" else "what comes into a chain"
         raise Mistake("A306", span, f'"{name}" names {what}', "choose another name")
@@ -43,6 +43,47 @@ def check_name(name: str, span: Span, of_layer: bool = True) -> str:
             "A306", span, f'"{name}" already has a meaning in a PyTorch module', f"choose another name, such as {name.strip('_')}_1"
         )
     return name
+
+
+def check_names(name: str, span: Span, of_layer: bool = True) -> str:
+    """A name, or several with dots between them: levels, the outermost first, and the name on the last of them."""
+    *levels, last = name.split(".")
+    if len(levels) >= DEEPEST:
+        raise Mistake("A306", span, f"a name of {len(levels) + 1} levels", f"at most {DEEPEST} levels are nested")
+    if levels and not all((*levels, last)):
+        raise Mistake("A306", span, f'"{name}" has a dot with no name beside it', "levels are parted by one dot each, as in up.0")
+    for level in levels:
+        check_name(level, span)
+    check_name(last, span, of_layer)
+    return name
+
+
+def reopen(run: Elaboration, name: str, context: Context, span: Span) -> tuple[Context, str, list[Ref]]:
+    """The level in which a name with dots stands, its last part, and what its levels mean; a level that is not there is made.
+
+    Such a level holds names, and has no place of its own in the order of running: its layers may come from anywhere.
+    Raises Mistake where a part of the name is a layer or a block.
+    """
+    *levels, last = name.split(".")
+    space, refs = context.space, list[Ref]()
+    for level in levels:
+        ref = space.names.get(level)
+        if level in space.open and (ref is None or ref.weak):
+            raise Mistake("A305", span, f'"{level}" is not complete at this point', "write the entry there, under its own name")
+        if ref is None or (ref.weak and ref.space is None):
+            scope = Scope(space.prefix + level, space.scope)
+            scope.start = len(run.graph.nodes)
+            space.scope.children.append(scope)
+            ref = space.names[level] = Ref((), span, Space(scope, space), scope)
+        if ref.space is None or ref.space.scope.block or ref.space.scope.shared is not None:
+            what = "a block" if ref.space is not None else "a layer"
+            raise Mistake(
+                "A305", span, f'"{level}" is {what} already', f"first at {ref.span}; a name with dots opens a level of names alone"
+            )
+        ref.space.scope.held = True
+        refs.append(ref)
+        space = ref.space
+    return context.inside(space, context.lookup), last, refs
 
 
 def next_number(context: Context) -> str:

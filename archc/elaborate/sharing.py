@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from archc.elaborate.layers import check_inputs, facts_of, make, register, report_at
 from archc.elaborate.naming import enter, leave, next_number
 from archc.elaborate.references import find, is_for_training
@@ -22,6 +24,10 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
         span = tree.span if tree is not None else entry.kind_span
         raise Mistake("A403", span, f"share is {shown(named)}, not the name of a layer", "share: name")
     ref = find(run, named, tree.span, context)
+    if ref is not None and isinstance(ref.made, Scope) and any(scope.held for scope in _levels(ref.made)):
+        message = f'"{named}" holds layers that may run in several places'
+        run.error("A503", tree.span, message, "share them one by one, or write them as one chain", context.place)
+        ref = None
     taken = name if name is not None else next_number(context)
     if ref is None or UNKNOWN in inputs or UNKNOWN in ref.values or ref.made is None:
         if ref is not None and ref.made is None and UNKNOWN not in ref.values:
@@ -47,6 +53,14 @@ def apply_share(run: Elaboration, entry: Entry, name: str | None, context: Conte
         report_at(run, fault, tree.span, context)
         register(run, context, taken, Ref((UNKNOWN,), entry.kind_span, weak=True))
         return (UNKNOWN,)
+
+
+def _levels(scope: Scope) -> Iterator[Scope]:
+    """A part and those in it."""
+    yield scope
+    for child in scope.children:
+        if isinstance(child, Scope):
+            yield from _levels(child)
 
 
 def _repeat_layer(run: Elaboration, first: Node, name: str, context: Context, inputs: Values, written: Written) -> Node:

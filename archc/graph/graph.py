@@ -111,7 +111,7 @@ class Scope:
     """A level of the names: a block, a nested chain, or the copies of a repeat.
 
     `block` is the block's name, or empty; then `doc`, `arguments` and `names`, those of its inputs, are the block's.
-    `shared` is the part that it applies again, with its weights.
+    `shared` is the part that it applies again, with its weights. `held`: it holds names alone, of layers that may run anywhere.
     """
 
     __slots__ = (
@@ -119,6 +119,7 @@ class Scope:
         "block",
         "children",
         "doc",
+        "held",
         "inputs",
         "label",
         "name",
@@ -139,6 +140,7 @@ class Scope:
         self.arguments: dict[str, Any] = {}
         self.names: tuple[str, ...] = ()
         self.shared: Scope | None = None
+        self.held = False
         self.children: list[Scope | Node] = []
         self.inputs: tuple[Value, ...] = ()
         self.outputs: tuple[Value, ...] = ()

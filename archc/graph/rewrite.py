@@ -73,7 +73,7 @@ class Copy:
         if found is None:
             assert old.parent is not None
             found = self.scopes[old] = Scope(old.name, self.scope(old.parent), old.block)
-            found.doc, found.arguments, found.names = old.doc, old.arguments, old.names
+            found.doc, found.arguments, found.names, found.held = old.doc, old.arguments, old.names, old.held
         return found
 
     def done(self) -> Graph:

@@ -102,6 +102,12 @@ class _SpecWriter:
         self.training = False  # inside an entry that is there in training alone
         self.heads = graph.heads
         self.live = ancestors(graph.returned)
+        self.positions = graph.positions
+
+    def first(self, child: Scope | Node) -> int:
+        """Where a layer, or the first of a part, runs."""
+        node = child if isinstance(child, Node) else next(child.walk())
+        return self.positions[node]
 
     def aside(self, node: Node) -> bool:
         """Whether the chain goes on from before a layer, which has to be said: also within training, of a layer that leads nowhere."""
@@ -114,16 +120,30 @@ def _scope(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:
 
 def _children(writer: _SpecWriter, children: list[Scope | Node], indent: int) -> Iterator[Line]:
     branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
-    for child, after in zip_longest(children, children[1:]):
+    listed = _in_order(writer, children)
+    for (label, child), after in zip_longest(listed, listed[1:]):
         if isinstance(child, Node):
-            yield indent, f"{key_of(child.label)}:", ""
+            yield indent, f"{key_of(label)}:", ""
             yield from _body(writer, child, indent + 1, branches)
             branches = None
-        elif isinstance(after, Node) and after.label == child.label:
+        elif after is not None and isinstance(after[1], Node) and after[0] == label:
             branches = child
         elif any(True for _ in child.walk()):
-            yield indent, f"{key_of(child.label)}:", f"block {child.block}" if child.block else ""
+            yield indent, f"{key_of(label)}:", f"block {child.block}" if child.block else ""
             yield from _group(writer, child, indent + 1)
+
+
+def _in_order(writer: _SpecWriter, children: list[Scope | Node], prefix: str = "") -> list[tuple[str, Scope | Node]]:
+    """What a level holds, with names. What stands in levels of names alone has a name with dots, in the place where it runs."""
+    found: list[tuple[str, Scope | Node]] = []
+    held = False
+    for child in children:
+        if isinstance(child, Scope) and child.held:
+            found += _in_order(writer, child.children, f"{prefix}{child.label}.")
+            held = True
+        elif isinstance(child, Node) or any(True for _ in child.walk()):
+            found.append((prefix + child.label, child))
+    return sorted(found, key=lambda pair: writer.first(pair[1])) if held else found
 
 
 def _group(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:

@@ -149,7 +149,7 @@ class Sharing:
         merges = {child.label for child in children if isinstance(child, Node)}
         for child in children:
             if isinstance(child, Scope):
-                if child.label in merges:
+                if child.label in merges or child.held:
                     self.inlined.add(child)
                 self._holders(child)
 

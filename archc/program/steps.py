@@ -57,11 +57,9 @@ def steps_of(parts: Parts, level: Scope) -> list[Step]:
 
 
 def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
-    for child in parts.dataflow.children(scope):
+    for child in _called(parts, scope):
         if isinstance(child, Node):
             yield _of_node(parts, level, child)
-        elif parts.kind(child) == HOLDER or child in parts.regions.inlined:
-            yield from _steps(parts, level, child)
         elif parts.kind(child) == CALL:
             yield _of_copy(parts, level, child)
         else:
@@ -69,6 +67,25 @@ def _steps(parts: Parts, level: Scope, scope: Scope) -> Iterator[Step]:
             yield _call(
                 parts, child, parts.access(level, child.parent, child), parts.dataflow.inputs(child), list(parts.dataflow.outputs(child))
             )
+
+
+def _called(parts: Parts, scope: Scope) -> list[Node | Scope]:
+    """The layers and parts that a forward calls, also those in what has no forward, in the order in which they run."""
+    found: list[Node | Scope] = []
+    apart = False
+    for child in parts.dataflow.children(scope):
+        if isinstance(child, Scope) and (parts.kind(child) == HOLDER or child in parts.regions.inlined):
+            found += _called(parts, child)
+            apart = apart or child.held
+        else:
+            found.append(child)
+    return sorted(found, key=lambda child: _first(parts, child)) if apart else found
+
+
+def _first(parts: Parts, child: Node | Scope) -> int:
+    """Where a layer, or the first of a part, runs."""
+    position = parts.dataflow.position
+    return position[child] if isinstance(child, Node) else min(position[node] for node in child.walk() if node in position)
 
 
 def _of_node(parts: Parts, level: Scope, node: Node) -> Step:

@@ -163,6 +163,11 @@ _INPUTS: dict[str, _Axes] = {
     "[A, B]": _TOKENS,
     "[*, M, K]": (("M", "K"), (6, 8)),
     "[*, K, N]": (("K", "N"), (8, 4)),
+    "[*, T, D]": _TOKENS,
+    "[H, T, T]": (("H", "T", "T"), (2, 4, 4)),
+    "[H, T, D]": (("H", "T", "D"), (2, 6, 4)),
+    "[G, S, D]": (("H", "S", "D"), (2, 5, 4)),
+    "[G, S, E]": (("H", "S", "E"), (2, 5, 4)),
 }
 _SAMPLES = {"int": 4, "sizes": 2, "factors": 2, "number": 2, "list": None}
 _NAMES = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
@@ -186,7 +191,7 @@ def formulas(op: Op) -> list[tuple[str, str]]:
 def _sample(op: Op) -> Facts | None:
     """The facts of a legal use of the operator, on tracked numbers."""
     inputs = re.findall(r"\[[^\]]*\]", op.summary.partition("->")[0].partition(", or ")[0])
-    named = [_INPUTS.get(text, _MAP) for text in inputs[:2]]
+    named = [_INPUTS.get(text, _MAP) for text in inputs[: max(2, op.least_inputs)]]
     shapes = [Shape(track(sizes, names)) for names, sizes in named]
     args: dict[str, Any] = {}
     for name, param in op.signature.params.items():

@@ -16,7 +16,7 @@ _FAMILIES = {
     "pooling": "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool mean",
     "linear": "linear embedding matmul rnn gru lstm",
     "attention": "attention scaled_dot_product_attention",
-    "normalization": "batchnorm layernorm rmsnorm groupnorm instancenorm lrn",
+    "normalization": "batchnorm layernorm rmsnorm groupnorm instancenorm lrn normalize",
     "activation": (
         "relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid tanh hardswish hardsigmoid hardtanh softplus softsign "
         "logsigmoid tanhshrink hardshrink softshrink threshold glu softmax log_softmax"

@@ -37,6 +37,7 @@ SPELT_OTHERWISE = {
     "avgpool": "a border that differs on two sides is a pad",
     "layernorm": "over channels, between two permutations",
     "identity": "nothing is done",
+    "normalize": "its factors are a layer of their own",
     "rnn": "states at the start are copied before",
     "gru": "states at the start are copied before",
     "lstm": "states at the start are copied before",

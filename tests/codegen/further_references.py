@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -106,8 +107,35 @@ layers:
 """
 
 
+# Liu et al., SSD, 2016: a shallow map is brought to learned lengths before its head
+
+
+class ShallowHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.Parameter(torch.full((8, 1, 1), 20.0))
+        self.head = nn.Conv2d(8, 4 * 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv(x))
+        x = F.normalize(x, dim=1) * self.norm
+        return self.head(x)
+
+
+SHALLOW_HEAD = """
+input: [3, 9, 9]
+layers:
+  conv: {conv: {channels: 8, kernel: 3, padding: 1}}
+  act: relu
+  norm: {normalize: {start: 20}}
+  head: {conv: {channels: 16, kernel: 3, padding: 1}}
+"""
+
+
 FURTHER = [
     Reference("segnet", SEGNET, SegNet, (3, 17, 15)),
+    Reference("ssd_head", SHALLOW_HEAD, ShallowHead, (3, 9, 9)),
     Reference("crnn", CRNN_SPEC, CRNN, (1, 16, 20)),
     Reference("translator", TRANSLATOR, Translator, (7, 6)),
 ]

@@ -17,6 +17,7 @@ ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
     *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
+    "normalize",
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
 REDUCTIONS = ("mean", "sum", "max", "min", "norm", "var", "std", "cumsum", "cummax", "cummin", "topk")
@@ -299,6 +300,9 @@ class Builder:
 
     def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"window": (shape[-1],)}
+
+    def of_normalize(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"axis": self.number(-len(shape), len(shape) - 1), "start": self.pick([None, 20.0])}
 
     def of_rnn(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {

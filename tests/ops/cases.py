@@ -169,6 +169,11 @@ def _norms() -> Iterator[Case]:
     yield case("groupnorm", M, groups=2, eps=1e-3)
     yield case("instancenorm", M, eps=1e-3)
     yield case("rmsnorm", T, eps=1e-5)
+    for start in (None, 20.0):
+        yield from (case("normalize", shape, start=start) for shape in (V, M, D))
+        yield case("normalize", T, axis=-1, start=start)
+    yield case("normalize", M, axis=1, eps=1e-6)
+    yield case("normalize", T)
     yield from (case("lrn", shape, size=size) for shape in (L, M, D) for size in (1, 2, 3, 5))
     yield case("lrn", M, size=5, alpha=1e-3, beta=0.5, k=2.0)
 

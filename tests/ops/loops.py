@@ -168,6 +168,16 @@ def rmsnorm(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     return out
 
 
+def normalized_lengths(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    axis, x = one.args["axis"], inputs[0]
+    out = np.empty(x.shape, dtype=object)
+    for at in np.ndindex(*np.delete(x.shape, axis)):
+        line = (*at[: axis % x.ndim], slice(None), *at[axis % x.ndim :])
+        length = larger(special(math.sqrt, total(v * v for v in x[line])), 1e-12)
+        out[line] = [v / length for v in x[line]]
+    return out if one.args["start"] is None else each(lambda v, factor: v * factor, out, own[""])
+
+
 def lrn(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     x, size = inputs[0], one.args["size"]
     squares = bordered(each(lambda v: v * v, x).swapaxes(0, 1), (size // 2,), (x.shape[0] + size - 1,), 0).swapaxes(0, 1)

@@ -86,6 +86,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     *[(case("groupnorm", (4, 3, 2), groups=2, affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
     *[(case("instancenorm", (2, 3, 2), affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
     *[(case("rmsnorm", (3, 4), affine=a), loops.rmsnorm) for a in (True, False)],
+    *[(case("normalize", (3, 4), axis=axis, start=start), loops.normalized_lengths) for axis in (0, -1) for start in (None, 20.0)],
     *[(case("lrn", (6, 2), size=size), loops.lrn) for size in (3, 4)],
     *[
         (case(op, shape, axis=axis), loops.softmaxes)

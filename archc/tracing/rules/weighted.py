@@ -120,6 +120,14 @@ def instance_norm(
     )
 
 
+@rule("normalize")
+def normalize(trace: Trace, input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12, out: Tensor | None = None) -> Layer:
+    trace.image(input)
+    if p != 2 or isinstance(dim, tuple):
+        raise Unsaid("another length than the Euclidean one along an axis")
+    return Layer("normalize", (input,), {"axis": trace.axis(input, dim), "eps": eps})
+
+
 @rule("local_response_norm")
 def local_response_norm(trace: Trace, input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Layer:
     trace.image(input)

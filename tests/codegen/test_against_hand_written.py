@@ -11,10 +11,11 @@ torch = pytest.importorskip("torch")
 import archc
 from archc.analysis.memory.saved import saved
 
+from .block_references import BLOCKS
 from .further_references import FURTHER
 from .references import REFERENCES, Reference
 
-every_reference = pytest.mark.parametrize("reference", [*REFERENCES, *FURTHER], ids=lambda one: one.name)
+every_reference = pytest.mark.parametrize("reference", [*REFERENCES, *FURTHER, *BLOCKS], ids=lambda one: one.name)
 
 
 @pytest.fixture(autouse=True)

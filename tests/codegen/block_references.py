@@ -1,0 +1,332 @@
+"""Blocks of detectors and segmenters written by hand in plain PyTorch, beside specs that use archc's: nothing here comes from archc."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from tests.helpers.reference_parts import Reference
+
+
+class Unit(nn.Module):
+    def __init__(self, inputs: int, outputs: int, kernel: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.silu(self.bn(self.conv(x)))
+
+
+# Zhao et al., PSPNet, CVPR 2017
+
+
+class Stage(nn.Module):
+    def __init__(self, inputs: int, outputs: int, bins: int) -> None:
+        super().__init__()
+        self.bins = bins
+        self.conv = nn.Conv2d(inputs, outputs, 1, bias=False)
+        self.bn = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        pooled = F.relu(self.bn(self.conv(F.adaptive_avg_pool2d(x, self.bins))))
+        return F.interpolate(pooled, x.shape[2:], mode="bilinear", align_corners=True)
+
+
+class Pooling(nn.Module):
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        for bins in (1, 2, 3, 6):
+            self.add_module(f"stage{bins}", Stage(inputs, inputs // 4, bins))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, *(stage(x) for stage in self.children())], 1)
+
+
+class PspHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Conv2d(3, 8, 3, 2, 1)
+        self.pyramid = Pooling(8)
+        self.final = nn.Sequential(nn.Conv2d(16, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6), nn.ReLU(), nn.Dropout2d(0.0))
+        self.classes = nn.Conv2d(6, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        scores = self.classes(self.final(self.pyramid(F.relu(self.body(x)))))
+        return F.interpolate(scores, x.shape[2:], mode="bilinear", align_corners=True)
+
+
+PSP = """
+input: [3, 24, 20]
+layers:
+  body: {conv: {channels: 8, kernel: 3, stride: 2, padding: 1}}
+  relu: relu
+  pyramid: {pyramid_pooling: {align_corners: true}}
+  final: [{conv: {channels: 6, kernel: 3, padding: 1, bias: false}}, batchnorm, relu, {spatial_dropout: 0.0}]
+  classes: {conv: 4}
+  up: {upsample: {size: [24, 20], mode: linear, align_corners: true}}
+"""
+
+# Jocher et al., YOLOv8, 2023
+
+
+class YoloBottleneck(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.cv1 = Unit(channels, channels, 3)
+        self.cv2 = Unit(channels, channels, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.cv2(self.cv1(x)) + x
+
+
+class C2f(nn.Module):
+    def __init__(self, inputs: int, outputs: int, count: int) -> None:
+        super().__init__()
+        self.cv1 = Unit(inputs, outputs)
+        self.m = nn.ModuleList(YoloBottleneck(outputs // 2) for _ in range(count))
+        self.cv2 = Unit((2 + count) * (outputs // 2), outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = list(self.cv1(x).chunk(2, 1))
+        for bottleneck in self.m:
+            parts.append(bottleneck(parts[-1]))
+        return self.cv2(torch.cat(parts, 1))
+
+
+class Sppf(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.cv1 = Unit(inputs, inputs // 2)
+        self.cv2 = Unit(2 * inputs, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.cv1(x)]
+        for _ in range(3):
+            maps.append(F.max_pool2d(maps[-1], 5, 1, 2))
+        return self.cv2(torch.cat(maps, 1))
+
+
+class Yolo(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(C2f(3, 8, 2), Sppf(8, 6))
+
+
+YOLO = "{input: [3, 10, 9], layers: [{c2f: {channels: 8, count: 2, shortcut: true}}, {sppf: {channels: 6}}]}"
+
+# Lin et al., Feature Pyramid Networks, CVPR 2017; Tan et al., EfficientDet, CVPR 2020
+
+
+class Fpn(nn.Module):
+    def __init__(self, inputs: list[int], channels: int) -> None:
+        super().__init__()
+        for level in (5, 4, 3, 2):
+            self.add_module(f"lateral{level}", nn.Conv2d(inputs[level - 2], channels, 1))
+        for level in (2, 3, 4, 5):
+            self.add_module(f"smooth{level}", nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        found = [self.get_submodule("lateral5")(maps[3])]
+        for level in (4, 3, 2):
+            coarse = F.interpolate(found[0], maps[level - 2].shape[2:])
+            found.insert(0, self.get_submodule(f"lateral{level}")(maps[level - 2]) + coarse)
+        return [self.get_submodule(f"smooth{level}")(found[level - 2]) for level in (2, 3, 4, 5)]
+
+
+class Meeting(nn.Module):
+    def __init__(self, count: int, channels: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.ones(count, 1, 1))
+        self.conv = nn.ModuleDict({
+            "depthwise": nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+            "pointwise": nn.Conv2d(channels, channels, 1),
+            "bn": nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01),
+        })  # fmt: skip
+
+    def forward(self, *maps: Tensor) -> Tensor:
+        shares = F.relu(self.weights.expand(len(maps[0]), -1, -1, -1)).chunk(len(maps), 1)
+        weighted = [one * shares[at] for at, one in enumerate(maps)]
+        total, whole = weighted[0], shares[0]
+        for one, share in zip(weighted[1:], shares[1:], strict=True):
+            total, whole = total + one, whole + share
+        x = F.silu(total / (whole + 1e-4))
+        for part in self.conv.values():
+            x = part(x)
+        return x
+
+
+class Bifpn(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        for name in ("mid6", "mid5", "mid4", "out3", "out4", "out5", "out6", "out7"):
+            self.add_module(name, Meeting(3 if name in ("out4", "out5", "out6") else 2, channels))
+
+    def forward(self, p3: Tensor, p4: Tensor, p5: Tensor, p6: Tensor, p7: Tensor) -> list[Tensor]:
+        meet = self.get_submodule
+        mid6 = meet("mid6")(p6, F.interpolate(p7, p6.shape[2:]))
+        mid5 = meet("mid5")(p5, F.interpolate(mid6, p5.shape[2:]))
+        mid4 = meet("mid4")(p4, F.interpolate(mid5, p4.shape[2:]))
+        out3 = meet("out3")(p3, F.interpolate(mid4, p3.shape[2:]))
+        out4 = meet("out4")(p4, mid4, F.max_pool2d(out3, 3, 2, 1))
+        out5 = meet("out5")(p5, mid5, F.max_pool2d(out4, 3, 2, 1))
+        out6 = meet("out6")(p6, mid6, F.max_pool2d(out5, 3, 2, 1))
+        return [out3, out4, out5, out6, meet("out7")(p7, F.max_pool2d(out6, 3, 2, 1))]
+
+
+class Pyramid(nn.Module):
+    """A pyramid over a stem, its maps brought to one size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        widths = [3, 4, 5, 6, 7]
+        for at in range(4):
+            self.add_module(f"c{at + 2}", nn.Conv2d(widths[at], widths[at + 1], 3, 2, 1))
+        self.neck = Fpn(widths[1:], 6)
+        self.fuse = Bifpn(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.c2(x)]
+        for name in ("c3", "c4", "c5"):
+            maps.append(self.get_submodule(name)(maps[-1]))
+        p = self.neck(maps)
+        found = self.fuse(*p, F.max_pool2d(p[3], 1, 2))
+        return torch.cat([found[0], *(F.interpolate(one, found[0].shape[2:]) for one in found[1:])], 1)
+
+
+PYRAMID = """
+input: [3, 36, 40]
+layers:
+  c2: {conv: {channels: 4, kernel: 3, stride: 2, padding: 1}}
+  c3: {conv: {channels: 5, kernel: 3, stride: 2, padding: 1}}
+  c4: {conv: {channels: 6, kernel: 3, stride: 2, padding: 1}}
+  c5: {conv: {channels: 7, kernel: 3, stride: 2, padding: 1}}
+  neck: {from: [c2, c3, c4, c5], fpn: 6}
+  p6: {from: neck.p5, maxpool: {kernel: 1, stride: 2}}
+  fuse: {from: [neck.p2, neck.p3, neck.p4, neck.p5, p6], bifpn: }
+  up4: {from: [fuse.p4, fuse.p3], upsample: }
+  up5: {from: [fuse.p5, fuse.p3], upsample: }
+  up6: {from: [fuse.p6, fuse.p3], upsample: }
+  up7: {from: [fuse.p7, fuse.p3], upsample: }
+  all: {from: [fuse.p3, up4, up5, up6, up7], concat: }
+"""
+
+# Ronneberger et al., U-Net, MICCAI 2015
+
+
+class DoubleConv(nn.Module):
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x))))))
+
+
+class Level(nn.Module):
+    def __init__(self, inputs: int, widths: list[int]) -> None:
+        super().__init__()
+        self.down = DoubleConv(inputs, widths[0])
+        self.inner = Level(widths[0], widths[1:]) if len(widths) > 2 else DoubleConv(widths[0], widths[1])
+        self.up = nn.ConvTranspose2d(widths[1], widths[0], 2, 2)
+        self.conv = DoubleConv(2 * widths[0], widths[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.down(x)
+        return self.conv(torch.cat([x, self.up(self.inner(F.max_pool2d(x, 2)))], 1))
+
+
+class Unet(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(Level(3, [4, 6, 8]), nn.Conv2d(4, 2, 1))
+
+
+UNET = """
+input: [3, 16, 12]
+layers:
+  - unet_level:
+      channels: 4
+      norm: batchnorm
+      inner: {unet_level: {channels: 6, norm: batchnorm, inner: {double_conv: {channels: 8, norm: batchnorm}}}}
+  - {conv: 2}
+"""
+
+# Goodfellow et al., Maxout Networks, ICML 2013; He et al., CVPR 2016; Huang et al., CVPR 2017
+
+
+class MaxoutConv(nn.Module):
+    def __init__(self, inputs: int, features: int, pieces: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, features * pieces, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first, *others = self.conv(x).chunk(3, 1)
+        for other in others:
+            first = torch.maximum(first, other)
+        return first
+
+
+class Maxout(nn.Module):
+    def __init__(self, inputs: int, features: int) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, 2 * features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.maximum(*self.linear(x).chunk(2, -1))
+
+
+class DenseLayer(nn.Module):
+    def __init__(self, inputs: int, growth: int) -> None:
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, 4 * growth, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(4 * growth)
+        self.conv2 = nn.Conv2d(4 * growth, growth, 3, padding=1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grown = self.conv1(F.relu(self.norm1(x)))
+        return torch.cat([x, self.conv2(F.relu(self.norm2(grown)))], 1)
+
+
+class DenseBlock(nn.Sequential):
+    def __init__(self, inputs: int, depth: int, growth: int) -> None:
+        super().__init__()
+        for at in range(depth):
+            self.add_module(f"denselayer{at + 1}", DenseLayer(inputs + at * growth, growth))
+
+
+class Residual(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.body(x) + x)
+
+
+class Mixed(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(MaxoutConv(3, 4, 3), DenseBlock(4, 2, 3), Residual(10), nn.AdaptiveAvgPool2d(1), nn.Flatten(), Maxout(10, 5))
+
+
+MIXED = """
+input: [3, 8, 7]
+layers:
+  - {maxout: {features: 4, pieces: 3, kernel: 3}}
+  - {dense_block: {depth: 2, growth: 3}}
+  - {residual: {body: [{conv: {channels: 10, kernel: 3, padding: 1}}, batchnorm], act: relu}}
+  - global_avgpool
+  - flatten
+  - {maxout: 5}
+"""
+
+BLOCKS = [
+    Reference("psp head", PSP, PspHead, (3, 24, 20)),
+    Reference("yolo", YOLO, Yolo, (3, 10, 9)),
+    Reference("pyramid", PYRAMID, Pyramid, (3, 36, 40)),
+    Reference("unet", UNET, Unet, (3, 16, 12)),
+    Reference("mixed", MIXED, Mixed, (3, 8, 7)),
+]

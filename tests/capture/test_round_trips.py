@@ -15,7 +15,7 @@ from archc.graph import Graph, Node, Value
 from archc.ops import OPERATORS, Shape
 from tests.helpers.torch_form import Layer
 from tests.helpers.zoo import every_spec
-from tests.ops.cases import CASES, Case
+from tests.ops.cases import CASES, Case, each_of
 
 # Operators whose PyTorch form is one function of another operator, or several functions: the same work and memory, in other layers.
 SPELT_OTHERWISE = {
@@ -72,7 +72,7 @@ def counted(graph: Graph) -> dict[str, Any]:
     return {name: report.counts[name] for name in ("parameters", "macs")}
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+@each_of(CASES)
 def test_an_operator_and_its_torch_form(case: Case) -> None:
     ours = alone(case)
     dtypes = [":int64" * (case.facts().taken(i) == "int64") for i in range(len(case.shapes))]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
+
+import pytest
 
 from archc.ops import OPERATORS, Facts, Shape
 
@@ -32,6 +34,28 @@ class Case(NamedTuple):
 
 def case(op: str, *shapes: Sizes, **args: Any) -> Case:
     return Case(op, shapes, args)
+
+
+def each_of(cases: Iterable[Case]) -> Callable[[Callable[[Case], None]], Callable[[str], None]]:
+    """A test of one case becomes one for each operator, of all its cases: of thousands of tests, most of the time is their start."""
+    found: dict[str, list[Case]] = {}
+    for one in cases:
+        found.setdefault(one.op, []).append(one)
+
+    def made(test: Callable[[Case], None]) -> Callable[[str], None]:
+        @pytest.mark.parametrize("op", found)
+        def of_operator(op: str) -> None:
+            for one in found[op]:
+                try:
+                    test(one)
+                except Exception as error:
+                    error.add_note(f"the case: {one.id}")
+                    raise
+
+        of_operator.__name__, of_operator.__doc__ = test.__name__, test.__doc__
+        return of_operator
+
+    return made
 
 
 def _activations() -> Iterator[Case]:

@@ -18,11 +18,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.helpers.torch_form import Layer, outputs, tensors
 
-from .cases import CASES, Case
+from .cases import CASES, Case, each_of
 
 BATCH = 2
 BYTES = {"same": 4, "float32": 4, "int64": 8, "mask": 4}  # of a float32 network on the CPU
-every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+every_case = each_of(CASES)
 
 
 def made(case: Case, device: str = "cpu") -> tuple[Layer, list[Any]]:
@@ -118,15 +118,15 @@ def _new_bytes(keeps: Iterable[Kept]) -> int:
     return sum(one.values * BYTES[one.dtype] * (BATCH if one.per_image else 1) for one in made)
 
 
-@pytest.mark.parametrize("case", [one for one in CASES if one.op.endswith("norm")], ids=lambda case: case.id)
-@pytest.mark.parametrize("batch", [1, 2])
-def test_a_normalization_trains_from_so_many_images_on(case: Case, batch: int) -> None:
-    layer, inputs = Layer(case.facts()), [torch.randn(batch, *shape) for shape in case.shapes]
-    if batch >= case.facts().min_batch:
-        layer(*inputs)
-    else:
-        with pytest.raises(ValueError, match="more than 1 value per channel"):
+@each_of(one for one in CASES if one.op.endswith("norm"))
+def test_a_normalization_trains_from_so_many_images_on(case: Case) -> None:
+    for batch in (1, 2):
+        layer, inputs = Layer(case.facts()), [torch.randn(batch, *shape) for shape in case.shapes]
+        if batch >= case.facts().min_batch:
             layer(*inputs)
+        else:
+            with pytest.raises(ValueError, match="more than 1 value per channel"):
+                layer(*inputs)
 
 
 @every_case

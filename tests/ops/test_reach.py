@@ -9,14 +9,14 @@ import pytest
 from archc.analysis.field.carried import Carried, compose
 from archc.analysis.field.positions import Always, Positions
 from archc.ops import OPERATORS, Shape
-from archc.ops.reach import Along, Bins, Linear, Paired, Reach, Rule, Spread, rules_of
+from archc.ops.reach import Along, Bins, Linear, Paired, Reach, Spread, rules_of
 
 torch = pytest.importorskip("torch")
 
 from tests.helpers.gradients import prepared, spans
 from tests.helpers.torch_form import Layer
 
-from .cases import CASES, Case, case
+from .cases import CASES, Case, case, each_of
 
 SPREADS = [(2, 3, 0, 1, 1), (1, 4, 0, 1, 3), (3, 2, 1, 3, 1), (4, 6, 2, 4, 1), (2, 3, 1, 2, 0)]  # kernel, stride, padding, dilation, more
 SIZES = [(12, 7), (7, 12), (9, 5), (5, 1)]
@@ -53,7 +53,7 @@ def _given() -> list[Case]:
     return list(found.values())
 
 
-@pytest.mark.parametrize("one", _given(), ids=lambda one: one.id)
+@each_of(_given())
 def test_positions_are_those_that_autograd_finds(one: Case) -> None:
     """All axes, the channels too: none sees more than is said, and none that carries positions sees less."""
     facts = one.facts()
@@ -98,10 +98,9 @@ RULES = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("rule", RULES, ids=str)
-def test_a_rule_repeats_itself(rule: Rule) -> None:
-    for i in range(-9, 9):
-        assert [j + rule.shift for j in rule.at(i)] == list(rule.at(i + rule.period))
+def test_a_rule_repeats_itself() -> None:
+    for rule, i in product(RULES, range(-9, 9)):
+        assert [j + rule.shift for j in rule.at(i)] == list(rule.at(i + rule.period)), rule
 
 
 def test_a_transposed_window_is_found_by_trying_every_tap() -> None:

@@ -187,16 +187,22 @@ def convention(tool: str, network: str) -> Convention:
     return as_tool(graph_of(network), tool)
 
 
-@pytest.mark.parametrize(("tool", "version", "network", "quantity", "value"), ROWS)
-def test_the_figure_is_the_tools_own(tool: str, version: str, network: str, quantity: str, value: str) -> None:
+@pytest.mark.parametrize("tool", sorted({row[0] for row in ROWS}))
+def test_the_figures_are_the_tools_own(tool: str) -> None:
+    for row in ROWS:
+        if row[0] == tool:
+            assert (row, _ours(*row)) == (row, row[1:2] + row[3:])
+
+
+def _ours(tool: str, version: str, network: str, quantity: str, _: str) -> tuple[str, str, str]:
+    """The version, quantity and figure that archc says for those of a row."""
     found = convention(tool, network)
-    assert version.startswith(found.version) or tool in ("torchvision", "keras")
+    told = version if version.startswith(found.version) or tool in ("torchvision", "keras") else found.version
     if quantity in OF_PARAMETERS:
-        assert str(found.parameters) == value
-    elif tool == "torchvision":
-        assert round(found.total / 1e9, 3) == float(value)
-    else:
-        assert (found.quantity, str(found.total)) == (quantity, value)
+        return told, quantity, str(found.parameters)
+    if tool == "torchvision":
+        return told, quantity, str(round(found.total / 1e9, 3))
+    return told, found.quantity, str(found.total)
 
 
 @pytest.mark.parametrize("tool", TOOLS)

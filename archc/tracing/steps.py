@@ -18,19 +18,27 @@ class Unsaid(Exception):
 class Layer:
     """An operator with its arguments, on tensors of the run.
 
-    inputs: the tensors; none where the layer before it in the same list gives them
+    inputs: the tensors, or layers that give them; none where the layer before it in the same list gives them
     weights: the operator's names for the tensors that it owns, with the tensors
     output: which of its outputs passes on, where the function has one result and the operator several
     result: which of the function's results it is, where each has a layer of its own
     """
 
     kind: str
-    inputs: tuple[Tensor, ...] = ()
+    inputs: tuple[Tensor | Layer, ...] = ()
     args: dict[str, Any] = field(default_factory=dict)
     weights: dict[str, Tensor] = field(default_factory=dict)
     label: str = ""
     output: int | None = None
     result: int | None = None
+
+    @property
+    def owned(self) -> Iterator[tuple[str, Tensor]]:
+        """Its weights, and those of the layers that it is given."""
+        for one in self.inputs:
+            if isinstance(one, Layer):
+                yield from one.owned
+        yield from self.weights.items()
 
 
 class WholeNumbers(Exception):

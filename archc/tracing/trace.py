@@ -6,6 +6,7 @@ what torch makes of them; the `forward` of each of its modules tells where they 
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +74,27 @@ class Trace(TorchFunctionMode):
         """The parameter or buffer whose values a constant has."""
         constant = self.constant(value)
         return self._owned[constant.names[0]] if constant.own or constant.moved else None
+
+    def given(self, value: Any, beside: Tensor) -> Tensor | Layer:
+        """A tensor that a layer reads: of the run, or one of the model's own, the same for each image of `beside`.
+
+        Raises Unsaid where it is neither.
+        """
+        if self.live(value):
+            self.image(value)
+            return value  # type: ignore[no-any-return]
+        owned = self.owned(value) if isinstance(value, Tensor) else None
+        if owned is None or not owned.dim() or value.dim() > beside.dim() or value.dtype != beside.dtype:
+            raise Unsaid("it reads a tensor that is no layer's output")
+        seen, rank = tuple(value.shape), beside.dim() - 1
+        target = seen[1:] if len(seen) > rank and seen[0] in (1, self.batch) else (*[1] * (rank - len(seen)), *seen)
+        own = tuple(owned.shape)
+        batch_axis = own[0] == 1 and len(own) > 1
+        if len(target) != rank or owned.numel() != math.prod(target):
+            raise Unsaid("it reads a part of a tensor that is no layer's output")
+        args = {"shape": own[batch_axis:]} | ({"batch_axis": True} if batch_axis else {})
+        layer = Layer("parameter" if isinstance(owned, nn.Parameter) else "buffer", (beside,), args, {"": owned})
+        return layer if args["shape"] == target else Layer("reshape", (layer,), {"shape": list(target)})
 
     def batch_axis(self, tensor: Tensor) -> int:
         """The axis of the images: another than the first after `permute`."""
@@ -211,7 +233,7 @@ class Trace(TorchFunctionMode):
                 why = f"its arguments are not understood ({error})"
         if isinstance(layers, Layer):
             layers = [layers]
-        for suffix, tensor in [pair for layer in layers or () for pair in layer.weights.items()]:
+        for suffix, tensor in [pair for layer in layers or () for pair in layer.owned]:
             constant = self.constant(tensor)
             if not constant.own:
                 origin = "an input" if self.live(tensor) else ", ".join(constant.names) or "nothing that the model owns"
@@ -235,10 +257,7 @@ class Trace(TorchFunctionMode):
         step: Call | None = None
         ends: list[Ref] = []
         for layer in layers:
-            inputs = tuple(self._read(x) for x in layer.inputs) if layer.inputs else (ends[-1],)
-            step = Call(layer.kind, layer.args, inputs, None, self.unit, layer.label or label)
-            step.weights = {suffix: self.constant(tensor).names[0] for suffix, tensor in layer.weights.items()}
-            self.unit.children.append(step)
+            step = self._write(layer, ends[-1:], label)
             ends.append((step, layer.output or 0))
         assert step is not None
         if layers[0].result is not None:
@@ -249,6 +268,15 @@ class Trace(TorchFunctionMode):
             self._bind(results[0], ends[-1])
         else:
             self._close(step, results, written, count)
+
+    def _write(self, layer: Layer, before: Sequence[Ref], label: str) -> Call:
+        """The step of a layer, after those of layers that it is given."""
+        given = ((self._write(x, before, x.kind), 0) if isinstance(x, Layer) else self._read(x) for x in layer.inputs)
+        inputs = tuple(given) if layer.inputs else tuple(before)
+        step = Call(layer.kind, layer.args, inputs, None, self.unit, layer.label or label)
+        step.weights = {suffix: self.constant(tensor).names[0] for suffix, tensor in layer.weights.items()}
+        self.unit.children.append(step)
+        return step
 
     def _opaque(
         self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor], results: list[Tensor],

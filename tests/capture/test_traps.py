@@ -20,6 +20,8 @@ from archc.analysis.memory.saved import saved
 from archc.graph import Graph
 from archc.tracing import CaptureError, capture
 
+SDPA = "scaled_dot_product_attention"
+
 
 class Of(nn.Module):
     """A module of a function and of some modules."""
@@ -536,3 +538,42 @@ def test_opaque_steps_say_where_they_are_called() -> None:
     assert graph.nodes[1].args["place"].startswith("tests/capture/test_traps.py:")
     with pytest.raises(archc.ArchcError, match="roll"):
         archc.build(graph)
+
+
+# Tensors of the model's own beside values
+
+
+@pytest.mark.parametrize(
+    ("function", "shape", "own", "expected"),
+    [
+        (lambda m, x: x + m.a, (3, 8, 8), (3, 1, 1), ["parameter", "add"]),
+        (lambda m, x: x + m.a[None, :, None, None], (3, 8, 8), (3,), ["add?"]),
+        (lambda m, x: x + m.a.view(1, -1, 1, 1), (3, 8, 8), (3,), ["parameter", "reshape", "add"]),
+        (lambda m, x: x * m.a, (3, 8, 8), (3, 1, 1), ["layer_scale"]),
+        (lambda m, x: x * m.a.reshape(1, -1, 1, 1), (3, 8, 8), (3,), ["parameter", "reshape", "mul"]),
+        (lambda m, x: x * m.a.unsqueeze(-1), (5, 8), (5,), ["parameter", "reshape", "mul"]),
+        (lambda m, x: x @ m.a, (5, 8), (8, 6), ["parameter", "matmul"]),
+        (lambda m, x: torch.cat([m.a.expand(len(x), -1, -1), x], 1), (5, 8), (1, 3, 8), ["parameter", "concat"]),
+        (lambda m, x: F.scaled_dot_product_attention(x, x, x, attn_mask=m.a), (2, 5, 8), (1, 2, 5, 5), ["parameter", SDPA]),
+    ],
+)
+def test_a_tensor_of_the_models_own_is_a_layer(function: Any, shape: Any, own: Any, expected: list[str]) -> None:
+    """What comes out is what the model computes, and has its parameters."""
+    model = Of(function, a=nn.Parameter(torch.randn(own)))
+    graph = capture(model, shape)
+    assert kinds(graph) == expected
+    if "?" not in expected[-1]:
+        module = archc.build(graph)
+        module.load_state_dict(dict(zip(module.state_dict(), model.state_dict().values(), strict=True)))
+        x = torch.randn(2, *shape)
+        assert torch.allclose(module(x), model(x), atol=1e-6)
+
+
+def test_attention_with_a_scale_shared_keys_and_a_mask() -> None:
+    def forward(m: Any, x: Tensor, mask: Tensor) -> Tensor:
+        q, k = m.q(x).view(-1, 5, 4, 2).transpose(1, 2), m.k(x).view(-1, 5, 2, 2).transpose(1, 2)
+        return F.scaled_dot_product_attention(q, k, k, attn_mask=mask, scale=0.3, enable_gqa=True)
+
+    graph = capture(Of(forward, q=nn.Linear(8, 8), k=nn.Linear(8, 4)), {"x": (5, 8), "mask": (1, 5, 5)})
+    (node,) = (node for node in graph.nodes if node.kind == SDPA)
+    assert node.args["scale"] == 0.3 and len(node.inputs) == 4 and not [kind for kind in kinds(graph) if "?" in kind]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from archc.tracing.rules.registry import in_place, rule
 from archc.tracing.steps import Layer, Unsaid
@@ -45,7 +45,7 @@ def add(trace: Trace, input: Any, other: Any, alpha: float = 1) -> Layer | list[
         owned = trace.owned(constant)
         if owned is not None and tuple(owned.shape) in (image, (1, *image)) and len(image) == 2 and not trace.in_place:
             return Layer("position_embedding", (tensors[0],), {}, {"": owned})
-        raise Unsaid("a tensor is added that is no layer's output")
+        return Layer("add", (tensors[0], trace.given(constant, tensors[0])), {"broadcast": True} | in_place(trace))
     if constant == 0 and not trace.in_place:
         return []
     return Layer("add", (tensors[0],), {"value": float(constant)} | in_place(trace))
@@ -65,17 +65,18 @@ def mul(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
     if keep is not None and tuple(factor.shape) == (trace.batch, *(1,) * len(image)):
         return Layer("drop_path", (tensors[0],), {"p": round(1 - keep, 12)})
     owned = trace.owned(factor)
-    if owned is not None and not trace.in_place:
+    if trace.in_place:
+        raise Unsaid("it is multiplied in place by a tensor that is no layer's output")
+    scale = (image[0], *[1] * (len(image) - 1)) if len(image) > 2 else image[-1:]
+    if isinstance(owned, nn.Parameter) and tuple(owned.shape) == scale and tuple(factor.shape) in (scale, (1, *scale), (1, 1, *scale)):
         return Layer("layer_scale", (tensors[0],), {}, {"": owned})
-    raise Unsaid("it is multiplied by a tensor that is no layer's output")
+    return Layer("mul", (tensors[0], trace.given(factor, tensors[0])))
 
 
 @rule("matmul bmm")
 def matmul(trace: Trace, input: Any, other: Any) -> Layer:
-    if not (trace.live(input) and trace.live(other)):
-        raise Unsaid("a product with a tensor that is no layer's output")
-    trace.image(input), trace.image(other)
-    return Layer("matmul", (input, other))
+    beside = input if trace.live(input) else other
+    return Layer("matmul", (trace.given(input, beside), trace.given(other, beside)))
 
 
 @rule("scaled_dot_product_attention")
@@ -83,16 +84,20 @@ def scaled_dot_product_attention(
     trace: Trace, query: Any, key: Any, value: Any, attn_mask: Any = None, dropout_p: float = 0.0, is_causal: bool = False,
     scale: float | None = None, enable_gqa: bool = False,
 ) -> Layer:  # fmt: skip
-    if not (trace.live(query) and trace.live(key) and trace.live(value)):
-        raise Unsaid("queries, keys or values that are no layer's output")
-    if attn_mask is not None or enable_gqa or (scale is not None and not math.isclose(scale, query.shape[-1] ** -0.5)):
-        raise Unsaid("attention with a mask, with a scale of its own, or with keys for several heads")
-    for tensor in (query, key, value):
-        trace.image(tensor)
-        if tensor.stride(-1) != 1:
-            raise Unsaid("attention on features that do not lie side by side in memory, which has no kernel")
+    beside = next(one for one in (query, key, value, attn_mask) if trace.live(one))
+    if enable_gqa and query.dim() != 4:
+        raise Unsaid("keys for several heads of other than three axes")
+    inputs = tuple(trace.given(one, beside) for one in (query, key, value))
+    masks = () if attn_mask is None else (_mask(trace, query, attn_mask, beside),)
+    own = {} if scale is None or math.isclose(scale, query.shape[-1] ** -0.5) else {"scale": float(scale)}
     dropped = {"dropout": float(dropout_p)} if dropout_p else {}
-    return Layer("scaled_dot_product_attention", (query, key, value), {"causal": is_causal} | dropped)
+    return Layer("scaled_dot_product_attention", (*inputs, *masks), {"causal": is_causal} | dropped | own)
+
+
+def _mask(trace: Trace, query: Tensor, mask: Tensor, beside: Tensor) -> Tensor | Layer:
+    if mask.dtype != query.dtype:
+        raise Unsaid("attention with a mask of truth values")
+    return trace.given(mask, beside)
 
 
 @rule("cat concat concatenate")
@@ -112,4 +117,4 @@ def cat(trace: Trace, tensors: Sequence[Tensor], dim: int = 0, axis: int | None 
         and token.numel() == live[0].shape[-1]
     ):
         return Layer("class_token", (tensors[1],), {}, {"": token})
-    raise Unsaid("a tensor is joined that is no layer's output")
+    return Layer("concat", tuple(trace.given(one, live[0]) for one in tensors), {"axis": trace.axis(live[0], at)})

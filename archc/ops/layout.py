@@ -49,15 +49,17 @@ class Sized(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A range of an axis."""
+    """A range of an axis, or every step-th entry of one."""
 
     axis: int
     start: int
     size: int
+    step: int = 1
 
     def view(self, x: Strided) -> Strided:
         sizes = (*x.sizes[: self.axis], self.size, *x.sizes[self.axis + 1 :])
-        return Strided(sizes, x.strides, x.offset + self.start * x.strides[self.axis])
+        strides = (*x.strides[: self.axis], x.strides[self.axis] * self.step, *x.strides[self.axis + 1 :])
+        return Strided(sizes, strides, x.offset + self.start * x.strides[self.axis])
 
 
 class Entry(NamedTuple):
@@ -129,6 +131,7 @@ INVERTED = "inverted"  # elementwise, and the result again with a number
 ROWS = "rows"  # elementwise with a number for each row and with the weights, then packed
 POWERS = "powers"  # windowed, with elementwise layers before and after
 JOINED = "joined"  # channels last if all inputs are
+STACKED = "stacked"  # the same of inputs with one more axis of size 1, the number of which follows the word
 
 
 def fresh(how: str, xs: Sequence[Strided], beside: Sequence[Strided], sizes: Sizes) -> Strided:
@@ -141,7 +144,16 @@ def fresh(how: str, xs: Sequence[Strided], beside: Sequence[Strided], sizes: Siz
         return _rows(xs[0], beside, sizes)
     if how == JOINED:
         return channels_last(sizes) if all(x.suggests_channels_last for x in xs) else contiguous(sizes)
+    if how.startswith(STACKED):
+        axis = int(how.removeprefix(STACKED))
+        return channels_last(sizes) if all(_with_axis(x, axis).suggests_channels_last for x in xs) else contiguous(sizes)
     return _KINDS[how](xs[0], sizes)
+
+
+def _with_axis(x: Strided, axis: int) -> Strided:
+    """The same with an axis of size 1: PyTorch's `unsqueeze`."""
+    step = x.sizes[axis] * x.strides[axis] if axis < len(x.sizes) else 1
+    return Strided((*x.sizes[:axis], 1, *x.sizes[axis:]), (*x.strides[:axis], step, *x.strides[axis:]), x.offset)
 
 
 def _window(x: Strided, sizes: Sizes) -> Strided:

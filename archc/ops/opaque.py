@@ -38,7 +38,7 @@ def opaque(
     It has no form in PyTorch, so a network with such a step is not built.
 
     outputs: the shape of each output
-    name: what it is called where it comes from: `roll`, `mypkg.Attention`
+    name: what it is called where it comes from: `rot90`, `mypkg.Attention`
     weights: the tensors that it learns: {qkv.weight: [288, 96]}
     buffers: the tensors that it owns and does not learn
     macs: multiply-accumulates for one image, if they are known

@@ -138,7 +138,27 @@ class Paired(NamedTuple):
         return range(first, first + self.apart + 1, self.apart)
 
 
-Rule = Reach | Spread | Linear | Bins | Paired
+class Picked(NamedTuple):
+    """Output `i` reads input `sources[i]`, of `size`: entries in another order, left out or repeated."""
+
+    sources: tuple[int, ...]
+    size: int
+
+    @property
+    def period(self) -> int:
+        return len(self.sources)
+
+    @property
+    def shift(self) -> int:
+        return self.size
+
+    def at(self, i: int) -> range:
+        turn, place = divmod(i, len(self.sources))
+        first = turn * self.size + self.sources[place]
+        return range(first, first + 1)
+
+
+Rule = Reach | Spread | Linear | Bins | Paired | Picked
 
 
 class Along(NamedTuple):
@@ -158,6 +178,12 @@ class Joined(NamedTuple):
     before: int = 0
 
 
+class Inserted(NamedTuple):
+    """The inputs lie one after the other along a new axis."""
+
+    axis: int
+
+
 class Each(NamedTuple):
     """Another rule for each input."""
 
@@ -173,7 +199,7 @@ class EachOutput(NamedTuple):
 POINT = "point"  # each output value sees one input position
 WHOLE = "whole"  # each output value sees all positions
 MOVED = "moved"  # the output is a view of the input, moved as the layer's `moves` say
-Behavior = str | tuple[Rule | str, ...] | Along | Joined | Each | EachOutput | None
+Behavior = str | tuple[Rule | str, ...] | Along | Joined | Inserted | Each | EachOutput | None
 
 
 def rules_of(reach: Behavior) -> tuple[Rule | str, ...] | None:

@@ -252,3 +252,18 @@ def pixel_shuffle(x: Shape, *, factor: Size) -> Facts:
     reach = (Bins(1, int(factor), nearest=True),) * 2
     return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelShuffle", (factor,)), classic="SHUFFLE",
                  layout=SUGGESTED)  # fmt: skip
+
+
+@op
+def pixel_unshuffle(x: Shape, *, factor: Size) -> Facts:
+    """[C, H*factor, W*factor] -> [C*factor^2, H, W]. Pixels to channels, as in space_to_depth: torch.nn.PixelUnshuffle.
+
+    factor: how much smaller the map becomes
+    """
+    if len(x) != 3 or x[1] % factor or x[2] % factor:
+        raise Fault("factor", f"pixel_unshuffle by {factor} needs a map whose sides it divides; this has shape {list(x)}")
+    channels, height, width = x
+    out = Shape((channels * (factor * factor), height // factor, width // factor))
+    reach = (Reach(int(factor), 0, int(factor) - 1),) * 2
+    return weightless(out, work=Work(), keeps=(), storage=NEW, reach=reach, torch=Module("nn.PixelUnshuffle", (factor,)), classic="SHUFFLE",
+                 layout=SUGGESTED)  # fmt: skip

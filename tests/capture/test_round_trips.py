@@ -28,6 +28,8 @@ SPELT_OTHERWISE = {
     "average": "a sum and a quotient",
     "maximum": "of three it is two comparisons",
     "minimum": "of three it is two comparisons",
+    "slice": "one range of an axis is a split, or a cut of a map",
+    "expand": "nothing is done where nothing is stretched",
     "cummax": "torch gives the indices, too",
     "cummin": "torch gives the indices, too",
     "center_crop": "a crop for each axis",
@@ -49,6 +51,7 @@ SPELT_OTHERWISE = {
 # Those of which a part comes out opaque, and why.
 OPAQUE = {
     "conv": "its weight is computed from own.weight",  # standardized
+    "index": "no operator says it",  # the numbers are in a tensor, which has none here
     "avgpool": "a quotient with",  # of a pool's sums and the places that are no border, which is a constant map
 }
 

@@ -68,7 +68,7 @@ class Frozen(Net):
         self.extra = nn.Linear(3, 3)
 
     def forward(self, x):
-        return super().forward(x.roll(1, 2))
+        return super().forward(x.rot90(2, (2, 3)))
 
 
 class Decides(Net):
@@ -289,8 +289,8 @@ def test_an_error_of_the_model_is_shown_by_its_own_lines(folder: Path, told: Tol
 def test_what_the_figures_leave_out_is_said(folder: Path, told: Told) -> None:
     """Opaque layers and where they are called, unused and frozen parameters, and bounds in place of what is plausible and wrong."""
     status, out, err = told("analyze", "model.py:Frozen", "--input", "3x8x8")
-    line = next(number for number, text in enumerate(MODEL.splitlines(), 1) if "x.roll" in text)
-    assert status == 0 and f"opaque 1 layer that no operator describes: roll at model.py:{line}" in " ".join(out.split())
+    line = next(number for number, text in enumerate(MODEL.splitlines(), 1) if "x.rot90" in text)
+    assert status == 0 and f"opaque 1 layer that no operator describes: rot90 at model.py:{line}" in " ".join(out.split())
     assert "note: 2 parameters (extra.weight, extra.bias: 12 values) of the model, which no layer uses, are left out" in " ".join(
         err.split()
     )
@@ -305,7 +305,7 @@ def test_what_the_figures_leave_out_is_said(folder: Path, told: Told) -> None:
     _, out, _ = told("memory", "model.py:Frozen", "--input", "3x8x8", "--format", "json")
     memory = json.loads(out)
     assert memory["bound"] == "about" and any("froze" in reason for reason in memory["reasons"])
-    assert any("roll (opaque) does not state" in reason for reason in memory["reasons"])
+    assert any("rot90 (opaque) does not state" in reason for reason in memory["reasons"])
 
 
 def test_files_are_named_as_the_model(folder: Path, told: Told) -> None:

@@ -22,17 +22,29 @@ ANY = (
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
 REDUCTIONS = ("mean", "sum", "max", "min", "norm", "var", "std", "cumsum", "cummax", "cummin", "topk")
 MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
+MORE_MOVES = ("roll", "flip", "slice", "index", "tile", "repeat_interleave", "expand", "unbind")
 INPLACE = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold"),
     "dropout",
 )
 MAPS = (
     *("conv", "conv_transpose", "maxpool", "avgpool", "lppool", "global_avgpool", "global_maxpool", "adaptive_avgpool"),
-    *("adaptive_maxpool", "pad", "crop", "center_crop", "channel_shuffle", "pixel_shuffle", "upsample", "tokens", "maxpool"),
+    *(
+        "adaptive_maxpool",
+        "pad",
+        "crop",
+        "center_crop",
+        "channel_shuffle",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "upsample",
+        "tokens",
+        "maxpool",
+    ),
 )
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
-PAIRS = ("sub", "div", "pow", "maximum", "minimum")
+PAIRS = ("stack", "sub", "div", "pow", "maximum", "minimum")
 MOST = 3000  # values of one image
 
 
@@ -95,6 +107,7 @@ class Builder:
             ANY,
             ARITHMETIC,
             REDUCTIONS,
+            MORE_MOVES,
             INPLACE,
             INPLACE,
             MOVES,
@@ -155,9 +168,10 @@ class Builder:
             "upsample": lambda other: len(other) == len(shape),
             "center_crop": lambda other: len(other) == len(shape),
             "average": lambda other: other == shape,
+            "stack": lambda other: other == shape,
         }.get(op, lambda other: len(other) == len(shape) and all(a == b or 1 in (a, b) for a, b in zip(other, shape, strict=True)))
         found = [value for value in self.values if fits(value.shape)]
-        count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat", "maximum", "minimum") else 1
+        count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat", "stack", "maximum", "minimum") else 1
         return [self.pick(found) for _ in range(count)] if found else []
 
     def asked(self, q: Shape) -> list[Value]:
@@ -200,6 +214,7 @@ class Builder:
             "linear": {"features": self.pick([4, 6, 8]), "bias": bool(self.number(0, 1))},
             "channel_shuffle": {"groups": self.pick([1, 2, 4])},
             "pixel_shuffle": {"factor": 2},
+            "pixel_unshuffle": {"factor": 2},
             "rotary": {"pairs": self.pick(["half", "interleaved"])},
         }.get(op, {})
 
@@ -272,6 +287,39 @@ class Builder:
             "dropout": self.pick([0.0, 0.0, 0.0, 0.2]),
             "scale": self.pick([None, None, 0.3]),
         }
+
+    def of_roll(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        axes = self.axes(shape)
+        return {"axis": axes, "shift": tuple(self.number(-3, 3) for _ in axes)}
+
+    def of_flip(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"axis": self.axes(shape)}
+
+    def axes(self, shape: Shape) -> tuple[int, ...]:
+        return tuple(self.random.sample(range(len(shape)), self.number(1, len(shape))))
+
+    def of_slice(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        axis = self.number(-len(shape), len(shape) - 1)
+        return {"axis": axis, "start": self.number(0, shape[axis] - 1), "step": self.number(1, 3)}
+
+    def of_index(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        axis = self.number(-len(shape), len(shape) - 1)
+        return {"axis": axis, "indices": tuple(self.number(0, shape[axis] - 1) for _ in range(self.number(1, 4)))}
+
+    def of_tile(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"times": tuple(self.number(1, 2) for _ in shape)}
+
+    def of_repeat_interleave(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"times": self.number(1, 3), "axis": self.number(-len(shape), len(shape) - 1)}
+
+    def of_expand(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"shape": tuple(self.number(1, 3) if size == 1 else -1 for size in shape)}
+
+    def of_unbind(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"axis": self.number(-len(shape), len(shape) - 1)}
+
+    def of_stack(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"axis": self.number(-len(shape) - 1, len(shape))}
 
     def of_reduction(self, op: str, shape: Shape) -> dict[str, Any]:
         axis = self.number(-len(shape), len(shape) - 1)

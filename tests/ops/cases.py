@@ -272,6 +272,34 @@ def _reductions() -> Iterator[Case]:
     yield case("topk", T, k=1, largest=False)
 
 
+def _indexings() -> Iterator[Case]:
+    yield case("roll", M, shift=2, axis=1)
+    yield case("roll", M, shift=(-1, 2), axis=(1, -1))
+    yield case("roll", V, shift=5, axis=0)
+    yield from (case("flip", M, axis=axis) for axis in (0, -1, (1, 2)))
+    yield case("slice", M, step=2, axis=1)
+    yield case("slice", T, start=1, stop=-1, axis=-1)
+    yield case("slice", M, start=-5, step=3, axis=2)
+    yield case("slice", V, stop=5)
+    yield case("index", M, indices=(3, 0, 0, -1))
+    yield case("index", T, indices=(5, 1), axis=1)
+    yield case("gather", M, (2, 7, 6))
+    yield case("gather", T, (6, 3), axis=-1)
+    yield case("tile", M, times=(2, 1, 3))
+    yield from (case("repeat_interleave", shape, times=2) for shape in (V, M))
+    yield case("repeat_interleave", M, times=3, axis=-1)
+    yield case("expand", (4, 1, 6), shape=(4, 7, 6))
+    yield case("expand", (1, 7, 1), shape=(3, -1, 5))
+    yield case("expand", M, shape=(-1, -1, -1))
+    yield from (case("unbind", T, axis=axis) for axis in (0, -1))
+    yield case("unbind", M, axis=1)
+    yield case("unbind", (1, 5))
+    yield from (case("stack", *[shape] * count, axis=axis) for shape in (V, M) for count, axis in ((2, 0), (3, -1)))
+    yield case("stack", M, M, axis=1)
+    yield case("pixel_unshuffle", (2, 6, 4), factor=2)
+    yield case("pixel_unshuffle", (1, 3, 3), factor=3)
+
+
 def _matrices() -> Iterator[Case]:
     for bias in (True, False):
         yield from (case("linear", shape, features=5, bias=bias) for shape in (V, T, (1,)))
@@ -411,6 +439,17 @@ def _drops() -> Iterator[Case]:
 
 
 CASES: list[Case] = [
-    *_activations(), *_convolutions(), *_pools(), *_norms(), *_merges(), *_arithmetic(), *_reductions(),
-    *_matrices(), *_moves(), *_resamplings(), *_drops(), *_recurrences(),
-]  # fmt: skip
+    *_activations(),
+    *_convolutions(),
+    *_pools(),
+    *_norms(),
+    *_merges(),
+    *_arithmetic(),
+    *_reductions(),
+    *_indexings(),
+    *_matrices(),
+    *_moves(),
+    *_resamplings(),
+    *_drops(),
+    *_recurrences(),
+]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from archc.analysis.field.positions import NOWHERE, Always, PositionLine, Positions, Seen, Unfollowed
 from archc.ops.facts import Facts
 from archc.ops.layout import Axes, Entry, Merge, Move, Part, Sized
-from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, EachOutput, Joined, Reach, Rule, rules_of
+from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, EachOutput, Inserted, Joined, Reach, Rule, rules_of
 from archc.ops.shape import Shape, product
 
 
@@ -56,6 +56,8 @@ def _behind(state: State, shape: Shape, out: Shape, rule: Behavior, moves: Seque
         return state if shape == out else _stretch(state, shape, out)
     if rule == MOVED:
         return _move(state, shape, moves, pixels)
+    if type(rule) is Inserted:
+        return tuple([one._replace(axis=one.axis + (one.axis >= rule.axis)) for one in state])
     if type(rule) is Along:
         return _stretch(_mix(state, rule, pixels), shape, out)
     return tuple([cover_all(carried, size, rule == WHOLE) for carried, size in zip(state, pixels, strict=True)])
@@ -196,7 +198,7 @@ def _move(state: State, shape: Shape, moves: Sequence[Move], pixels: Sequence[in
             state = tuple([_divide(carried, move.shape, size) for carried, size in zip(flat, pixels, strict=True)])
             sizes = (1, *move.shape)
         elif isinstance(move, Part):
-            rule = Reach(1, move.start, move.start)
+            rule = Reach(move.step, move.start, move.start)
             state = tuple(
                 [_cut(carried, sizes[move.axis], rule, move.size) if carried.axis == move.axis - 1 else carried for carried in state]
             )

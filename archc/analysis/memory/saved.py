@@ -97,7 +97,8 @@ def _refusals(step: LayerRun) -> list[Clash]:
     found = []
     if target.listed is not None and any(step.wanting):
         found.append(Clash(step.node, LISTED, step.node))
-    if target.storage.made_by is not None and target.storage.made_by.facts.storage == OWN:
+    own = target.storage.made_by is not None and target.storage.made_by.facts.storage == OWN
+    if own or any(stride == 0 and size > 1 for size, stride in zip(target.block.sizes, target.block.strides, strict=True)):
         found.append(Clash(step.node, REPEATED, step.node))
     if any(_overlap(target, other) for other in others):
         found.append(Clash(step.node, OVERLAP, step.node))

@@ -112,7 +112,7 @@ class OpaqueLayer:
     """A layer of a PyTorch model that no operator describes."""
 
     layer: Annotated[str, "its name in the network"]
-    name: Annotated[str, "what the model's code calls it, as `roll` or `Attention`"]
+    name: Annotated[str, "what the model's code calls it, as `rot90` or `Attention`"]
     place: Annotated[str, "the file and line of the model's code where it is called"]
     why: Annotated[str, "what keeps it from being an operator"]
 

@@ -84,8 +84,10 @@ def split(trace: Trace, input: Tensor, parts: Any = None, dim: int = 0, **option
 
 
 @rule("unbind")
-def unbind(trace: Trace, input: Tensor, dim: int = 0) -> list[Layer]:
+def unbind(trace: Trace, input: Tensor, dim: int = 0) -> Layer | list[Layer]:
     axis = _taken(trace, input, dim)
+    if not trace.batch_axis(input):
+        return Layer("unbind", (input,), {"axis": axis})
     return [Layer("select", (input,), {"index": index, "axis": axis}, result=index) for index in range(len(trace.results))]
 
 
@@ -136,9 +138,12 @@ def getitem(trace: Trace, input: Tensor, index: Any) -> list[Layer]:
             del sizes[axis]
         else:
             start, stop, step = part.indices(sizes[axis])
-            if step != 1 or stop <= start:
-                raise Unsaid("it takes every other entry")
-            if (start, stop) != (0, sizes[axis]):
+            if stop <= start:
+                raise Unsaid("it takes nothing")
+            if step != 1:
+                layers.append(Layer("slice", first, {"start": start, "stop": stop, "step": step, "axis": axis}))
+                sizes[axis] = len(range(start, stop, step))
+            elif (start, stop) != (0, sizes[axis]):
                 layers += _cut(sizes, axis, start, stop, first)
                 sizes[axis] = stop - start
         axis, out, dim = axis + (dim != batch and not isinstance(part, int)), out + (not isinstance(part, int)), dim + 1

@@ -12,7 +12,7 @@ from archc.analysis.memory.timeline.frames import Frames, free, remade_for
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW, Module, Weight
-from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part
+from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part, Stretch
 from archc.ops.shape import product
 from archc.ops.strides import Strided, channels_last, contiguous, elementwise, view_as
 
@@ -379,7 +379,8 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
             break
         block_sizes.append(seen)
     for before, move in reversed(list(zip(block_sizes, moves, strict=False))):
-        if isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis]):
+        summed = isinstance(move, Stretch) and before.sizes != (before.sizes[0], *move.sizes)
+        if summed or (isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis])):
             moved = at.new(product(before.sizes) * at.item, step.node)
             at.tape.free(grad.block)
             grad = Grad(moved)
@@ -394,7 +395,7 @@ def _before(move: Move, before: Strided, lies: Strided) -> Strided | None:
     if isinstance(move, Axes):
         inverse = tuple(move.order.index(axis) for axis in range(len(move.order)))
         return Axes(inverse).view(lies)
-    return lies if isinstance(move, Part | Packed) else view_as(lies, before.sizes)
+    return lies if isinstance(move, Part | Packed | Stretch) else view_as(lies, before.sizes)
 
 
 def _concat(at: Backward, step: LayerRun, grads: list[Grad]) -> None:

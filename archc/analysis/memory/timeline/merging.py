@@ -6,6 +6,7 @@ from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad
 from archc.analysis.memory.timeline.tape import Block
 from archc.ops.facts import INPLACE
+from archc.ops.layout import Entry
 from archc.ops.shape import product
 from archc.ops.strides import broadcast
 
@@ -109,4 +110,15 @@ def _matrices(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.add(value, Grad(small), step.node)
 
 
-RULES |= {"add": _sum, "average": _average, "mul": _product, "matmul": _matrices}
+def _stack(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """Each value gets its entry of the whole, a view."""
+    (grad,), axis = grads, int(step.node.args.get("axis", 0)) % len(step.node.output.shape) + 1
+    lies = at.lies(step.node.output, grad)
+    handed = [(value, i) for i, (value, wants) in enumerate(zip(step.node.inputs, step.wanting, strict=True)) if wants]
+    grad.block.refs += len(handed)
+    at.release(step, grads)
+    for value, i in handed:
+        at.add(value, Grad(grad.block, False, Entry(axis, i).view(lies)), step.node)
+
+
+RULES |= {"stack": _stack, "add": _sum, "average": _average, "mul": _product, "matmul": _matrices}

@@ -62,6 +62,8 @@ def _alone(step: LayerRun, size: int, unit: int, item: int, number: int) -> list
     # the operator makes indices of 8 bytes also where nobody asks for them
     if node.kind in ("global_maxpool", "adaptive_maxpool"):
         return [8 * node.output.shape.values * (unit // item)]  # where each maximum lies
+    if node.kind == "index":
+        return [8 * len(node.args["indices"])]
     if node.kind in ("cummax", "cummin") and len(node.outputs) == 1:
         return [8 * node.output.shape.values * (unit // item)]
     if node.kind == "attention":

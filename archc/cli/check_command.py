@@ -16,7 +16,9 @@ from pathlib import Path
 from archc.analysis.checks.check import check
 from archc.cli.common import compile_model, show, spec_options
 from archc.cli.findings import FORMATS, draw_all
-from archc.language.loading import shipped
+from archc.elaborate.compiler import address
+from archc.language.loading import shipped_name, shipped_names
+from archc.language.variants import names_in
 from archc.text.diagnostics import Diagnostic
 from archc.text.quantity import counted
 
@@ -53,10 +55,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def specs_of(named: str) -> list[str]:
-    """The specs of a folder, or the one that is named. `specs` finds those that ship where there is no such folder."""
+    """The specs of a folder, or the one that is named, with their variants. `specs` finds those that ship where there is no such folder."""
     path = Path(named)
     if path.is_dir():
-        return sorted(str(entry) for entry in path.rglob("*.yaml") if not any(part.startswith(".") for part in entry.parts))
+        found = sorted(entry for entry in path.rglob("*.yaml") if not any(part.startswith(".") for part in entry.parts))
+        return [name for entry in found for name in _family(str(entry), entry)]
     if named.rstrip("/") == "specs" and not path.exists():
-        return [path.stem for path in shipped()]
-    return [named]
+        return shipped_names()
+    found_at, member = address(named)
+    return [named] if member or found_at is None else _family(named, found_at)
+
+
+def _family(named: str, path: Path) -> list[str]:
+    """A spec and its variants, as they are named."""
+    ships = named == path.stem and shipped_name(path) is not None
+    return [named, *(name if ships else f"{path}:{name}" for name in names_in(path))]

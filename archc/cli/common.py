@@ -11,6 +11,7 @@ from archc.cli.console import complain, diagnostics_text
 from archc.elaborate.compiler import Model, compile_spec
 from archc.errors import ArgumentError
 from archc.graph import Graph
+from archc.language.variants import split_address
 from archc.text.diagnostics import Diagnostic, printable
 
 SPECS = "a file, or the name of a shipped spec (see `archc list`)"
@@ -63,11 +64,18 @@ def name_input(text: str) -> tuple[str, str]:
 def is_model(named: str) -> bool:
     """Whether what stands in the place of a spec names a model, whose code is run: no file that is there, and nothing within a spec."""
     source, colon, name = named.rpartition(":")
+    if split_address(named)[1]:
+        return False
     if not colon:
         return named.endswith((".py", ".pt2"))
     zoo = named.startswith(("torchvision:", "timm:"))
     module = all(part.isidentifier() for part in source.split(".")) and all(part.isidentifier() for part in name.split("."))
     return (zoo or module or source.endswith(".py")) and not Path(named).exists()
+
+
+def is_member(named: str) -> bool:
+    """Whether a network is named by what stands behind a colon: a model of a file or package, a variant of a spec."""
+    return is_model(named) or bool(split_address(named)[1])
 
 
 def refuse_model(named: str, why: str) -> None:

@@ -106,9 +106,9 @@ def _specs(prefix: str, **_: object) -> Iterator[str]:
     """Names of specs that ship, and YAML files and folders."""
     from argcomplete.completers import FilesCompleter
 
-    from archc.language.loading import shipped
+    from archc.language.loading import shipped_names
 
-    yield from (path.stem for path in shipped() if path.stem.startswith(prefix))
+    yield from (name for name in shipped_names() if name.startswith(prefix))
     yield from FilesCompleter(["yaml", "yml"])(prefix)
 
 

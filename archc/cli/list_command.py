@@ -3,6 +3,9 @@ anywhere, as in `archc analyze vgg16`.
 
 archc list
 archc list resnet 2015        (those with these words in name, paper or description)
+
+A family that stands in one file is one row, with the number of its other members;
+with words, each member has its own.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     elif args.format == "csv":
         print(to_csv(listing(entries)))
     else:
-        table = listing(entries)
+        table = listing(entries, fold=not args.words)
         print(to_markdown(table) if args.format == "markdown" else table_text(table))
     return 0 if entries or not args.words else 1
 

@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from archc.cli.common import compile_model, is_model, spec_options, usable
+from archc.cli.common import compile_model, is_member, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.files import own_name, refuse_place, shown, write_whole
 
@@ -249,7 +249,7 @@ def _refuse(why: str) -> int:
 
 def _own_name(named: str, form: str) -> str:
     """The name of the picture of a spec: resnet50.svg, in the current folder."""
-    stem = re.sub(r"[^\w.-]", "_", named.rpartition(":")[2] if is_model(named) else Path(named).stem).lstrip(".-") or "network"
+    stem = re.sub(r"[^\w.-]", "_", named.rpartition(":")[2] if is_member(named) else Path(named).stem).lstrip(".-") or "network"
     return own_name([stem], f".{form}")
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from archc.catalog.devices.catalogue import find, load_files
 from archc.catalog.dtypes import dtype_name
 from archc.catalog.optimizers import OPTIMIZERS
-from archc.cli.common import compile_model, devices_option, is_model, spec_options, usable
+from archc.cli.common import compile_model, devices_option, is_member, spec_options, usable
 from archc.cli.console import complain
 from archc.cli.files import own_name, refuse_place, shown, write_whole
 from archc.html import DEVICE, MOST_BATCH, NUMBERS, TrainingChoice, report
@@ -67,7 +67,7 @@ def _wrong(args: argparse.Namespace) -> str | None:
 
 def _own_name(specs: list[str]) -> str:
     """The file of no -o: the specs' names, in this folder."""
-    names = [named.rpartition(":")[2] if is_model(named) else re.sub(r"\.ya?ml$", "", Path(named).name) for named in specs]
+    names = [named.rpartition(":")[2] if is_member(named) else re.sub(r"\.ya?ml$", "", Path(named).name) for named in specs]
     stems = [re.sub(r"[^\w.-]", "_", name).lstrip(".-") or "report" for name in names]
     return own_name(stems, ".html")
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from archc.graph import Graph
 from archc.graph.graph import growing
-from archc.language.loading import Loader, shipped, shipped_name
+from archc.language.loading import Loader, shipped_address, shipped_name, shipped_names
 from archc.language.spec import Spec
+from archc.language.variants import split_address, variant_of
 from archc.ops.shape import read_sizes
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
@@ -48,10 +49,11 @@ def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = N
 
     `files` takes those that were read for it.
     """
-    path = locate(named)
+    path, member = address(named)
     if path is None:
-        stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", named)[-1])
-        names = [path.stem for path in shipped()]
+        file = split_address(named)[0]
+        stem = re.sub(r"\.ya?ml$", "", re.split(r"[\\/]", file)[-1])
+        names = shipped_names()
         ships = f"the shipped spec is called {stem}" if stem in names else None
         hint = ships or did_you_mean(stem, names) or "`archc list` shows the shipped specs"
         diagnostics.error("A701", Span(Source(named, named), 0, len(named)), f"{named} is neither a file nor a shipped spec", hint)
@@ -59,6 +61,8 @@ def load_spec(named: str, diagnostics: Diagnostics, files: list[Path] | None = N
     source = read_file(path, shipped_name(path) or str(path), None, diagnostics)
     loader = Loader(path.parent, diagnostics)
     spec = None if source is None else loader.load(source, path)
+    if spec is not None and member:
+        spec = variant_of(spec, member, Span(Source(named, named), 0, len(named)), diagnostics)
     if files is not None:
         files += [path, *loader.files]
     return spec
@@ -83,14 +87,27 @@ def variant(spec: Spec, changes: Mapping[str, t.Tree]) -> Model:
 
 
 def locate(named: str) -> Path | None:
-    """The file of a spec: as named, with .yaml, or the spec that ships under the name."""
+    """The file of a spec: as named, with .yaml, or the spec that ships under the name; of a variant, the one in which it stands."""
+    return address(named)[0]
+
+
+def address(named: str) -> tuple[Path | None, str]:
+    """The file of a spec, and the variant in it that is named: `family.yaml:member`, or the name of one that ships."""
+    file, member = split_address(named)
+    found = _file_of(file)
+    if found is not None or member:
+        return found, member
+    return shipped_address(named) or (None, "")
+
+
+def _file_of(named: str) -> Path | None:
     try:
         for path in (Path(named), Path(named + ".yaml")):
             if path.exists() and not (path.is_dir() and path == Path(named) and named.isidentifier()):
                 return path
     except (OSError, ValueError):
         return None
-    return next((path for path in shipped() if path.stem == named), None)
+    return None
 
 
 def _elaborate(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:

@@ -9,6 +9,7 @@ from archc.language.blocks import Block, read_blocks
 from archc.language.entries import Chain
 from archc.language.functions import budget
 from archc.language.spec import Spec, read_spec
+from archc.language.variants import names_in, split_address, variant_of
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.files import read_file
@@ -27,6 +28,20 @@ def shipped_folder() -> Path:
 def shipped() -> list[Path]:
     """All specs that ship."""
     return sorted(shipped_folder().rglob("*.yaml"))
+
+
+def shipped_address(name: str) -> tuple[Path, str] | None:
+    """The file of a spec that ships, and the variant in it that is meant; a file's own name goes before those of variants."""
+    paths = shipped()
+    own = next((path for path in paths if path.stem == name), None)
+    if own is not None:
+        return own, ""
+    return next(((path, name) for path in paths if name in names_in(path)), None)
+
+
+def shipped_names() -> list[str]:
+    """The names of all specs that ship, and of their variants."""
+    return list(dict.fromkeys(name for path in shipped() for name in (path.stem, *names_in(path))))
 
 
 def shipped_name(path: Path) -> str | None:
@@ -78,7 +93,11 @@ class Loader:
         if not isinstance(tree, t.Scalar) or not isinstance(tree.value, str):
             self.diagnostics.error("A202", tree.span, "`extends` must name one spec", "extends: resnet50.yaml")
             return None
-        target = self._path(tree, path) if tree.value.endswith((".yaml", ".yml")) else self._shipped(tree)
+        file, member = split_address(tree.value)
+        if file.endswith((".yaml", ".yml")):
+            target = self._path(tree, path, file)
+        else:
+            target, member = self._shipped(tree) or (None, "")
         if target is None:
             return None
         line = (*line, *([path.resolve()] if path else []))
@@ -90,23 +109,24 @@ class Loader:
             self.diagnostics.error("A703", tree.span, f"more than {LONGEST_LINE_OF_DESCENT} specs extend each other")
             return None
         source = self._read(target, tree, shipped_name(target) or os.path.normpath(target))
-        return self.load(source, target, line) if source is not None else None
+        base = self.load(source, target, line) if source is not None else None
+        return variant_of(base, member, tree.span, self.diagnostics) if base is not None and member else base
 
     def _read(self, path: Path, tree: t.Scalar, name: str) -> Source | None:
         """A file that a spec names. Its name is the same in whatever folder the command runs."""
         self.files.append(path)
         return read_file(path, name, tree.span, self.diagnostics)
 
-    def _shipped(self, tree: t.Scalar) -> Path | None:
-        paths = {path.stem: path for path in shipped()}
-        if tree.value not in paths:
-            hint = did_you_mean(tree.value, paths) or "a file name ends in .yaml; `archc list` shows the shipped specs"
+    def _shipped(self, tree: t.Scalar) -> tuple[Path, str] | None:
+        found = shipped_address(str(tree.value))
+        if found is None:
+            hint = did_you_mean(tree.value, shipped_names()) or "a file name ends in .yaml; `archc list` shows the shipped specs"
             self.diagnostics.error("A701", tree.span, f'no shipped spec is called "{tree.value}"', hint)
-        return paths.get(tree.value)
+        return found
 
-    def _path(self, tree: t.Scalar, path: Path | None) -> Path | None:
+    def _path(self, tree: t.Scalar, path: Path | None, file: str = "") -> Path | None:
         """The file that a spec names, if it lies below the root (or among the specs that ship)."""
-        named = Path(str(tree.value))
+        named = Path(file or str(tree.value))
         if path is None:
             self.diagnostics.error("A702", tree.span, "a spec that is not a file cannot name files", "name a shipped spec")
             return None

@@ -10,6 +10,7 @@ from archc.language import citation
 from archc.language.blocks import RULE, Block, check_chain, is_name, read_blocks, unknown_keys
 from archc.language.budget import FIGURES
 from archc.language.entries import Chain, read_chain
+from archc.language.variants import read_variants
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.source import Source, Span
@@ -33,6 +34,7 @@ KEYS = {
     "layers": "the network",
     "outputs": "the values that come out; the last layer unless given",
     "train": "how it is trained: data, batch, epochs, optimizer, schedule, …",
+    "variants": "the family: names to what each member changes",
 }
 METRICS = {
     **citation.COUNTED,
@@ -74,6 +76,7 @@ class Spec:
     outputs: t.Tree | None = None
     train: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
+    variants: dict[str, tuple[t.Scalar, t.Mapping]] = field(default_factory=dict)
     no_params: bool = False
     no_blocks: bool = False
     sources: frozenset[Source] = frozenset()
@@ -301,6 +304,10 @@ def _read_train(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnosti
     spec.train.update({str(name.value): (name, setting) for name, setting in _rows(value, key, "settings", diagnostics)})
 
 
+def _read_variants(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.variants = read_variants(value, diagnostics)
+
+
 def _read_blocks(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     spec.no_blocks |= value.broken if isinstance(value, t.Mapping) else not is_null(value)
     if not is_null(value):
@@ -329,6 +336,7 @@ _READERS: dict[str, Reader] = {
     "budget": _read_budget,
     "defaults": _read_defaults,
     "init": _read_init,
+    "variants": _read_variants,
     "blocks": _read_blocks,
     "layers": _read_layers,
 }

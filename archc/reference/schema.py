@@ -12,6 +12,7 @@ from archc.language.budget import FIGURES
 from archc.language.citation import CLAIM, PAPER
 from archc.language.entries import GROUPS, MODIFIERS
 from archc.language.spec import KEYS, METRICS
+from archc.language.variants import VARIANT_KEYS
 from archc.ops import OPERATORS
 from archc.ops.registry import Op
 from archc.recipe.keys import DATA, PARTS, STOP, VALUES
@@ -63,6 +64,8 @@ def _top() -> Schema:
         "outputs": {"anyOf": [*texts["anyOf"], {"type": "object"}]},
         "train": _train(),
     }
+    variant = {"type": "object", "properties": {key: properties[key] for key in VARIANT_KEYS}, "additionalProperties": False}
+    properties["variants"] = {"type": "object", "additionalProperties": variant}
     return {key: {**properties[key], "description": KEYS[key]} for key in KEYS}
 
 

@@ -16,6 +16,7 @@ from archc.graph import Graph
 from archc.language.citation import Claim, Paper
 from archc.language.loading import shipped, shipped_folder
 from archc.language.spec import Spec
+from archc.language.variants import names_in
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.quantity import bytes_text
@@ -46,6 +47,7 @@ class ZooEntry:
     parameters: Count
     macs: Count
     known: Report | None = None
+    family: str = ""  # the spec in whose file it stands as a variant
 
     @property
     def report(self) -> Report:
@@ -113,12 +115,15 @@ def history(paths: Iterable[Path] | None = None) -> list[ZooEntry]:
     """All networks that ship, the oldest first; those of no paper stand before."""
     entries = []
     for path in shipped() if paths is None else paths:
-        spec = load_spec(str(path), Diagnostics())
-        entry = _entry_of_promises(path.stem, spec) if spec is not None else None
-        if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
-            entry = analyze_entry(path.stem, spec, graph)
-        if entry is not None:
-            entries.append(entry)
+        for name in (path.stem, *names_in(path)):
+            own = name == path.stem
+            spec = load_spec(str(path) if own else f"{path}:{name}", Diagnostics())
+            entry = _entry_of_promises(name, spec) if spec is not None else None
+            if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
+                entry = analyze_entry(name, spec, graph)
+            if entry is not None:
+                entry.family = "" if own else path.stem
+                entries.append(entry)
     return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.parameters.low, entry.name))
 
 
@@ -199,13 +204,18 @@ def _challenge() -> list[str]:
     return lines
 
 
-def listing(entries: list[ZooEntry]) -> Table:
-    """The history as a table."""
+def listing(entries: list[ZooEntry], fold: bool = False) -> Table:
+    """The history as a table. `fold`: the variants of a file are counted in the row of their family, where that is among them."""
     columns = [Column("year"), Column("spec"), Column("parameters", "count"), Column("MACs", "count", 4), *_TOP1,
                Column("paper", "text", 1), Column("what", "text", 2)]  # fmt: skip
     table = Table(columns)
+    names = {entry.name for entry in entries if not entry.family}
     for entry in entries:
-        cells = [str(entry.paper.year or ""), entry.name, entry.parameters, entry.macs, *_top1(entry)]
+        if fold and entry.family in names:
+            continue
+        members = sum(other.family == entry.name for other in entries) if fold else 0
+        name = f"{entry.name} (+{members})" if members else entry.name
+        cells = [str(entry.paper.year or ""), name, entry.parameters, entry.macs, *_top1(entry)]
         table.rows.append([*cells, entry.paper.short, entry.doc])
     return table
 

@@ -14,7 +14,7 @@ _FAMILIES = {
     "convolution": "conv",
     "upsampling": "conv_transpose upsample pixel_shuffle max_unpool",
     "pooling": "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool mean",
-    "linear": "linear embedding matmul rnn gru lstm",
+    "linear": "linear embedding matmul rnn gru lstm experts",
     "attention": "attention scaled_dot_product_attention",
     "normalization": "batchnorm layernorm rmsnorm groupnorm instancenorm lrn normalize",
     "activation": (

@@ -75,7 +75,7 @@ def counted(graph: Graph) -> dict[str, Any]:
     return {name: report.counts[name] for name in ("parameters", "macs")}
 
 
-@each_of(CASES)
+@each_of([case for case in CASES if case.op != "experts"])  # whose routing is decided by values
 def test_an_operator_and_its_torch_form(case: Case) -> None:
     ours = alone(case)
     dtypes = [":int64" * (case.facts().taken(i) == "int64") for i in range(len(case.shapes))]

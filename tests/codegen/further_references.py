@@ -133,9 +133,52 @@ layers:
 """
 
 
+# Jiang et al., Mixtral of Experts, 2024: each token asks two of four experts
+
+
+class Mixture(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Parameter(torch.randn(4, 24, 16) / 4)
+        self.down = nn.Parameter(torch.randn(4, 16, 12) / 4)
+        self.router = nn.Linear(16, 4, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(-1, 16)
+        best, which = torch.topk(self.router(rows), 2, dim=1)
+        shares, total = torch.softmax(best, dim=1), torch.zeros_like(rows)
+        for number, (up, down) in enumerate(zip(self.up, self.down, strict=True)):
+            at, choice = (which == number).nonzero().unbind(1)
+            gate, value = F.linear(rows[at], up).split(12, 1)
+            total.index_add_(0, at, F.linear(F.silu(gate) * value, down) * shares[at, choice].unsqueeze(1))
+        return total.reshape(x.shape)
+
+
+class MixtureBlock(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(16)
+        self.mixture = Mixture()
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x + self.mixture(self.norm(x)))
+
+
+MIXTURE = """
+input: [9, 16]
+layers:
+  norm: layernorm
+  mixture: {experts: {count: 4, hidden: 12, top: 2}}
+  sum: {from: [input, mixture], add: }
+  head: {linear: 5}
+"""
+
+
 FURTHER = [
     Reference("segnet", SEGNET, SegNet, (3, 17, 15)),
     Reference("ssd_head", SHALLOW_HEAD, ShallowHead, (3, 9, 9)),
+    Reference("mixture", MIXTURE, MixtureBlock, (9, 16)),
     Reference("crnn", CRNN_SPEC, CRNN, (1, 16, 20)),
     Reference("translator", TRANSLATOR, Translator, (7, 6)),
 ]

@@ -122,7 +122,7 @@ class _Unhidden(TorchFunctionMode):
             return x.sum(axis, keepdim=True).expand(at.shape)
         if func is Tensor.topk:
             x, count, axis = args
-            return x.sum(axis, keepdim=True).repeat_interleave(count, axis), None
+            return x.sum(axis, keepdim=True).repeat_interleave(count, axis), func(*args)[1]
         return func(*args, **(kwargs or {}))
 
 

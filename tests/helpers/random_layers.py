@@ -42,7 +42,7 @@ MAPS = (
         "maxpool",
     ),
 )
-SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm")
+SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm", "experts")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
 PAIRS = ("stack", "sub", "div", "pow", "maximum", "minimum")
 MOST = 3000  # values of one image
@@ -348,6 +348,10 @@ class Builder:
 
     def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"window": (shape[-1],)}
+
+    def of_experts(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        more = {"activation": self.pick(["swiglu", "gelu", "relu"]), "renormalize": bool(self.number(0, 1))}
+        return more | {"count": 3, "hidden": self.pick([2, 5]), "top": self.number(1, 3)}
 
     def of_normalize(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"axis": self.number(-len(shape), len(shape) - 1), "start": self.pick([None, 20.0])}

@@ -344,6 +344,14 @@ def _matrices() -> Iterator[Case]:
     yield case("matmul", (1, 2, 3), (4, 3, 2))
 
 
+def _experts() -> Iterator[Case]:
+    for activation in ("swiglu", "gelu", "relu"):
+        yield case("experts", T, count=4, hidden=5, activation=activation)
+        yield case("experts", T, count=3, hidden=5, top=1, activation=activation, renormalize=False)
+    yield case("experts", (1, 8), count=4, hidden=3, top=4)
+    yield case("experts", T, count=1, hidden=3, top=1)
+
+
 def _recurrences() -> Iterator[Case]:
     for op, more in (("rnn", {}), ("gru", {}), ("lstm", {"projection": 3}), ("lstm", {})):
         for shape in (T, (1, 8)):
@@ -452,4 +460,5 @@ CASES: list[Case] = [
     *_resamplings(),
     *_drops(),
     *_recurrences(),
+    *_experts(),
 ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .activations import ACTIVATIONS
 from .cases import Case
 from .counting import Number, array, exp, filled, larger, largest, log, smaller, special, total
 
@@ -176,6 +177,32 @@ def normalized_lengths(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any
         length = larger(special(math.sqrt, total(v * v for v in x[line])), 1e-12)
         out[line] = [v / length for v in x[line]]
     return out if one.args["start"] is None else each(lambda v, factor: v * factor, out, own[""])
+
+
+def experts(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """The router's largest values are found one after another, each among those that are left."""
+    top, hidden, activation = one.args.get("top", 2), one.args["hidden"], one.args.get("activation", "swiglu")
+    act = {name: f for name, args, f in ACTIVATIONS if not args}
+    out = []
+    for token in inputs[0]:
+        parts = list(matrix(token[None], own["router.weight"].T)[0])
+        parts = parts if one.args.get("renormalize", True) else softmax(parts)
+        left, chosen = list(range(len(parts))), []
+        for _ in range(top):
+            best = largest([parts[i] for i in left]).value
+            chosen.append(next(i for i in left if parts[i].value == best))
+            left.remove(chosen[-1])
+        shares = [parts[i] for i in chosen]
+        said = []
+        for i, share in zip(chosen, softmax(shares) if one.args.get("renormalize", True) else shares, strict=True):
+            wide = matrix(token[None], own["up"][i].T)[0]
+            if activation == "swiglu":
+                wide = [act["silu"](a) * b for a, b in zip(wide[:hidden], wide[hidden:], strict=True)]
+            else:
+                wide = [act[activation](a) for a in wide]
+            said.append([y * share for y in matrix(np.array(wide)[None], own["down"][i].T)[0]])
+        out.append([total([Number(0), *column]) for column in zip(*said, strict=True)])
+    return np.array(out, dtype=object)
 
 
 def lrn(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:

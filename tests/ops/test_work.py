@@ -86,6 +86,10 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     *[(case("groupnorm", (4, 3, 2), groups=2, affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
     *[(case("instancenorm", (2, 3, 2), affine=a), loops.rownorm(lambda one: 2)) for a in (True, False)],
     *[(case("rmsnorm", (3, 4), affine=a), loops.rmsnorm) for a in (True, False)],
+    *[
+        (case("experts", (3, 4), count=4, hidden=3, top=top, activation=activation, renormalize=renormalize), loops.experts)
+        for top, activation, renormalize in ((2, "swiglu", True), (1, "gelu", False), (3, "relu", True))
+    ],
     *[(case("normalize", (3, 4), axis=axis, start=start), loops.normalized_lengths) for axis in (0, -1) for start in (None, 20.0)],
     *[(case("lrn", (6, 2), size=size), loops.lrn) for size in (3, 4)],
     *[

@@ -43,7 +43,7 @@ class Bound(NamedTuple):
 
 
 CERTAIN = Bound()
-STEPWISE = ("rnn", "gru", "lstm", "normalize")  # layers of many small steps, whose values come and go
+STEPWISE = ("rnn", "gru", "lstm", "normalize", "experts")  # layers of many small steps, whose values come and go
 STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 
 

@@ -10,7 +10,7 @@ from archc.graph import Value
 from archc.language.blocks import RULE, is_name
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
-from archc.ops.shape import MOST_AXES, Shape, read_sizes
+from archc.ops.shape import MOST_AXES, input_shape, read_sizes
 from archc.signature import is_int, shown
 from archc.text import tree as t
 from archc.text.quantity import counted
@@ -140,7 +140,7 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
         remedy = f"write {spell_shape(meant, tree.source, name)}" if meant else remedy
         remedy = "one pair of brackets is enough" if len(value) == 1 and isinstance(value[0], list) else remedy
         run.error("A402", item.span, f"{shown(value[at])} is not a size", remedy)
-    return UNKNOWN if wrong else Value(None, 0, Shape(value), name)
+    return UNKNOWN if wrong else Value(None, 0, input_shape(value), name)
 
 
 def _numbers(value: list[Any]) -> list[int]:

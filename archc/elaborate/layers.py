@@ -89,7 +89,7 @@ def check_inputs(op: Op, inputs: Values) -> None:
 def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     """The operator's facts, worked out once for equal shapes and arguments."""
     try:
-        key = (op.name, shapes, *args.values())
+        key = (op.name, shapes, tuple([shape.axes for shape in shapes]), *args.values())
         kept = run.facts.get(key)
     except TypeError:  # an argument that cannot be hashed, of a plugin
         return _compute_facts(op, shapes, args)
@@ -101,7 +101,7 @@ def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str
 
 def _compute_facts(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     if op.built_in:
-        facts = op.function(*shapes, **args)
+        facts = op(*shapes, **args)
     else:
         from archc.ops.plugins import facts_of as facts_of_plugin
 

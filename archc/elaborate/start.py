@@ -75,6 +75,7 @@ def _elaborate(run: Elaboration, changes: Mapping[str, t.Tree], inputs: Mapping[
     if run.spec.layers is not None:
         current = chains.run_chain(run, run.spec.layers, context.chained(current), current)
     _outputs(run, context, current)
+    _check_batch(run)
     _promises(run, env)
     _budget(run, env)
     _check_defaults(run)
@@ -182,6 +183,15 @@ def _outputs(run: Elaboration, context: Context, current: Values) -> None:
         if values[0].node is None and values[0] is not UNKNOWN and found not in ("input", *context.place.inputs):
             run.graph.passed_on[name] = PassedOn(item.span, f"write `{values[0].name}` if it is meant")
     run.training -= 1
+
+
+def _check_batch(run: Elaboration) -> None:
+    """No output may have axes of its own in the batch axis, where nobody outside would look for them."""
+    for name, value in (*run.graph.outputs.items(), *run.graph.heads.items()):
+        if value.shape.joined and value.node is not None and value.node.written is not None:
+            axes = " and ".join(f"the {size}" for size in value.shape[: value.shape.joined])
+            message = f"{name}, of shape {list(value.shape)}, has {axes} in the batch axis"
+            run.error("A502", value.node.written.kind, message, "`leave_batch` before the end")
 
 
 def _explain_passed_on(run: Elaboration) -> PassedOn:

@@ -231,6 +231,7 @@ class Facts:
     dtypes: the dtype of each output, where that is not the network's
     reads: how many of the inputs are read, where others give their shape alone
     doubts: arguments that are hardly meant as they stand
+    joined: how many leading axes of the outputs are in the batch; all else but counts is stated for one entry of these
     min_batch: the images of a training step with fewer of which PyTorch refuses it
     """
 
@@ -259,6 +260,7 @@ class Facts:
     reads: int | None = None
     doubts: tuple[Doubt, ...] = ()
     min_batch: int = 1
+    joined: int = 0
     outputs: tuple[Shape, ...] = field(init=False)
 
     def __post_init__(self) -> None:

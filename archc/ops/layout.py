@@ -48,6 +48,17 @@ class Sized(NamedTuple):
         return (x.sizes[0], *self.shape)
 
 
+class Unmerge(NamedTuple):
+    """Axes of these sizes out of the batch axis, behind what is left of it."""
+
+    leaving: tuple[int, ...]
+
+    def view(self, x: Strided) -> Strided:
+        seen = view_as(x, (x.sizes[0] // product(self.leaving), *self.leaving, *x.sizes[1:]))
+        assert seen is not None, "an axis that is divided is a view"
+        return seen
+
+
 class Part(NamedTuple):
     """A range of an axis, or every step-th entry of one."""
 
@@ -106,7 +117,7 @@ class Packed(NamedTuple):
         return x.sizes
 
 
-Move = Axes | Merge | Sized | Part | Entry | Stretch | Unseen | Packed
+Move = Axes | Merge | Unmerge | Sized | Part | Entry | Stretch | Unseen | Packed
 
 
 def move_strides(x: Strided, move: Move) -> tuple[Strided, bool]:
@@ -114,7 +125,7 @@ def move_strides(x: Strided, move: Move) -> tuple[Strided, bool]:
     seen = move.view(x)
     if seen is not None:
         return seen, False
-    assert not isinstance(move, Axes | Part | Entry | Stretch | Unseen), "these are always views"
+    assert not isinstance(move, Axes | Unmerge | Part | Entry | Stretch | Unseen), "these are always views"
     return contiguous(move.sizes(x)), True
 
 

@@ -5,24 +5,25 @@ from __future__ import annotations
 from archc.ops.bare import positional
 from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge, Stretch
+from archc.ops.meaning import LastAxis, positions_last
 from archc.ops.reach import POINT, Along, Each
 from archc.ops.registry import op
-from archc.ops.shape import Shape, product
+from archc.ops.shape import CHANNELS, FEATURES, TOKENS, Shape, product
 from archc.signature import Fault, Size
 
 
 @op(bare=positional("linear", -1, "features"))
-def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
+def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "features") -> Facts:
     """[*, F] -> [*, features]. A fully-connected layer over the last axis: torch.nn.Linear.
 
     features: size of the output's last axis
     bias: whether a bias is added
+    axis: `last` where the last axis are positions of a map, and that is meant
     """
-    if len(x) > 2:
-        raise Fault(
-            None, f"linear works on the last axis, here the width of a map of shape {list(x)}", "`flatten` first, or `conv` with kernel 1"
-        )
-    out = Shape((*x[:-1], features))
+    doubts = positions_last(x, "linear", "`flatten` first, or `conv` with kernel 1") if axis == "features" else ()
+    if doubts and len(x) > 2:
+        raise Fault(None, doubts[0].message, doubts[0].hint)
+    out = Shape((*x[:-1], features)).named((*x.names[:-1], CHANNELS if x.names[-1] == CHANNELS else FEATURES))
     macs = out.values * x.features
     return Facts(
         out,
@@ -33,6 +34,7 @@ def linear(x: Shape, *, features: Size, bias: bool = True) -> Facts:
         reach=Along((len(x) - 1,)),
         torch=Module("nn.Linear", (x.features, features), given(bias=(bias, True))),
         classic=f"FC-{features}",
+        doubts=doubts,
     )
 
 
@@ -46,7 +48,7 @@ def embedding(x: Shape, *, entries: Size, features: Size) -> Facts:
     if len(x) != 1:
         raise Fault(None, f"embedding takes indices [T]; this has shape {list(x)}")
     return Facts(
-        Shape((*x, features)),
+        Shape((*x, features)).named((TOKENS, FEATURES)),
         weights=(Weight("weight", (entries, features)),),
         macs=0,
         work=Work(),
@@ -72,7 +74,7 @@ def matmul(x: Shape, y: Shape) -> Facts:
         )
         raise Fault(None, f"cannot multiply {list(x)} by {list(y)}", hint)
     wide = tuple(b if a == 1 else a for a, b in zip(x[:-2], y[:-2], strict=True))
-    out = Shape((*wide, x[-2], y[-1]))
+    out = Shape((*wide, x[-2], y[-1])).named((*x.names[:-1], y.names[-1]))
     macs = out.values * x.features
     return Facts(
         out,

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from archc.ops.bare import large_eps, whole_numbers
 from archc.ops.facts import INPUT, Doubt, Facts, Kept, Module, Weight, Work, given, new, weightless
 from archc.ops.layout import ELEMENTWISE, NORMALIZED, ROWS, SUGGESTED, Axes, Packed
+from archc.ops.meaning import positions_last
 from archc.ops.reach import POINT, WHOLE, Along
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
@@ -16,7 +17,7 @@ from archc.signature import Fault, Positive, Real, Size, one_of, real
 Momentum = Annotated[float, real(0, 1)]
 _SIZED = "the channels come from the input: write `{0}`, or name the argument, as in {{{0}: {{eps: 0.001}}}}"
 
-Axis = Annotated[str, one_of("last", "channels")]
+Axis = Annotated[str, one_of("features", "last", "channels")]
 
 MOST_MOMENTUM = 0.5
 
@@ -98,16 +99,17 @@ def _sizes(value: Any, x: Shape) -> str | None:
 
 
 @op(bare=_sizes)
-def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bool = True, bias: bool = True) -> Facts:
+def layernorm(x: Shape, *, axis: Axis = "features", eps: Positive = 1e-5, affine: bool = True, bias: bool = True) -> Facts:
     """[*, D] -> [*, D]. Each vector to mean 0 and variance 1 (Ba et al., 2016): torch.nn.LayerNorm.
 
-    axis: `last`, the features of a token, or `channels`, the first axis of a feature map (as in ConvNeXt)
+    axis: `features`, the last axis; `channels`, the first axis of a feature map (as in ConvNeXt); or `last`, whatever the last axis is
     eps: added to the variance
     affine: whether there is a learned scale and shift
     bias: whether the affine form has a shift
     """
     if axis == "channels":
         spatial(x, "layernorm over channels")
+    over_map = positions_last(x, "layernorm", "{layernorm: channels} is over the channels") if axis == "features" else ()
     size = x.channels if axis == "channels" else x.features
     rows = x.values // size
     weights = (_affine(size) if bias else _affine(size)[:1]) if affine else ()
@@ -123,7 +125,7 @@ def layernorm(x: Shape, *, axis: Axis = "last", eps: Positive = 1e-5, affine: bo
         torch=last._replace(name="ChannelLayerNorm", source=_CHANNEL_LAYERNORM) if axis == "channels" else last,
         moves=((Axes((0, len(x), *range(1, len(x)))),),) if axis == "channels" else (),
         classic="LAYERNORM",
-        doubts=large_eps(eps),
+        doubts=over_map + large_eps(eps),
     )
 
 
@@ -134,6 +136,7 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
     eps: added to the mean square
     affine: whether there is a learned scale
     """
+    over_map = positions_last(x, "rmsnorm", "`permute` the channels to the last axis")
     size = x.features
     rows = x.values // size
     return Facts(
@@ -146,7 +149,7 @@ def rmsnorm(x: Shape, *, eps: Positive = 1e-6, affine: bool = True) -> Facts:
         torch=Module("nn.RMSNorm", (size,), given(eps=(eps, None), elementwise_affine=(affine, True))),
         layout=ROWS,
         classic="RMSNORM",
-        doubts=large_eps(eps),
+        doubts=over_map + large_eps(eps),
     )
 
 

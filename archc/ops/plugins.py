@@ -83,6 +83,15 @@ def load_file(path: str) -> list[str]:
 
 def facts_of(op: Op, shapes: Sequence[Shape], args: dict[str, Any]) -> Facts:
     """The facts of a plugin's operator. Raises Fault at the line of the plugin where it fails, or states what cannot be."""
+
+    def checked(*shapes: Shape, **args: Any) -> Facts:
+        return _checked(op, shapes, args)
+
+    return op.facts(checked, shapes, args)
+
+
+def _checked(op: Op, shapes: Sequence[Shape], args: dict[str, Any]) -> Facts:
+    """What the function of a plugin returns, if it can be."""
     file = op.function.__code__.co_filename
     try:
         facts = op.function(*shapes, **args)

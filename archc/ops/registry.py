@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_origin, overload
 
 from archc.errors import ArgumentError
 from archc.ops.facts import Facts
+from archc.ops.per_entry import facts_of_each
 from archc.ops.shape import Shape
 from archc.signature import MISSING, NAMED, Param, Signature, Type
 from archc.text.suggest import did_you_mean
@@ -32,6 +33,7 @@ class Op:
     doc: str
     module: str
     bare: Bare | None = None
+    whole: bool = False
 
     @property
     def built_in(self) -> bool:
@@ -39,22 +41,28 @@ class Op:
         return self.module.startswith("archc.ops.")
 
     def __call__(self, *shapes: Any, **arguments: Any) -> Facts:
-        return self.function(*shapes, **arguments)
+        return self.facts(self.function, shapes, arguments)
+
+    def facts(self, function: Function, shapes: Sequence[Shape], arguments: Mapping[str, Any]) -> Facts:
+        """What a function says of one image, or of one entry of the axes that are in the batch, for all of these."""
+        return function(*shapes, **arguments) if self.whole else facts_of_each(function, shapes, arguments)
 
 
 class Registry:
     """Operators by name, built from their functions when they are first asked for."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Function, bool, bool, str | Bare]] = {}
+        self._waiting: dict[str, tuple[Function, bool, bool, str | Bare, bool]] = {}
         self._built: dict[str, Op] = {}
 
-    def add(self, function: Function, name: str, merges: bool = False, transparent: bool = False, bare: str | Bare = "") -> None:
+    def add(
+        self, function: Function, name: str, *, merges: bool = False, transparent: bool = False, bare: str | Bare = "", whole: bool = False
+    ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ArgumentError(f"{name!r} cannot name an operator: use lower-case letters, digits and _")
         if name in self._waiting:
             raise ArgumentError(f"an operator called {name} exists")
-        self._waiting[name] = function, merges, transparent, bare
+        self._waiting[name] = function, merges, transparent, bare, whole
 
     def get(self, name: str) -> Op | None:
         if name not in self._built and name in self._waiting:
@@ -84,26 +92,35 @@ OPERATORS = Registry()
 @overload
 def op(function: Function) -> Function: ...
 @overload
-def op(*, name: str = "", merges: bool = False, transparent: bool = False, bare: str | Bare = "") -> Callable[[Function], Function]: ...
 def op(
-    function: Function | None = None, *, name: str = "", merges: bool = False, transparent: bool = False, bare: str | Bare = ""
+    *, name: str = "", merges: bool = False, transparent: bool = False, bare: str | Bare = "", whole: bool = False
+) -> Callable[[Function], Function]: ...
+def op(
+    function: Function | None = None,
+    *,
+    name: str = "",
+    merges: bool = False,
+    transparent: bool = False,
+    bare: str | Bare = "",
+    whole: bool = False,
 ) -> Function | Callable[[Function], Function]:
     """Register an operator: positional parameters are inputs, keyword-only ones its arguments, the first the main one.
 
     The docstring is its documentation: a first line `[C, H, W] -> [channels, H', W']. What it does.`, then a line
     `argument: meaning` for each argument. `merges`: it takes branches. `transparent`: it is its input, and no layer.
     `bare`: why no value may stand without a name, or a function of such a value and the first input that says what to write
-    where PyTorch or Keras would read it otherwise, None where there is no doubt.
+    where PyTorch or Keras would read it otherwise, None where there is no doubt. `whole`: it is given shapes with the axes that are
+    in the batch, where others are given those of one entry.
     """
 
     def register(function: Function) -> Function:
-        OPERATORS.add(function, name or function.__name__, merges, transparent, bare)
+        OPERATORS.add(function, name or function.__name__, merges=merges, transparent=transparent, bare=bare, whole=whole)
         return function
 
     return register(function) if function is not None else register
 
 
-def _describe(name: str, function: Function, merges: bool, transparent: bool, bare: str | Bare) -> Op:
+def _describe(name: str, function: Function, merges: bool, transparent: bool, bare: str | Bare, whole: bool) -> Op:
     code = function.__code__
     takes_any = bool(code.co_flags & 0x04)
     positional = code.co_argcount
@@ -125,6 +142,7 @@ def _describe(name: str, function: Function, merges: bool, transparent: bool, ba
         doc=doc,
         module=function.__module__,
         bare=None if isinstance(bare, str) else bare,
+        whole=whole,
     )
 
 

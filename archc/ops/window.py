@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from archc.ops.facts import INPUT, Kept, new
+from archc.ops.meaning import channels_first
 from archc.ops.reach import Reach
 from archc.ops.shape import Shape, product
 from archc.ops.tracked import label
@@ -24,6 +25,7 @@ def spatial(x: Shape, what: str) -> tuple[int, ...]:
     if not 2 <= len(x) <= 4:
         hint = "use `reshape` or `tokens` first" if len(x) > 1 else "a vector needs `linear`, or `reshape` to a map"
         raise Fault(None, f"{what} needs a feature map [C, L], [C, H, W] or [C, D, H, W]; this has shape {list(x)}", hint)
+    channels_first(x, what)
     return x.space
 
 

@@ -200,6 +200,6 @@ def _sample(op: Op) -> Facts | None:
             value = track((6, 16), ("T", "D"))
         args[name] = Tracked(value, name) if isinstance(value, int) and not isinstance(value, bool) else value
     try:
-        return op.function(*shapes, **args)
+        return op(*shapes, **args)
     except (Fault, TypeError, ValueError, AttributeError):
         return None

@@ -14,7 +14,7 @@ from archc.graph.captured import Captured, CaptureError
 from archc.graph.graph import Tie
 from archc.ops.facts import DTYPES, Facts
 from archc.ops.registry import OPERATORS, Op
-from archc.ops.shape import Shape
+from archc.ops.shape import SPACE, input_shape
 from archc.ops.tied import GIVING, TIED
 from archc.signature import Fault, bind
 from archc.tracing.compare import Seen
@@ -46,7 +46,7 @@ class Assembly:
 
     def fill(self) -> None:
         for name, shape in self.trace.shapes.items():
-            value = self.graph.inputs[name] = Value(None, 0, Shape(shape[1:] or (1,)), name)
+            value = self.graph.inputs[name] = Value(None, 0, input_shape(shape[1:] or (1,)), name)
             self.values[name, 0] = value
         self.level(self.trace.root, self.graph.root)
         self.graph.outputs = {label_of(name): self.values[ref] for name, ref in self.trace.outputs.items()}
@@ -132,11 +132,13 @@ class Assembly:
 
     def facts(self, op: Op, call: Call, inputs: tuple[Value, ...]) -> tuple[dict[str, Any], Facts]:
         """An operator's arguments and facts. Raises Unsaid where they are not those of the step."""
+        if op.name in ("linear", "layernorm") and inputs[0].shape.names[-1] == SPACE:
+            call.args.setdefault("axis", "last")  # a spec says so where it is meant
         args, faults = bind(op.signature, call.args, {})
         if faults:
             raise Unsaid(faults[0].message)
         try:
-            facts = op.function(*(value.shape for value in inputs), **args)
+            facts = op(*(value.shape for value in inputs), **args)
         except Fault as fault:
             raise Unsaid(fault.message) from None
         seen = self.seen.get(call)

@@ -289,11 +289,11 @@ def test_every_alias_of_a_layer_is_drawn_as_a_valid_entry() -> None:
         assert made is not None
         filled = made.text.replace("…", "4")
         entries = ", ".join([filled, *made.after]) if layer.kind not in rewriting.MERGES else ""
-        found = compile_text(f"archc: 1\ninput: [4, 12, 12]\nlayers: [{entries or 'relu'}]").diagnostics
+        found = compile_text(f"archc: 1\ninput: {SHAPES.get(layer.kind, [4, 12, 12])}\nlayers: [{entries or 'relu'}]").diagnostics
         assert not [one for one in found if one.code not in ("A501", "A502", "A402", "A403")], (word, filled)
 
 
-SHAPES = {"pad": [4, 12, 12], "embedding": [6]}
+SHAPES = {"pad": [4, 12, 12], "embedding": [6], "layernorm": [6, 8], "rmsnorm": [6, 8], "transformer_encoder": [6, 8]}
 
 
 def test_every_alias_of_an_argument_is_taken() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from archc.graph import Graph, Node, Value
 from archc.ops import OPERATORS, Shape
+from archc.ops.shape import input_shape
 from archc.ops.window import Window
 from archc.signature import Fault
 
@@ -21,7 +22,10 @@ ANY = (
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
 REDUCTIONS = ("mean", "sum", "max", "min", "norm", "var", "std", "cumsum", "cummax", "cummin", "topk")
-MOVES = ("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens")
+MOVES = (
+    *("flatten", "reshape", "reshape", "permute", "permute", "transpose", "select", "split", "split", "crop", "tokens"),
+    *("join_batch", "leave_batch"),
+)
 MORE_MOVES = ("roll", "flip", "slice", "index", "tile", "repeat_interleave", "expand", "unbind")
 INPLACE = (
     *("relu", "relu6", "leaky_relu", "elu", "selu", "celu", "silu", "mish", "hardswish", "hardsigmoid", "hardtanh", "threshold"),
@@ -68,7 +72,7 @@ class Builder:
 
     def input(self) -> None:
         sizes = [self.pick([4, 4, 6, 8, 1]), *(self.pick([1, 2, 3, 4, 5, 6, 7]) for _ in range(self.pick([0, 1, 1, 2, 2, 2, 2, 3])))]
-        value = Value(None, 0, Shape(sizes), f"x{len(self.values)}")
+        value = Value(None, 0, input_shape(sizes), f"x{len(self.values)}")
         self.graph.inputs[value.name] = value
         self.values.append(value)
 
@@ -101,7 +105,7 @@ class Builder:
             return self.shared()
         several = kind in (1, 2, 3)
         first = self.value()
-        rank = len(first.shape)
+        rank = len(first.shape.inner)
         alone = [
             ANY,
             ANY,
@@ -150,6 +154,11 @@ class Builder:
         self.graph.nodes.append(node)
         self.values += [value for value in node.outputs if not facts.is_integer(value.index)]
 
+    def leave(self) -> None:
+        """What nobody reads has no axes in the batch."""
+        for value in [value for value in self.values if value.shape.joined and not self.graph.uses.get(value)]:
+            self.add("leave_batch", [value], {})
+
     def shared(self) -> None:
         """A layer with weights again, on a value of the same shape."""
         node = self.pick(self.graph.nodes)
@@ -170,7 +179,8 @@ class Builder:
             "average": lambda other: other == shape,
             "stack": lambda other: other == shape,
         }.get(op, lambda other: len(other) == len(shape) and all(a == b or 1 in (a, b) for a, b in zip(other, shape, strict=True)))
-        found = [value for value in self.values if fits(value.shape)]
+        found = [value for value in self.values if value.shape.batched(1)[0] == shape.batched(1)[0] and fits(value.shape)]
+        found = [value for value in found if value.shape.joined == shape.joined]
         count = self.pick([1, 1, 1, 2, 3]) if op in ("add", "mul", "average", "concat", "stack", "maximum", "minimum") else 1
         return [self.pick(found) for _ in range(count)] if found else []
 
@@ -187,7 +197,7 @@ class Builder:
         return [k, v, self.pick(masks)] if masks and self.number(0, 1) else [k, v]
 
     def arguments(self, op: str, inputs: list[Value]) -> dict[str, Any]:
-        shape = inputs[0].shape
+        shape = inputs[0].shape.inner
         rank = len(shape)
         own = getattr(self, f"of_{op}", None)
         if own is not None:
@@ -211,7 +221,7 @@ class Builder:
             "clone": {"contiguous": bool(self.number(0, 1))},
             "drop_path": {"p": self.pick([0.0, 0.3, 1.0])},
             "spatial_dropout": {"p": self.pick([0.0, 0.3, 1.0])},
-            "linear": {"features": self.pick([4, 6, 8]), "bias": bool(self.number(0, 1))},
+            "linear": {"features": self.pick([4, 6, 8]), "axis": self.pick(["features", "last"]), "bias": bool(self.number(0, 1))},
             "channel_shuffle": {"groups": self.pick([1, 2, 4])},
             "pixel_shuffle": {"factor": 2},
             "pixel_unshuffle": {"factor": 2},
@@ -376,7 +386,7 @@ class Builder:
         return {"broadcast": True, "inplace": self.number(0, 2) == 0}
 
     def of_concat(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
-        differ = [i for value in inputs for i, size in enumerate(value.shape) if size != shape[i]]
+        differ = [i for value in inputs for i, size in enumerate(value.shape.inner) if size != shape[i]]
         return {"axis": differ[0] if differ else self.number(-len(shape), len(shape) - 1)}
 
     def of_split(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
@@ -422,6 +432,7 @@ def drawn(random: Random, most: int) -> Graph:
         build.indices()
     for _ in range(random.randint(2, most)):
         build.layer()
+    build.leave()
     return build.graph
 
 

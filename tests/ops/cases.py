@@ -17,19 +17,25 @@ L, M, D = (4, 9), (4, 7, 6), (4, 5, 4, 6)  # maps over one, two and three axes
 
 
 class Case(NamedTuple):
-    """An operator on inputs of some shapes."""
+    """An operator on inputs of some shapes, of which the first `joined` axes are in the batch."""
 
     op: str
     shapes: tuple[Sizes, ...]
     args: dict[str, Any]
+    joined: int = 0
 
     @property
     def id(self) -> str:
         told = [f"{name}={value}" for name, value in self.args.items()]
-        return f"{self.op}({', '.join(['x'.join(map(str, shape)) for shape in self.shapes] + told)})"
+        return f"{self.op}({', '.join(['x'.join(map(str, shape)) for shape in self.shapes] + told)})" + f" joined {self.joined}" * (
+            self.joined > 0
+        )
+
+    def inputs(self) -> list[Shape]:
+        return [Shape(shape).named(("windows",) * self.joined + ("",) * (len(shape) - self.joined)) for shape in self.shapes]
 
     def facts(self) -> Facts:
-        return OPERATORS[self.op](*map(Shape, self.shapes), **self.args)
+        return OPERATORS[self.op](*self.inputs(), **self.args)
 
 
 def case(op: str, *shapes: Sizes, **args: Any) -> Case:
@@ -446,6 +452,12 @@ def _drops() -> Iterator[Case]:
     yield case("layer_scale", T, start=0.1)
 
 
+def _batches() -> Iterator[Case]:
+    yield case("join_batch", (3, 6, 8))
+    yield case("join_batch", (2, 3, 4, 5), axes=2)
+    yield case("leave_batch", (3, 6, 8))._replace(joined=1)
+
+
 CASES: list[Case] = [
     *_activations(),
     *_convolutions(),
@@ -461,4 +473,33 @@ CASES: list[Case] = [
     *_drops(),
     *_recurrences(),
     *_experts(),
+    *_batches(),
+]
+
+# with axes in the batch, which no operator sees
+JOINED: list[Case] = [
+    one._replace(joined=joined)
+    for joined, one in (
+        (1, case("leave_batch", (3, 6, 8))),
+        (2, case("leave_batch", (2, 3, 4, 5))),
+        (1, case("join_batch", (3, 2, 6, 8))),
+        (1, case("conv", (3, 4, 7, 6), channels=6, kernel=3)),
+        (1, case("linear", (3, 6, 8), features=5)),
+        (2, case("linear", (2, 3, 6, 8), features=5, bias=False)),
+        (1, case("attention", (3, 6, 8), heads=2)),
+        (1, case("layernorm", (3, 6, 8))),
+        (1, case("batchnorm", (3, 4, 7, 6))),
+        (1, case("groupnorm", (3, 4, 7, 6), groups=2)),
+        (1, case("maxpool", (3, 4, 7, 6), kernel=3)),
+        (1, case("gelu", (3, 6, 8))),
+        (1, case("relu", (3, 6, 8), inplace=True)),
+        (1, case("dropout", (3, 6, 8), p=0.3)),
+        (1, case("flatten", (3, 4, 7, 6))),
+        (1, case("reshape", (3, 4, 6), shape=(2, 12))),
+        (1, case("permute", (3, 4, 7, 6), order=(1, 2, 0))),
+        (1, case("split", (3, 4, 6), parts=2)),
+        (1, case("add", (3, 4, 6), (3, 4, 6))),
+        (1, case("mul", (3, 4, 7, 6), (3, 4, 1, 1))),
+        (1, case("matmul", (3, 2, 4, 6), (3, 2, 6, 5))),
+    )
 ]

@@ -18,12 +18,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.helpers.torch_form import Layer, outputs, tensors
 
-from .cases import CASES, Case, each_of
+from .cases import CASES, JOINED, Case, each_of
 
 BATCH = 2
 BY_VALUES = {"experts"}  # which read what they compute, so that `meta` will not do
 BYTES = {"same": 4, "float32": 4, "int64": 8, "mask": 4}  # of a float32 network on the CPU
-every_case = each_of(CASES)
+every_case = each_of([*CASES, *JOINED])
 
 
 def made(case: Case, device: str = "cpu") -> tuple[Layer, list[Any]]:
@@ -31,13 +31,13 @@ def made(case: Case, device: str = "cpu") -> tuple[Layer, list[Any]]:
     torch.manual_seed(0)
     layer = Layer(case.facts()).to(device)
     facts = case.facts()
-    return layer, [given(shape, facts.taken(i), device) for i, shape in enumerate(case.shapes)]
+    return layer, [given(shape, facts.taken(i), device) for i, shape in enumerate(case.inputs())]
 
 
-def given(shape: tuple[int, ...], dtype: str, device: str) -> Any:
+def given(shape: Shape, dtype: str, device: str) -> Any:
     if dtype == "int64":
-        return torch.zeros(BATCH, *shape, dtype=torch.int64, device=device)
-    return torch.randn(BATCH, *shape, device=device, requires_grad=True).clone()
+        return torch.zeros(shape.batched(BATCH), dtype=torch.int64, device=device)
+    return torch.randn(shape.batched(BATCH), device=device, requires_grad=True).clone()
 
 
 def storage(tensor: Any) -> int:
@@ -52,7 +52,7 @@ def test_every_operator_has_a_case() -> None:
 @every_case
 def test_the_output_has_the_shape(case: Case) -> None:
     layer, inputs = made(case, "cpu" if case.op in BY_VALUES else "meta")
-    assert [tuple(out.shape) for out in outputs(layer(*inputs))] == [(BATCH, *shape) for shape in case.facts().outputs]
+    assert [tuple(out.shape) for out in outputs(layer(*inputs))] == [shape.batched(BATCH) for shape in case.facts().outputs]
 
 
 @every_case
@@ -147,7 +147,9 @@ def test_the_output_is_new_or_a_view_or_in_place(case: Case) -> None:
 @every_case
 def test_tracked_numbers_change_nothing(case: Case) -> None:
     names = "abcd"
-    shapes = [Shape(track(shape, [f"{names[axis]}{i}" for axis in range(len(shape))])) for i, shape in enumerate(case.shapes)]
+    shapes = [
+        Shape(track(shape, [f"{names[axis]}{i}" for axis in range(len(shape))])).named(shape.axes) for i, shape in enumerate(case.inputs())
+    ]
     args = {name: _tracked(name, value) for name, value in case.args.items()}
     tracked, plain = OPERATORS[case.op](*shapes, **args), case.facts()
     assert tracked == plain

@@ -47,7 +47,7 @@ def _given() -> list[Case]:
         alone = any(min(shape[axis] for axis in reach.axes) == 1 for reach in (facts.reach,) if isinstance(reach, Along))
         circular = "circular" in one.args.values()
         alone |= one.op == "batchnorm" and len(shape) == 1
-        floats = facts.taken(0) == "same" and not facts.is_integer(0)
+        floats = facts.taken(0) == "same" and not facts.is_integer(0) and not facts.outputs[0].joined and not one.joined
         if floats and not alone and not circular and one.shapes[1:] != ((1, 8),) and not one.args.get("inplace"):
             found.setdefault((one.op, len(shape), str(facts.reach)) if facts.pointwise and len(one.shapes) == 1 else one.id, one)
     return list(found.values())

@@ -54,7 +54,7 @@ def _tracked_facts(node: Node) -> Facts:
     shapes = _tracked_shapes(node)
     args = {name: _tracked_argument(name, value) for name, value in node.args.items()}
     try:
-        facts = node.op.function(*shapes, **args)
+        facts = node.op(*shapes, **args)
     except Exception:
         if node.op.built_in:
             raise
@@ -66,7 +66,7 @@ def _tracked_shapes(node: Node) -> list[Shape]:
     """The inputs' shapes; with several inputs, their axes are numbered: C1, C2."""
     several = len(node.inputs) > 1
     pairs = [(value.shape, str(i + 1) if several else "") for i, value in enumerate(node.inputs)]
-    return [Shape(track(shape, [name + suffix for name in axis_names(node, shape)])) for shape, suffix in pairs]
+    return [Shape(track(shape, [name + suffix for name in axis_names(node, shape)])).named(shape.names) for shape, suffix in pairs]
 
 
 def axis_names(node: Node, shape: Shape) -> tuple[str, ...]:

@@ -36,10 +36,26 @@ Given = tuple[State | None, Shape]  # an input of a layer; None where the networ
 
 def compose(facts: Facts, output: int, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
     """What one output of a layer sees. `pixels` are the sizes of the input's axes. Raises Unfollowed."""
+    out, leading = facts.outputs[output], facts.joined
+    if not leading:
+        return _compose(facts, output, out, inputs, pixels)
+    # a layer sees one entry of the axes that are in the batch: what positions lie along these is as it was
+    inner = [(_shifted(state, -leading) if state else None, shape.inner) for state, shape in inputs]
+    made = _shifted(_compose(facts, output, out.inner, inner, pixels), leading)
+    outer = [[state[k] for state, _ in inputs if state and 0 <= state[k].axis < leading] for k in range(len(pixels))]
+    return tuple([_union(column, size) if column else seen for column, seen, size in zip(outer, made, pixels, strict=True)])
+
+
+def _shifted(state: State, by: int) -> State:
+    """With other numbers of axes; positions along axes that are not there any more are seen everywhere alike."""
+    return tuple([one if one.axis < 0 else one._replace(axis=max(one.axis + by, -1)) for one in state])
+
+
+def _compose(facts: Facts, output: int, out: Shape, inputs: Sequence[Given], pixels: Sequence[int]) -> State:
     reach = facts.reach.of[output] if type(facts.reach) is EachOutput else facts.reach
     if type(reach) is Joined:
         return _join(reach, inputs, pixels)
-    out, moves = facts.outputs[output], facts.moves[output] if reach == MOVED else ()
+    moves = facts.moves[output] if reach == MOVED else ()
     rules = reach.of if type(reach) is Each else (reach,) * len(inputs)
     found = [_behind(state, shape, out, rule, moves, pixels) for (state, shape), rule in zip(inputs, rules, strict=True) if state]
     if len(found) == 1:

@@ -84,7 +84,7 @@ def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> StorageRun:
     """The forward pass of the network as it is for training."""
     done = StorageRun(batch, NETWORK[dtype])
     for value, item in items_of(graph, done.item).items():
-        block = contiguous((batch, *map(int, value.shape)))
+        block = contiguous(value.shape.batched(batch))
         done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:
         step = _step(node, tuple(done.tensors[value] for value in node.inputs[: node.facts.reads]), done)
@@ -144,8 +144,8 @@ def viewed(node: Node, x: StoredTensor, moves: Sequence[Move], done: StorageRun)
 
 def own_tensor(node: Node, needs_grad: bool, done: StorageRun) -> StoredTensor:
     """The layer's own tensor, repeated for each image without a copy. Its bytes count where the layer's weights do."""
-    block = contiguous((done.batch, *map(int, node.facts.outputs[0])))
-    if done.batch > 1:
+    block = contiguous(node.facts.outputs[0].batched(done.batch))
+    if block.sizes[0] > 1:
         block = block._replace(strides=(0, *block.strides[1:]))
     storage = Storage(0, node.facts.item(0, done.item), node, needs_grad and not node.facts.is_integer(0))
     return StoredTensor(block, storage, seen=True)
@@ -153,7 +153,7 @@ def own_tensor(node: Node, needs_grad: bool, done: StorageRun) -> StoredTensor:
 
 def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_grad: bool, done: StorageRun) -> StoredTensor:
     facts = node.facts
-    sizes = (done.batch, *map(int, facts.outputs[index]))
+    sizes = facts.outputs[index].batched(done.batch)
     room = max(product(sizes), int(facts.min_storage_values) * done.batch)
     item = facts.item(index, done.item)
     storage = Storage(room * item, item, node, needs_grad and not facts.is_integer(index))
@@ -168,7 +168,7 @@ def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_g
         if any(x.storage.needs_grad for x in inputs)
         else facts.layout_no_grad or facts.layout
     )
-    block = fresh(layout, [x.block for x in inputs], _beside(facts, done.batch), sizes)
+    block = fresh(layout, [x.block for x in inputs], _beside(facts, sizes[0]), sizes)
     return StoredTensor(block, storage, seen=_ends_in_view(node, inputs[0]))
 
 
@@ -227,7 +227,7 @@ def run_in_eval(graph: Graph, batch: int, dtype: str) -> StorageRun:
     """As `storages.run`, for inference: nothing is kept, and what acts in training alone hands its input on."""
     done = StorageRun(batch, NETWORK[dtype])
     for value, item in items_of(graph, done.item).items():
-        block = contiguous((batch, *map(int, value.shape)))
+        block = contiguous(value.shape.batched(batch))
         done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:
         inputs = tuple(done.tensors[value] for value in node.inputs[: node.facts.reads])

@@ -22,7 +22,7 @@ from archc.ops import OPERATORS
 torch = pytest.importorskip("torch")
 
 from tests.helpers.random_layers import drawn
-from tests.ops.cases import CASES, Case
+from tests.ops.cases import CASES, JOINED, Case
 
 from .test_saved import crashes, with_threads
 from .test_timeline import agrees, evaluates, one_thread
@@ -40,7 +40,9 @@ def around(case: Case, shared: bool) -> str:
     names = [f"x{i}" for i in range(len(case.shapes))]
     values = {name for i, name in enumerate(names) if facts.taken(i) == "same"}
     layers: dict[str, Any] = {f"in_{name}": {"from": name, "layer_scale": None} for name in names if name in values}
-    source: Any = [f"in_{name}" if name in values else name for name in names]
+    if case.joined:
+        layers |= {f"joined_{name}": {"from": f"in_{name}", "join_batch": case.joined} for name in names}
+    source: Any = [f"joined_{name}" if case.joined else f"in_{name}" if name in values else name for name in names]
     source = source[0] if len(source) == 1 else source
     layers["it"] = {"from": source, case.op: plain(case.args)}
     parts = [f".{i}" * (len(facts.outputs) > 1) for i in range(len(facts.outputs)) if not facts.is_integer(i)]
@@ -48,6 +50,9 @@ def around(case: Case, shared: bool) -> str:
     if shared:
         layers["again"] = {"from": source, "share": "it"}
         ends += [f"again{part}" for part in parts]
+    if facts.outputs[0].joined:
+        layers |= {f"left_{i}": {"from": end, "leave_batch": None} for i, end in enumerate(ends)}
+        ends = [f"left_{i}" for i in range(len(ends))]
     for i, end in enumerate(ends):
         layers[f"a{i}"] = {"from": end, "sigmoid": None}
         layers[f"b{i}"] = {"from": f"a{i}", "relu": None}
@@ -88,6 +93,12 @@ def cases_of(op: str, most: int) -> Iterator[tuple[int, Case]]:
 def test_every_operator(op: str) -> None:
     """Each alone, and where it has weights, with them a second time."""
     proves_cases(op, 2, 4)
+
+
+@pytest.mark.parametrize("case", JOINED, ids=lambda case: case.id)
+def test_axes_in_the_batch(case: Case) -> None:
+    for shared in {False, bool(case.facts().owned)}:
+        exact(archc.loads(around(case, shared)), Options(2, optimizer="momentum"))
 
 
 @pytest.mark.heavy
@@ -162,7 +173,7 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 
 
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
-    kinds = {node.kind for graph in some(range(600), 12) for node in graph.nodes}
+    kinds = {node.kind for graph in some(range(1200), 12) for node in graph.nodes}
     assert set(OPERATORS) - kinds <= {"identity", "opaque"}
 
 

@@ -113,7 +113,7 @@ def token_keeps_all(net: Net) -> Iterator[Hit]:
         if node.kind != "select":
             continue
         kept = net.kept_by(node.inputs[0], net.viewed(node.output))
-        rest = kept - kept // node.inputs[0].shape[argument(node, "axis")]
+        rest = kept - kept // node.inputs[0].shape.inner[argument(node, "axis")]
         if rest <= 0:
             continue
         maker = net.before(node)
@@ -140,7 +140,7 @@ def token_keeps_all(net: Net) -> Iterator[Hit]:
 def _by_token(select: Node, maker: Node) -> bool:
     """Whether the maker treats each entry of the axis in the same way, so that the order does not matter."""
     along_tokens = len(select.inputs[0].shape) == 2 and argument(select, "axis") % 2 == 0
-    return along_tokens and maker.kind in _PER_TOKEN and argument(maker, "axis") in (None, "last")
+    return along_tokens and maker.kind in _PER_TOKEN and argument(maker, "axis") in (None, "features", "last")
 
 
 def unstated(net: Net) -> Iterator[Hit]:

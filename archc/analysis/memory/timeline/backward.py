@@ -83,9 +83,13 @@ class Backward:
             writers.pop()
         return writers[-1][1]
 
+    def images(self, value: Value) -> int:
+        """The size of PyTorch's batch axis, with the axes of a value that are in it."""
+        return value.shape.batched(self.batch)[0]
+
     def lies(self, value: Value, grad: Grad) -> Strided:
         """How the gradient of a value lies in memory."""
-        return grad.lies or contiguous((self.batch, *map(int, value.shape)))
+        return grad.lies or contiguous(value.shape.batched(self.batch))
 
     def made(self, step: LayerRun, value: Value, grad: Grad) -> Grad:
         """A new gradient of an input: of an elementwise layer in the order of what came and of what was kept, else as the input lies."""

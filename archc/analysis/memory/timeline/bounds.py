@@ -134,7 +134,7 @@ def _alone(run: StorageRun, options: Options) -> Iterator[str]:
 
 
 def _another_kernel(step: LayerRun) -> bool:
-    three = len(step.node.output.shape) == 4 and step.node.kind == "conv_transpose" and not step.node.facts.min_storage_values
+    three = len(step.node.output.shape.inner) == 4 and step.node.kind == "conv_transpose" and not step.node.facts.min_storage_values
     return three or not step.inputs[0].block.contiguous or 1 in step.inputs[0].block.sizes[1:]
 
 

@@ -179,7 +179,7 @@ def _group_norm(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 def _instance(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A batch normalization of each channel of each image, with the weights repeated for all images."""
     learned = [weight for weight in step.node.facts.owned if weight.role != "buffer"]
-    repeated = [at.new(weight.values * at.batch * at.item, step.node) for weight in learned]
+    repeated = [at.new(weight.values * at.images(step.node.output) * at.item, step.node) for weight in learned]
     made = [(value, Grad(at.new(at.bytes(value), step.node), False)) for value in wanted(step)]
     at.release(step, grads)
     weights: list[tuple[int, Grad]] = []
@@ -199,7 +199,8 @@ def _slopes(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     if not values:
         at.tape.free(inner)
     gone = at.unpacked(step)
-    summed = at.batch > 1 or step.node.args.get("shared", True) or step.node.output.shape.values > step.node.facts.owned[0].values
+    seen = step.node.output.shape.inner
+    summed = at.images(step.node.output) > 1 or step.node.args.get("shared", True) or seen.values > step.node.facts.owned[0].values
     weights = at.weight(step, own=False) if summed or size == at.item else [(0, Grad(full, False))]
     if weights[0][1].block is not full:
         at.tape.free(full)

@@ -42,19 +42,21 @@ def _rows(at: Backward, step: LayerRun, grad: Grad) -> Block:
     lies = at.lies(value, grad)
     # MultiheadAttention computes with tokens before the batch, whatever batch_first says
     seen = lies._replace(sizes=(lies.sizes[1], lies.sizes[0], lies.sizes[2]), strides=(lies.strides[1], lies.strides[0], lies.strides[2]))
-    rows = (at.batch * int(value.shape[0]), int(value.shape[1]))
+    images, tokens, features = value.shape.batched(at.batch)
+    rows = (images * tokens, features)
     return at.turned(step, grad, view_as(seen, rows), rows).block
 
 
 def _batch_first(at: Backward, value: Value, block: Block) -> Grad:
     """The gradient of an input, which lies with tokens before the batch."""
-    tokens, features = map(int, value.shape)
-    return Grad(block, False, Strided((at.batch, tokens, features), (features, at.batch * features, 1)))
+    images, tokens, features = value.shape.batched(at.batch)
+    return Grad(block, False, Strided((images, tokens, features), (features, images * features, 1)))
 
 
 def _long(at: Backward, value: Value) -> bool:
     """Whether tokens before the batch are in another order than the batch before tokens."""
-    return at.batch > 1 and value.shape[0] > 1
+    images, tokens, _ = value.shape.batched(at.batch)
+    return images > 1 and tokens > 1
 
 
 def _transpose(at: Backward, step: LayerRun, block: Block) -> Block:

@@ -12,6 +12,7 @@ from archc.analysis.memory.timeline.passing import first_slots, temporaries
 from archc.analysis.memory.timeline.tape import KEPT, PASSING, RECOMPUTED, TEMPORARY, Block, Tape
 from archc.graph import Node
 from archc.ops.facts import NEW
+from archc.ops.shape import product
 
 _BY_NUMBERS = {"average", "scale", "lrn", "lppool"}
 _BY_PARTS = {"drop_path"}  # layers of several operations, the results of which are there at a time
@@ -115,7 +116,7 @@ class Forward:
 
     def _temporaries(self, step: LayerRun) -> list[int]:
         if step.node.kind == "drop_path" and self.training and not step.saving:  # noise, or where all is dropped the number 0
-            return [self.number if step.node.args.get("p") == 1 else self.run.batch * self.run.item]
+            return [self.number if step.node.args.get("p") == 1 else step.node.output.shape.batched(self.run.batch)[0] * self.run.item]
         return temporaries(step, self.unit, self.run.item, self.training and step.saving, self.number)
 
     def _unkept(self, step: LayerRun) -> None:
@@ -153,7 +154,7 @@ class Forward:
             if storage is None or storage in counted:
                 continue
             counted.add(storage)
-            turned = self.run.batch * step.node.inputs[-1].shape[0] > 1
+            turned = product(step.node.inputs[-1].shape.batched(self.run.batch)[:2]) > 1
             twice = (i == inputs and turned) or (dropout and i == slots[-1])
             passing = self.tape.new(storage.bytes, TEMPORARY, step.node) if twice else None
             self._keep(storage, step.node)

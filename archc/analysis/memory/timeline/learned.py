@@ -15,7 +15,7 @@ def _linear(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     grads = [_fold_tokens(at, step, grads[0])]
     made: list[tuple[int, Grad]] = at.weight(step, "bias", own=False) if copied else []
     at.rerun(step.node)
-    tokens = len(step.node.output.shape) > 1  # whose rows are seen as tokens again
+    tokens = len(step.node.output.shape.inner) > 1  # whose rows are seen as tokens again
     inputs = [(value, Grad(at.new(at.bytes(value), step.node), not tokens)) for value in wanted(step)]
     weights = at.weight(step, "weight", own=False)
     gone = at.unpacked(step)
@@ -33,7 +33,7 @@ def _linear(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 def _fold_tokens(at: Backward, step: LayerRun, grad: Grad) -> Grad:
     """Over tokens, the product is one of all of them: what came is seen so, or copied."""
     lies, value = at.lies(step.node.output, grad), step.node.output
-    if len(value.shape) == 1:
+    if len(value.shape.inner) == 1:
         return grad
     rows = (at.batch * product(value.shape[:-1]), int(value.shape[-1]))
     return at.turned(step, grad, view_as(lies, rows), rows)
@@ -54,8 +54,9 @@ def _scale(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _add_positions(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """What is added to every image: the gradient itself, and its sum over the images, which is for one image itself, too."""
-    weights = at.weight(step) if at.batch > 1 else [(0, grads[0]._replace(lies=at.lies(step.node.output, grads[0])))]
-    if at.batch == 1:
+    several = at.images(step.node.output) > 1
+    weights = at.weight(step) if several else [(0, grads[0]._replace(lies=at.lies(step.node.output, grads[0])))]
+    if not several:
         grads[0].block.refs += 1
     for value in wanted(step):
         grads[0].block.refs += 1
@@ -78,13 +79,14 @@ def _add_rows_of_table(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _prepend_token(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
-    (grad,), tokens = grads, int(step.node.output.shape[0])
+    (grad,), tokens = grads, int(step.node.output.shape.inner[0])
     token, others = strips(at, step, grad, 1, [1, tokens - 1])
     for value in wanted(step):
         grad.block.refs += 1
         at.add(value, others, step.node)
-    weights = at.weight(step) if at.batch > 1 else [(0, token._replace(own=False))]
-    if at.batch > 1:
+    several = at.images(step.node.output) > 1
+    weights = at.weight(step) if several else [(0, token._replace(own=False))]
+    if several:
         at.release(step, grads)
     at.adopt(step, weights)
 
@@ -93,7 +95,7 @@ def _parameter(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A tensor that every image sees: the sum over the images, which is what came where there is one and the tensor has its axis."""
     (grad,) = grads
     (weight,) = step.node.facts.owned
-    if at.batch == 1 and len(weight.shape) > len(step.node.output.shape):
+    if at.images(step.node.output) == 1 and len(weight.shape) > len(step.node.output.shape.inner):
         at.release(step)
         at.adopt(step, [(0, grad._replace(lies=at.lies(step.node.output, grad)))])
         return

@@ -98,7 +98,7 @@ def _kept(step: LayerRun, slot: int) -> int:
 def _mean_of_part(step: LayerRun, unit: int, saving: bool) -> list[int]:
     """A mean over one-sided padding, by that of ones: the mean; the padded copy before it; the ones, their padded copy and mean."""
     node = step.node
-    channels, size = node.inputs[0].shape.channels, node.output.shape.values * unit
+    channels, size = node.inputs[0].shape.inner.channels * node.inputs[0].shape.batched(1)[0], node.output.shape.values * unit
     item = unit // max(int(step.inputs[0].block.sizes[0]), 1)
     padded, ones, mean = (item * n // channels for n in (_kept(step, 0), node.inputs[0].shape.values, node.output.shape.values))
     making = max(ones, mean) + padded

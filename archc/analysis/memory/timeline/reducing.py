@@ -108,7 +108,7 @@ def _like_input(at: Backward, step: LayerRun) -> Grad:
 def _running_sum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """The running sum from the other end: turned round, summed, turned back."""
     (value,) = wanted(step)
-    if step.node.inputs[0].shape[step.node.args.get("axis", 0)] == 1:
+    if step.node.inputs[0].shape.inner[step.node.args.get("axis", 0)] == 1:
         at.add(value, grads[0], step.node)
         at.release(step)
         return

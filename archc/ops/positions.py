@@ -93,6 +93,67 @@ class RelativePositionBias(nn.Module):
 '''
 
 
+@op(bare="all three want a name: {shift_mask: {size: [56, 56], window: 7, shift: 3}}")
+def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Sizes) -> Facts:
+    """[W, H, T, T] -> [W, H, T, T]. In windows of a map that was rolled, what was not side by side before does not see each other.
+
+    Swin (Liu et al., 2021): -100 is added to the scores of such pairs. Windows and their tokens are counted row by row.
+
+    size: height and width of the map
+    window: height and width of a window, of which T is the product
+    shift: by how much the map was rolled
+    """
+    if len(x) != 4 or x[2] != x[3]:
+        raise Fault(None, f"shift_mask needs scores [W, H, T, T] of all windows; this has shape {list(x)}")
+    sizes, windows, shifts = (_pair(value, name) for value, name in ((size, "size"), (window, "window"), (shift, "shift")))
+    if any(n % w for n, w in zip(sizes, windows, strict=True)):
+        raise Fault("window", f"windows of {list(windows)} do not divide a map of {list(sizes)}")
+    if any(s >= w for s, w in zip(shifts, windows, strict=True)):
+        raise Fault("shift", f"a shift of {list(shifts)} is no part of a window of {list(windows)}", "Swin shifts by half a window")
+    tokens, count = product(windows), product(n // w for n, w in zip(sizes, windows, strict=True))
+    if (count, tokens) != (x[0], x[2]):
+        given = f"{count} windows of {tokens} tokens, and the scores are of {x[0]} with {x[2]}"
+        raise Fault("window", f"a map of {list(sizes)} has {given}")
+    return Facts(
+        x,
+        weights=(Weight("attn_mask", (count, tokens, tokens), "buffer"),),
+        macs=0,
+        work=Work(add=x.values),
+        keeps=(),
+        reach=POINT,
+        torch=Module("ShiftMask", tuple(tuple(map(int, pair)) for pair in (sizes, windows, shifts)), source=_SHIFT_MASK),
+        classic="MASK",
+        layout=ELEMENTWISE,
+        operand_shape=x,
+    )
+
+
+def _pair(value: int | tuple[int, ...], name: str) -> tuple[int, int]:
+    if isinstance(value, int):
+        return value, value
+    if len(value) != 2:
+        raise Fault(name, f"{list(value)} is not a height and a width")
+    return value[0], value[1]
+
+
+_SHIFT_MASK = '''
+class ShiftMask(nn.Module):
+    """In windows of a map that was rolled, what was not side by side before does not see each other."""
+
+    def __init__(self, size, window, shift):
+        super().__init__()
+        rows, columns = (
+            (torch.arange(n) >= n - w).long() + (torch.arange(n) >= n - s) for n, w, s in zip(size, window, shift)
+        )
+        regions = (rows[:, None] * 3 + columns).unflatten(1, (-1, window[1])).unflatten(0, (-1, window[0]))
+        regions = regions.transpose(1, 2).flatten(2).flatten(0, 1)
+        self.register_buffer("attn_mask", (regions[:, None] != regions[:, :, None]) * -100.0)
+
+    def forward(self, scores):
+        return scores + self.attn_mask.unsqueeze(1)
+'''
+
+
 _ROTARY = '''
 class Rotary(nn.Module):
     """Rotary positions: pairs of features, turned by angles that grow with the token."""

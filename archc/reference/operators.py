@@ -165,11 +165,12 @@ _INPUTS: dict[str, _Axes] = {
     "[*, K, N]": (("K", "N"), (8, 4)),
     "[*, T, D]": _TOKENS,
     "[H, T, T]": (("H", "T", "T"), (2, 4, 4)),
+    "[W, H, T, T]": (("W", "H", "T", "T"), (1, 2, 4, 4)),
     "[H, T, D]": (("H", "T", "D"), (2, 6, 4)),
     "[G, S, D]": (("H", "S", "D"), (2, 5, 4)),
     "[G, S, E]": (("H", "S", "E"), (2, 5, 4)),
 }
-_SAMPLES = {"int": 4, "sizes": 2, "factors": 2, "number": 2, "list": None}
+_SAMPLES = {"shift": 1, "int": 4, "sizes": 2, "factors": 2, "number": 2, "list": None}
 _NAMES = {"multiply": "multiplies", "add": "adds", "compare": "compares", "special": "special functions"}
 
 
@@ -195,7 +196,7 @@ def _sample(op: Op) -> Facts | None:
     shapes = [Shape(track(sizes, names)) for names, sizes in named]
     args: dict[str, Any] = {}
     for name, param in op.signature.params.items():
-        value = param.default if param.default is not MISSING else _SAMPLES.get(param.type.name)
+        value = param.default if param.default is not MISSING else _SAMPLES.get(name, _SAMPLES.get(param.type.name))
         if param.type.name == "shape" and param.required:
             value = track((6, 16), ("T", "D"))
         args[name] = Tracked(value, name) if isinstance(value, int) and not isinstance(value, bool) else value

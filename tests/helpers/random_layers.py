@@ -17,7 +17,7 @@ from archc.signature import Fault
 ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
-    *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
+    *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias", "shift_mask"),
     "normalize",
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
@@ -355,6 +355,9 @@ class Builder:
         return {"broadcast": True}
 
     of_minimum = of_maximum
+
+    def of_shift_mask(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"size": (shape[0], shape[-1]), "window": (1, shape[-1]), "shift": (0, self.number(0, shape[-1] - 1))}
 
     def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"window": (shape[-1],)}

@@ -352,6 +352,21 @@ def relative_position_bias(one: Case, inputs: list[Any], own: dict[str, Any]) ->
     return out
 
 
+def shift_mask(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """Two tokens see each other where rolling the map back leaves them as far apart as they are."""
+    (height, width), (down, right), (up, left) = (one.args[name] for name in ("size", "window", "shift"))
+    out = np.empty(inputs[0].shape, dtype=object)
+    for at in np.ndindex(*out.shape):
+        window, _, q, k = at
+        places = []
+        for token in (q, k):
+            row = window // (width // right) * down + token // right
+            column = window % (width // right) * right + token % right
+            places.append(((row + up) % height - row, (column + left) % width - column))
+        out[at] = inputs[0][at] + (0.0 if places[0] == places[1] else -100.0)
+    return out
+
+
 def bilinear(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     """Each value a sum over the 2^rank pixels around it, with weights that are known beforehand."""
     x, shape = inputs[0], one.facts().outputs[0]

@@ -106,6 +106,7 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
         for asked, width in ((3, 4), (5, 4), (2, 3))
     ],
     (case("relative_position_bias", (2, 6, 6), window=(2, 3)), loops.relative_position_bias),
+    (case("shift_mask", (6, 1, 6, 6), size=(4, 9), window=(2, 3), shift=(1, 2)), loops.shift_mask),
     *[(case("rotary", shape, pairs=p), loops.rotary) for shape in ((3, 4), (2, 3, 6)) for p in ("half", "interleaved")],
     (case("scaled_dot_product_attention", (4, 3, 4), (2, 5, 4), (2, 5, 4), (3, 5), scale=0.3), loops.asked),
     *[

@@ -77,6 +77,14 @@ def _add_rows_of_table(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.adopt(step, weights)
 
 
+def _add_fixed(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """What is added and not learned: the gradient itself."""
+    for value in wanted(step):
+        grads[0].block.refs += 1
+        at.add(value, grads[0], step.node)
+    at.release(step, grads)
+
+
 def _prepend_token(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A class token before the others: strips of the whole, the token's summed over the images, which is for one image itself."""
     (grad,), tokens = grads, int(step.node.output.shape.inner[0])
@@ -109,6 +117,7 @@ RULES |= {
     "layer_scale": _scale,
     "position_embedding": _add_positions,
     "relative_position_bias": _add_rows_of_table,
+    "shift_mask": _add_fixed,
     "class_token": _prepend_token,
     "parameter": _parameter,
 }

@@ -1,7 +1,8 @@
-"""Output is as wide as it likes, unless a test says otherwise: not as the terminal that the tests were started in."""
+"""What holds for every test: the width of output, which is not the terminal's, no deadlines, no module twice, little collecting."""
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
@@ -13,6 +14,14 @@ from hypothesis import settings
 settings.register_profile("busy", deadline=None)  # a machine with other work is slow
 settings.load_profile("busy")
 os.environ.pop("COLUMNS", None)  # once, since what is done around each test is done fourteen thousand times
+gc.disable()  # until all is imported
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, so the collector of garbage does not go through it again and again."""
+    gc.enable()
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

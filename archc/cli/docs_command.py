@@ -16,6 +16,8 @@ from pathlib import Path
 from archc.cli.common import load_plugins
 from archc.cli.console import complain, prose, table_text, width
 from archc.language import library
+from archc.language.blocks import Block
+from archc.language.packages import offered_blocks
 from archc.ops import OPERATORS
 from archc.ops.plugins import load_installed
 from archc.recipe.tables import TABLES
@@ -62,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if args.format == "markdown":
         print(markdown([name for name, _ in known] or None))
     elif not known:
-        print("\n\n".join([*(table_text(table) for table in listing()), "archc docs NAME tells more about one of them."]))
+        print("\n\n".join([*(table_text(table) for table in listing(offered_blocks())), "archc docs NAME tells more about one of them."]))
     else:
         print("\n\n".join(prose("\n\n".join(filter(None, (sentence, _text(name))))) for name, sentence in known))
     return 0
@@ -70,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _find(name: str) -> tuple[str, str] | None:
     """The layer, block or choice of a recipe that a name is, or is an alias of, and then a sentence that says so."""
-    if OPERATORS.get(name) is not None or library.find(name) is not None or choice_text(name) is not None:
+    if OPERATORS.get(name) is not None or library.find(name) is not None or choice_text(name) is not None or _offered(name) is not None:
         return name, ""
     from archc.aliases.hints import describe_layer
     from archc.elaborate.unknown import known_layers
@@ -82,7 +84,15 @@ def _text(name: str) -> str:
     op, block = OPERATORS.get(name), library.find(name)
     if op is not None:
         return operator_text(op, width())
+    if block is None and choice_text(name) is None and (offered := _offered(name)) is not None:
+        file, block = offered
+        return f"{block_text(block, width())}\n\n  use: [{file}]"
     return block_text(block, width()) if block is not None else choice_text(name, width()) or ""
+
+
+def _offered(name: str) -> tuple[str, Block] | None:
+    """A block of an installed package, the first that has the name, and what `use` names."""
+    return next(((file, block) for file, block in offered_blocks() if block.name == name), None)
 
 
 def _hint(name: str) -> str:

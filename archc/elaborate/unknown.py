@@ -38,15 +38,22 @@ def suggest_kind(run: Elaboration, entry: Entry, context: Context | None, chain:
     if isinstance(tree, t.Mapping) and key is not None and (hint := _typed_entry_hint(run, tree, key, _chains(context, chain))) is not None:
         return hint
     known = _known(run)
-    hint = hints.layer_hint(kind, entry.argument, known, _where(entry, _chains(context, chain)))
-    hint = (
-        hint
-        or _copies_hint(entry)
-        or _chain_hint(run, entry, _where(entry, _chains(context, chain)))
-        or hints.near_kind(kind, known)
-        or hints.explain_word(kind, known)
-    )
+    where = _where(entry, _chains(context, chain))
+    if (hint := _named_as_layer(entry, where.key)) is not None:
+        return hint
+    hint = hints.layer_hint(kind, entry.argument, known, where)
+    hint = hint or _copies_hint(entry) or _chain_hint(run, entry, where) or hints.near_kind(kind, known) or hints.explain_word(kind, known)
     return hint or f"`archc docs` lists the layers; {hints.PLUGIN}"
+
+
+def _named_as_layer(entry: Entry, key: str | None) -> str | None:
+    """An entry that is called like a layer, with an argument of that layer where its kind should be: `dropout: {p: 0.5}`."""
+    op = OPERATORS.get(key) if key is not None else None
+    if op is None or entry.kind not in op.signature.params or entry.argument is None:
+        return None
+    text = entry.argument.span.text if entry.argument.end - entry.argument.start <= LONGEST else "…"
+    beside = "".join(f", {name}: {tree.span.text}" for name, tree in entry.modifiers.items() if len(tree.span.text) <= LONGEST)
+    return f"`{key}` is the entry's name here; its layer comes after it: {key}: {{{key}: {{{entry.kind}: {text}}}{beside}}}"
 
 
 def suggest_value(kind: str, argument: str | None, param: Param | None, value: object) -> str | None:

@@ -171,21 +171,15 @@ class Loader:
 
         The package is found, not imported: a spec may not run code.
         """
-        from importlib.metadata import entry_points
-        from importlib.util import find_spec
+        from archc.language.packages import file_of, offers
 
         package, _, file = str(tree.value).partition(":")
-        offers = {entry.name: entry.value for entry in entry_points(group="archc.blocks")}
-        if package not in offers:
-            hint = did_you_mean(package, offers) or (f"there are {', '.join(sorted(offers))}" if offers else "none is installed")
+        offered = offers()
+        if package not in offered:
+            hint = did_you_mean(package, offered) or (f"there are {', '.join(sorted(offered))}" if offered else "none is installed")
             self.diagnostics.error("A704", tree.span, f'no installed package offers blocks as "{package}"', hint)
             return None
-        top, *rest = offers[package].split(".")
-        spec = find_spec(top)
-        folders = [Path(folder, *rest) for folder in (spec.submodule_search_locations or [])] if spec else []
-        for folder in folders:
-            target = (folder / file).resolve()
-            if target.is_relative_to(folder.resolve()) and target.is_file():
-                return target
-        self.diagnostics.error("A704", tree.span, f"{package} has no file {file}")
-        return None
+        target = file_of(offered[package], file)
+        if target is None:
+            self.diagnostics.error("A704", tree.span, f"{package} has no file {file}")
+        return target

@@ -20,12 +20,14 @@ from archc.signature import MISSING, Fault, Param, Signature, shown
 from archc.text.table import Column, Table, to_markdown, to_terminal, wrap_table
 
 
-def listing() -> list[Table]:
-    """All operators and blocks, a line each."""
+def listing(offered: Iterable[tuple[str, Block]] = ()) -> list[Table]:
+    """All operators and blocks, a line each; `offered` are blocks of installed packages, with what `use` names."""
     blocks = [block for name in library.index() if (block := library.find(name)) is not None]
     operators = Table([Column("layer"), Column("what", "text")], [[name, OPERATORS[name].summary] for name in sorted(OPERATORS)])
     ready = Table([Column("block"), Column("what", "text")], [[block.name, _first_sentence(block.doc)] for block in blocks])
-    return [operators, ready]
+    rows = [[block.name, _first_sentence(block.doc), file] for file, block in offered]
+    theirs = Table([Column("block of a package"), Column("what", "text"), Column("use")], rows)
+    return [operators, ready, *([theirs] if rows else [])]
 
 
 def operator_text(op: Op, width: int | None = None) -> str:

@@ -35,6 +35,7 @@ _SLIPS = (
 
 
 DEEPEST = 64
+LONGEST = 100  # characters around a mistake that are looked at for what was meant
 TOO_DEEP = f"nested deeper than {DEEPEST} levels", "name a part as a block"
 
 
@@ -68,6 +69,16 @@ def _slip(source: Source, at: int) -> tuple[str, int, int, str, str] | None:
     return None
 
 
+def _default(text: str, start: int, at: int) -> tuple[str, str] | None:
+    """A default of a parameter that is a list or mapping, within brackets: `{sizes: list = [1, 2]}`."""
+    found = re.search(r"([A-Za-z_]\w*)[ \t]*:[ \t]*([A-Za-z]+[ \t]*=)[ \t]*\Z", text[start:at])
+    if found is None or text[at : at + 1] not in ("[", "{"):
+        return None
+    close = text.find("]" if text[at] == "[" else "}", at, at + LONGEST)
+    value = text[at : close + 1] if close > 0 and "\n" not in text[at:close] else f"{text[at]}…"
+    return "a default without quotes", f'within brackets, a default that is a list needs quotes: {found[1]}: "{found[2]} {value}"'
+
+
 def _explain_error(problem: str, text: str, at: int) -> tuple[str, str | None]:
     """Message and hint."""
     line_start = text.rfind("\n", 0, at) + 1
@@ -75,6 +86,8 @@ def _explain_error(problem: str, text: str, at: int) -> tuple[str, str | None]:
         problem = "found character '\\t'"
     elif text[line_start:at].rstrip("{").endswith("$") or "${" in text[line_start : at + 2]:
         return "an expression without quotes", 'inside { } or [ ] an expression needs quotes: "${…}"'
+    elif (said := _default(text, max(line_start, at - LONGEST), at)) is not None:
+        return said
     elif text[at : at + 1] in ("}", "]"):
         return f"a {text[at]} that closes nothing", "remove it, or open it"
     elif at and text[at - 1] in "'\"" and text[at].isalnum():

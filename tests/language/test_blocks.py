@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from archc.cli.main import main
 from archc.elaborate.compiler import compile_spec
+from archc.language.packages import offered_blocks
 from tests.language.helpers import codes, graph_of, names, wired
 
 
@@ -130,7 +132,7 @@ def test_extends_a_spec_that_ships() -> None:
     assert graph_of("extends: resnet18\nparams: {classes: 7}\n").outputs["output"].shape == (7,)
 
 
-def test_use_blocks_of_a_file_and_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_use_blocks_of_a_file_and_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.yaml").write_text("unit: {layers: [{conv: 8}, relu]}\n")
     package = tmp_path / "site" / "blocky"
     package.mkdir(parents=True)
@@ -141,6 +143,11 @@ def test_use_blocks_of_a_file_and_of_a_package(tmp_path: Path, monkeypatch: pyte
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: blocky\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text("[archc.blocks]\nblocky = blocky\n")
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
+    (package / "broken.yaml").write_text("{")
+    assert [(file, block.name) for file, block in offered_blocks()] == [("blocky:more.yaml", "twin")]
+    assert main(["docs", "twin"]) == 0 and main(["docs"]) == 0
+    said = capsys.readouterr().out
+    assert "use: [blocky:more.yaml]" in said and "block of a package" in said
     spec = tmp_path / "net.yaml"
     spec.write_text("input: [4, 8, 8]\nuse: [mine.yaml, blocky:more.yaml]\nlayers: [unit, twin]\n")
     graph = compile_spec(str(spec)).graph

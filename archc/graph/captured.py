@@ -15,6 +15,9 @@ class ValuesNeeded(CaptureError):
     """A module that decides by the values of a tensor, and was given shapes."""
 
 
+CHANNELS_LAST = "its weights lie in memory as channels_last: memory is told as if they and all maps were contiguous"
+
+
 @dataclass(frozen=True)
 class Captured:
     """Where a graph came from.

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from archc.errors import ArchcError, ArgumentError
 from archc.graph import Graph
-from archc.graph.captured import CaptureError, ValuesNeeded
+from archc.graph.captured import CHANNELS_LAST, CaptureError, ValuesNeeded
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
 from archc.tracing.rules import check_leaves
-from archc.tracing.running import Given, empty_copy, full_copy, run, unchanged_random_state, unwrap
+from archc.tracing.running import Given, empty_copy, full_copy, matched, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
+from archc.tracing.values import needs_values
 
 FEW, MORE = 2, 3  # images: batch normalization trains on no single value
 
@@ -54,6 +55,8 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
         notes.append(f"{once:,} MACs of a forward pass are spent on weights alone, however many images there are; they are not counted")
     if trace.recomputes:
         notes.append("it recomputes in backward, or moves elsewhere, what autograd keeps: memory in training is told as if it did not")
+    if any(one.dim() > 3 and not one.is_contiguous() for one in source.model.parameters()):
+        notes.append(CHANNELS_LAST)
     return assemble(trace, shapes, source.model, name or type(module).__name__, notes)
 
 
@@ -64,6 +67,7 @@ class _Runs:
         self.module, self.given, self.leaves = module, given, leaves
         self.model, self.values = empty_copy(module), False
         self.dtype = own_dtype(self.model)
+        self.origin = matched(self.model, module)
 
     def both(self) -> tuple[Trace, Trace, list[str]]:
         """The trace of training and evaluation as one, the same at another batch size, and notes."""
@@ -76,10 +80,10 @@ class _Runs:
             raise
         except Exception as error:
             if self.given.real:
-                self.model, self.values = full_copy(self.module), True
+                self.model, self.values, self.origin = full_copy(self.module), True, []
                 trace, other, notes = self._both()
                 return trace, other, [*notes, "it ran on the tensors that were given, since it decides by values"]
-            if "meta" in str(error):
+            if needs_values(error):
                 name, told = type(self.module).__name__, str(error).partition(". ")[0].partition("\n")[0]
                 raise ValuesNeeded(
                     f"{name} decides by the values of a tensor ({told}); give a tensor with a batch as the input, and it runs on that"
@@ -91,16 +95,19 @@ class _Runs:
         try:
             training = self.run(FEW, training=True)
         except Exception as error:
-            if isinstance(error, WholeNumbers):
+            by_values = needs_values(error) and not self.values
+            if isinstance(error, WholeNumbers) or (by_values and self.given.real):
                 raise
             note = f"it cannot be trained on this input ({type(error).__name__}: {error}): the network is that of evaluation"
+            if by_values:
+                note = f"in training it decides by the values of a tensor ({error}): the network is that of evaluation, unless tensors are given"
             return evaluation, self.run(MORE, training=False), [note]
         trace, notes = merge_modes(training, evaluation)
         return trace, self.run(MORE, training=trace is training), notes
 
     def run(self, batch: int, training: bool) -> Trace:
         inputs = self.given.values(batch) if self.values else self.given.tensors(batch, self.dtype)
-        return run(self.model, inputs, self.given, batch=batch, training=training, leaves=self.leaves)
+        return run(self.model, inputs, self.given, batch=batch, training=training, leaves=self.leaves, origin=self.origin)
 
 
 def read_inputs(module: nn.Module, input: Any) -> Given:

@@ -16,7 +16,8 @@ from torch.overrides import TorchFunctionMode
 
 from archc.graph.captured import CaptureError
 from archc.tracing.rules import RULES, is_whole, rule_of
-from archc.tracing.trace import Trace, tensors_in
+from archc.tracing.steps import tensors_in
+from archc.tracing.trace import Trace
 
 
 class _Empty(TorchFunctionMode):
@@ -32,6 +33,8 @@ class _Empty(TorchFunctionMode):
             if id(tensor) not in memo:
                 memo[id(tensor)] = tensor.detach().to("meta", copy=True)
             return memo[id(tensor)]
+        if func is Tensor.clone:  # by which parameters are copied that no module owns
+            return args[0].detach().to("meta", copy=True)
         return func(*args, **(kwargs or {}))
 
 
@@ -65,6 +68,13 @@ def full_copy(module: nn.Module) -> nn.Module:
     return _copy(module, {}, None).cpu()
 
 
+def matched(copied: nn.Module, module: nn.Module) -> list[tuple[Tensor, Tensor]]:
+    """The parameters and buffers of a copy without values, each with that of the module, where that has values."""
+    ours = dict([*copied.named_parameters(), *copied.named_buffers()])
+    theirs = dict([*module.named_parameters(), *module.named_buffers()])
+    return [(one, theirs[name]) for name, one in ours.items() if name in theirs and not theirs[name].is_meta]
+
+
 def _copy(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Module:
     if isinstance(module, torch.jit.ScriptModule):
         raise CaptureError(f"{type(module).__name__} is a TorchScript module, whose steps cannot be seen; give the Python module")
@@ -77,10 +87,16 @@ def _copy(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Mo
         raise CaptureError(f"{type(module).__name__} cannot be copied, and archc runs no module of yours itself: {error}") from error
 
 
-def run(model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, leaves: frozenset[str]) -> Trace:
-    """One run of a copy. Its modules tell the trace when they are called, by a `forward` of their own."""
+def run(
+    model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, leaves: frozenset[str],
+    origin: Sequence[tuple[Tensor, Tensor]],
+) -> Trace:  # fmt: skip
+    """One run of a copy. Its modules tell the trace when they are called, by a `forward` of their own.
+
+    origin: the tensors of a copy without values, each with that of the module itself
+    """
     model.train(training)
-    trace = Trace(model, inputs, batch, RULES, training)
+    trace = Trace(model, inputs, batch, RULES, training, origin)
     device = next(iter(inputs.values())).device
     with _watched(model, trace, leaves), torch.device(device):
         result = trace.run(lambda: model(*given.positional(inputs), **given.keywords(inputs)))

@@ -102,13 +102,15 @@ class Constant:
     """A tensor that no input bears on: the names of the parameters and buffers it is made of.
 
     own: whether it is one of them as it is; moved: whether it has the values of one in another shape
-    keep: the probability of a tensor of random ones and zeros
+    keep: the probability of the ones in a tensor of random ones and zeros
+    least: of a tensor of random numbers, drawn evenly from a range of one
     """
 
     names: tuple[str, ...] = ()
     own: bool = False
     moved: bool = False
     keep: float | None = None
+    least: float | None = None
 
 
 @dataclass
@@ -127,3 +129,15 @@ class Bound:
 
 Rule = Callable[..., Layer | list[Layer]]
 Rules = dict[str, Rule]
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in nested lists, tuples and dicts."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from tensors_in(one)
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from tensors_in(one)

@@ -18,10 +18,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
 
+from archc.graph.captured import CaptureError
 from archc.tracing.counting import count_macs
 from archc.tracing.results import known_result
-from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers
+from archc.tracing.steps import Bound, Call, Constant, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers, tensors_in
+from archc.tracing.values import DRAWN, Unknown, Values, call_on_values, needs_values
 
 unseen = torch._C.DisableTorchFunction  # no mode sees what is done within: asking a tensor for its shape costs a tenth then
 # of torch and of archc; with the separator, as torchvision lies beside torch
@@ -29,9 +32,15 @@ OWN_FOLDERS = (f"{Path(torch.__file__).parent}{os.sep}", f"{Path(__file__).paren
 
 
 class Trace(TorchFunctionMode):
-    """What one run of a model did. `batch` is the size of its first axis."""
+    """What one run of a model did. `batch` is the size of its first axis.
 
-    def __init__(self, model: nn.Module, inputs: dict[str, Tensor], batch: int, rules: Rules, training: bool) -> None:
+    origin: the tensors of the model, where they have no values, each with one that has them
+    """
+
+    def __init__(
+        self, model: nn.Module, inputs: dict[str, Tensor], batch: int, rules: Rules, training: bool,
+        origin: Sequence[tuple[Tensor, Tensor]] = (),
+    ) -> None:  # fmt: skip
         super().__init__()
         self.batch = batch
         self.rules, self.training = rules, training
@@ -52,6 +61,8 @@ class Trace(TorchFunctionMode):
         self._zeros: set[int] = set()
         self._kept: list[Any] = []
         self._owned: dict[str, Tensor] = {}
+        self._values = Values(origin)
+        self._parameters = {key: name for name, one in model.named_parameters() for key in (id(one), _storage(one))}
         self.results: list[Tensor] = []
         self.constant_steps: list[Callable[[], int | None]] = []
         self.shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
@@ -162,6 +173,12 @@ class Trace(TorchFunctionMode):
         kwargs = kwargs or {}
         if self.quiet:
             return func(*args, **kwargs)
+        if torch._C._functorch.peek_interpreter_stack() is not None:
+            raise CaptureError(
+                f"{_place()} runs under torch.vmap or another transform of torch.func, whose steps cannot be seen; {KEEP_WHOLE}"
+            )
+        if func in (torch.autograd.grad, torch.autograd.backward, Tensor.backward):
+            raise CaptureError(f"{_place()} takes gradients within forward, which a run without values has not; {KEEP_WHOLE}")
         name = _name(func)
         return self._step(self.rules.get(name), func, args, kwargs, label=name, name=name)
 
@@ -171,6 +188,7 @@ class Trace(TorchFunctionMode):
     ) -> Any:  # fmt: skip
         with unseen():
             tensors = list(tensors_in((args, kwargs)))
+            live = [tensor for tensor in tensors if self.live(tensor)]
             if name == "embedding" and tensors[0].is_floating_point() and self.live(tensors[0]):
                 source, _ = self._read(tensors[0])
                 if isinstance(source, str):
@@ -178,7 +196,12 @@ class Trace(TorchFunctionMode):
             before = [(tensor, tensor._version) for tensor in tensors]
             out = known_result(getattr(func, "__name__", ""), args, kwargs) if tensors else None
         if out is None:
-            out = self._call(func, args, kwargs, gradients=not tensors)
+            try:
+                out = self._call(func, args, kwargs, gradients=not tensors)
+            except Exception as error:
+                if live or not needs_values(error):
+                    raise
+                out = self._answer(func, args, kwargs, tensors, error)
         else:
             self._within = {}
         with unseen():
@@ -190,13 +213,16 @@ class Trace(TorchFunctionMode):
             if name in ZEROS or (name in MOVES and tensors and self.is_zero(tensors[0])):
                 self._zeros.update(map(id, made))
             self._zeros.difference_update(map(id, changed))
-            live = [tensor for tensor in tensors if self.live(tensor)]
+            if changed or name == "data=":
+                self._mark_changed(changed or tensors[:1])
+            knows = name not in DRAWN and (name in FACTORIES or (not live and self._values.knows(tensors)))
+            self._values.learn(func, args, kwargs, made, tensors, changed, knows)
             if not results:
                 return out
             if not live:
                 self._fold(func, name, args, kwargs, tensors, results, owned)
-            elif name in FACTORIES:  # only the shape of the input counts
-                self._kept += made
+            if not live or name in FACTORIES:  # of a factory's input only the shape counts
+                self._kept += results
             elif rule is not None or written or not all(self.live(one) for one in results):
                 self._record(rule, func, args, kwargs, live=live, results=results, written=written, label=label, name=name, owned=owned)
         return out
@@ -212,6 +238,30 @@ class Trace(TorchFunctionMode):
                 return func(*args, **kwargs)
         finally:
             self.quiet -= 1
+
+    def _answer(
+        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], tensors: list[Tensor], error: Exception
+    ) -> Any:
+        """What a function says of tensors on which no input bears, by their values. Raises the error where those are not known."""
+        if not self._values.knows(tensors):
+            raise error
+        try:
+            out, _ = call_on_values(func, args, kwargs, self._values.of)
+        except Unknown:
+            raise error from None
+        with unseen():
+            return tree_map_only(Tensor, self._without_values, out)
+
+    def _without_values(self, tensor: Tensor) -> Tensor:
+        empty = tensor.to("meta")
+        self._values.tell(empty, tensor)
+        return empty
+
+    def _mark_changed(self, tensors: Sequence[Tensor]) -> None:
+        """A parameter that is written over, or that shares the storage of such a tensor, is no longer the model's own weight."""
+        names = {self._parameters.get(_storage(one)) or self._parameters.get(id(one)) for one in tensors} - {None}
+        if names:
+            self._constants |= {key: Constant(one.names) for key, one in self._constants.items() if not names.isdisjoint(one.names)}
 
     def _record(
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
@@ -338,16 +388,15 @@ class Trace(TorchFunctionMode):
         names = tuple(dict.fromkeys(one for tensor in (*tensors, *owned) for one in self.constant(tensor).names))
         if name in PRODUCTS:
             self.constant_steps.append(partial(count_macs, func, args, kwargs, ()))
-        keep = next((self.constant(tensor).keep for tensor in tensors if self.constant(tensor).keep is not None), None)
-        if name == "bernoulli" and len(args) > 1 and isinstance(args[1], float):
-            keep = args[1]
         constants = [self.constant(tensor) for tensor in tensors]
+        keep, least = _drawn(name, args, constants)
         moved = name in MOVES and len(constants) == 1 and (constants[0].own or constants[0].moved)
         for tensor in made:
             if not (self.constant(tensor).own and any(tensor is one for one in tensors)):
-                self._constants[id(tensor)] = Constant(names, moved=moved, keep=keep)
-                self._kept.append(tensor)
+                self._constants[id(tensor)] = Constant(names, moved=moved, keep=keep, least=least)
 
+
+KEEP_WHOLE = "keep the class of the module that does so as one layer: leaves=[…], or --leaf"
 
 # Functions whose result takes the shape of a tensor and none of its values.
 FACTORIES = {"new_empty", "new_zeros", "new_ones", "new_full", "new_tensor", "empty_like", "zeros_like", "ones_like", "full_like",
@@ -369,16 +418,19 @@ def own_dtype(model: nn.Module) -> torch.dtype:
     return next((one.dtype for one in model.parameters() if one.is_floating_point()), torch.get_default_dtype())
 
 
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in nested lists, tuples and dicts."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from tensors_in(one)
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from tensors_in(one)
+def _drawn(name: str, args: Sequence[Any], constants: Sequence[Constant]) -> tuple[float | None, float | None]:
+    """What is known of random constants: `keep` of ones and zeros, `least` of numbers from an even range of one."""
+    keep = next((one.keep for one in constants if one.keep is not None), None)
+    least = next((one.least for one in constants if one.least is not None), None)
+    if name == "bernoulli" and len(args) > 1 and isinstance(args[1], float):
+        return args[1], None
+    if name == "rand":
+        return None, 0.0
+    if least is not None and name in ("add", "radd", "iadd") and len(constants) == 1:
+        return None, least + next((one for one in args if isinstance(one, int | float)), 0.0)
+    if least is not None and name == "floor":
+        return (least if 0 < least < 1 else None), None
+    return keep, least if name in MOVES else None
 
 
 def _name(func: Any) -> str:

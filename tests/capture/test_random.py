@@ -16,25 +16,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import archc
 from archc.analysis.memory.saved import saved
 from archc.tracing import capture
-from tests.helpers.autograd import storage
+from tests.helpers.autograd import kept_in_forward
 from tests.helpers.random_modules import draw
 
 BATCH = 2
-
-
-def kept_by_torch(module: nn.Module, input: Tensor) -> int:
-    """Bytes of the storages that autograd keeps in a forward pass of training, without those of parameters and buffers."""
-    held: dict[int, Any] = {}
-    owned = {storage(one) for one in (*module.parameters(), *module.buffers())}
-
-    def pack(tensor: Tensor) -> Tensor:
-        held.setdefault(storage(tensor), tensor.untyped_storage())
-        return tensor
-
-    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        result = module(input)
-    del result
-    return sum(one.nbytes() for key, one in held.items() if key not in owned)
 
 
 def shapes(result: dict[str, Tensor]) -> list[tuple[int, ...]]:
@@ -60,7 +45,7 @@ def check(module: Any) -> str:
     module.train()
     images = torch.randn(BATCH, *module.shape)
     try:
-        measured = kept_by_torch(module, images)
+        measured = kept_in_forward(module, images)
     except RuntimeError as error:  # written over what is needed, or over one of the views of a split
         assert "in-place" in str(error) or "inplace" in str(error), error
         return "refused by autograd"

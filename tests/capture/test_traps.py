@@ -223,6 +223,20 @@ def test_evaluation_that_does_more() -> None:
     assert kinds(graph)[-1] == "softmax" and "evaluation does what training does not" in graph.captured.notes[0]  # type: ignore[union-attr]
 
 
+def test_stochastic_depth_by_rounding() -> None:
+    def dropped(m: Any, x: Tensor) -> Any:
+        branch = m.a(x)
+        return x + (branch * (0.8 + torch.rand(x.shape[0], 1, 1, 1)).floor_() if m.training else branch)
+
+    graph = of(dropped, (4, 8, 8), a=conv(4, 4))
+    assert kinds(graph) == ["conv", "drop_path", "add"] and graph.nodes[1].args["p"] == pytest.approx(0.2)
+
+
+def test_a_cache_that_is_empty_joins_nothing() -> None:
+    graph = of(lambda m, x: torch.cat([torch.tensor([]), m.a(x)], dim=2), a=conv())
+    assert kinds(graph) == ["conv", "clone"] and archc.memory(graph).bound.status == "exact"
+
+
 def test_dropout_that_is_off_or_always_on() -> None:
     assert kinds(of(lambda m, x: F.dropout(m.a(x), 0.5, m.training), a=conv())) == ["conv", "dropout"]
     assert kinds(of(lambda m, x: F.dropout(m.a(x), 0.5, False), a=conv())) == ["conv"]
@@ -312,6 +326,101 @@ def test_a_view_that_no_operator_says_takes_no_memory() -> None:
     assert saved(graph, 2).total == 4 * 2 * (3 + 4) * 64
 
 
+# Writing over weights
+
+
+def _assigned(m: Any) -> None:
+    m.a.weight.data = m.a.weight.data * 2
+
+
+@torch.no_grad()
+def _indexed(m: Any) -> None:
+    m.a.weight[0] = 0
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        torch.no_grad()(lambda m: m.a.weight.mul_(2)),
+        torch.no_grad()(lambda m: torch.mul(m.a.weight, 2, out=m.a.weight)),
+        lambda m: m.a.weight.data.clamp_(-1, 1),
+        lambda m: m.a.weight.detach().view(-1).mul_(2),
+        lambda m: nn.init.normal_(m.a.weight),
+        _assigned,
+        _indexed,
+    ],
+)
+def test_a_weight_that_is_written_over_is_no_weight_of_the_layer(write: Any) -> None:
+    module = Of(lambda m, x: (write(m), m.a(x))[1], a=conv())
+    before = module.a.weight.clone()
+    graph = capture(module, (3, 8, 8))
+    assert kinds(graph) == ["conv2d?"] and archc.analyze(graph).parameters == numel(conv())
+    assert "computed from a.weight" in graph.nodes[0].args["why"] and archc.memory(graph).bound.reasons
+    assert torch.equal(module.a.weight, before)
+
+
+def test_a_weight_made_anew_is_unknown() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        m.a.weight = nn.Parameter(m.a.weight * 2)
+        return m.a(x)
+
+    module = Of(forward, a=conv())
+    weight = module.a.weight
+    assert kinds(capture(module, (3, 8, 8))) == ["conv2d?"] and module.a.weight is weight
+
+
+# Tensors that are no parameters
+
+
+def test_tensors_held_as_plain_attributes_are_nobodys_weights() -> None:
+    class Plain(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = conv()
+            self.mask, self.filter = torch.ones(4, 8, 8), torch.randn(4, 4, 1, 1)
+            self.more = {"shifts": [torch.ones(4, 1, 1)]}
+            self.hidden = [nn.Parameter(torch.ones(4, 1, 1))]
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.a(x) * self.mask + self.more["shifts"][0]
+            return F.conv2d(x, self.filter) * self.hidden[0]
+
+    graph = capture(Plain(), (3, 8, 8))
+    report = archc.analyze(graph)
+    assert report.parameters == numel(conv()) and report.macs == 64 * (108 + 16)
+    assert {"conv", "conv2d?"} <= set(kinds(graph)) and archc.memory(graph).bound.reasons
+
+
+def test_buffers_that_are_not_saved() -> None:
+    class Buffered(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = conv()
+            self.register_buffer("mask", torch.ones(4, 8, 8), persistent=False)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.a(x) * self.mask
+
+    graph = capture(Buffered(), (3, 8, 8))
+    owned = {weight.name: weight for node in graph.nodes for weight in node.facts.owned}
+    assert archc.analyze(graph).parameters == numel(conv())
+    assert [weight.role for weight in owned.values() if tuple(weight.shape) == (4, 8, 8)] in ([], ["buffer"])
+
+
+def test_channels_last_is_told_as_about() -> None:
+    module = nn.Sequential(conv(), nn.ReLU(), nn.Flatten(), nn.Linear(256, 3))
+    plain = capture(module, (3, 8, 8))
+    graph = capture(module.to(memory_format=torch.channels_last), (3, 8, 8))
+    assert kinds(graph) == kinds(plain) and archc.analyze(graph).macs == archc.analyze(plain).macs
+    assert archc.memory(plain).bound.status == "exact" and archc.memory(graph).bound.status == "about"
+    assert archc.memory(graph, inference=True).bound.status == "about"
+
+
+def test_an_input_made_channels_last_is_seen() -> None:
+    graph = of(lambda m, x: m.a(x.to(memory_format=torch.channels_last)).flatten(1), a=conv())
+    assert kinds(graph) == ["to?", "conv", "flatten"] and archc.memory(graph).bound.reasons
+
+
 # Values that decide
 
 
@@ -323,6 +432,101 @@ def test_a_branch_by_values_needs_a_tensor() -> None:
         of(forward, a=conv(), b=conv(3, 9))
     assert archc.analyze(of(forward, torch.ones(2, 3, 8, 8), a=conv(), b=conv(3, 9))).parameters == numel(conv())
     assert archc.analyze(of(forward, -torch.ones(2, 3, 8, 8), a=conv(), b=conv(3, 9))).parameters == numel(conv(3, 9))
+
+
+def test_values_that_no_input_bears_on_are_worked_out() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        mask = torch.ones(x.shape[0], 6, dtype=torch.bool, device=x.device)
+        mask[:, 4:] = False
+        many = int(mask[0].sum())  # 4
+        kept = torch.arange(6, device=x.device)[mask[0]]
+        return m.b(m.a(x)[:, :, :many]) if not mask.all() and kept.tolist() == [0, 1, 2, 3] else m.a(x)
+
+    graph = of(forward, a=conv(), b=conv(4, 5))
+    assert [value.shape for value in graph.outputs.values()] == [(5, 4, 8)]
+
+
+def test_values_of_the_model_decide_and_stay() -> None:
+    def forward(m: Any, x: Tensor) -> Any:
+        if m.made == 0:
+            m.made.add_(1)
+            return m.a(x).relu() if m.made.item() == 1 else m.a(x).tanh()
+        return m.a(x)
+
+    for made, found in ((0, ["conv", "relu"]), (1, ["conv"])):
+        module = Of(forward, a=conv(), made=torch.tensor(made))
+        assert kinds(capture(module, (3, 8, 8))) == found and module.made == made
+
+
+def test_random_values_are_unknown() -> None:
+    with pytest.raises(CaptureError, match="give a tensor"):
+        of(lambda m, x: m.a(x) if torch.rand(1) > 0.5 else x, a=conv())
+    assert kinds(of(lambda m, x: m.a(x) if torch.rand(1) > 2 else x.relu(), torch.ones(2, 3, 8, 8), a=conv())) == ["relu"]
+
+
+@pytest.mark.parametrize("message", ["the meta data is missing", "Tensor.item() is what the meta data says", "no tensor on meta"])
+def test_an_error_that_speaks_of_meta_is_the_modules_own(message: str) -> None:
+    def fails(m: Any, x: Tensor) -> Any:
+        raise RuntimeError(message)
+
+    with pytest.raises(RuntimeError, match=message.partition("(")[0]) as caught:
+        of(fails)
+    assert not isinstance(caught.value, archc.ArchcError)
+
+
+ASKS: dict[str, Any] = {
+    "item": lambda x: x.sum().item(),
+    "bool": lambda x: bool(x.sum() > 0),
+    "int": lambda x: int(x.sum()),
+    "tolist": lambda x: x.tolist(),
+    "numpy": lambda x: x.numpy(),
+    "cpu": lambda x: x.cpu(),
+    "nonzero": lambda x: x.nonzero(),
+    "unique": lambda x: x.unique(),
+    "mask": lambda x: x[x > 0],
+    "where": lambda x: torch.where(x > 0),
+    "masked_select": lambda x: x.masked_select(x > 0),
+    "equal": lambda x: torch.equal(x, x),
+    "one_hot": lambda x: F.one_hot(x.long()),
+    "device": lambda x: x + torch.ones(8, device="cpu"),
+}
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_what_torch_says_of_tensors_without_values_is_understood(name: str) -> None:
+    with pytest.raises(CaptureError, match="give a tensor"):
+        of(lambda m, x: (ASKS[name](x), m.a(x))[1], a=conv())
+    graph = of(lambda m, x: (ASKS[name](x.detach()), m.a(x))[1], torch.ones(2, 3, 8, 8), a=conv())
+    assert "conv" in kinds(graph)
+
+
+TRANSFORMS: dict[str, Any] = {
+    "vmap": lambda m, x: torch.vmap(lambda y: m.a(y[None])[0])(x),
+    "vmap of a function": lambda m, x: torch.vmap(torch.sin)(m.a(x)),
+    "grad": lambda m, x: torch.func.grad(lambda y: m.a(y).sum())(x),
+    "jacrev": lambda m, x: torch.func.jacrev(lambda y: m.a(y).sum((1, 2, 3)))(x),
+    "autograd": lambda m, x: torch.autograd.grad(m.a(x.requires_grad_()).sum(), x, create_graph=True)[0],
+    "backward": lambda m, x: (m.a(x).sum().backward(), m.a(x))[1],
+}
+
+
+@pytest.mark.parametrize("name", TRANSFORMS)
+def test_transforms_of_functions_are_refused_with_their_place(name: str) -> None:
+    with pytest.raises(CaptureError, match=r"test_traps\.py:\d+ (runs under torch\.vmap|takes gradients within forward).*leaves="):
+        of(TRANSFORMS[name], a=conv())
+
+
+def test_a_part_that_transforms_is_kept_whole() -> None:
+    class Mapped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Any:
+            return torch.vmap(self.a)(x)
+
+    graph = capture(Of(lambda m, x: m.b(m.part(x)), part=Mapped(), b=nn.Linear(4, 2)), (8,), leaves=["Mapped"])
+    assert kinds(graph) == ["Mapped?", "linear"] and archc.analyze(graph).parameters == 36 + 10
 
 
 # Inputs and outputs

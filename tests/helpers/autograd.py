@@ -104,3 +104,18 @@ def _summed(tensor: torch.Tensor) -> torch.Tensor | None:
     except RuntimeError as error:
         assert "another view of its base has been modified inplace" in str(error)
         return None
+
+
+def kept_in_forward(module: nn.Module, *inputs: torch.Tensor, **named: torch.Tensor) -> int:
+    """Bytes of the storages that autograd keeps in a forward pass of training, without those of parameters and buffers."""
+    held: dict[int, Any] = {}
+    owned = {storage(one) for one in (*module.parameters(), *module.buffers())}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        held.setdefault(storage(tensor), tensor.untyped_storage())
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = module(*inputs, **named)
+    del result
+    return sum(one.nbytes() for key, one in held.items() if key not in owned)

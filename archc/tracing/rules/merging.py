@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from archc.tracing.rules.moving import copied
 from archc.tracing.rules.registry import in_place, rule
 from archc.tracing.steps import Layer, Unsaid
 from archc.tracing.trace import Trace
@@ -102,10 +103,11 @@ def _mask(trace: Trace, query: Tensor, mask: Tensor, beside: Tensor) -> Tensor |
 
 @rule("cat concat concatenate")
 def cat(trace: Trace, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Layer | list[Layer]:
+    tensors = [one for one in tensors if one.shape != (0,)]  # as a cache is before anything is in it
     live = [one for one in tensors if trace.live(one)]
     at = dim if axis is None else axis
     if len(tensors) == 1:
-        return []
+        return copied(trace, tensors[0])
     if len(live) == len(tensors):
         return Layer("concat", tuple(tensors), {"axis": trace.axis(live[0], at)})
     token = trace.owned(tensors[0])

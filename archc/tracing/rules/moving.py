@@ -66,10 +66,16 @@ def copy(trace: Trace, input: Tensor, *args: Any, **options: Any) -> Layer | lis
     result = trace.results[0]
     if result.dtype != input.dtype:
         raise Unsaid("the dtype changes")
-    if result.untyped_storage()._cdata == input.untyped_storage()._cdata:
-        return []
+    return [] if result.untyped_storage()._cdata == input.untyped_storage()._cdata else copied(trace, input)
+
+
+def copied(trace: Trace, input: Tensor) -> Layer:
+    """The same values in storage of their own."""
     trace.image(input, anywhere=True)
     trace.result_axis = trace.batch_axis(input)
+    result = trace.results[0]
+    if result.stride() != input.stride() and not result.is_contiguous():
+        raise Unsaid("its values come to lie in another order")
     return Layer("clone", (input,), {"contiguous": result.is_contiguous() and not input.is_contiguous()})
 
 
@@ -178,7 +184,7 @@ def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant",
     return Layer("pad", (input,), args | ({"value": float(value)} if value else {}))
 
 
-@rule("T mT")
+@rule("T mT t")
 def turn(trace: Trace, input: Tensor) -> Layer:
     if len(trace.image(input)) != 2 or trace.results[0].shape[0] != trace.batch:
         raise Unsaid("it moves the batch")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StorageRun, StoredTensor
 from archc.graph import Graph, Node
+from archc.graph.captured import CHANNELS_LAST
 from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE, OUTPUT
 from archc.ops.shape import product
@@ -81,8 +82,10 @@ def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:
 
     Neither are gradients made for those, nor is kept what they would need.
     """
-    if not learning or graph.captured is None:
+    if graph.captured is None:
         return ()
+    if not learning:
+        return tuple(note for note in graph.captured.notes if note == CHANNELS_LAST)
     frozen, notes = graph.captured.frozen, graph.captured.notes
     if any(node.kind == "opaque" and node.args.get("name") in STOPS for node in graph.nodes):
         notes = (*notes, "no gradient goes through detach, so less is kept than is told")

@@ -100,7 +100,7 @@ class _Runs:
                 raise
             note = f"it cannot be trained on this input ({type(error).__name__}: {error}): the network is that of evaluation"
             if by_values:
-                note = f"in training it decides by the values of a tensor ({error}): the network is that of evaluation, unless tensors are given"
+                note = f"training decides by the values of a tensor ({error}); unless tensors are given, the network is that of evaluation"
             return evaluation, self.run(MORE, training=False), [note]
         trace, notes = merge_modes(training, evaluation)
         return trace, self.run(MORE, training=trace is training), notes

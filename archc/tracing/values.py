@@ -32,13 +32,11 @@ MESSAGES: dict[type[Exception], tuple[str, ...]] = {
 }
 
 # Functions whose results are drawn, or left as memory was found.
-DRAWN = frozenset(
-    """
-    alpha_dropout bernoulli cauchy dropout dropout1d dropout2d dropout3d empty empty_like empty_strided exponential feature_dropout
-    geometric log_normal multinomial new_empty normal poisson rand rand_like randint randint_like randn randn_like random randperm
-    rrelu uniform
-    """.split()
-)
+DRAWN = {
+    "alpha_dropout", "bernoulli", "cauchy", "dropout", "dropout1d", "dropout2d", "dropout3d", "empty", "empty_like",
+    "empty_strided", "exponential", "feature_dropout", "geometric", "log_normal", "multinomial", "new_empty", "normal", "poisson",
+    "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "random", "randperm", "rrelu", "uniform",
+}  # fmt: skip
 
 
 def needs_values(error: BaseException) -> bool:

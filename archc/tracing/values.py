@@ -15,7 +15,7 @@ from archc.tracing.steps import tensors_in
 MOST_VALUES = 2**24  # of one tensor that is worked out: more is asked of the user
 
 # What torch says of tensors on `meta`, by the classes of its errors.
-MESSAGES: dict[type[Exception], tuple[str, ...]] = {
+MESSAGES: dict[type[BaseException], tuple[str, ...]] = {
     RuntimeError: (
         "Tensor.item() cannot be called on meta tensors",
         "cannot repeat_interleave a meta tensor without output_size",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from archc.language.blocks import unknown_keys
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
+from archc.text.files import read_file
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from archc.language.spec import Spec
 
 VARIANT_KEYS = ("doc", "paper", "params", "input", "expect", "budget", "published", "init", "train")
+MOST_VARIANTS = 100
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
 _ADDRESS = re.compile(r"(.+\.ya?ml):([^:/\\]+)\Z")
 _FORM = "variants: {big: {params: {depth: 50}, expect: {parameters: 25.6M}}}"
@@ -41,7 +43,10 @@ def read_variants(tree: t.Tree, diagnostics: Diagnostics) -> dict[str, tuple[t.S
         if not isinstance(tree, t.Scalar) or tree.value is not None:
             diagnostics.error("A202", tree.span, "variants must be a mapping of names to what they change", _FORM)
         return found
-    for key, changes in tree.items:
+    if len(tree.items) > MOST_VARIANTS:
+        message = f"{len(tree.items):,} variants, more than the {MOST_VARIANTS} that a file may have"
+        diagnostics.error("A603", tree.items[MOST_VARIANTS][0].span, message, "put the others into specs that extend this one")
+    for key, changes in tree.items[:MOST_VARIANTS]:
         name = str(key.value)
         if not _NAME.match(name):
             diagnostics.error("A306", key.span, f'"{name}" cannot be the name of a variant', "use letters, digits, _, - and dots")
@@ -81,15 +86,22 @@ def variant_of(base: Spec, name: str, asked: Span, diagnostics: Diagnostics) -> 
     return spec
 
 
-@lru_cache(maxsize=256)
 def names_in(path: Path) -> tuple[str, ...]:
     """The variants of a file, without a word of what is wrong with it."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError):
+        return _names_in(path, path.stat().st_mtime_ns)
+    except OSError:
         return ()
+
+
+@lru_cache(maxsize=256)
+def _names_in(path: Path, changed: int) -> tuple[str, ...]:
+    source = read_file(path, path.name, None, Diagnostics())
+    if source is None:
+        return ()
+    text = source.text
     if re.search(r"^variants\s*:", text, re.MULTILINE) is None:
         return ()
-    tree = t.parse(Source(path.name, text), Diagnostics())
+    tree = t.parse(source, Diagnostics())
     variants = tree.get("variants") if isinstance(tree, t.Mapping) else None
-    return tuple(str(key.value) for key, _ in variants.items) if isinstance(variants, t.Mapping) else ()
+    return tuple(read_variants(variants, Diagnostics())) if variants is not None else ()

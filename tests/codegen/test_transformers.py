@@ -177,3 +177,13 @@ def test_its_memory_is_known_to_the_byte(name: str) -> None:
     assert training(graph, options).bound.reasons == ()
     peaks_as_said(graph, options)
     keeps_as_said(graph, trained(graph, 2), 2)
+
+
+def test_an_encoder_is_that_of_torch() -> None:
+    """By the names of its weights, too."""
+    theirs = nn.TransformerEncoderLayer(16, 4, 24, dropout=0.0, batch_first=True)
+    spec = "{input: [6, 16], layers: {it: {transformer_encoder_post_norm: {heads: 4, hidden: 24}}}}"
+    ours = archc.build(archc.loads(spec))
+    ours.load_state_dict({f"it.{name}": one for name, one in theirs.state_dict().items()})
+    x = torch.randn(2, 6, 16)
+    assert torch.allclose(ours(x), theirs(x), atol=1e-6)

@@ -137,7 +137,7 @@ AXES: dict[str, tuple[str, Any]] = {
     "features": ("any shape", lambda shape: shape[-1]),
     "values": ("any shape", lambda shape: shape.values),
     "length": ("[C, L]", lambda shape: shape[1] if len(shape) == 2 else None),
-    "tokens": ("[T, D]", lambda shape: shape[0] if len(shape) == 2 else None),
+    "tokens": ("[T, D]", lambda shape: shape[-2] if len(shape) - shape.joined == 2 else None),
     "depth": ("[C, D, H, W]", lambda shape: shape[1] if len(shape) == 4 else None),
     "height": ("[C, H, W]", _side(-2, 3)),
     "width": ("[C, H, W]", _side(-1, 3)),

@@ -89,45 +89,53 @@ class Detr(nn.Module):
 
 
 class Swin(nn.Module):
-    """The table is looked up by the offsets of rows and columns, pair by pair."""
+    """Window by window, and pair by pair of its tokens: a row of the table for how far they are apart, and -100 where rolling the map has
+    brought them together."""
 
-    def __init__(self, width: int, heads: int, window: tuple[int, int]) -> None:
+    def __init__(self, width: int, heads: int, window: int, shift: int) -> None:
         super().__init__()
-        self.heads, self.window = heads, window
+        self.heads, self.window, self.shift = heads, window, shift
         self.n1, self.n2 = nn.LayerNorm(width), nn.LayerNorm(width)
         self.qkv, self.proj = nn.Linear(width, 3 * width), nn.Linear(width, width)
         self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
-        self.table = nn.Parameter(torch.randn((2 * window[0] - 1) * (2 * window[1] - 1), heads))
+        self.table = nn.Parameter(torch.randn((2 * window - 1) ** 2, heads))
 
     def forward(self, x: Tensor) -> Tensor:
-        n, tokens, width = x.shape
-        q, k, v = self.qkv(self.n1(x)).reshape(n, tokens, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        rows, columns = self.window
-        bias = x.new_zeros(self.heads, tokens, tokens)
-        for i in range(tokens):
-            for j in range(tokens):
-                down, right = i // columns - j // columns + rows - 1, i % columns - j % columns + columns - 1
-                bias[:, i, j] = self.table[down * (2 * columns - 1) + right]
-        y = (q * (width // self.heads) ** -0.5 @ k.transpose(2, 3) + bias).softmax(-1) @ v
-        x = x + self.proj(y.transpose(1, 2).reshape(n, tokens, width))
+        size, step = x.shape[1], self.window
+        y = self.n1(x).roll((-self.shift, -self.shift), (1, 2))
+        rows = []
+        for top in range(0, size, step):
+            row = [self.attend(y[:, top : top + step, left : left + step], top, left, size) for left in range(0, size, step)]
+            rows.append(torch.cat(row, 2))
+        x = x + torch.cat(rows, 1).roll((self.shift, self.shift), (1, 2))
         return x + self.down(F.gelu(self.up(self.n2(x))))
 
+    def attend(self, x: Tensor, top: int, left: int, size: int) -> Tensor:
+        n, step, width = x.shape[0], self.window, x.shape[3]
+        q, k, v = self.qkv(x.reshape(n, step * step, width)).reshape(n, step * step, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        places = [(i, j) for i in range(step) for j in range(step)]
+        origins = [((top + i + self.shift) % size, (left + j + self.shift) % size) for i, j in places]
+        bias = []
+        for (i, j), (a, b) in zip(places, origins, strict=True):
+            for (down, right), (c, d) in zip(places, origins, strict=True):
+                row = self.table[(i - down + step - 1) * (2 * step - 1) + j - right + step - 1]
+                bias.append(row - 100.0 * ((a - c, b - d) != (i - down, j - right)))
+        scores = q * (width // self.heads) ** -0.5 @ k.transpose(2, 3) + torch.stack(bias, 1).view(-1, step * step, step * step)
+        return self.proj((scores.softmax(-1) @ v).transpose(1, 2).reshape(n, step * step, width)).view(n, step, step, width)
 
-SWIN = {
-    "norm1": "layernorm",
-    "attn": {"window_attention": {"heads": 4, "window": [2, 3]}},
-    "add_1": {"from": ["attn", "x"], "add": None},
-    "norm2": "layernorm",
-    "mlp": {"layers": [{"linear": 64}, "gelu", {"linear": 16}]},
-    "add_2": {"from": ["mlp", "add_1"], "add": None},
-}
+
+def swin(shift: int) -> dict[str, Any]:
+    return {"last": {"permute": [1, 2, 0]}, "it": {"swin_block": {"heads": 4, "window": 2, "shift": shift}}}
+
+
 LLAMA = {"it": {"llama_block": {"heads": 4, "kv_heads": 2, "hidden": 24}}}
 DETR = {"it": {"from": ["x", "place", "memory", "where"], "detr_decoder": {"heads": 4, "hidden": 24}}}
 CASES: dict[str, tuple[dict[str, list[int]], dict[str, Any], Any]] = {
     "gpt2": ({"x": [6, 16]}, {"it": {"gpt2_block": {"heads": 4}}}, lambda: Gpt2(16, 4)),
     "llama": ({"x": [6, 16]}, LLAMA, lambda: Llama(16, 4, 2, 24)),
     "detr": ({"x": [6, 16], "place": [6, 16], "memory": [5, 16], "where": [5, 16]}, DETR, lambda: Detr(16, 4, 24)),
-    "swin": ({"x": [6, 16]}, SWIN, lambda: Swin(16, 4, (2, 3))),
+    "swin": ({"x": [8, 4, 4]}, swin(0), lambda: Swin(8, 4, 2, 0)),
+    "shifted": ({"x": [8, 4, 4]}, swin(1), lambda: Swin(8, 4, 2, 1)),
 }  # fmt: skip
 
 
@@ -136,6 +144,7 @@ ORDER = {
     "llama": "n1 q k v o n2 gate up down",
     "detr": "a n1 b n2 up down n3",
     "swin": "n1 qkv table proj n2 up down",
+    "shifted": "n1 qkv table proj n2 up down",
 }  # of the parts, as the blocks have them
 
 
@@ -162,7 +171,8 @@ def test_a_block_is_the_one_that_was_written_by_hand(name: str) -> None:
     given = [torch.randn(2, *shape) for shape in shapes.values()]
     for module in (theirs, ours):
         inputs = [one.clone().requires_grad_() for one in given]
-        out = module(*inputs)
+        turned = [one.permute(0, 2, 3, 1) if isinstance(module, Swin) else one for one in inputs]
+        out = module(*turned)
         out.square().sum().backward()
         results.append([out, *(one.grad for one in inputs)])
     for one, other in zip(*results, strict=True):

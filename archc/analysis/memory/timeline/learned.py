@@ -67,7 +67,7 @@ def _add_positions(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _add_rows_of_table(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """A bias looked up for each pair of tokens: its gradient is summed over the images, then put where it was looked up."""
-    summed = at.tape.new(step.node.output.shape.values * at.item, TEMPORARY, step.node)
+    summed = at.tape.new(step.node.output.shape.inner.values * at.item, TEMPORARY, step.node)
     for value in wanted(step):
         grads[0].block.refs += 1
         at.add(value, grads[0]._replace(own=True), step.node)

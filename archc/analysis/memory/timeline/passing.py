@@ -32,7 +32,7 @@ def temporaries(step: LayerRun, unit: int, item: int, saving: bool, number: int)
     if node.kind == "avgpool" and len(node.facts.keeps or ()) > 1:
         return _mean_of_part(step, unit, saving)
     if node.kind == "relative_position_bias":  # what was looked up
-        return [node.output.shape.values * item]
+        return [node.output.shape.inner.values * item]
     if node.kind == "rotary":
         return [size, *([] if saving else [item * node.inputs[0].shape[-2] * node.inputs[0].shape[-1]])]
     if saving:

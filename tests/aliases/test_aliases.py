@@ -233,7 +233,7 @@ def test_hint(entry: str, hint: str) -> None:
     assert found[:1] == [hint]
 
 
-ABSENT = "LSTMCell ConvLSTM2D Bidirectional crnn C3k2 SPPELAN ReGLU DeformConv2d DropBlock2D"
+ABSENT = "LSTMCell ConvLSTM2D Bidirectional crnn C3k2 SPPELAN ReGLU PSRoIAlign DropBlock2D"
 
 
 @pytest.mark.parametrize("word", ABSENT.split())

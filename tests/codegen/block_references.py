@@ -323,10 +323,109 @@ layers:
   - {maxout: 5}
 """
 
+# Law and Deng, CornerNet, ECCV 2018
+
+
+class Corner(nn.Module):
+    """The largest values towards one corner, position by position."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.p1 = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.p2 = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4), nn.ReLU())
+        self.after = nn.Conv2d(8, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        vertical, horizontal = self.p1(x), self.p2(x)
+        top = vertical.flip(2).cummax(2).values.flip(2) + horizontal.flip(3).cummax(3).values.flip(3)
+        bottom = vertical.cummax(2).values + horizontal.cummax(3).values
+        return self.after(torch.cat([top, bottom], 1))
+
+
+CORNER = """
+input: [3, 8, 9]
+layers:
+  p1: [{conv: {channels: 4, kernel: 3, padding: 1, bias: false}}, batchnorm, relu]
+  p2: {from: input, layers: [{conv: {channels: 4, kernel: 3, padding: 1, bias: false}}, batchnorm, relu]}
+  top: {from: [p1, p2], corner_pool: }
+  bottom: {from: [p1, p2], corner_pool: {bottom_right: true}}
+  both: {from: [top, bottom], concat: }
+  after: {conv: {channels: 2, kernel: 3, padding: 1}}
+"""
+
+# Ding et al., RepVGG, CVPR 2021
+
+
+class RepVgg(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.rbr_dense = nn.ModuleDict({"conv": nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), "bn": nn.BatchNorm2d(outputs)})
+        self.rbr_1x1 = nn.ModuleDict({"conv": nn.Conv2d(inputs, outputs, 1, stride, bias=False), "bn": nn.BatchNorm2d(outputs)})
+        self.rbr_identity = nn.BatchNorm2d(outputs) if stride == 1 and inputs == outputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        dense, flat = (branch["bn"](branch["conv"](x)) for branch in (self.rbr_dense, self.rbr_1x1))
+        summed = dense + flat
+        return F.relu(summed if self.rbr_identity is None else summed + self.rbr_identity(x))
+
+
+class RepVggs(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(RepVgg(3, 4, 2), RepVgg(4, 4, 1), RepVgg(4, 4, 1))
+
+
+REPVGG = """
+input: [3, 9, 8]
+layers: [{repvgg_block: {channels: 4, stride: 2}}, {repvgg_block: {channels: 4}}, {repvgg_block: {channels: 4}}]
+"""
+
+# Liu et al., SSD, ECCV 2016; the learned lengths of Liu et al., ParseNet, 2015
+
+
+class SsdHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv4 = nn.Conv2d(3, 6, 3, padding=1)
+        self.length = nn.Parameter(torch.full((6, 1, 1), 20.0))
+        self.conv5 = nn.Conv2d(6, 5, 3, 2, 1)
+        self.box4, self.score4 = nn.Conv2d(6, 8, 3, padding=1), nn.Conv2d(6, 6, 3, padding=1)
+        self.box5, self.score5 = nn.Conv2d(5, 8, 3, padding=1), nn.Conv2d(5, 6, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv4(x))
+        long = F.normalize(x, dim=1) * self.length
+        deep = F.relu(self.conv5(x))
+        found = [self.box4(long), self.score4(long), self.box5(deep), self.score5(deep)]
+        return torch.cat([one.permute(0, 2, 3, 1).flatten(1) for one in found], 1)
+
+
+SSD = """
+input: [3, 8, 7]
+layers:
+  conv4: {conv: {channels: 6, kernel: 3, padding: 1}}
+  relu4: relu
+  length: {normalize: {start: 20.0}}
+  conv5: {from: relu4, conv: {channels: 5, kernel: 3, stride: 2, padding: 1}}
+  relu5: relu
+  box4: {from: length, conv: {channels: 8, kernel: 3, padding: 1}}
+  score4: {from: length, conv: {channels: 6, kernel: 3, padding: 1}}
+  box5: {from: relu5, conv: {channels: 8, kernel: 3, padding: 1}}
+  score5: {from: relu5, conv: {channels: 6, kernel: 3, padding: 1}}
+  flat_${head}:
+    for: {head: [box4, score4, box5, score5]}
+    from: $head
+    parallel: true
+    layers: [{permute: [1, 2, 0]}, flatten]
+  all: concat
+"""
+
 BLOCKS = [
     Reference("psp head", PSP, PspHead, (3, 24, 20)),
     Reference("yolo", YOLO, Yolo, (3, 10, 9)),
     Reference("pyramid", PYRAMID, Pyramid, (3, 36, 40)),
     Reference("unet", UNET, Unet, (3, 16, 12)),
     Reference("mixed", MIXED, Mixed, (3, 8, 7)),
+    Reference("cornernet", CORNER, Corner, (3, 8, 9)),
+    Reference("repvgg", REPVGG, RepVggs, (3, 9, 8)),
+    Reference("ssd head", SSD, SsdHead, (3, 8, 7)),
 ]

@@ -460,6 +460,17 @@ def _batches() -> Iterator[Case]:
     yield case("leave_batch", (3, 6, 8))._replace(joined=1)
 
 
+def _regions() -> Iterator[Case]:
+    yield case("roi_pool", M, (3, 4), size=2)
+    yield case("roi_pool", M, (3, 4), size=(2, 3), scale=0.5)
+    yield case("roi_align", M, (3, 4), size=2)
+    yield case("roi_align", M, (3, 4), size=(2, 3), scale=0.5, sampling=1, aligned=True)
+    yield case("nms", (6, 4), (6,))
+    yield case("nms", (6, 4), (6,), most=2, threshold=0.3)
+    yield case("deform_conv", M, (18, 7, 6), channels=6, kernel=3, padding=1)
+    yield case("deform_conv", M, (36, 4, 3), (18, 4, 3), channels=6, kernel=3, padding=1, stride=2, groups=2, bias=False)
+
+
 CASES: list[Case] = [
     *_activations(),
     *_convolutions(),
@@ -473,6 +484,7 @@ CASES: list[Case] = [
     *_moves(),
     *_resamplings(),
     *_drops(),
+    *_regions(),
     *_recurrences(),
     *_experts(),
     *_batches(),

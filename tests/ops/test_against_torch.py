@@ -40,6 +40,9 @@ def given(shape: Shape, dtype: str, device: str) -> Any:
     return torch.randn(shape.batched(BATCH), device=device, requires_grad=True).clone()
 
 
+UNSTATED = ("roi_pool", "roi_align", "deform_conv")  # which keep one thing by torchvision's kernels and another without
+
+
 def storage(tensor: Any) -> int:
     return int(tensor.untyped_storage()._cdata)
 
@@ -92,6 +95,9 @@ def test_autograd_keeps_what_is_declared(case: Case) -> None:
     found = {key for key in kept if key in ours}
     facts = case.facts()
     keeps = facts.unfused if facts.unfused is not None and len(inputs) > 3 else facts.keeps
+    if case.op in UNSTATED:
+        assert keeps is None and any(one.numel() for one in results)
+        return
     assert keeps is not None
     sides = {"input": inputs, "output": results}
     stated = {storage(sides[one.what][one.which]) for one in keeps if one.what != "new"}

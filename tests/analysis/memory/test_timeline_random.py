@@ -174,7 +174,7 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
     kinds = {node.kind for graph in some(range(1200), 12) for node in graph.nodes}
-    assert set(OPERATORS) - kinds <= {"identity", "opaque"}
+    assert set(OPERATORS) - kinds <= {"identity", "opaque", "roi_pool", "roi_align", "nms", "deform_conv"}  # the last: of unknown memory
 
 
 ATTENTION = """

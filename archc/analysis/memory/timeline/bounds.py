@@ -44,7 +44,11 @@ class Bound(NamedTuple):
 
 
 CERTAIN = Bound()
-STEPWISE = ("rnn", "gru", "lstm", "normalize", "experts")  # layers of many small steps, whose values come and go
+# layers of many small steps, whose values come and go
+STEPWISE = (
+    *("rnn", "gru", "lstm", "normalize", "experts"),
+    *("roi_pool", "roi_align", "nms", "deform_conv"),
+)
 STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 
 

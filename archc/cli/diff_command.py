@@ -40,6 +40,9 @@ def run(args: argparse.Namespace) -> int:
     if args.spec is None and not (args.set or args.input):
         complain("what should it be compared with? name a second spec, or change this one with --set")
         return 2
+    if args.spec is None and is_model(args.old) and not args.set:
+        complain(f"what should {args.old} be compared with? name another network: archc diff {args.old} NEW --input {' '.join(args.input)}")
+        return 2
     load_plugins(args.plugin)
     old, new = (usable(model) for model in _models(args))
     if old is None or new is None:

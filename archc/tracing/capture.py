@@ -17,7 +17,7 @@ from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
 from archc.tracing.rules import check_leaves
-from archc.tracing.running import Given, empty_copy, full_copy, matched, run, unchanged_random_state, unwrap
+from archc.tracing.running import Given, empty_copy, full_copy, is_exported, matched, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.trace import Trace, own_dtype
 from archc.tracing.values import needs_values
@@ -92,6 +92,8 @@ class _Runs:
 
     def _both(self) -> tuple[Trace, Trace, list[str]]:
         evaluation = self.run(FEW, training=False)
+        if is_exported(self.module):
+            return evaluation, self.run(MORE, training=False), ["an exported program is told as it was exported, in training too"]
         try:
             training = self.run(FEW, training=True)
         except Exception as error:

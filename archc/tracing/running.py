@@ -45,6 +45,11 @@ def unwrap(module: nn.Module) -> nn.Module:
     return module
 
 
+def is_exported(module: nn.Module) -> bool:
+    """Whether it is the module of an exported program, which does in training what it did when it was exported."""
+    return any(one.__module__ == "torch.export._unlift" for one in type(module).__mro__)
+
+
 def _parallel(module: nn.Module) -> nn.Module | None:
     named = type(module).__name__ in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel")
     inner = getattr(module, "module", None)

@@ -40,8 +40,8 @@ def load_model(named: str) -> NamedModel:
     source, _, name = named.partition(":") if named.startswith(("torchvision:", "timm:")) else named.rpartition(":")
     if named.endswith(".pt2"):
         raise ArgumentError(
-            f"{named} holds Python objects that loading would run, so archc does not open it; name the code that makes the model, "
-            "model.py:make_net, or load it in Python yourself and give it to archc.capture"
+            f"{named} may hold pickled objects, and torch.export.load runs what they say, so archc does not open it; name the code that "
+            "makes the model, model.py:make_net, or if you trust the file, a function that returns torch.export.load(…).module()"
         )
     if source in ZOOS:
         return ZOOS[source](name)

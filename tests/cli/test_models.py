@@ -258,7 +258,7 @@ WRONG: dict[str, tuple[str, str]] = {
     "nothing:Net": ("--input 3x8x8", "there is no module 'nothing', here or installed"),
     "mypkg.netz:Net": ("--input 3x8x8", "there is no module 'netz' in mypkg"),
     "mypkg/nets.py:make": ("--input 3x8x8", "a file of a package is named by its module: package.module:NAME"),
-    "net.pt2": ("", "holds Python objects that loading would run, so archc does not open it"),
+    "net.pt2": ("", "may hold pickled objects, and torch.export.load runs what they say"),
     "timm:smal": ("", 'timm has no model called smal; did you mean "small"?'),
     "timm:small.in2k": ("", 'did you mean "small.in1k"'),
     "timm:hf-hub:someone/model": ("", "timm has no model called hf-hub:someone/model"),
@@ -367,3 +367,11 @@ def test_the_commands_of_the_page_run(zoos: None, folder: Path, told: Told) -> N
 def test_a_file_that_is_there_is_a_spec(folder: Path) -> None:
     (folder / "a:b").write_text("input: [3, 8, 8]\nlayers: [relu]\n")
     assert not is_model("a:b") and is_model("a:c") and not is_model("a.yaml") and not is_model("C:\\nets\\a.yaml")
+
+
+def test_one_model_is_compared_with_nothing(folder: Path, told: Told) -> None:
+    status, out, err = told("diff", "model.py:Net", "--input", "3x8x8")
+    assert status == 2 and not out
+    assert "what should model.py:Net be compared with? name another network: archc diff model.py:Net NEW --input 3x8x8" in " ".join(
+        err.split()
+    )

@@ -50,6 +50,8 @@ def embedding(
     trace: Trace, input: Tensor, weight: Tensor, padding_idx: int | None = None, max_norm: float | None = None, norm_type: float = 2.0,
     scale_grad_by_freq: bool = False, sparse: bool = False,
 ) -> Layer:  # fmt: skip
+    if trace.live(weight) and not trace.live(input):  # torch.embedding, and what torch.export writes: the table comes first
+        input, weight = weight, input
     trace.image(input)
     if max_norm is not None or sparse or scale_grad_by_freq:
         raise Unsaid("an embedding that changes its weights or has sparse gradients")
@@ -59,9 +61,11 @@ def embedding(
 @rule("batch_norm")
 def batch_norm(
     trace: Trace, input: Tensor, running_mean: Tensor | None = None, running_var: Tensor | None = None, weight: Tensor | None = None,
-    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5,
+    bias: Tensor | None = None, training: bool = False, momentum: float = 0.1, eps: float = 1e-5, cudnn_enabled: bool | None = None,
 ) -> Layer:  # fmt: skip
     trace.image(input)
+    if cudnn_enabled is not None:  # torch.batch_norm, and what torch.export writes: the weights come first
+        running_mean, running_var, weight, bias = weight, bias, running_mean, running_var
     if trace.training and not training and running_mean is not None:
         raise Unsaid("batch normalization that does not train")
     weights = {name: one for name, one in (("weight", weight), ("bias", bias), ("running_mean", running_mean),
@@ -80,6 +84,7 @@ def layer_norm(
     weight: Tensor | None = None,
     bias: Tensor | None = None,
     eps: float = 1e-5,
+    cudnn_enable: bool = True,
 ) -> Layer:
     trace.image(input)
     if len(tuple(normalized_shape)) != 1:

@@ -69,7 +69,7 @@ class Tensors:
             if node.shared is None:
                 self._add(node)
         self.characters = sum(map(len, self.at))
-        self.names = [_address(tensor.name) for tensor in islice(filter(is_learned, self.all), MOST_NAMES)]  # for suggestions
+        self.names = [self._address(tensor.name) for tensor in islice(filter(is_learned, self.all), MOST_NAMES)]  # for suggestions
         self.patterns = likely_patterns(self.names)
 
     def _add(self, node: Node) -> None:
@@ -82,10 +82,9 @@ class Tensors:
                 self.of_op.setdefault((kind, key), []).append(place)
             self.all.append(LearnedTensor(name, node, weight))
 
-
-def _address(name: str) -> str:
-    """A tensor's name as `init` reads it: a dot before what would be an operator."""
-    return f".{name}" if name.partition(".")[0] in OPERATORS else name
+    def _address(self, name: str) -> str:
+        """A tensor's name as `init` reads it: a dot before what would be an operator of the network."""
+        return f".{name}" if name.partition(".")[0] in self.layers else name
 
 
 def is_learned(tensor: LearnedTensor) -> bool:
@@ -179,9 +178,12 @@ def _entry(run: Elaboration, tree: t.Tree, env: Any) -> Entry:
 
 
 def _rule(text: str, key: t.Scalar, tensors: Tensors) -> WrittenRule:
-    """`conv` and `conv.bias` are of an operator; all else, and what begins with a dot, is a pattern over names."""
+    """`conv` and `conv.bias` are of an operator; all else, and what begins with a dot, is a pattern over names.
+
+    The name of a tensor is that, unless its first part is an operator that the network uses: a new operator takes no name away.
+    """
     head, _, tensor = text.partition(".")
-    is_op = not _WILD.search(text) and (head in OPERATORS or head in tensors.layers)
+    is_op = not _WILD.search(text) and (head in tensors.layers or (head in OPERATORS and text not in tensors.at))
     return WrittenRule(text, key, head, tensor, "") if is_op else WrittenRule(text, key, "", "", text.removeprefix("."))
 
 
@@ -219,15 +221,13 @@ def _check_op(run: Elaboration, rule: WrittenRule, tensors: Tensors) -> None:
     """An operator's layers have no such tensor: a mistake, unless they would with their flags turned, as `bias: true`."""
     exact = f'write ".{rule.text}" for the tensor of this name' if rule.text in tensors.at else None
     node = tensors.layers.get(rule.op)
-    possible = [weight for weight in _possible(run, node) if weight.role != "buffer"] if node is not None else []
-    if rule.tensor in {name for learned in possible for name in (learned.name, "" if learned.role == "weight" else learned.name)}:
+    if node is None:
         return
-    if node is None and exact is None:
+    possible = [weight for weight in _possible(run, node) if weight.role != "buffer"]
+    if rule.tensor in {name for learned in possible for name in (learned.name, "" if learned.role == "weight" else learned.name)}:
         return
     names = list(dict.fromkeys(weight.name for weight in possible))
     what = f'{rule.op} has no tensor "{rule.tensor}"' if rule.tensor else f"{rule.op} has no weights"
-    if node is None:
-        what = f"no layer of this network is a {rule.op}"
     hint = exact or did_you_mean(rule.tensor, names) or (f"it has {', '.join(names)}" if any(names) else "there is nothing to initialize")
     run.error("A303", rule.key.span, what, hint)
 

@@ -184,6 +184,20 @@ class Inserted(NamedTuple):
     axis: int
 
 
+class Unfolded(NamedTuple):
+    """Windows, the places of which, of these numbers along the axes, are one axis then."""
+
+    rules: tuple[Rule | str, ...]
+    space: tuple[int, ...]
+
+
+class Folded(NamedTuple):
+    """The last axis as several of these sizes, along which rules then hold."""
+
+    rules: tuple[Rule | str, ...]
+    space: tuple[int, ...]
+
+
 class Each(NamedTuple):
     """Another rule for each input."""
 
@@ -199,7 +213,7 @@ class EachOutput(NamedTuple):
 POINT = "point"  # each output value sees one input position
 WHOLE = "whole"  # each output value sees all positions
 MOVED = "moved"  # the output is a view of the input, moved as the layer's `moves` say
-Behavior = str | tuple[Rule | str, ...] | Along | Joined | Inserted | Each | EachOutput | None
+Behavior = str | tuple[Rule | str, ...] | Along | Joined | Inserted | Unfolded | Folded | Each | EachOutput | None
 
 
 def rules_of(reach: Behavior) -> tuple[Rule | str, ...] | None:

@@ -48,7 +48,7 @@ MAPS = (
 )
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm", "experts")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
-PAIRS = ("stack", "sub", "div", "pow", "maximum", "minimum")
+PAIRS = ("stack", "einsum", "sub", "div", "pow", "maximum", "minimum")
 MOST = 3000  # values of one image
 
 
@@ -135,7 +135,8 @@ class Builder:
             return
         pool = self.pick(pools)
         space = pool.inputs[0].shape.space
-        pads = Window(space, pool.args["kernel"], 1, pool.args["padding"], pool.args["dilation"]).padding
+        window = (pool.args[name] for name in ("kernel", "stride", "padding", "dilation", "ceil"))
+        pads = Window(space, *window).padding
         args = {"kernel": pool.args["kernel"], "stride": pool.args["stride"], "padding": pads, "size": space}
         fits = [value for value in self.values if value.shape == pool.output.shape]
         self.add("max_unpool", [self.pick(fits), pool.outputs[1]], args)
@@ -178,6 +179,10 @@ class Builder:
             "center_crop": lambda other: len(other) == len(shape),
             "average": lambda other: other == shape,
             "stack": lambda other: other == shape,
+            # PyTorch lays axes of size 1 out as it likes
+            "einsum": lambda other: (
+                len(other) == len(shape) > 1 and other[:-2] == shape[:-2] and other[-1] == shape[-1] and min(*other, *shape) > 1
+            ),
         }.get(op, lambda other: len(other) == len(shape) and all(a == b or 1 in (a, b) for a, b in zip(other, shape, strict=True)))
         found = [value for value in self.values if value.shape.batched(1)[0] == shape.batched(1)[0] and fits(value.shape)]
         found = [value for value in found if value.shape.joined == shape.joined]
@@ -327,6 +332,14 @@ class Builder:
 
     def of_unbind(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"axis": self.number(-len(shape), len(shape) - 1)}
+
+    def of_einsum(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        shared = "abc"[: len(shape) - 2]
+        out = "".join(self.random.sample(shared + "qk", len(shape)))
+        return {"equation": f"{shared}qd,{shared}kd->{out}"}
+
+    def of_unfold(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
+        return {"kernel": self.number(1, 3), "stride": self.number(1, 2), "padding": self.number(0, 1)}
 
     def of_stack(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"axis": self.number(-len(shape) - 1, len(shape))}

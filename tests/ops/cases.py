@@ -306,6 +306,21 @@ def _indexings() -> Iterator[Case]:
     yield case("pixel_unshuffle", (1, 3, 3), factor=3)
 
 
+def _contractions() -> Iterator[Case]:
+    yield case("einsum", (3, 4, 5), (3, 6, 5), equation="hqd,hkd->hqk")
+    yield case("einsum", (3, 4, 6), (3, 6, 5), equation="hqk,hkd->hqd")
+    yield case("einsum", (4, 3, 5), (6, 3, 5), equation="qhd,khd->hqk")
+    yield case("einsum", (3, 4, 5), (3, 6), equation="chw,cd->hwd")
+    yield case("einsum", (3, 4), (3, 4), equation="ij,ij->i")
+    yield case("einsum", (3, 4, 5), (2, 3, 4), equation="ijk,lij->lk")
+    yield case("unfold", M, kernel=2)
+    yield case("unfold", M, kernel=3, stride=2, padding=1)
+    yield case("unfold", M, kernel=(3, 2), stride=(1, 2), padding=(0, 1), dilation=(2, 1))
+    yield case("fold", (8, 12), size=(4, 5), kernel=2)
+    yield case("fold", (18, 9), size=6, kernel=3, stride=2, padding=1)
+    yield case("fold", (12, 9), size=(7, 5), kernel=(3, 2), stride=(1, 2), padding=(0, 1), dilation=(2, 1))
+
+
 def _matrices() -> Iterator[Case]:
     for bias in (True, False):
         yield from (case("linear", shape, features=5, bias=bias) for shape in (V, T, (1,)))
@@ -480,6 +495,7 @@ CASES: list[Case] = [
     *_arithmetic(),
     *_reductions(),
     *_indexings(),
+    *_contractions(),
     *_matrices(),
     *_moves(),
     *_resamplings(),

@@ -272,6 +272,24 @@ def running(function: Callable[[Number, Number], Number]) -> Loop:
     return loop
 
 
+def fold(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
+    """Each value of a column is put where its window lies, or added to what is there."""
+    size, kernel = (value if isinstance(value, tuple) else (value,) * 2 for value in (one.args["size"], one.args["kernel"]))
+    stride, padding = one.args.get("stride", 1), one.args.get("padding", 0)
+    counts = [(n + 2 * padding - k) // stride + 1 for n, k in zip(size, kernel, strict=True)]
+    found: dict[tuple[int, ...], Number] = {}
+    for c, *tap in product(range(one.facts().outputs[0][0]), *map(range, kernel)):
+        row = (c * kernel[0] + tap[0]) * kernel[1] + tap[1]
+        for column, place in enumerate(product(*map(range, counts))):
+            to = (c, *(i * stride - padding + t for i, t in zip(place, tap, strict=True)))
+            if all(0 <= i < n for i, n in zip(to[1:], size, strict=True)):
+                found[to] = found[to] + inputs[0][row, column] if to in found else inputs[0][row, column]
+    out = np.full(one.facts().outputs[0], Number(0.0), dtype=object)
+    for to, value in found.items():
+        out[to] = value
+    return out
+
+
 def clamp(one: Case, inputs: list[Any], own: dict[str, Any]) -> Any:
     x = inputs[0]
     if "low" in one.args:

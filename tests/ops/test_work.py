@@ -98,6 +98,12 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
         for shape, axis in (((5,), 0), ((3, 4), -1), ((3, 2, 2), 0))
     ],
     *[(case("linear", shape, features=3, bias=b), loops.linear) for shape in ((5,), (2, 4)) for b in (True, False)],
+    (
+        case("einsum", (2, 3, 4), (2, 5, 4), equation="hqd,hkd->hqk"),
+        lambda one, inputs, own: np.array([loops.matrix(q, k.T) for q, k in zip(*inputs, strict=True)]),
+    ),
+    (case("fold", (8, 12), size=(4, 5), kernel=2), loops.fold),
+    (case("fold", (18, 9), size=6, kernel=3, stride=2, padding=1), loops.fold),
     (case("matmul", (3, 4), (4, 2)), lambda one, inputs, own: loops.matrix(*inputs)),
     *[(case("attention", (3, 4), heads=2, bias=b), loops.attention) for b in (True, False)],
     *[(case("attention", (3, 4), (2, 4), heads=h), loops.attention) for h in (1, 4)],

@@ -12,7 +12,22 @@ from typing import NamedTuple
 from archc.analysis.field.positions import NOWHERE, Always, PositionLine, Positions, Seen, Unfollowed
 from archc.ops.facts import Facts
 from archc.ops.layout import Axes, Entry, Merge, Move, Part, Sized
-from archc.ops.reach import MOVED, POINT, WHOLE, Along, Behavior, Each, EachOutput, Inserted, Joined, Reach, Rule, rules_of
+from archc.ops.reach import (
+    MOVED,
+    POINT,
+    WHOLE,
+    Along,
+    Behavior,
+    Each,
+    EachOutput,
+    Folded,
+    Inserted,
+    Joined,
+    Reach,
+    Rule,
+    Unfolded,
+    rules_of,
+)
 from archc.ops.shape import Shape, product
 
 
@@ -72,6 +87,12 @@ def _behind(state: State, shape: Shape, out: Shape, rule: Behavior, moves: Seque
         return state if shape == out else _stretch(state, shape, out)
     if rule == MOVED:
         return _move(state, shape, moves, pixels)
+    if type(rule) is Unfolded:
+        places = Shape((out[0], *rule.space))
+        return _move(_slid(state, shape, places, rule.rules, pixels), places, (Merge(2),), pixels)
+    if type(rule) is Folded:
+        places = Shape((shape[0], *rule.space))
+        return _slid(_move(state, shape, (Sized(tuple(places)),), pixels), places, out, rule.rules, pixels)
     if type(rule) is Inserted:
         return tuple([one._replace(axis=one.axis + (one.axis >= rule.axis)) for one in state])
     if type(rule) is Along:

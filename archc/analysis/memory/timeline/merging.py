@@ -5,10 +5,11 @@ from __future__ import annotations
 from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.backward import RULES, Backward, Grad
 from archc.analysis.memory.timeline.tape import Block
+from archc.ops.einsum import read_equation, roles
 from archc.ops.facts import INPLACE
-from archc.ops.layout import Entry
+from archc.ops.layout import Axes, Entry
 from archc.ops.shape import product
-from archc.ops.strides import broadcast
+from archc.ops.strides import broadcast, contiguous
 
 
 def _sum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
@@ -121,4 +122,25 @@ def _stack(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.add(value, Grad(grad.block, False, Entry(axis, i).view(lies)), step.node)
 
 
-RULES |= {"stack": _stack, "add": _sum, "average": _average, "mul": _product, "matmul": _matrices}
+def _einsum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """A product of rows of matrices: the gradient of the right one before that of the left, each seen as its value lies."""
+    a, b, out = read_equation(step.node.args["equation"])
+    sizes = {
+        letter: int(size)
+        for letters, value in zip((a, b), step.node.inputs, strict=True)
+        for letter, size in zip(letters, value.shape, strict=True)
+    }
+    made = []
+    for i, groups in reversed(roles(a, b, out, sizes).sides):
+        if step.wanting[i]:
+            letters, value = (a, b)[i], step.node.inputs[i]
+            order = [letter for group in groups for letter in group if letter in letters]
+            packed = contiguous((at.batch, *(sizes[letter] for letter in order)))
+            lies = Axes((0, *(order.index(letter) + 1 for letter in letters))).view(packed)
+            made.append((value, Grad(at.new(at.bytes(value), step.node), False, lies)))
+    at.release(step, grads)
+    for value, grad in reversed(made):
+        at.add(value, grad, step.node)
+
+
+RULES |= {"einsum": _einsum, "stack": _stack, "add": _sum, "average": _average, "mul": _product, "matmul": _matrices}

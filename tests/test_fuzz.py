@@ -78,7 +78,7 @@ def survives(text: str) -> None:
         analyze(model.graph.deployed())
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(mutated())
 def test_a_mutated_spec(text: str) -> None:
     survives(text)

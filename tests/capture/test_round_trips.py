@@ -14,7 +14,7 @@ from archc.analysis.memory.saved import saved
 from archc.graph import Graph, Node, Value
 from archc.ops import OPERATORS, Shape
 from tests.helpers.torch_form import Layer
-from tests.helpers.zoo import every_spec
+from tests.helpers.zoo import every_spec, shipped
 from tests.ops.cases import CASES, Case, each_of
 
 # Operators whose PyTorch form is one function of another operator, or several functions: the same work and memory, in other layers.
@@ -103,7 +103,7 @@ OTHERWISE = {*SPELT_OTHERWISE, "pad", "reshape", "transpose", "permute", "scale"
 
 @every_spec
 def test_networks_that_ship(name: str) -> None:
-    spec = archc.load(name)
+    spec = shipped(name)
     with torch.device("meta"):
         module = archc.build(spec)
     graph = archc.capture(module, [tuple(value.shape) for value in spec.inputs.values()])

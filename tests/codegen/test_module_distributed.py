@@ -70,6 +70,7 @@ def _worker(rank: int, module: nn.Module, inputs: list[torch.Tensor], place: str
     distributed.destroy_process_group()
 
 
+@pytest.mark.heavy  # tests/training/test_processes.py trains in two
 def test_two_processes(tmp_path: Path) -> None:
     """The module is pickled to both; their gradients become the mean of what each half of the batch gives alone."""
     module, inputs = module_of("several").train(), inputs_of(graph_of("several"), batch=4)

@@ -18,13 +18,13 @@ torch = pytest.importorskip("torch")
 from torch.utils.flop_counter import FlopCounterMode
 
 from archc.runtime.build.build import build
-from tests.helpers.zoo import SPECS, VARIED, every_spec
+from tests.helpers.zoo import SPECS, VARIED, every_spec, shipped
 
 from .seen import inputs_of, run, shapes_of, tensors_of
 
 
 def layers_agree(graph: Graph, train: bool = False) -> None:
-    """What each layer gives on the meta device has the shape that the analysis says, and each layer runs once."""
+    """What each layer gives on the meta device has the shape that the analysis says, and each layer runs once. The graph is changed."""
     seen: list[Node] = []
 
     def watch(node: Node, out: object) -> None:
@@ -45,7 +45,7 @@ def test_layers(name: str) -> None:
 
 @every_spec
 def test_tensors_and_counts(name: str) -> None:
-    graph = archc.load(name)
+    graph = shipped(name)
     module = build(graph, "meta").eval()
     assert sorted((key, tuple(value.shape)) for key, value in module.state_dict().items()) == sorted(tensors_of(graph))
     report = archc.analyze(graph)
@@ -67,7 +67,7 @@ def test_heads_come_out_in_training(name: str) -> None:
 @every_spec
 def test_source(name: str) -> None:
     """It is Python, knows torch alone, and is narrow enough for a screen but for docstrings and expressions."""
-    text = lower(archc.load(name)).source.text
+    text = lower(shipped(name)).source.text
     imported = {alias.name if isinstance(node, ast.Import) else node.module for node in ast.walk(ast.parse(text))
                 if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names}  # fmt: skip
     assert imported <= {"torch", "torch.nn.functional", "collections", "fnmatch"}
@@ -81,7 +81,7 @@ def test_sources_are_formatted(tmp_path: Path, thorough: bool) -> None:
     if not ruff.exists():
         pytest.skip("ruff is not installed")
     for name in SPECS if thorough else VARIED:
-        (tmp_path / f"{name}.py").write_text(lower(archc.load(name)).source.text)
+        (tmp_path / f"{name}.py").write_text(lower(shipped(name)).source.text)
     checked = subprocess.run(
         [ruff, "check", "--isolated", "--select", "E,F,W,I,B,UP,PIE", "--ignore", "E501", tmp_path], capture_output=True
     )

@@ -8,11 +8,11 @@ from functools import cache
 
 import pytest
 
-import archc
 from archc.draw import graphviz as dot
 from archc.draw.graph.fold_marks import Group, Item
 from archc.draw.graph.look import GraphOptions
 from archc.graph import Graph
+from tests.helpers.zoo import shipped
 
 FULL = GraphOptions(full=True)
 
@@ -25,7 +25,7 @@ laid_out = pytest.mark.skipif(dot.program() is None, reason="needs Graphviz: pip
 
 @cache
 def network(name: str) -> Graph:
-    return archc.load(name).deployed()
+    return shipped(name).deployed()
 
 
 def parsed(text: str) -> tuple[list[str], list[tuple[str, str]]]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
+import archc
+from archc.graph import Graph
 from tests.helpers.paths import ROOT
 
 SPECS = sorted(path.stem for path in (ROOT / "specs").glob("*.yaml"))
@@ -17,6 +21,12 @@ vgg16 vit_b16 wide_resnet16_8 xception
 """.split()  # noqa: SIM905
 
 every_spec = pytest.mark.parametrize("name", [name if name in VARIED else pytest.param(name, marks=pytest.mark.heavy) for name in SPECS])
+
+
+@cache
+def shipped(name: str) -> Graph:
+    """The network of a spec that ships, read once for all tests of a process; none of them changes it."""
+    return archc.load(name)
 
 
 def some_of(often: str, rarely: str) -> pytest.MarkDecorator:

@@ -19,7 +19,7 @@ from archc.elaborate.compiler import compile_text
 from archc.graph import Graph
 from tests.helpers.paths import ROOT
 from tests.helpers.random_networks import networks
-from tests.helpers.zoo import every_spec
+from tests.helpers.zoo import every_spec, shipped
 
 MAP, WIDE, VECTOR, TOKENS = "[16, 12, 12]", "[16, 13, 13]", "[16]", "[9, 16]"
 
@@ -340,7 +340,7 @@ def test_what_is_said_of_known_networks(name: str) -> None:
 @every_spec
 def test_the_zoo_has_few_findings(name: str) -> None:
     """Networks that ship are trained all over the world: what is said of most of them would be noise."""
-    found = lint(archc.load(name))
+    found = lint(shipped(name))
     assert len(found) <= 8
     assert {one.code for one in found if LEVELS[one.code] == "warning"} <= {"L107"}
 

@@ -15,7 +15,7 @@ import archc
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
 from archc.cli.main import main
 from archc.text.names import fold_names
-from tests.helpers.zoo import VARIED, every_spec
+from tests.helpers.zoo import VARIED, every_spec, shipped
 
 
 def diff(old: str, new: str) -> Difference:
@@ -35,14 +35,14 @@ def adds_up(found: Difference) -> None:
 
 @every_spec
 def test_a_network_is_itself(name: str) -> None:
-    graph = archc.load(name)
+    graph = shipped(name)
     found = compare(graph, archc.load(name))
     assert (found.changes, found.same, found.reshaped, found.structural) == ([], len(graph.nodes), 0, False)
 
 
 @pytest.mark.parametrize(("old", "new"), list(pairwise(VARIED)))
 def test_costs_add_up(old: str, new: str) -> None:
-    graphs = archc.load(old), archc.load(new)
+    graphs = shipped(old), shipped(new)
     if all(graph.deployed() is graph for graph in graphs):
         adds_up(compare(*graphs))
 

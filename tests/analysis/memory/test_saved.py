@@ -145,7 +145,7 @@ def compiles_and_trains(text: str) -> None:
     trains(graph)
 
 
-@settings(RELAXED, max_examples=50)
+@settings(RELAXED, max_examples=25)
 @given(networks())
 def test_random_specs(text: str) -> None:
     compiles_and_trains(text)

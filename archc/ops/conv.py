@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from archc.ops.bare import large_eps, positional
 from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import CONTIGUOUS, CONVOLVED
+from archc.ops.parametrize import Parametrization, parametrized
 from archc.ops.reach import Spread
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
@@ -31,6 +32,7 @@ def conv(
     bias: bool = True,
     padding_mode: PaddingMode = "zeros",
     standardize: Positive = 0.0,
+    parametrize: Parametrization = "none",
 ) -> Facts:
     """[C, *S] -> [channels, *S']. Convolution over 1, 2 or 3 axes, by the input's rank: torch.nn.Conv1d, Conv2d, Conv3d.
 
@@ -45,6 +47,7 @@ def conv(
     bias: whether a bias is added
     padding_mode: what the padding holds
     standardize: above 0, filters are first brought to mean 0 and variance 1, with this added to the variance
+    parametrize: weight_norm or spectral_norm, what filters are computed from: torch.nn.utils.parametrizations
     """
     window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
     padding_mode = _filling(window, padding_mode)
@@ -53,11 +56,13 @@ def conv(
     weight = Weight("weight", (channels, x.channels // parts, *window.kernel))
     if standardize and weight.values == channels:
         raise Fault("standardize", "filters of a single value have no variance", "leave `standardize` out")
+    if standardize and parametrize != "none":
+        raise Fault("parametrize", f"standardized filters have no {parametrize}", "leave one of them out")
     macs = channels * product(window.out) * (x.channels // parts) * window.taps
     extra = (Weight("bias", (channels,), "bias"),) if bias else ()
     padded_apart = padding_mode != "zeros" or not window.symmetric
     adds = macs if bias else macs - out.values
-    return Facts(
+    facts = Facts(
         out,
         weights=(weight, *extra),
         macs=macs,
@@ -70,6 +75,7 @@ def conv(
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
         doubts=large_eps(standardize, "standardize"),
     )
+    return parametrized(facts, parametrize)
 
 
 @op(bare=positional("conv_transpose", 0, "channels", "kernel", "stride", "padding", "output_padding"))
@@ -84,6 +90,7 @@ def conv_transpose(
     dilation: Sizes = 1,
     groups: Groups = 1,
     bias: bool = True,
+    parametrize: Parametrization = "none",
 ) -> Facts:
     """[C, *S] -> [channels, *S']. Transposed convolution, S' = (S - 1)*stride - 2*padding + dilation*(kernel - 1) + 1 + output_padding.
 
@@ -97,23 +104,19 @@ def conv_transpose(
     dilation: distance between the taps of the window
     groups: parts that are convolved separately; `depthwise` is one for each channel
     bias: whether a bias is added
+    parametrize: weight_norm or spectral_norm, what the weight is computed from: torch.nn.utils.parametrizations
     """
     space = spatial(x, "conv_transpose")
     rank = len(space)
     parts = _count_groups(x.channels, channels, groups)
     kernels, strides, pads = axes(kernel, rank, "kernel"), axes(stride, rank, "stride"), axes(padding, rank, "padding")
     more, dilations = axes(output_padding, rank, "output_padding"), axes(dilation, rank, "dilation")
-    if any(m >= max(s, d) for m, s, d in zip(more, strides, dilations, strict=True)):
-        raise Fault("output_padding", "output_padding must be smaller than stride or dilation")
-    rows = zip(space, kernels, strides, pads, more, dilations, strict=True)
-    sizes = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + m for n, k, s, p, m, d in rows]
-    if min(sizes) < 1:
-        raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, sizes))}")
+    sizes = _transposed(list(zip(space, kernels, strides, pads, more, dilations, strict=True)))
     out = Shape((channels, *(label(size, AXIS_NAMES[rank][i] + "'") for i, size in enumerate(sizes))))
     macs = x.values * (channels // parts) * product(kernels)
     # PyTorch has another kernel for these: without groups, it puts the result where a copy of the input would fit
     slow = rank == 3 and any(m >= s for m, s in zip(more, strides, strict=True))
-    return Facts(
+    facts = Facts(
         out,
         weights=(Weight("weight", (x.channels, channels // parts, *kernels)),) + ((Weight("bias", (channels,), "bias"),) if bias else ()),
         macs=macs,
@@ -131,6 +134,17 @@ def conv_transpose(
         min_storage_values=x.values if slow and parts == 1 else 0,
         classic=f"DECONV{_square(kernels)}-{channels}",
     )  # fmt: skip
+    return parametrized(facts, parametrize, axis=1)
+
+
+def _transposed(rows: list[tuple[int, ...]]) -> list[int]:
+    """The size of each axis, by those of the map, kernel, stride, padding, output_padding and dilation."""
+    if any(more >= max(stride, dilation) for _, _, stride, _, more, dilation in rows):
+        raise Fault("output_padding", "output_padding must be smaller than stride or dilation")
+    sizes = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + m for n, k, s, p, m, d in rows]
+    if min(sizes) < 1:
+        raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, sizes))}")
+    return sizes
 
 
 def _count_groups(inputs: int, outputs: int, groups: int | str) -> int:

@@ -6,6 +6,7 @@ from archc.ops.bare import positional
 from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge, Stretch
 from archc.ops.meaning import LastAxis, positions_last
+from archc.ops.parametrize import Parametrization, parametrized
 from archc.ops.reach import POINT, Along, Each
 from archc.ops.registry import op
 from archc.ops.shape import CHANNELS, FEATURES, TOKENS, Shape, product
@@ -13,19 +14,20 @@ from archc.signature import Fault, Size
 
 
 @op(bare=positional("linear", -1, "features"))
-def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "features") -> Facts:
+def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "features", parametrize: Parametrization = "none") -> Facts:
     """[*, F] -> [*, features]. A fully-connected layer over the last axis: torch.nn.Linear.
 
     features: size of the output's last axis
     bias: whether a bias is added
     axis: `last` where the last axis are positions of a map, and that is meant
+    parametrize: weight_norm or spectral_norm, what the weight is computed from: torch.nn.utils.parametrizations
     """
     doubts = positions_last(x, "linear", "`flatten` first, or `conv` with kernel 1") if axis == "features" else ()
     if doubts and len(x) > 2:
         raise Fault(None, doubts[0].message, doubts[0].hint)
     out = Shape((*x[:-1], features)).named((*x.names[:-1], CHANNELS if x.names[-1] == CHANNELS else FEATURES))
     macs = out.values * x.features
-    return Facts(
+    facts = Facts(
         out,
         weights=(Weight("weight", (features, x.features)), *((Weight("bias", (features,), "bias"),) if bias else ())),
         macs=macs,
@@ -36,6 +38,7 @@ def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "fea
         classic=f"FC-{features}",
         doubts=doubts,
     )
+    return parametrized(facts, parametrize)
 
 
 @op

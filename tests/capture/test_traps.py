@@ -155,14 +155,6 @@ def test_a_weight_that_is_computed_is_no_weight_of_the_layer() -> None:
     assert "computed" in graph.nodes[0].args["why"] and archc.memory(graph).bound.reasons
 
 
-@pytest.mark.parametrize("wrap", [nn.utils.parametrizations.spectral_norm, nn.utils.parametrizations.weight_norm])
-def test_parametrized_modules(wrap: Any) -> None:
-    module = Of(lambda m, x: m.a(x), a=wrap(conv()))
-    graph = capture(module, (3, 8, 8))
-    report = archc.analyze(graph)
-    assert "conv2d?" in kinds(graph) and report.parameters == numel(module)
-
-
 def test_a_subclass_is_what_its_forward_does() -> None:
     class Activated(nn.BatchNorm2d):
         def forward(self, x: Tensor) -> Tensor:
@@ -690,6 +682,20 @@ def test_attention_with_its_weights_as_a_result_is_opaque() -> None:
     attention = nn.MultiheadAttention(8, 2, batch_first=True)
     assert kinds(of(lambda m, x: m.a(x, x, x)[0], (5, 8), a=attention)) == ["MultiheadAttention?"]
     assert kinds(of(lambda m, x: m.a(x, x, x, need_weights=False)[0], (5, 8), a=attention)) == ["attention"]
+
+
+@pytest.mark.parametrize("norm", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("home", [nn.utils, nn.utils.parametrizations], ids=["hook", "parametrization"])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_weights_that_are_computed_before_each_use(norm: str, home: Any) -> None:
+    made = getattr(home, norm)
+    net = nn.Sequential(made(nn.Conv2d(3, 4, 3, padding=1)), made(nn.ConvTranspose2d(4, 6, 2, stride=2, bias=False)), nn.Flatten(),
+                        made(nn.Linear(6 * 256, 5)))  # fmt: skip
+    graph = capture(net, (3, 8, 8))
+    assert [node.args.get("parametrize") for node in graph.nodes] == [norm, norm, None, norm]
+    assert archc.analyze(graph).parameters == numel(net) and archc.analyze(graph).counts["macs"].exact
+    other = nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3), dim=1))
+    assert kinds(capture(other, (3, 8, 8))) == ["conv2d?"]
 
 
 def test_recurrent_layers() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from tests.helpers.reference_parts import Reference
 
@@ -175,10 +176,42 @@ layers:
 """
 
 
+# Miyato et al., 2018, and Salimans & Kingma, 2016: filters with a singular value of 1, and with learned lengths
+
+
+class Normed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = spectral_norm(nn.Conv2d(3, 8, 3, padding=1))
+        self.conv2 = weight_norm(nn.Conv2d(8, 6, 3, stride=2, bias=False))
+        self.up = weight_norm(nn.ConvTranspose2d(6, 4, 2, stride=2))
+        self.head = spectral_norm(nn.Linear(4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.conv1(x))
+        x = F.relu(self.conv2(x))
+        return self.head(F.adaptive_avg_pool2d(self.up(x), 1).flatten(1))
+
+
+NORMED = """
+input: [3, 9, 9]
+layers:
+  conv1: {conv: {channels: 8, kernel: 3, padding: 1, parametrize: spectral_norm}}
+  act1: relu
+  conv2: {conv: {channels: 6, kernel: 3, stride: 2, bias: false, parametrize: weight_norm}}
+  act2: relu
+  up: {conv_transpose: {channels: 4, kernel: 2, stride: 2, parametrize: weight_norm}}
+  pool: global_avgpool
+  flat: flatten
+  head: {linear: {features: 3, parametrize: spectral_norm}}
+"""
+
+
 FURTHER = [
     Reference("segnet", SEGNET, SegNet, (3, 17, 15)),
     Reference("ssd_head", SHALLOW_HEAD, ShallowHead, (3, 9, 9)),
     Reference("mixture", MIXTURE, MixtureBlock, (9, 16)),
+    Reference("normed", NORMED, Normed, (3, 9, 9)),
     Reference("crnn", CRNN_SPEC, CRNN, (1, 16, 20)),
     Reference("translator", TRANSLATOR, Translator, (7, 6)),
 ]

@@ -226,7 +226,12 @@ class Builder:
             "clone": {"contiguous": bool(self.number(0, 1))},
             "drop_path": {"p": self.pick([0.0, 0.3, 1.0])},
             "spatial_dropout": {"p": self.pick([0.0, 0.3, 1.0])},
-            "linear": {"features": self.pick([4, 6, 8]), "axis": self.pick(["features", "last"]), "bias": bool(self.number(0, 1))},
+            "linear": {
+                "features": self.pick([4, 6, 8]),
+                "axis": self.pick(["features", "last"]),
+                "bias": bool(self.number(0, 1)),
+                "parametrize": self.pick(["none", "none", "none", "weight_norm", "spectral_norm"]),
+            },
             "channel_shuffle": {"groups": self.pick([1, 2, 4])},
             "pixel_shuffle": {"factor": 2},
             "pixel_unshuffle": {"factor": 2},
@@ -249,7 +254,7 @@ class Builder:
             "groups": self.pick([1, 1, 2, "depthwise"]),
             "bias": bool(self.number(0, 1)),
             "padding_mode": self.pick(["zeros", "zeros", "zeros", "reflect", "replicate", "circular"]),
-            "standardize": self.pick([0.0, 0.0, 0.0, 1e-5]),
+            **self.pick([{}, {}, {"standardize": 1e-5}, {"parametrize": self.pick(["weight_norm", "spectral_norm"])}]),
         }
 
     def of_conv_transpose(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:

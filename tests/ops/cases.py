@@ -131,6 +131,17 @@ def _convolutions() -> Iterator[Case]:
     yield case("conv_transpose", L, channels=3, kernel=2, stride=3, dilation=4, output_padding=3)
 
 
+def _parametrizations() -> Iterator[Case]:
+    for how in ("weight_norm", "spectral_norm"):
+        for shape in (L, M, D):
+            yield case("conv", shape, channels=6, kernel=3, padding=1, groups=2, parametrize=how)
+            yield case("conv_transpose", shape, channels=6, kernel=2, stride=2, bias=False, parametrize=how)
+        yield case("conv", M, channels=3, kernel=2, padding="same", padding_mode="reflect", parametrize=how)
+        yield case("conv_transpose", M, channels=6, kernel=3, groups=2, parametrize=how)
+        yield from (case("linear", shape, features=5, parametrize=how) for shape in (V, T))
+        yield case("linear", V, features=1, bias=False, parametrize=how)
+
+
 def _pools() -> Iterator[Case]:
     for op, extra in (("maxpool", {}), ("avgpool", {}), ("lppool", {"norm": 2}), ("lppool", {"norm": 1}), ("lppool", {"norm": 3.0})):
         for shape in (L, M, D):
@@ -489,6 +500,7 @@ def _regions() -> Iterator[Case]:
 CASES: list[Case] = [
     *_activations(),
     *_convolutions(),
+    *_parametrizations(),
     *_pools(),
     *_norms(),
     *_merges(),

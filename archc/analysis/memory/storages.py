@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import INPLACE, OWN, VIEW, Facts, Kept
-from archc.ops.layout import CONTIGUOUS, Axes, Move, fresh, move_strides
+from archc.ops.layout import CONTIGUOUS, CONVOLVED, Axes, Move, fresh, move_strides
 from archc.ops.shape import product
 from archc.ops.strides import Strided, contiguous
 
@@ -185,7 +185,10 @@ def _beside(facts: Facts, batch: int) -> list[Strided]:
     """What a layer combines its inputs with."""
     if facts.operand_shape is not None:
         return [contiguous((batch, *facts.operand_shape))]
-    return [contiguous(weight.shape) for weight in facts.tensors if weight.role != "buffer"]
+    learned = [weight for weight in facts.tensors if weight.role != "buffer"]
+    if facts.layout == CONVOLVED:  # filters that are computed stand behind the bias
+        learned.sort(key=lambda weight: weight.values, reverse=True)
+    return [contiguous(weight.shape) for weight in learned]
 
 
 def _is_unfused(facts: Facts, inputs: tuple[StoredTensor, ...]) -> bool:

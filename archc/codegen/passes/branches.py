@@ -88,7 +88,7 @@ def _is_plain(conv: Node) -> bool:
     """Whether a convolution is a product with weights that it holds as they are, over a border of zeros."""
     window = _window(conv)
     zeros = conv.args["padding_mode"] == "zeros" or not any(map(any, window.pads))
-    return not conv.args["standardize"] and zeros and window.symmetric
+    return not conv.args["standardize"] and conv.args["parametrize"] == "none" and zeros and window.symmetric
 
 
 def _window(conv: Node) -> Window:

@@ -64,6 +64,8 @@ def _carry(copy: Copy, node: Node, heads: set[Node], pools: set[Node]) -> None:
     elif node.kind in ("flatten", "identity"):
         copy.drop(node)
     elif node.kind == "linear":
+        if node.args["parametrize"] != "none":
+            raise Fault("parametrize", f"its weight is computed by {node.args['parametrize']}")
         kernel = copy.of(node.inputs[0]).shape.space
         args = {"channels": int(node.args["features"]), "kernel": short(tuple(map(int, kernel))), "bias": node.args["bias"]}
         copy.make(node, OPERATORS["conv"], {**_defaults("conv"), **args})

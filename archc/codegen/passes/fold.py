@@ -24,7 +24,7 @@ def fold_batchnorm(graph: Graph) -> Result:
         if before is None or before.kind not in _INTO or before in owners or before.shared is not None:
             continue
         tokens = before.kind == "linear" and len(before.output.shape) > 1  # there the norm's channels are not the features
-        if only_user(graph, before.output) is not norm or before.args.get("standardize") or tokens:
+        if only_user(graph, before.output) is not norm or not _holds_weight(before) or tokens:
             continue
         folds[before] = _fold(before, norm)
         norms.add(norm)
@@ -41,3 +41,8 @@ def _fold(into: Node, norm: Node) -> Fold:
     transposed = into.kind == "conv_transpose"
     groups = into.output.shape.channels // weight.shape[1] if transposed else 0
     return Fold(into.name, norm.name, float(norm.args["eps"]), bool(norm.args.get("affine", True)), bool(into.args["bias"]), groups)
+
+
+def _holds_weight(node: Node) -> bool:
+    """Whether a layer holds its weight as it is, and computes it from nothing."""
+    return not node.args.get("standardize") and node.args.get("parametrize", "none") == "none"

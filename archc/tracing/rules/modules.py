@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from archc.errors import ArgumentError
 from archc.text.suggest import did_you_mean
 from archc.tracing.rules.importers import OPAQUE, importer_of, rule_by
+from archc.tracing.rules.parametrized import rule_of_parametrized
 from archc.tracing.rules.registry import short, with_bias
 from archc.tracing.steps import Layer, Rule, Unsaid
 from archc.tracing.trace import Trace
@@ -72,6 +73,9 @@ def rule_of(module: nn.Module) -> Rule | None:
         return attention
     if _is_frozen_batchnorm(kind):
         return frozen_batchnorm
+    computed = rule_of_parametrized(module)
+    if computed is not None:
+        return computed
     base = next((one for one in CONVOLUTIONS if isinstance(module, one)), None)
     plain = base is not None and kind.forward is base.forward and not torch.nn.utils.parametrize.is_parametrized(module)
     return pad_convolution if plain and getattr(module, "padding_mode", "zeros") != "zeros" else None

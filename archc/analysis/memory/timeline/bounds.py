@@ -55,7 +55,7 @@ STOPS = ("detach", "data")  # steps of a model through which no gradient goes
 def bound(graph: Graph, run: StorageRun, options: Options, learning: bool) -> Bound:
     """What is not known of a step of training, or where it is not `learning` of inference."""
     least = tuple(_unknown(graph, learning))
-    known = (*_foreign(graph, learning), *_unfused(run), *_options(graph, options, learning), *_alone(run, options))
+    known = (*_foreign(graph, learning), *_parametrized(graph), *_unfused(run), *_options(graph, options, learning), *_alone(run, options))
     about = (*_frozen(graph, learning), *known)
     if learning:
         about = (*about, *_layers(graph, run))
@@ -107,6 +107,13 @@ def _foreign(graph: Graph, learning: bool) -> Iterator[str]:
     kinds = _kinds(node for node in foreign if node.facts.keeps is not None or not learning)
     if kinds:
         yield f"what {_list_text(kinds)} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
+
+
+def _parametrized(graph: Graph) -> Iterator[str]:
+    """Weights that are computed before each use."""
+    kinds = dict.fromkeys(str(node.args["parametrize"]) for node in graph.nodes if node.args.get("parametrize", "none") != "none")
+    if kinds:
+        yield f"what {_list_text([*kinds])} {'makes and drops' if len(kinds) == 1 else 'make and drop'} within is not known"
 
 
 def _unfused(run: StorageRun) -> Iterator[str]:

@@ -1,0 +1,72 @@
+"""Weights that are computed from others before each use: a length apart from a direction, a largest singular value of 1."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated
+
+from archc.ops.facts import Facts, Kept, Module, Weight, new
+from archc.ops.shape import product
+from archc.signature import one_of
+
+Parametrization = Annotated[str, one_of("none", "weight_norm", "spectral_norm")]
+_FROM = "parametrizations.weight."
+
+
+def parametrized(facts: Facts, how: str, axis: int = 0) -> Facts:
+    """A layer whose first tensor, its weight, is computed from others. That is work for a batch, and not counted.
+
+    The tensors go by the names of torch.nn.utils.parametrizations, behind the bias. The weight that comes out is kept for backward,
+    once for all images; so are its lengths (Salimans & Kingma, 2016), or the singular vectors and value (Miyato et al., 2018).
+
+    axis: of the weight, each entry of which has a singular vector's value
+    """
+    if how == "none":
+        return facts
+    weight, *others = facts.owned
+    form = facts.torch
+    assert isinstance(form, Module)
+    computed = new(weight.values, per_image=False)
+    # a product of matrices needs the weight for the gradient of its input alone
+    kept = computed._replace(wanted_by=(0,)) if form.name == "nn.Linear" else computed
+    made = _lengths(weight) if how == "weight_norm" else _singular(weight, axis)
+    name = f"{'Weight' if how == 'weight_norm' else 'Spectral'}Norm{form.name.removeprefix('nn.')}"
+    return replace(
+        facts,
+        weights=(*others, *made),
+        keeps=(*(facts.keeps or ()), *_beside(weight, how, axis), kept),
+        torch=form._replace(name=name, source=_SOURCE.format(name=name, base=form.name, how=how, text=_TEXTS[how])),
+    )
+
+
+def _lengths(weight: Weight) -> tuple[Weight, ...]:
+    """Of each entry of the first axis, then the directions."""
+    lengths = (weight.shape[0], *(1,) * (len(weight.shape) - 1))
+    return Weight(f"{_FROM}original0", lengths), Weight(f"{_FROM}original1", weight.shape)
+
+
+def _singular(weight: Weight, axis: int) -> tuple[Weight, ...]:
+    rows = weight.shape[axis]
+    vectors = (("_u", rows), ("_v", weight.values // rows))
+    return Weight(f"{_FROM}original", weight.shape), *(Weight(f"{_FROM}0.{name}", (size,), "buffer") for name, size in vectors)
+
+
+def _beside(weight: Weight, how: str, axis: int) -> tuple[Kept, ...]:
+    if how == "weight_norm":
+        return (new(weight.shape[0], per_image=False),)
+    rows = weight.shape[axis]
+    return (new(rows + product(weight.shape) // rows + 1, per_image=False),)
+
+
+_TEXTS = {
+    "weight_norm": "whose weight is learned as directions and their lengths",
+    "spectral_norm": "whose weight is divided by its largest singular value",
+}
+_SOURCE = '''
+class {name}({base}):
+    """{base}, {text}."""
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        nn.utils.parametrizations.{how}(self)
+'''

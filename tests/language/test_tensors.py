@@ -7,7 +7,7 @@ import math
 import pytest
 
 import archc
-from archc.analysis.memory.timeline import Options
+from archc.analysis.memory.timeline import Options, training
 
 torch = pytest.importorskip("torch")
 
@@ -132,3 +132,16 @@ def test_nothing_is_written_over_a_tensor_that_every_image_sees() -> None:
     assert "inplace" not in archc.source(graph, optimize="inference") + archc.source(graph, optimize="train").replace("add_", "")
     for optimize in ("inference", "train"):
         archc.build(graph, optimize=optimize)(torch.zeros(2, 4))
+
+
+def test_tensors_stay_wide_under_autocast() -> None:
+    """Autocast casts no parameter that is added: the sum is in float32, as after a learned position embedding."""
+    tails = ("p: {parameter: [6, 8]}, s: {from: [a, p], add: }", "s: position_embedding")
+    ours, theirs = (
+        training(
+            archc.loads(f"{{input: [6, 8], layers: {{a: {{linear: 8}}, {tail}, b: {{linear: 8}}}}}}"),
+            Options(64, amp="bfloat16", device="cuda"),
+        )
+        for tail in tails
+    )
+    assert ours.peak_bytes == theirs.peak_bytes

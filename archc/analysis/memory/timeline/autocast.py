@@ -16,7 +16,7 @@ HALF, FULL = 2, 4
 LOW = {"conv", "conv_transpose", "linear", "attention", "matmul"}
 _CUDA_LOW = {"prelu"}
 _CUDA_FULL = {"layernorm", "groupnorm", "softmax", "log_softmax", "softplus", "rmsnorm", "lrn", "lppool"}
-_WITH_WEIGHTS = {"layer_scale", "frozen_batchnorm", "position_embedding", "class_token"}
+_WITH_WEIGHTS = {"layer_scale", "frozen_batchnorm", "position_embedding", "class_token", "parameter", "buffer", "constant"}
 
 
 def cast(graph: Graph, run: StorageRun, device: str) -> StorageRun:

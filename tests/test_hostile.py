@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import pytest
 
+from archc.analysis import structure
+from archc.analysis.memory import fit
+from archc.analysis.memory.timeline import Options, result, training
+from archc.codegen.emit.body import Body
+from archc.codegen.lowering import lower
 from archc.elaborate.compiler import compile_spec, compile_text
 from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw_all
@@ -249,3 +256,55 @@ def test_branches_within_branches_are_resolved_and_read_back(layers: str) -> Non
 def test_a_key_with_nothing_behind_it_hides_no_mistake(empty: str) -> None:
     model = compile_text(HEAD + f"{empty}\nlayers: [{{conv: $a}}, unknown]\n")
     assert {"A301", "A303"} == {one.code for one in model.diagnostics}
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, owner: object, name: str) -> list[None]:
+    """One entry for each call of a function from now on."""
+    found: list[None] = []
+    real = getattr(owner, name)
+
+    def counting(*given: object, **named: object) -> object:
+        found.append(None)
+        return real(*given, **named)
+
+    monkeypatch.setattr(owner, name, counting)
+    return found
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        "[{repeat: 400, add: [identity, relu]}]",
+        "{'b${i}': {for: {i: '${range(1000)}'}, parallel: true, conv: 1}, j: {from: 'b*', concat: }}",
+        "[{concat: [identity, {for: {i: '${range(1000)}'}, layers: [{conv: 1}, relu]}]}]",
+    ],
+)
+def test_names_of_values_are_looked_up_a_few_times_a_layer(layers: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many other values wait for their last use: a name is given without a look at all of these."""
+    graph = compile_text(HEAD + f"layers: {layers}\n").graph
+    assert graph is not None
+    looks = _counted(monkeypatch, Body, "_is_taken")
+    lower(graph)
+    assert 0 < len(looks) <= 10 * len(graph.nodes)
+
+
+def test_the_batch_of_a_long_network_is_found_by_two_simulations_and_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = compile_text("input: [1, 8, 8]\nlayers: [{repeat: 60, conv: 1}]\n").graph
+    assert graph is not None
+    monkeypatch.setattr(fit, "LONG", 50)
+    steps, replays = _counted(monkeypatch, fit, "training"), _counted(monkeypatch, result, "replay")
+    (asked,) = fit.Fitting(graph).alternatives(Options(device="cuda"), 2**26, None)
+    assert asked.largest and len(steps) == 2 and 0 < len(replays) <= 8
+    assert training(graph, replace(Options(device="cuda"), batch=asked.largest)).fits(2**26)
+
+
+def test_lengths_of_paths_are_counted_between_what_all_paths_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each part counts its own paths, and 600 parts that are alike are one power."""
+    graph = compile_text(HEAD + "layers: [{conv: 3}, {repeat: 600, add: [identity, {conv: 3}]}, {conv: 3}]\n").graph
+    assert graph is not None
+    multiplied: list[int] = []
+    real = structure._product
+    monkeypatch.setattr(structure, "_product", lambda numbers: multiplied.extend(numbers) or real(numbers))
+    found = structure.structure(graph)
+    assert found.lengths == {2 + k: comb(600, k) for k in range(601)}
+    assert len(multiplied) <= 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from heapq import heapify, heappop, heappush
 from typing import Any
 
 from archc.analysis.cost.count import count
@@ -87,12 +89,14 @@ def structure(graph: Graph) -> Structure:
     layers = [node for node in graph.nodes if node.name in alive]
     weighted = {node.name for node in layers if has_weights(node)}
     named = [*graph.inputs, *(node.name for node in graph.nodes)]
+    shared = _dominators(paths) if _SINK in alive and _SOURCE in alive else []
+    known = {node.name for node in layers}
     return Structure(
         name=graph.name,
         layers=len(layers),
         idle=len(graph.nodes) - len(layers),
-        lengths=_lengths(paths, weighted) if _SINK in alive and _SOURCE in alive else {},
-        bottlenecks=tuple(_dominators(paths, {node.name for node in layers})) if _SINK in alive and _SOURCE in alive else (),
+        lengths=_lengths(paths, weighted, {_SOURCE, *shared, _SINK}) if _SINK in alive and _SOURCE in alive else {},
+        bottlenecks=tuple(name for name in shared if name in known),
         branches=tuple(name for name in named if name in alive and paths.out_degree(name) > 1),
         joins=tuple(node.name for node in layers if paths.in_degree(node.name) > 1),
     )
@@ -103,27 +107,49 @@ def has_weights(node: Node) -> bool:
     return any(weight.role == "weight" for weight in node.facts.owned) and count(node.facts.macs).high != 0
 
 
-def _lengths(paths: Any, weighted: set[str]) -> dict[int, int]:
+def _lengths(paths: Any, weighted: set[str], shared: set[Any]) -> dict[int, int]:
     """By dynamic programming along a topological order: how many paths of each length lead to a vertex.
 
     The counts of a vertex are the digits of one whole number, so that paths that meet are one sum, and a layer with weights is a shift.
+    Between two vertices that all paths share, counting begins anew: the counts of the whole are the product of those of its parts,
+    most of which are alike in a deep network.
     """
     import networkx
 
     order = list(networkx.topological_sort(paths))
     totals: dict[Any, int] = {}
+    whole = 1
     for vertex in order:
         totals[vertex] = sum(totals[before] for before in paths.pred[vertex]) or 1
-    digit = totals[_SINK].bit_length()
+        if vertex in shared:
+            whole, totals[vertex] = whole * totals[vertex], 1
+    digit = whole.bit_length()
     waiting = dict(paths.out_degree())
     known: dict[Any, int] = {}
+    counts, weights = Counter[int](), 0
     for vertex in order:
-        known[vertex] = (sum(known[before] for before in paths.pred[vertex]) or 1) << (digit if vertex in weighted else 0)
+        known[vertex] = (sum(known[before] for before in paths.pred[vertex]) or 1) << (
+            digit if vertex in weighted and vertex not in shared else 0
+        )
         for before in paths.pred[vertex]:
             waiting[before] -= 1
             if not waiting[before]:
                 del known[before]  # of a long network, the counts take much memory
-    return dict(_digits(known[_SINK], digit))
+        if vertex in shared:
+            counts[known[vertex]] += 1
+            weights += vertex in weighted
+            known[vertex] = 1
+    return {place + weights: many for place, many in _digits(_product([part**times for part, times in counts.items()]), digit)}
+
+
+def _product(numbers: list[int]) -> int:
+    """Small ones first, as Python multiplies numbers of one size best."""
+    heap = [(number.bit_length(), number) for number in numbers]
+    heapify(heap)
+    while len(heap) > 1:
+        number = heappop(heap)[1] * heappop(heap)[1]
+        heappush(heap, (number.bit_length(), number))
+    return heap[0][1] if heap else 1
 
 
 def _digits(number: int, bits: int) -> Iterator[tuple[int, int]]:
@@ -137,14 +163,13 @@ def _digits(number: int, bits: int) -> Iterator[tuple[int, int]]:
             yield place, chunk
 
 
-def _dominators(paths: Any, layers: set[str]) -> list[str]:
-    """The layers on all paths, in order."""
+def _dominators(paths: Any) -> list[Any]:
+    """The vertices on all paths between the ends, in order."""
     import networkx
 
     above = networkx.immediate_dominators(paths, _SOURCE)
     found, at = [], above[_SINK]
     while at != _SOURCE:
-        if at in layers:
-            found.append(at)
+        found.append(at)
         at = above[at]
     return found[::-1]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 
-from archc.analysis.cost.report import analyze
+from archc.analysis.cost.report import count_totals
 from archc.analysis.recompute import CheckpointPlan, plan_of, spans
 from archc.codegen.emit.source import ModuleSource, source_of
 from archc.codegen.passes import Following, Result
@@ -81,8 +81,8 @@ def _after(first: Result, then: Result) -> Result:
 
 def _notes(graph: Graph, optimize: str) -> list[str]:
     """Where the network was published, and what it counts as it is deployed."""
-    report = analyze(graph.deployed())
-    counts = f"{report.parameters:,} parameters, {report.macs:,} multiply-accumulates for one image."
+    counted = count_totals(graph.deployed())
+    counts = f"{counted['parameters'].low:,} parameters, {counted['macs'].low:,} multiply-accumulates for one image."
     paper = graph.paper
     cited = ". ".join(part for part in (paper.title, paper.short) if part)
     changed = f"Optimized for {optimize}: weights are not those of the plain network." if optimize == "inference" else ""

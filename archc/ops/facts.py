@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.catalog.dtypes import BYTES
@@ -82,13 +83,16 @@ def new(values: int, dtype: str = "same", per_image: bool = True) -> Kept:
     return Kept("new", 0, values, dtype, per_image)
 
 
+CALLED = "{self}({0})"  # a module on its input
+
+
 class Module(NamedTuple):
     """A submodule of the layer: `nn.Conv2d(64, 128, kernel_size=3)`; `call` applies it, `source` defines its class if torch has none."""
 
     name: str
     args: tuple[Any, ...] = ()
     options: Mapping[str, Any] = {}
-    call: str = "{self}({0})"
+    call: str = CALLED
     source: str = ""
 
     @property
@@ -113,9 +117,7 @@ class Module(NamedTuple):
     @property
     def pads_before(self) -> bool:
         """Whether the call makes a border before the module sees the input."""
-        from archc.ops.syntax import names
-
-        return "F.pad" in names(self.tree)
+        return _names_pad(self.call)
 
     def construction(self) -> str:
         """The text that makes the module."""
@@ -136,6 +138,13 @@ class Expression(NamedTuple):
     @property
     def tree(self) -> Tree:
         return _parse_template(self.text)
+
+
+@lru_cache(maxsize=256)
+def _names_pad(template: str) -> bool:
+    from archc.ops.syntax import names
+
+    return "F.pad" in names(_parse_template(template))
 
 
 def _parse_template(template: str) -> Tree:

@@ -12,7 +12,7 @@ from archc.ops import syntax
 from archc.ops.facts import Module
 from archc.ops.opaque import describe
 from archc.ops.syntax import Index, Literal, Name, Tree, flat
-from archc.program.constructs import ABSENT, ChainConstruct, Construct, Slot, Use, of_node
+from archc.program.constructs import ABSENT, ChainConstruct, Construct, Leaf, Slot, TensorConstruct, Use, of_node
 from archc.program.parameters import Parameter, parameters_of, python_name
 from archc.program.parts import ATTRIBUTE, CHAIN, CLASS, HOLDER, Parts, camel
 from archc.program.steps import Step, gather_regions, steps_of, structure
@@ -79,6 +79,8 @@ class Program:
         self.graph = graph
         self.parts = Parts(graph, recomputed)
         self.steps: dict[Scope, list[Step]] = {}
+        self._places: dict[Scope, int] = {}  # of the parts of a class among them
+        self._made: dict[Node, Leaf | TensorConstruct] = {}
         self._keys: dict[Hashable, int] = {}
         self._stands: dict[int, int] = {}  # from the structure of a form to that of the whole
         self._of: dict[Scope, Class] = {}
@@ -171,19 +173,27 @@ class Program:
     def _child_key(self, child: Node | Scope) -> int:
         if isinstance(child, Scope):
             return self._key(child)
-        construct = of_node(child)
-        assert construct is not None
-        return self._interned(construct.key)
+        return self._interned(self._of_node(child).key)
+
+    def _of_node(self, node: Node) -> Leaf | TensorConstruct:
+        """How a layer that is an attribute is made; found once."""
+        made = self._made.get(node)
+        if made is None:
+            made = of_node(node)
+            assert made is not None
+            self._made[node] = made
+        return made
 
     def _fill(self, definition: Class) -> None:
         """The attributes of a class, from its first part, and its parameters, from all."""
         definition.attributes = self._attributes(definition.first)
         definition.ties = self.parts.ties(definition.first)
+        self._places |= {part: at for at, part in enumerate(definition.parts)}
         self._find_flags(definition)
         definition.slots = [self._row(definition, part) for part in definition.parts]
         definition.parameters, definition.values = parameters_of(definition.parts, definition.slots, set(definition.flags.values()))
         for label, flag in definition.flags.items():
-            if flag not in [parameter.name for parameter in definition.parameters]:
+            if all(flag != parameter.name for parameter in definition.parameters):
                 definition.parameters.append(Parameter(flag, tuple(self._has(definition, part, label) for part in definition.parts), False))
 
     def _find_flags(self, definition: Class) -> None:
@@ -205,7 +215,8 @@ class Program:
 
     def _row(self, definition: Class, part: Scope) -> list[Slot]:
         """The constants of a part, in the order of the first's; those of what it lacks are absent."""
-        mine = {(made.path, made.label): made.construct for made in self._attributes(part)}
+        made_of = definition.attributes if part is definition.first else self._attributes(part)
+        mine = {(made.path, made.label): made.construct for made in made_of}
         row: list[Slot] = []
         for made in definition.attributes:
             theirs = mine.get((made.path, made.label))
@@ -229,14 +240,12 @@ class Program:
 
     def _construct(self, child: Node | Scope) -> Construct:
         if isinstance(child, Node):
-            made = of_node(child)
-            assert made is not None
-            return made
+            return self._of_node(child)
         if self.parts.kind(child) == CHAIN:
             items = [(inner.label, self._construct(inner)) for inner in self.parts.attributes(child)]
             return ChainConstruct(items, self.parts.is_numbered(child), None)
         known = self._of[child]
-        index = known.parts.index(child)
+        index = self._places[child]
         slots = [Slot(made.values[index], child.label, ((made.name, made.values[index]),), made.default) for made in known.parameters]
         return Use(known, known.key, slots)
 

@@ -102,11 +102,10 @@ def _leaf(node: Node, form: Module) -> Leaf:
     defaults = form.options.defaults if isinstance(form.options, FormOptions) else {}
     names = (*defaults, *(name for name in form.options if name not in defaults))
     slots = [Slot(value, node.label, hints) for value in form.args]
-    slots += [
-        Slot(form.options.get(name, defaults.get(name)), node.label, ((name, form.options.get(name, defaults.get(name))), *hints),
-             defaults.get(name, MISSING))
-        for name in names
-    ]  # fmt: skip
+    for name in names:
+        default = defaults.get(name, MISSING)
+        value = form.options.get(name, None if default is MISSING else default)
+        slots.append(Slot(value, node.label, ((name, value), *hints), default))
     return Leaf(form.name, ("leaf", form.name, len(form.args), names, form.source), slots, names, form.source)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import takewhile
 
 from archc.graph import Node, Scope, Value
+from archc.ops.facts import CALLED, Module
 from archc.ops.syntax import Attribute, Call, Index, Input, Items, Keyword, Literal, Name, Tree, bound, call, flat, replace_leaves
 from archc.ops.tied import OTHERS
 from archc.program.parts import CALL, HOLDER, Parts
@@ -91,7 +93,12 @@ def _first(parts: Parts, child: Node | Scope) -> int:
 def _of_node(parts: Parts, level: Scope, node: Node) -> Step:
     form = node.facts.torch
     owner = parts.sharing.owner.get(node, node)
-    value = bound(form.tree, (), parts.access(level, owner.scope, owner)) if form is not None else NOTHING
+    value: Tree = NOTHING
+    if form is not None:
+        path = parts.access(level, owner.scope, owner)
+        # most forms call a module on its input: these need no walk through a template
+        called = isinstance(form, Module) and form.call == CALLED
+        value = Call(path, (Input(0),)) if called else bound(form.tree, (), path)
     others = [parts.tensor(level, tie.node, tie.tensor) for tie in node.ties.values() if tie.transposed]
     if others:
         value = replace_leaves(value, lambda leaf: others[0] if leaf == Name(OTHERS) else leaf)
@@ -129,10 +136,10 @@ def gather_regions(parts: Parts, level: Scope, steps: list[Step]) -> list[Step]:
 
 def _gather(parts: Parts, level: Scope, steps: list[Step], all_steps: list[Step], spans: list[range], taken: set[str]) -> list[Step]:
     found: list[Step] = []
-    at = 0
+    at, places = 0, sorted(parts.regions.place(step.of) for step in steps) if spans else []
     while spans:
         span = spans[0]
-        start, stop = (sum(parts.regions.place(step.of) < edge for step in steps) for edge in (span.start, span.stop))
+        start, stop = (bisect_left(places, edge) for edge in (span.start, span.stop))
         inner = [other for other in spans[1:] if other.stop <= span.stop]
         spans = spans[1 + len(inner) :]
         found += steps[at:start]

@@ -203,6 +203,11 @@ def _layer(node: Node, found: Fields) -> Layer:
     )
 
 
+def count_totals(graph: Graph) -> dict[str, Count]:
+    """The totals of a network alone, without receptive fields and memory."""
+    return totals(_layer(node, {}) for node in graph.nodes)
+
+
 def totals(layers: Iterable[Layer]) -> dict[str, Count]:
     """Sums over layers."""
     layers = list(layers)

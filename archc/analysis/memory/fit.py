@@ -98,12 +98,12 @@ class Fitting:
         known_batches = [run.batch // passes for run in self.known if replace(run, batch=options.batch) == options and run.images > 2]
         low, high = 2, max(known_batches, default=16)
         small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
-        if not small.fits(memory):
-            return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
         line = BatchLine(small, large)
         guess = largest(lambda images: line.least(images * passes), memory)
         high, tried = guess + 1, 0
         while high - low > 1 and (low == 2 or tried < TRIED):
+            if tried == TRIED and not small.fits(memory):
+                break
             found = line.at(guess * passes)
             tried += 1
             if found.fits(memory):
@@ -111,6 +111,8 @@ class Fitting:
                 low, guess = guess, (guess + high) // 2
             else:
                 high, guess = guess, max(low + 1, guess - (guess << tried) // 64 - 1)
+        if low == 2 and not small.fits(memory):
+            return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
         if high - low > 1:
             self.short.append(options)
         return low * passes
@@ -139,9 +141,11 @@ class Fitting:
         return True
 
     def _alternative(self, name: str, options: Options, memory: int | None, batch: int | None) -> Alternative:
-        found = self.timeline(replace(options, batch=batch or options.accumulate))
-        needed = found.needed_bytes if batch else None
-        return Alternative(name, options, needed, self.largest(options, memory) if memory else None, self.plan, found.bound)
+        needed = self.needed(replace(options, batch=batch)) if batch else None
+        most = self.largest(options, memory) if memory else None
+        # one image is no step that a long network is simulated for: what holds of the largest batch is told
+        seen = batch or (most if len(self.graph.nodes) > LONG else 0) or options.accumulate
+        return Alternative(name, options, needed, most, self.plan, self.timeline(replace(options, batch=seen)).bound)
 
 
 def largest(needed: Callable[[int], int], memory: int) -> int:

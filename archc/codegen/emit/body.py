@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -57,12 +58,17 @@ class Body:
     def __init__(self, arguments: list[tuple[Value, str]], steps: list[Step], outputs: list[Value], awaited: list[Value]) -> None:
         self.steps = steps
         self.outputs = outputs
-        self.awaited = awaited  # those of training alone that the return names in any mode
-        self.names = dict(arguments)
+        self.awaited = frozenset(awaited)  # those of training alone that the return names in any mode
+        self.names: dict[Value, str] = {}
+        self.live: Counter[str] = Counter()  # how many values that are still used have a name
         self.arguments = {name for _, name in arguments}
         self.conditional: set[str] = set()  # names that are bound in training alone
-        self.waiting: list[str] = []  # names that end their life in a block of training
+        self.waiting: dict[str, None] = {}  # names that end their life in a block of training
         self.last = self._last_uses()
+        for value, name in arguments:
+            self._name(value, name, -1)
+        self.joins = [len(set(step.inputs)) > 1 for step in steps]
+        self.counts: dict[str, int] = {}  # of names with numbers, all below this one are taken
         self.users: dict[Value, list[int]] = {}
         for at, step in enumerate(steps):
             for value in dict.fromkeys(step.inputs):
@@ -102,7 +108,10 @@ class Body:
     def _statement(self, at: int, step: Step) -> Iterator[Statement]:
         depth = int(step.training or step.test is not None)
         computed = bound(step.value, [Name(self.names[value]) for value in step.inputs])
-        dying = list(dict.fromkeys(self.names[v] for v in step.inputs if self.last[v] == at))
+        ended = [self.names[value] for value in dict.fromkeys(step.inputs) if self.last[value] == at]
+        dying = list(dict.fromkeys(ended))
+        for name in ended:
+            self._release(name)
         kept = [value for value in step.outputs if value is not None]
         if not kept:
             yield Assign((), computed, step, depth)
@@ -113,38 +122,65 @@ class Body:
                 free = sorted((n for n in dying if not step.training or n in self.conditional), key=lambda name: (name not in _SHORT, name))
             for value in step.outputs:
                 if value is not None:
-                    self.names[value] = free[0] if step.test is not None else self._target(at, value, step, free)
+                    self._name(value, free[0] if step.test is not None else self._target(at, value, step, free), at)
             yield Assign(tuple(self.names[value] if value is not None else "_" for value in step.outputs), computed, step, depth)
         rebound = {self.names[value] for value in kept}
-        self.conditional = self.conditional | rebound if step.training else self.conditional - rebound
+        if step.training:
+            self.conditional |= rebound
+        else:
+            self.conditional -= rebound
         self.arguments -= rebound
-        left = [name for name in dying if name not in rebound | self.arguments]
+        left = [name for name in dying if name not in rebound and name not in self.arguments]
         inside = [name for name in left if step.training and name in self.conditional]
         if inside and at + 1 < len(self.steps) and self.steps[at + 1].training:
             yield Delete(tuple(inside), 1)
-        self.waiting += [name for name in left if name not in inside]
+        self.waiting |= dict.fromkeys(name for name in left if name not in inside)
 
     def _ended(self, training: bool, after: Step | None) -> Iterator[Statement]:
         """Names whose values are used no more. Those that end in a block of training go after it, in any mode."""
         if self.waiting and after is not None and not (training and after.training) and after.test is None:
             yield Delete(tuple(self.waiting))
-            self.waiting = []
+            for name in self.waiting:
+                self._give_back(name)
+            self.waiting = {}
+
+    def _name(self, value: Value, name: str, at: int) -> None:
+        """Gives a value its name, which is taken until the last step that uses it."""
+        self.names[value] = name
+        if self.last.get(value, -1) > at:
+            self.live[name] += 1
+
+    def _release(self, name: str) -> None:
+        """A value with this name has been used for the last time."""
+        self.live[name] -= 1
+        if not self.live[name]:
+            del self.live[name]
+            self._give_back(name)
+
+    def _give_back(self, name: str) -> None:
+        """The name may be given again."""
+        own, _, number = name.rpartition("_")
+        if own in self.counts and number.isdecimal():
+            self.counts[own] = min(self.counts[own], int(number))
+
+    def _is_taken(self, name: str) -> bool:
+        return name in self.live or name in self.waiting
 
     def _target(self, at: int, value: Value, step: Step, free: list[str]) -> str:
         own = self._own(step, value)
         merged = self._is_merged(value)
-        spoken = merged and own and own not in self._live(at)
+        spoken = merged and own and not self._is_taken(own)
         if free and not (spoken and (free[0] not in _SHORT or (free[0] in self.arguments and self._beside_named(value)))):
             return free.pop(0)
         named = merged or len(step.outputs) > 1 or self.users.get(value, [])[:1] != [at + 1]
-        if named and own and own not in self._live(at):
+        if named and own and not self._is_taken(own):
             return own
-        return self._fresh(at, own or "x")
+        return self._fresh(own or "x")
 
     def _is_merged(self, value: Value) -> bool:
         """Whether it is used more than once, or together with others."""
         used = self.users.get(value, [])
-        return len(used) > 1 or any(at < len(self.steps) and len(set(self.steps[at].inputs)) > 1 for at in used)
+        return len(used) > 1 or any(at < len(self.steps) and self.joins[at] for at in used)
 
     def _beside_named(self, value: Value) -> bool:
         """Whether it is merged with values that have names of their own."""
@@ -169,11 +205,13 @@ class Body:
             value, label = step.outputs[0], step.label
         return label
 
-    def _live(self, at: int) -> set[str]:
-        """Names that still mean something after a step."""
-        return {name for value, name in self.names.items() if self.last.get(value, -1) > at} | set(self.waiting)
-
-    def _fresh(self, at: int, own: str) -> str:
-        live = self._live(at)
-        candidates = [*_SHORT, own, *(f"{own}_{i}" for i in range(2, 10_000))]
-        return next(name for name in candidates if name not in live)
+    def _fresh(self, own: str) -> str:
+        """The first name that no value has: a short one, the step's own, or that with a number."""
+        for name in (*_SHORT, own):
+            if not self._is_taken(name):
+                return name
+        number = self.counts.get(own, 2)
+        while self._is_taken(f"{own}_{number}"):
+            number += 1
+        self.counts[own] = number
+        return f"{own}_{number}"

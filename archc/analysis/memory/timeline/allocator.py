@@ -42,13 +42,21 @@ class Pool:
     reserved: int = 0
     peak_allocated: int = 0
     peak_reserved: int = 0
+    gave_back: bool = False
     _free: dict[bool, list[tuple[int, int, _Piece]]] = field(default_factory=lambda: {True: [], False: []})
     _count: int = 0
 
     def take(self, wanted: int) -> _Piece:
-        size = max(UNIT, -(-wanted // UNIT) * UNIT)
+        size = -(-wanted // UNIT) * UNIT or UNIT
         small = size <= SMALL
-        piece = self._best(size, small) or self._segment(size, small)
+        free = self._free[small]
+        # before every block of this size: of equal ones the oldest is taken, which stands for the lowest address
+        at = bisect_left(free, (size, -1))
+        if at < len(free):
+            piece = free.pop(at)[2]
+            piece.free = False
+        else:
+            piece = self._segment(size, small)
         # as should_split() has it: what would be left of a large block must be of use to another large one
         rest = piece.size - size
         if rest >= UNIT if small else rest > SMALL:
@@ -57,29 +65,21 @@ class Pool:
             if piece.after is not None:
                 piece.after.before = left
             piece.after, piece.size = left, size
-            insort(self._free[small], (left.size, left.order, left))
+            insort(free, (rest, left.order, left))
         self.allocated += piece.size
-        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        if self.allocated > self.peak_allocated:
+            self.peak_allocated = self.allocated
         return piece
 
     def give(self, piece: _Piece) -> None:
+        free = self._free[piece.small]
         self.allocated -= piece.size
         piece.free = True
         for other in (piece.before, piece.after):
             if other is not None and other.free:
-                self._take_out(other)
+                del free[bisect_left(free, (other.size, other.order))]
                 self._join(piece, other)
-        insort(self._free[piece.small], (piece.size, piece.order, piece))
-
-    def _best(self, size: int, small: bool) -> _Piece | None:
-        free = self._free[small]
-        # before every block of this size: of equal ones the oldest is taken, which stands for the lowest address
-        at = bisect_left(free, (size, -1))
-        if at == len(free):
-            return None
-        piece = free.pop(at)[2]
-        piece.free = False
-        return piece
+        insort(free, (piece.size, piece.order, piece))
 
     def _segment(self, size: int, small: bool) -> _Piece:
         segment = SMALL_SEGMENT if small else MIDDLE_SEGMENT if size < LARGE else -(-size // ROUND_LARGE) * ROUND_LARGE
@@ -93,15 +93,12 @@ class Pool:
         return _Piece(segment, small, self._count)
 
     def _give_back(self) -> None:
+        self.gave_back = True
         for free in self._free.values():
             # cudaFree takes segments as they were made: one of which a part is in use stays
             empty = [entry for entry in free if entry[2].before is None and entry[2].after is None]
             self.reserved -= sum(entry[0] for entry in empty)
             free[:] = [entry for entry in free if entry[2].before is not None or entry[2].after is not None]
-
-    def _take_out(self, piece: _Piece) -> None:
-        free = self._free[piece.small]
-        del free[bisect_left(free, (piece.size, piece.order))]
 
     def _join(self, piece: _Piece, other: _Piece) -> None:
         """Makes the neighbour a part of the piece."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass, field
+from itertools import accumulate
 from typing import NamedTuple
 
 from archc.analysis.memory.storages import LayerRun, Storage, StoredTensor
@@ -417,8 +418,8 @@ def _concat(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def strips(at: Backward, step: LayerRun, grad: Grad, axis: int, sizes: Sequence[int]) -> list[Grad]:
     """Parts of a gradient side by side, each of a size along an axis."""
-    lies, starts = at.lies(step.node.output, grad), [sum(sizes[:i]) for i in range(len(sizes))]
-    seen = [Part(axis, start, size).view(lies) for start, size in zip(starts, sizes, strict=True)]
+    lies, starts = at.lies(step.node.output, grad), accumulate(sizes, initial=0)
+    seen = [Part(axis, start, size).view(lies) for start, size in zip(starts, sizes, strict=False)]
     return [Grad(grad.block, False, part) for part in seen]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 
 from archc.analysis.memory.timeline.allocator import UNIT
 from archc.analysis.memory.timeline.result import Timeline
@@ -14,6 +15,7 @@ class BatchLine:
     """Raises ValueError where two steps do not do the same, so that no line goes through them, as where one image is a case of its own.
 
     blocks: by the place of a block, its bytes without images and those an image; events: the places of the blocks, freed ones inverted
+    lines: the different ones of these; steps: the place among them of each event's
     """
 
     def __init__(self, low: Timeline, high: Timeline) -> None:
@@ -29,6 +31,10 @@ class BatchLine:
             self.events = mine
             images = high.options.images - self.first
             self.blocks = [_line(a.bytes, b.bytes, self.first, images) for a, b in zip(*places, strict=True)]
+            self.lines = list(dict.fromkeys(self.blocks))
+            numbers = {line: at for at, line in enumerate(self.lines)}
+            # of each event the line of its block, counted from behind where it is freed
+            self.steps = [numbers[self.blocks[place]] if place >= 0 else ~numbers[self.blocks[~place]] for place in mine]
 
     def at(self, batch: int) -> Timeline:
         """The step with another batch, of no fewer images than the smaller of the two."""
@@ -61,15 +67,9 @@ class BatchLine:
     def least(self, batch: int) -> int:
         """At least so much is needed: the most that is there at a time, on CUDA in whole units of its allocator."""
         images, unit = replace(self.like.options, batch=batch).images, UNIT if self.like.options.device == "cuda" else 1
-        sizes = [-(-max(fixed + images * each, 1) // unit) * unit for fixed, each in self.blocks]
-        live = most = 0
-        for place in self.events:
-            if place >= 0:
-                live += sizes[place]
-                most = max(most, live)
-            else:
-                live -= sizes[~place]
-        return most + self.like.workspace
+        sizes = [-(-max(fixed + images * each, 1) // unit) * unit for fixed, each in self.lines]
+        signed = [*sizes, *(-size for size in reversed(sizes))]
+        return max(accumulate(map(signed.__getitem__, self.steps)), default=0) + self.like.workspace
 
 
 def _made(tape: Tape) -> list[Block]:

@@ -137,12 +137,15 @@ class Timeline:
         taken off, workspaces of cuDNN and the context are not known."""
         if self.options.device != "cuda":
             return self.peak_bytes <= memory
-        if self.allocated_bytes + self.workspace > memory or self.reserved_bytes + self.workspace <= memory:
-            return self.reserved_bytes + self.workspace <= memory
+        limit = memory - self.workspace
+        if self._pool is not None and (self._pool.peak_allocated > limit or self._pool.peak_reserved <= limit):
+            return self._pool.peak_reserved <= limit
         try:
-            replay(self.tape, memory - self.workspace)
+            pool = replay(self.tape, limit)
         except OutOfMemory:
             return False
+        if not pool.gave_back:  # as without a limit
+            self._pool = pool
         return True
 
     @property

@@ -193,7 +193,7 @@ class Builder:
         """Keys and values for queries, of as many heads or of fewer, and sometimes a mask."""
         rank = len(q)
         keys = [one for one in self.values if len(one.shape) == rank > 1 and one.shape[-1] == q[-1] and q[0] % one.shape[0] == 0]
-        if not keys:
+        if not keys or q[-1] == 1:  # one feature may have any stride, which kernels do not pass on
             return []
         k = self.pick(keys)
         v = self.pick([k, *(one for one in self.values if one.shape[:-1] == k.shape[:-1])])

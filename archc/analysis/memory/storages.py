@@ -174,6 +174,8 @@ def new_tensor(node: Node, index: int, inputs: tuple[StoredTensor, ...], needs_g
 
 def _ends_in_view(node: Node, x: StoredTensor) -> bool:
     """Whether what autograd gets of a layer is a view of what its kernel made: of linear over tokens, of pools over one axis …"""
+    if node.kind == "rotary":
+        return node.args.get("pairs") == "interleaved"
     if node.kind == "linear":
         return len(x.block.sizes) > 2 and x.block.contiguous and bool(node.args.get("bias", True))
     return node.kind in ("instancenorm", "repeat_interleave") or (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 from archc.ops.bare import COUNTED, axis_alone
@@ -13,7 +14,8 @@ from archc.ops.shape import Shape
 from archc.signature import LARGEST_SIZE, Fault, Index, Indices, Size, Sizes, either, integer, items
 from archc.text.quantity import counted
 
-MOST_INDICES = 65_536
+MOST_INDICES = 65_536  # that are followed one by one; of longer axes, what is seen is unknown
+MOST_ENTRIES = 4_096  # that one layer takes apart
 _NUMBER = integer(-LARGEST_SIZE)
 Axes = Annotated[int | tuple[int, ...], either(_NUMBER, items(_NUMBER))]
 
@@ -31,12 +33,30 @@ def _axes(x: Shape, axis: int | tuple[int, ...]) -> tuple[int, ...]:
     return axes
 
 
-def _picked(x: Shape, sources: dict[int, tuple[int, ...]]) -> tuple[Rule, ...]:
+_Entries = tuple[int, Callable[[int], int]]  # how many, and which each of them is
+
+
+def _picked(x: Shape, sources: Mapping[int, _Entries]) -> tuple[Rule, ...] | None:
     """Along some axes each position reads one other; along the rest its own."""
-    return tuple(Picked(sources[i], int(n)) if i in sources else Reach(1, 0, 0) for i, n in enumerate(x))
+    if any(count > MOST_INDICES for count, _ in sources.values()):
+        return None
+    taken = {axis: tuple(map(entry, range(count))) for axis, (count, entry) in sources.items()}
+    return tuple(Picked(taken[i], int(n)) if i in taken else Reach(1, 0, 0) for i, n in enumerate(x))
 
 
-def _moved(out: Shape, text: str, reach: tuple[Rule, ...], name: str, *keeps: Kept, layout: str = CONTIGUOUS) -> Facts:
+def _reversed(n: int) -> _Entries:
+    return n, lambda i: n - 1 - i
+
+
+def _repeated(n: int, times: int) -> _Entries:
+    return n * times, lambda i: i % n
+
+
+def _turned(n: int, by: int) -> _Entries:
+    return n, lambda i: (i - by) % n
+
+
+def _moved(out: Shape, text: str, reach: tuple[Rule, ...] | None, name: str, *keeps: Kept, layout: str = CONTIGUOUS) -> Facts:
     """A new value of those of another, with nothing computed."""
     return weightless(out, work=Work(), keeps=keeps, storage=NEW, reach=reach, torch=Expression(text), classic=name, layout=layout)
 
@@ -51,7 +71,7 @@ def roll(x: Shape, *, shift: Axes, axis: Axes) -> Facts:
     axes, shifts = _axes(x, axis), shift if isinstance(shift, tuple) else (shift,)
     if len(shifts) != len(axes):
         raise Fault("shift", f"{counted(len(shifts), 'shift')} for {counted(len(axes), 'axis', 'axes')}", "give one for each axis")
-    sources = {at: tuple((i - int(by)) % int(x[at]) for i in range(int(x[at]))) for at, by in zip(axes, shifts, strict=True)}
+    sources = {at: _turned(int(x[at]), int(by)) for at, by in zip(axes, shifts, strict=True)}
     text = f"torch.roll({{0}}, {_one_or_all(shifts)}, {_one_or_all(tuple(at + 1 for at in axes))})"
     return _moved(x, text, _picked(x, sources), "ROLL")
 
@@ -63,7 +83,7 @@ def flip(x: Shape, *, axis: Axes) -> Facts:
     axis: the axis, or a list of axes
     """
     axes = _axes(x, axis)
-    sources = {at: tuple(range(int(x[at]) - 1, -1, -1)) for at in axes}
+    sources = {at: _reversed(int(x[at])) for at in axes}
     text = f"{{0}}.flip({_one_or_all(tuple(at + 1 for at in axes))})"
     return _moved(x, text, _picked(x, sources), "FLIP", layout=PRESERVED)
 
@@ -105,7 +125,7 @@ def index(x: Shape, *, indices: Indices, axis: Index = 0) -> Facts:
     sources = tuple(int(one) % n for one in indices)
     out = Shape((*x[:at], len(sources), *x[at + 1 :]))
     text = f"{{0}}.index_select({at + 1}, torch.tensor({list(sources)}, device={{0}}.device))"
-    return _moved(out, text, _picked(x, {at: sources}), "INDEX", new(len(sources), "int64", per_image=False))
+    return _moved(out, text, _picked(x, {at: (len(sources), sources.__getitem__)}), "INDEX", new(len(sources), "int64", per_image=False))
 
 
 @op
@@ -134,7 +154,7 @@ def tile(x: Shape, *, times: Sizes) -> Facts:
     counts = times if isinstance(times, tuple) else (times,)
     if len(counts) != len(x):
         raise Fault("times", f"{counted(len(counts), 'number')} for {list(x)}", "one for each axis, as in {tile: [2, 1, 1]}")
-    sources = {i: tuple(range(int(n))) * int(count) for i, (n, count) in enumerate(zip(x, counts, strict=True))}
+    sources = {i: _repeated(int(n), int(count)) for i, (n, count) in enumerate(zip(x, counts, strict=True))}
     out = Shape(n * count for n, count in zip(x, counts, strict=True))
     return _moved(out, f"{{0}}.repeat(1, {', '.join(str(int(count)) for count in counts)})", _picked(x, sources), "TILE")
 
@@ -147,7 +167,7 @@ def repeat_interleave(x: Shape, *, times: Size, axis: Index = 0) -> Facts:
     axis: the axis that grows
     """
     at = _axis(x, axis)
-    sources = tuple(i // int(times) for i in range(int(x[at]) * int(times)))
+    sources: _Entries = int(x[at] * times), lambda i: i // int(times)
     out = Shape((*x[:at], x[at] * times, *x[at + 1 :]))
     return _moved(out, f"{{0}}.repeat_interleave({int(times)}, {at + 1})", _picked(x, {at: sources}), "REPEAT")
 
@@ -181,6 +201,8 @@ def unbind(x: Shape, *, axis: Index = 0) -> Facts:
         raise Fault("axis", f"axis {axis} cannot be taken from {list(x)}", "a value for each image has an axis at least")
     out = Shape((*x[:at], *x[at + 1 :]))
     count = int(x[at])
+    if count > MOST_ENTRIES:
+        raise Fault("axis", f"{count:,} values from one", f"at most {MOST_ENTRIES:,}; `split` makes larger parts")
     text = f"{{0}}.unbind({at + 1})" + ("[0]" if count == 1 else "")
     return weightless((out,) * count, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Expression(text), classic="UNBIND",
                  moves=tuple((Entry(at + 1, i),) for i in range(count)), multi_output_view=True)  # fmt: skip

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from archc.ops.facts import Facts, Module, Work, given, weightless
+from archc.ops.facts import Between, Facts, Module, Work, given, weightless
 from archc.ops.reach import Folded, Spread, Unfolded
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
 from archc.ops.window import Window, axes, short
 from archc.signature import Counts, Fault, Sizes
+
+MOST_PLACES = 200_000  # of the taps of all windows along an axis; beyond, the sums of `fold` are not counted
 
 
 @op
@@ -48,14 +50,21 @@ def fold(x: Shape, *, size: Sizes, kernel: Sizes, stride: Sizes = 1, padding: Co
         raise Fault("size", f"a map of {list(map(int, sizes))} has {int(product(window.out))} windows; there are {int(x[1])} columns")
     out = Shape((x[0] // window.taps, *sizes))
     rows = list(zip(window.space, window.kernel, window.stride, window.padding, window.dilation, window.out, strict=True))
-    written, covered = 1, 1
-    for n, taps, step, pad, hole, count in rows:
-        places = [place for i in range(int(count)) for tap in range(int(taps)) if 0 <= (place := i * step - pad + tap * hole) < n]
-        written, covered = written * len(places), covered * len(set(places))
     spread = tuple(Spread(int(step), int(pad), int(taps), int(hole)) for _, taps, step, pad, hole, _ in rows)
     form = Module("nn.Fold", (tuple(map(int, sizes)), short(window.kernel)), _options(window))
-    return weightless(out, work=Work(add=out.channels * (written - covered)), keeps=(), reach=Folded(spread, tuple(map(int, window.out))),
+    return weightless(out, work=_sums(out.channels, rows), keeps=(), reach=Folded(spread, tuple(map(int, window.out))),
                  torch=form, classic="FOLD", min_storage_values=x.values)  # fmt: skip
+
+
+def _sums(channels: int, rows: list[tuple[int, ...]]) -> Work | Between:
+    """What lands inside the map is added to what is there: all but the first value at each place."""
+    written, covered = 1, 1
+    for n, taps, step, pad, hole, count in rows:
+        if int(count) * int(taps) > MOST_PLACES:
+            return Between(0)
+        places = [place for i in range(int(count)) for tap in range(int(taps)) if 0 <= (place := i * step - pad + tap * hole) < n]
+        written, covered = written * len(places), covered * len(set(places))
+    return Work(add=channels * (written - covered))
 
 
 def _window(x: Shape, kernel: Sizes, stride: Sizes, padding: Counts, dilation: Sizes) -> Window:

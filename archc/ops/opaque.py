@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from archc.ops.facts import NEW, VIEW, Facts, Weight
-from archc.ops.layout import Unseen
+from archc.ops.layout import Merge, Move, Unmerge, Unseen
 from archc.ops.registry import op
-from archc.ops.shape import Shape
-from archc.signature import ANY, MISSING, Fault, Type, is_int, items, shown
+from archc.ops.shape import WINDOWS, Shape
+from archc.signature import ANY, MISSING, Fault, Type, integer, is_int, items, shown
 
 MOST_MACS = 2**62
 ORIGIN = frozenset({"place", "why"})  # arguments that say where a layer comes from, and not what it is
@@ -20,7 +20,7 @@ Shapes = Annotated[tuple[Any, ...], items(ANY)]
 Tensors = Annotated[Any, ANY]
 
 
-@op(bare="name its outputs: {opaque: {outputs: [[96, 56, 56]]}}")
+@op(bare="name its outputs: {opaque: {outputs: [[96, 56, 56]]}}", whole=True)
 def opaque(
     *xs: Shape,
     outputs: Shapes,
@@ -30,6 +30,7 @@ def opaque(
     macs: Annotated[int | None, MACS] = None,
     dtypes: Annotated[tuple[Any, ...], items(ANY)] = (),
     view: bool = False,
+    joined: Annotated[int, integer(0)] = 0,
     place: str = "",
     why: str = "",
 ) -> Facts:
@@ -44,6 +45,7 @@ def opaque(
     macs: multiply-accumulates for one image, if they are known
     dtypes: the dtype of each output, where that is not the network's
     view: whether its outputs share the storage of its first input
+    joined: how many leading axes of the outputs are in the batch
     place: where it is called: `model.py:33`
     why: what keeps it from being an operator
     """
@@ -55,15 +57,24 @@ def opaque(
     if view and not xs:
         raise Fault("view", "there is no input to share its storage with")
     owned = (*_tensors("weights", weights, "weight"), *_tensors("buffers", buffers, "buffer"))
+    if any(joined >= len(shape) for shape in shapes):
+        raise Fault("joined", f"{joined} axes in the batch leave nothing of an output", "one must be left")
+    shapes = tuple(shape.named((WINDOWS,) * joined + ("",) * (len(shape) - joined)) for shape in shapes)
     return Facts(
         shapes if len(shapes) > 1 else shapes[0],
         weights=owned,
         macs=macs,
         dtypes=tuple(map(str, dtypes)),
         storage=VIEW if view else NEW,
-        moves=tuple((Unseen(tuple(map(int, shape))),) for shape in shapes) if view else (),
+        moves=tuple(_seen(xs[0], shape) for shape in shapes) if view else (),
         classic=(name or "opaque").upper()[:24],
     )
+
+
+def _seen(x: Shape, out: Shape) -> tuple[Move, ...]:
+    """Some view of an input, of which the sizes alone are known."""
+    apart: tuple[Move, ...] = (Unmerge(tuple(map(int, x[: x.joined]))),) if x.joined else ()
+    return (*apart, Unseen(tuple(map(int, out))), *((Merge(0, out.joined),) if out.joined else ()))
 
 
 def stated(args: Mapping[str, Any]) -> dict[str, Any]:

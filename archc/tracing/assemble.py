@@ -213,6 +213,7 @@ class Assembly:
             "macs": seen.macs(),
             "dtypes": _dtypes(call, self.trace.dtype),
             "view": call.view,
+            "joined": int(call.joined > 1),
             "place": call.place,
             "why": call.why,
         }

@@ -120,7 +120,7 @@ def mark_batch(trace: Trace, other: Trace) -> dict[Call, Seen] | str:
             a.args, a.why = {"name": a.kind}, f"the batch of {trace.batch} is built into {_list([a])}"
             a.kind = "opaque"
             a.weights = {name: name for name in a.weights.values()}
-        shapes = [_per_image(one, two, trace.batch, other.batch) for one, two in zip(a.shapes, b.shapes, strict=True)]
+        shapes = [_per_image(one, two, trace.batch, other.batch, joined=a.joined > 1) for one, two in zip(a.shapes, b.shapes, strict=True)]
         found[a] = Seen(shapes, ((trace.batch, a), (other.batch, b)))
     return found
 
@@ -129,8 +129,11 @@ def _sources(call: Call, position: dict[Call, int]) -> list[tuple[int | str, int
     return [(position[one] if isinstance(one, Call) else one, at) for one, at in call.inputs]
 
 
-def _per_image(one: tuple[int, ...], two: tuple[int, ...], batch: int, other: int) -> tuple[int, ...] | None:
-    """A shape without the batch, whichever axis holds it; None where no axis, or more than one, grows with it."""
+def _per_image(one: tuple[int, ...], two: tuple[int, ...], batch: int, other: int, joined: bool) -> tuple[int, ...] | None:
+    """A shape without the batch, whichever axis holds it; None where no axis, or more than one, grows with it.
+
+    What is `joined` to the batch comes first.
+    """
     if len(one) != len(two):
         return None
     growing = [at for at, (a, b) in enumerate(zip(one, two, strict=True)) if a != b]
@@ -140,6 +143,8 @@ def _per_image(one: tuple[int, ...], two: tuple[int, ...], batch: int, other: in
     if one[at] * other != two[at] * batch or one[at] % batch:
         return None
     rest = one[at] // batch
+    if joined:
+        return (rest, *one[:at], *one[at + 1 :])
     sizes = (*one[:at], *((rest,) if rest > 1 else ()), *one[at + 1 :])
     return sizes or (1,)
 

@@ -75,6 +75,7 @@ class Call:
     shapes: of the outputs, with the batch; None where a step is one of several for one function, and not the last
     weights: the parameters and buffers of the model that it uses, by the operator's name for them
     view: whether the outputs share the storage of the first input
+    joined: how many entries of another axis the batch axis of each output holds for each image
     count: the MACs of all images by torch's counter, None where that does not know them; asked of opaque steps alone
     """
 
@@ -87,6 +88,7 @@ class Call:
     weights: dict[str, str] = field(default_factory=dict)
     dtypes: tuple[torch.dtype, ...] = ()
     view: bool = False
+    joined: int = 1
     count: Callable[[], int | None] = lambda: 0
     place: str = ""
     why: str = ""
@@ -119,12 +121,14 @@ class Bound:
 
     late: what wrote over a part of it
     batch_axis: the axis of the images
+    joined: how many entries of another axis that axis holds for each image
     """
 
     tensor: Tensor
     ref: Ref
     late: Ref | None = None
     batch_axis: int = 0
+    joined: int = 1
 
 
 Rule = Callable[..., Layer | list[Layer]]

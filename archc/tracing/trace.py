@@ -53,6 +53,7 @@ class Trace(TorchFunctionMode):
         self.dtype = own_dtype(model)
         self.result_axis = 0
         self.result_axes: tuple[int, ...] = ()  # of each result, where they differ
+        self.result_joined: int | None = None  # that of the first tensor where no rule says otherwise
         self.outputs: dict[str, Ref] = {}
         self.heads: dict[str, Ref] = {}
         self._bound: dict[int, Bound] = {}
@@ -98,7 +99,7 @@ class Trace(TorchFunctionMode):
         if owned is None or not owned.dim() or value.dim() > beside.dim() or value.dtype != beside.dtype:
             raise Unsaid("it reads a tensor that is no layer's output")
         seen, rank = tuple(value.shape), beside.dim() - 1
-        target = seen[1:] if len(seen) > rank and seen[0] in (1, self.batch) else (*[1] * (rank - len(seen)), *seen)
+        target = seen[1:] if len(seen) > rank and seen[0] in (1, self.images(beside)) else (*[1] * (rank - len(seen)), *seen)
         own = tuple(owned.shape)
         batch_axis = own[0] == 1 and len(own) > 1
         if len(target) != rank or owned.numel() != math.prod(target):
@@ -112,10 +113,19 @@ class Trace(TorchFunctionMode):
         bound = self._bound.get(id(tensor))
         return 0 if bound is None else bound.batch_axis
 
+    def joined(self, tensor: Tensor) -> int:
+        """How many entries of another axis the axis of the images holds for each image, as of windows that joined the batch."""
+        bound = self._bound.get(id(tensor))
+        return 1 if bound is None else bound.joined
+
+    def images(self, tensor: Tensor) -> int:
+        """The size of the axis of the images."""
+        return self.batch * self.joined(tensor)
+
     def image(self, tensor: Tensor, anywhere: bool = False) -> tuple[int, ...]:
         """The shape without the batch. Raises Unsaid where the first axis is no batch, or, with `anywhere`, none is."""
         at = self.batch_axis(tensor)
-        if at >= tensor.dim() or tensor.shape[at] != self.batch or (at and not anywhere):
+        if at >= tensor.dim() or tensor.shape[at] != self.images(tensor) or (at and not anywhere):
             raise Unsaid(f"the first axis of {tuple(tensor.shape)} is not the batch")
         if tensor.dim() < 2:
             raise Unsaid("one number for each image")
@@ -166,6 +176,8 @@ class Trace(TorchFunctionMode):
     def returned(self, name: str, value: Tensor) -> None:
         """An output of the model."""
         ref = self._read(value) if self.live(value) else None
+        if ref is not None and self.joined(value) > 1:
+            ref = self._write(Layer("leave_batch", (value,)), (), "leave_batch"), 0
         if ref is not None:
             self.outputs[name] = ref
 
@@ -267,7 +279,7 @@ class Trace(TorchFunctionMode):
         self, rule: Rule | None, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], *, live: list[Tensor],
         results: list[Tensor], written: list[Tensor], label: str, name: str, owned: Sequence[Tensor],
     ) -> None:  # fmt: skip
-        why, self.result_axis, self.result_axes = "no operator says it", 0, ()
+        why, self.result_axis, self.result_axes, self.result_joined = "no operator says it", 0, (), None
         layers: Layer | list[Layer] | None = None
         if self.training and not torch.is_grad_enabled():
             why = "it runs without gradients"
@@ -276,6 +288,7 @@ class Trace(TorchFunctionMode):
         elif rule is not None:
             try:
                 self.in_place, self.results, self.result_axis, self.result_axes = bool(written), results, 0, ()
+                self.result_joined = None
                 layers = rule(self, *args, **kwargs)
             except Unsaid as reason:
                 why = str(reason)
@@ -300,7 +313,7 @@ class Trace(TorchFunctionMode):
         if layers is not None and any(result.dtype not in (self.dtype, torch.int64) for result in results):
             layers, why = None, "the dtype is another"
         if layers is None:
-            self.result_axis, self.result_axes = 0, ()
+            self.result_axis, self.result_axes, self.result_joined = 0, (), None
             self._opaque(func, args, kwargs, live=live, results=results, written=written, label=label, name=name, why=why, owned=owned)
             return
         count = partial(count_macs, func, args, kwargs, written)
@@ -313,11 +326,19 @@ class Trace(TorchFunctionMode):
         if layers[0].result is not None:
             for (one, _), result in zip(ends, results, strict=True):
                 assert isinstance(one, Call)
-                self._close(one, [result], [], count)
+                self._close(one, [result], [], count, live)
         elif layers[-1].output is not None:
-            self._bind(results[0], ends[-1])
+            self._bind(results[0], ends[-1], joined=self._joined(results[0], live))
         else:
-            self._close(step, results, written, count)
+            self._close(step, results, written, count, live)
+
+    def _joined(self, result: Tensor, live: Sequence[Tensor], axis: int = 0) -> int:
+        """What the batch axis of a result holds: as a rule says, or as that of the first tensor that has such an axis."""
+        if self.result_joined is not None:
+            return self.result_joined
+        found = (self.joined(tensor) for tensor in live)
+        size = result.shape[axis] if axis < result.dim() else 0
+        return next((count for count in found if count > 1 and size == self.batch * count), 1)
 
     def _write(self, layer: Layer, before: Sequence[Ref], label: str) -> Call:
         """The step of a layer, after those of layers that it is given."""
@@ -339,27 +360,32 @@ class Trace(TorchFunctionMode):
         step = Call("opaque", {"name": name}, inputs, None, self.unit, label.strip("_") or "step", {one: one for one in names}, why=why)
         step.view = bool(bases)
         self.unit.children.append(step)
-        self._close(step, results, written, partial(count_macs, func, args, kwargs, written))
+        self._close(step, results, written, partial(count_macs, func, args, kwargs, written), live)
 
-    def _close(self, step: Call, results: list[Tensor], written: list[Tensor], count: Callable[[], int | None]) -> None:
+    def _close(
+        self, step: Call, results: list[Tensor], written: list[Tensor], count: Callable[[], int | None], live: Sequence[Tensor]
+    ) -> None:  # fmt: skip
         step.count, step.place = count, _place()
         step.shapes = tuple(tuple(result.shape) for result in results)
         step.dtypes = tuple(result.dtype for result in results)
         for tensor in written:
             self._overwrite(tensor, (step, next((i for i, result in enumerate(results) if result is tensor), 0)))
         for index, result in enumerate(results):
-            self._bind(result, (step, index), self.result_axes[index] if self.result_axes else None)
+            axis = self.result_axes[index] if self.result_axes else self.result_axis
+            step.joined = self._joined(result, live, axis)
+            self._bind(result, (step, index), axis, step.joined)
 
     # Tensors and what stands for them
 
-    def _bind(self, tensor: Tensor, ref: Ref, batch_axis: int | None = None) -> None:
-        bound = self._bound[id(tensor)] = Bound(tensor, ref, batch_axis=self.result_axis if batch_axis is None else batch_axis)
+    def _bind(self, tensor: Tensor, ref: Ref, batch_axis: int | None = None, joined: int = 1) -> None:
+        axis = self.result_axis if batch_axis is None else batch_axis
+        bound = self._bound[id(tensor)] = Bound(tensor, ref, batch_axis=axis, joined=joined)
         self._by_storage.setdefault(_storage(tensor), []).append(bound)
         self._constants.pop(id(tensor), None)
 
     def _alias(self, tensor: Tensor, results: list[Tensor]) -> None:
         for result in results:
-            self._bind(result, self._read(tensor))
+            self._bind(result, self._read(tensor), joined=self.joined(tensor))
 
     def _overwrite(self, tensor: Tensor, ref: Ref) -> None:
         """Other views of what was written over are no longer what they were."""

@@ -63,7 +63,7 @@ def mul(trace: Trace, input: Any, other: Any) -> Layer | list[Layer]:
     if not isinstance(factor, Tensor):
         return [] if factor == 1 and not trace.in_place else Layer("scale", (tensors[0],), {"factor": float(factor)})
     keep = trace.constant(factor).keep
-    if keep is not None and tuple(factor.shape) == (trace.batch, *(1,) * len(image)):
+    if keep is not None and tuple(factor.shape) == (trace.images(tensors[0]), *(1,) * len(image)):
         return Layer("drop_path", (tensors[0],), {"p": round(1 - keep, 12)})
     owned = trace.owned(factor)
     if trace.in_place:

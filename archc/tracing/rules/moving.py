@@ -13,11 +13,23 @@ from archc.tracing.trace import Trace
 
 
 def reshaped(trace: Trace, input: Tensor, result: Tensor) -> Layer | list[Layer]:
-    """The same values, image by image, in the shape of the result."""
-    before, after = trace.image(input), trace.image(result)
-    if before == after:
-        return []
-    return Layer("flatten", (input,)) if len(after) == 1 else Layer("reshape", (input,), {"shape": list(after)})
+    """The same values, image by image, in the shape of the result, where another axis may join the batch or leave it."""
+    before, count = trace.image(input), trace.joined(input)
+    joined, rest = divmod(result.shape[0], trace.batch)
+    if rest or not joined or result.dim() < 2:
+        raise Unsaid(f"the first axis of {tuple(result.shape)} is not the batch")
+    after, trace.result_joined = tuple(result.shape[1:]), joined
+    if joined == count:
+        return [] if before == after else _resized((input,), after)
+    layers = [Layer("leave_batch", (input,))] if count > 1 else []
+    before, after = ((count, *before) if count > 1 else before), ((joined, *after) if joined > 1 else after)
+    if before != after:
+        layers.append(_resized((input,) if not layers else (), after))
+    return [*layers, Layer("join_batch", (input,) if not layers else ())] if joined > 1 else layers
+
+
+def _resized(inputs: tuple[Tensor, ...], sizes: Sequence[int]) -> Layer:
+    return Layer("flatten", inputs) if len(sizes) == 1 else Layer("reshape", inputs, {"shape": list(sizes)})
 
 
 @rule("flatten ravel view reshape view_as reshape_as unflatten squeeze unsqueeze")
@@ -136,7 +148,7 @@ def getitem(trace: Trace, input: Tensor, index: Any) -> list[Layer]:
             axis, out = axis + 1, out + 1
             continue
         if dim == batch:
-            if not isinstance(part, slice) or range(*part.indices(trace.batch)) != range(trace.batch):
+            if not isinstance(part, slice) or range(*part.indices(input.shape[batch])) != range(input.shape[batch]):
                 raise Unsaid("it takes images out of the batch")
             trace.result_axis = out
         elif isinstance(part, int):
@@ -176,6 +188,8 @@ def _cut(sizes: list[int], axis: int, start: int, stop: int, inputs: tuple[Tenso
 @rule("pad")
 def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Layer:
     image = trace.image(input)
+    if not any(pad):
+        return copied(trace, input)
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     pairs = [(0, 0)] * (input.dim() - len(pairs)) + pairs
     if len(image) < 2 or pairs[0] != (0, 0) or pairs[1] != (0, 0):
@@ -186,6 +200,6 @@ def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant",
 
 @rule("T mT t")
 def turn(trace: Trace, input: Tensor) -> Layer:
-    if len(trace.image(input)) != 2 or trace.results[0].shape[0] != trace.batch:
+    if len(trace.image(input)) != 2 or trace.results[0].shape[0] != trace.images(input):
         raise Unsaid("it moves the batch")
     return Layer("transpose", (input,), {"axes": [0, 1]})

@@ -59,7 +59,8 @@ def opaque(
     owned = (*_tensors("weights", weights, "weight"), *_tensors("buffers", buffers, "buffer"))
     if any(joined >= len(shape) for shape in shapes):
         raise Fault("joined", f"{joined} axes in the batch leave nothing of an output", "one must be left")
-    shapes = tuple(shape.named((WINDOWS,) * joined + ("",) * (len(shape) - joined)) for shape in shapes)
+    count = int(joined)
+    shapes = tuple(shape.named((WINDOWS,) * count + ("",) * (len(shape) - count)) for shape in shapes)
     return Facts(
         shapes if len(shapes) > 1 else shapes[0],
         weights=owned,

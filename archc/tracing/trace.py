@@ -87,6 +87,19 @@ class Trace(TorchFunctionMode):
         constant = self.constant(value)
         return self._owned[constant.names[0]] if constant.own or constant.moved else None
 
+    def owner(self, name: str) -> Tensor:
+        """The parameter or buffer of that name."""
+        return self._owned[name]
+
+    def knows(self, tensors: Sequence[Tensor]) -> bool:
+        """Whether the values of tensors can be worked out, since no input bears on them."""
+        return self._values.knows(tensors)
+
+    def values(self, tensor: Tensor) -> Tensor:
+        """The values of a tensor that the trace `knows`."""
+        with unseen(), torch.no_grad():
+            return self._values.of(tensor)
+
     def given(self, value: Any, beside: Tensor) -> Tensor | Layer:
         """A tensor that a layer reads: of the run, or one of the model's own, the same for each image of `beside`.
 

@@ -39,6 +39,9 @@ SPELT_OTHERWISE = {
     "avgpool": "a border that differs on two sides is a pad",
     "layernorm": "over channels, between two permutations",
     "identity": "nothing is done",
+    "scaled_dot_product_attention": "a mask with fewer axes is given more",
+    "shift_mask": "the mask is a buffer, and is added",
+    "frozen_batchnorm": "its statistics are buffers of their own",
     "normalize": "its factors are a layer of their own",
     "rnn": "states at the start are copied before",
     "gru": "states at the start are copied before",
@@ -48,9 +51,19 @@ SPELT_OTHERWISE = {
     "spatial_dropout": "without a probability nothing is done",
     "drop_path": "without a probability nothing is done, and with a certain one the values are multiplied by zero",
 }
+# Those that a model of one layer does not show.
+NOT_ALONE = {
+    **dict.fromkeys(("experts", "nms"), "values decide"),
+    **dict.fromkeys(("parameter", "buffer", "constant"), "no input bears on what comes out"),
+    **dict.fromkeys(("join_batch", "leave_batch"), "they stand between other layers"),
+    **dict.fromkeys(("roi_pool", "roi_align", "deform_conv"), "without torchvision, they are many steps of indexing"),
+}
 # Those of which a part comes out opaque, and why.
 OPAQUE = {
     "conv": "its weight is computed from own.weight",  # standardized
+    "frozen_batchnorm": "",  # a scale that is computed from buffers
+    "rotary": "",  # sines and cosines of positions, which no input bears on
+    "relative_position_bias": "",  # of a window that is no square
     "index": "no operator says it",  # the numbers are in a tensor, which has none here
     "avgpool": "a quotient with",  # of a pool's sums and the places that are no border, which is a constant map
 }
@@ -75,7 +88,7 @@ def counted(graph: Graph) -> dict[str, Any]:
     return {name: report.counts[name] for name in ("parameters", "macs")}
 
 
-@each_of([case for case in CASES if case.op != "experts"])  # whose routing is decided by values
+@each_of([case for case in CASES if case.op not in NOT_ALONE])
 def test_an_operator_and_its_torch_form(case: Case) -> None:
     ours = alone(case)
     dtypes = [":int64" * (case.facts().taken(i) == "int64") for i in range(len(case.shapes))]

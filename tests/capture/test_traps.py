@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+from torch.utils.flop_counter import FlopCounterMode
 
 import archc
 from archc.analysis.memory.saved import saved
@@ -266,8 +267,30 @@ def test_windows_in_the_batch_keep_their_counts() -> None:
         x = x.reshape(batch, height // 4, 4, width // 4, 4, channels).permute(0, 1, 3, 2, 4, 5).reshape(-1, 16, channels)
         return m.a(x).reshape(batch, -1, channels)
 
-    report = archc.analyze(of(windows, (8, 8, 6), a=nn.Linear(6, 6)))
+    graph = of(windows, (8, 8, 6), a=nn.Linear(6, 6))
+    report = archc.analyze(graph)
     assert report.parameters == 42 and report.macs == 64 * 36
+    assert kinds(graph) == ["reshape", "permute", "reshape", "join_batch", "linear", "leave_batch", "reshape"]
+
+
+def test_windows_see_the_layers_of_any_network() -> None:
+    """Attention within windows, a convolution within them, and an output that is still in the batch."""
+
+    def windows(m: Any, x: Tensor) -> tuple[Tensor, Tensor]:
+        batch, channels, height, width = x.shape
+        x = x.reshape(batch, channels, height // 4, 4, width // 4, 4)
+        x = m.conv(x.permute(0, 2, 4, 1, 3, 5).reshape(-1, channels, 4, 4))
+        q, k, v = m.qkv(x.flatten(2).transpose(1, 2)).reshape(x.shape[0], 16, 3, 2, 3).permute(2, 0, 3, 1, 4).unbind(0)
+        return F.scaled_dot_product_attention(q, k, v), x
+
+    module = Of(windows, conv=nn.Conv2d(6, 6, 3, padding=1), qkv=nn.Linear(6, 18))
+    graph = capture(module, (6, 8, 8))
+    assert not [node for node in graph.nodes if node.kind == "opaque"]
+    assert [list(value.shape) for value in graph.outputs.values()] == [[4, 2, 16, 3], [4, 6, 4, 4]]
+    assert not any(value.shape.joined for value in graph.outputs.values())
+    with FlopCounterMode(display=False) as counter:
+        module(torch.zeros(1, 6, 8, 8))
+    assert archc.analyze(graph).macs * 2 == counter.get_total_flops()
 
 
 # Writing in place

@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from archc.tracing.rules.moving import copied
+from archc.tracing.rules.positions import relative_bias
 from archc.tracing.rules.registry import in_place, rule
 from archc.tracing.steps import Layer, Unsaid
 from archc.tracing.trace import Trace
@@ -46,6 +47,9 @@ def add(trace: Trace, input: Any, other: Any, alpha: float = 1) -> Layer | list[
         owned = trace.owned(constant)
         if owned is not None and tuple(owned.shape) in (image, (1, *image)) and len(image) == 2 and not trace.in_place:
             return Layer("position_embedding", (tensors[0],), {}, {"": owned})
+        relative = None if trace.in_place else relative_bias(trace, tensors[0], constant)
+        if relative is not None:
+            return relative
         return Layer("add", (tensors[0], trace.given(constant, tensors[0])), {"broadcast": True} | in_place(trace))
     if constant == 0 and not trace.in_place:
         return []

@@ -128,8 +128,8 @@ class DeformConv2d(nn.Module):
                 total = total + flat.gather(3, index).unflatten(3, at.shape[2:]) * (share * inside)[:, :, None]
         if mask is not None:
             total = total * mask.unflatten(1, (self.parts, 1, taps))
-        values = total.reshape(len(x), self.groups, -1, space[0] * space[1])
-        weight = self.weight.reshape(1, self.groups, len(self.weight) // self.groups, -1)
-        made = torch.matmul(weight, values).reshape(len(x), -1, *space)
+        values = total.reshape(x.shape[0], self.groups, -1, space[0] * space[1])
+        weight = self.weight.reshape(1, self.groups, self.weight.shape[0] // self.groups, -1)
+        made = torch.matmul(weight, values).reshape(x.shape[0], -1, *space)
         return made if self.bias is None else made + self.bias[:, None, None]
 '''

@@ -231,6 +231,6 @@ class Nms(nn.Module):
             kept = kept & ~(over[:, at] & kept[:, at : at + 1])
         place = kept.cumsum(1) - 1
         place = torch.where(kept & (place < self.most), place, self.most)
-        found = torch.full((len(order), self.most + 1), -1, dtype=torch.int64, device=order.device)
+        found = torch.full((order.shape[0], self.most + 1), -1, dtype=torch.int64, device=order.device)
         return found.scatter(1, place, order)[:, : self.most].contiguous()
 '''

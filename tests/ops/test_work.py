@@ -19,7 +19,7 @@ np = pytest.importorskip("numpy")
 
 from tests.helpers.torch_form import Layer
 
-from . import loops
+from . import loops, region_loops
 from .activations import ACTIVATIONS, sigmoid
 from .cases import CASES, Case, case
 from .counting import COUNT, Number, array, larger, largest, number, smaller, special, total
@@ -141,6 +141,9 @@ LOOPS: list[tuple[Case, loops.Loop]] = [
     ],
     *[(case("argmax", (3, 4), axis=axis), loops.reduced(loops.place)) for axis in (0, -1)],
     *[(case(op, (3, 4), axis=axis), loops.running(f)) for op, f in RUNNING for axis in (0, 1)],
+    *[(case("roi_align", (2, 4, 3), (2, 4), size=(2, 1), sampling=n), region_loops.roi_align) for n in (1, 2)],
+    (case("deform_conv", (2, 4, 3), (18, 2, 2), channels=4, kernel=3, padding=1, stride=2), region_loops.deform_conv),
+    (case("deform_conv", (4, 3, 3), (8, 2, 2), (4, 2, 2), channels=4, kernel=2, groups=2, bias=False), region_loops.deform_conv),
     (case("scale", (3, 4), factor=0.5), lambda one, inputs, own: loops.each(lambda a: a * 0.5, inputs[0])),
     (case("layer_scale", (3, 4), start=0.5), lambda one, inputs, own: loops.each(lambda a, b: a * b, inputs[0], own[""])),
     (case("position_embedding", (3, 4)), lambda one, inputs, own: loops.each(lambda a, b: a + b, inputs[0], own[""][0])),

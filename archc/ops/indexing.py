@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from archc.ops.bare import COUNTED, axis_alone
 from archc.ops.facts import INPUT, NEW, VIEW, Expression, Facts, Kept, Work, new, weightless
-from archc.ops.layout import CONTIGUOUS, PRESERVED, Entry, Part, Stretch
+from archc.ops.layout import CONTIGUOUS, JOINED, PRESERVED, Entry, Part, Stretch
 from archc.ops.reach import MOVED, POINT, Along, Inserted, Picked, Reach, Rule
 from archc.ops.registry import op
 from archc.ops.shape import Shape
@@ -73,7 +73,9 @@ def roll(x: Shape, *, shift: Axes, axis: Axes) -> Facts:
         raise Fault("shift", f"{counted(len(shifts), 'shift')} for {counted(len(axes), 'axis', 'axes')}", "give one for each axis")
     sources = {at: _turned(int(x[at]), int(by)) for at, by in zip(axes, shifts, strict=True)}
     text = f"torch.roll({{0}}, {_one_or_all(shifts)}, {_one_or_all(tuple(at + 1 for at in axes))})"
-    return _moved(x, text, _picked(x, sources), "ROLL")
+    # torch joins the parts anew, axis by axis, and where nothing moves in the order of the axes
+    moves = all(int(by) % int(x[at]) for at, by in zip(axes, shifts, strict=True))
+    return _moved(x, text, _picked(x, sources), "ROLL", layout=JOINED if moves else CONTIGUOUS)
 
 
 @op(bare=axis_alone("flip"))

@@ -189,3 +189,9 @@ def test_a_storage_counts_once_and_is_charged_to_the_first_that_keeps_it() -> No
     image, plane = 8 * 3 * 100 * 4, 8 * 32 * 100 * 4
     assert list(found.by_node.values()) == [image, plane + 2 * 32 * 4, plane, 0]
     assert found.total == image + 2 * plane + 256 and len(found.storages) == 4
+
+
+@pytest.mark.parametrize(("shift", "axis"), [([2], [1]), ([2, 2], [1, 0]), ([0], [0]), ([1, 0], [0, 1]), ([1, 1, 1], [0, 1, 2])])
+def test_a_rolled_map_lies_as_its_parts_joined(shift: list[int], axis: list[int]) -> None:
+    graph = archc.loads(f"{{input: [8, 2, 6], layers: [sigmoid, {{permute: [2, 0, 1]}}, {{roll: {{shift: {shift}, axis: {axis}}}}}]}}")
+    agrees(graph, trained(graph))

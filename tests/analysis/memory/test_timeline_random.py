@@ -25,7 +25,7 @@ from tests.helpers.random_layers import drawn
 from tests.ops.cases import CASES, JOINED, Case
 
 from .test_saved import crashes, with_threads
-from .test_timeline import agrees, evaluates, one_thread
+from .test_timeline import agrees, evaluates, one_thread, trained
 
 __all__ = ["one_thread"]
 
@@ -175,6 +175,15 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
     kinds = {node.kind for graph in some(range(1200), 12) for node in graph.nodes}
     assert set(OPERATORS) - kinds <= {"identity", "opaque", "roi_pool", "roi_align", "nms", "deform_conv"}  # the last: of unknown memory
+
+
+def test_the_bound_of_a_recurrent_kernel_is_below_what_it_takes() -> None:
+    graph = archc.loads(
+        "input: [30, 8]\nlayers: {a: {linear: 16}, b: {lstm: {hidden: 24, layers: 2, bidirectional: true}}, c: {linear: 4}}\n"
+    )
+    options = Options(2)
+    found, (run, real) = training(graph, options), trained(graph, options)
+    assert found.bound.status == "at least" and 0.5 * (run.base() + real.peak) < found.peak_bytes <= run.base() + real.peak
 
 
 ATTENTION = """

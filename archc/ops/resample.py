@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Annotated, Any
 
 from archc.ops.bare import whole_numbers
-from archc.ops.facts import Facts, Module, Work, given, weightless
+from archc.ops.facts import Expression, Facts, Module, Work, given, literal, weightless
 from archc.ops.layout import SUGGESTED
 from archc.ops.reach import POINT, Bins, Linear
 from archc.ops.registry import op
@@ -82,7 +82,10 @@ def upsample(
     if scale is not None and not rescaled and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
         pairs = [_exact(factor).as_integer_ratio()[::-1] for factor in factors]
     reach = [Linear(n, m, align_corners) if linear else Bins(n, m, nearest=True) for n, m in pairs]
-    form = Module("nn.Upsample", (), options)
+    form: Module | Expression = Module("nn.Upsample", (), options)
+    if like is not None:  # at any size, which a built module may see
+        more = "".join(f", {name}={literal(value)}" for name, value in options.items() if name != "size")
+        form = Expression(f"F.interpolate({{0}}, size={{1}}.shape[2:]{more})")
     return weightless(out, work=work, keeps=(), reach=(POINT, *reach), torch=form, classic="UPSAMPLE", layout=SUGGESTED, reads=1)
 
 

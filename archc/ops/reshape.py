@@ -63,7 +63,7 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
     if (free and x.values % known) or (not free and known != x.values):
         raise Fault("shape", f"{counted(x.values, 'value')} of shape {list(x)} cannot be reshaped to {list(shape)}")
     out = Shape(x.values // known if size == -1 else size for size in shape)
-    sizes = ", ".join(str(int(size)) for size in out)
+    sizes = ", ".join(str(int(size)) for size in shape)
     doubts: tuple[Doubt, ...] = ()
     if shape[0] == -1 and out[0] == 1 and len(out) > 1:
         hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
@@ -189,7 +189,8 @@ def crop(x: Shape, *, sides: Sides) -> Facts:
     sizes = tuple(n - low - high for n, (low, high) in zip(space, pairs, strict=True))
     if min(sides) < 0 or min(sizes) < 1:
         raise Fault("sides", f"{list(sides)} cannot be cut from {list(x)}")
-    return _cut(x, tuple(low for low, _ in pairs), sizes)
+    ends = ", ".join(f"{int(low)}:{-int(high) if high else ''}" for low, high in pairs)
+    return replace(_cut(x, tuple(low for low, _ in pairs), sizes), torch=Expression(f"{{0}}[:, :, {ends}]"))
 
 
 @op
@@ -204,7 +205,8 @@ def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = Non
     sizes = axes(size, len(space), "size") if size is not None else like.space if like is not None else ()
     if len(sizes) != len(space) or any(m > n for n, m in zip(space, sizes, strict=True)):
         raise Fault("size", f"{list(sizes)} cannot be cut from the middle of {list(x)}", "it must not be larger")
-    return _cut(x, tuple((n - m) // 2 for n, m in zip(space, sizes, strict=True)), sizes)
+    cut = _cut(x, tuple((n - m) // 2 for n, m in zip(space, sizes, strict=True)), sizes)
+    return cut if like is None else replace(cut, torch=Expression("center_crop({0}, {1})"))  # at any size, which a built module may see
 
 
 def _axes(order: Iterable[int]) -> Axes:

@@ -252,7 +252,7 @@ class Program:
 
 def _name(classes: list[Class], graph: Graph) -> None:
     """Names for the classes: those of their blocks; of several forms of a block, the one that is used most has it."""
-    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False", "Rerun", "Checkpointed", "sinusoids"} | {
+    taken = {"nn", "F", "torch", "OrderedDict", "None", "True", "False", "Rerun", "Checkpointed", "sinusoids", "center_crop"} | {
         name for node in graph.nodes for name in _brought(node)
     }
     taken |= {parameter.name for definition in classes for parameter in definition.parameters}

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from archc.codegen.emit.preamble import SINUSOIDS
+from archc.codegen.emit.preamble import FUNCTIONS
 from archc.ops import Facts, Module
 
 
@@ -19,7 +19,8 @@ class Layer(nn.Module):
     def __init__(self, facts: Facts) -> None:
         super().__init__()
         names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
-        exec(SINUSOIDS, names)
+        for text in FUNCTIONS.values():
+            exec(text, names)
         form = facts.torch
         assert form is not None
         if isinstance(form, Module):

@@ -78,6 +78,16 @@ def sinusoids(tokens, features):
 '''
 
 
+CENTER_CROP = '''
+def center_crop(x, like):
+    """The middle of a map, of the size of another."""
+    for axis in range(2, x.dim()):
+        start = (x.shape[axis] - like.shape[axis]) // 2
+        x = x.narrow(axis, start, like.shape[axis])
+    return x
+'''
+
+
 def used_names(program: Program) -> set[str]:
     """The names from elsewhere that the classes use, with their attributes: `torch.cat`, `nn.BatchNorm2d`."""
     found: set[str] = set()
@@ -130,9 +140,12 @@ def imports(used: set[str]) -> list[str]:
     return [*lines, "from torch import nn"]
 
 
+FUNCTIONS = {"sinusoids": SINUSOIDS, "center_crop": CENTER_CROP}  # that forms of operators call
+
+
 def helpers(used: set[str]) -> list[str]:
     """The functions that classes call, each where one does: for layers that run again, with what it needs, and for positions."""
-    found = [SINUSOIDS] if "sinusoids" in used else []
+    found = [text for name, text in FUNCTIONS.items() if name in used]
     if "checkpoint" in used:
         normed = any(name.startswith("nn.BatchNorm") for name in used)
         found += (_RERUN, _CHECKPOINT) if normed else (_PLAIN,)

@@ -11,18 +11,25 @@ from dataclasses import dataclass
 FONT = "Helvetica, Arial, 'Liberation Sans', 'DejaVu Sans', sans-serif"
 
 _FAMILIES = {
-    "convolution": "conv",
+    "convolution": "conv deform_conv",
     "upsampling": "conv_transpose upsample pixel_shuffle max_unpool",
-    "pooling": "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool mean",
-    "linear": "linear embedding matmul rnn gru lstm experts",
-    "attention": "attention scaled_dot_product_attention",
-    "normalization": "batchnorm layernorm rmsnorm groupnorm instancenorm lrn normalize",
+    "pooling": (
+        "maxpool avgpool lppool global_avgpool global_maxpool adaptive_avgpool adaptive_maxpool roi_pool roi_align "
+        "mean sum max min norm var std argmax cumsum cummax cummin"
+    ),
+    "linear": "linear embedding matmul einsum rnn gru lstm experts",
+    "attention": "attention scaled_dot_product_attention rotary relative_position_bias shift_mask",
+    "normalization": "batchnorm frozen_batchnorm layernorm rmsnorm groupnorm instancenorm lrn normalize",
     "activation": (
         "relu relu6 leaky_relu prelu elu selu celu gelu silu mish sigmoid tanh hardswish hardsigmoid hardtanh softplus softsign "
-        "logsigmoid tanhshrink hardshrink softshrink threshold glu softmax log_softmax"
+        "logsigmoid tanhshrink hardshrink softshrink threshold glu softmax log_softmax clamp "
+        "abs neg square sqrt rsqrt exp log sin cos"
     ),
-    "merge": "add mul average concat split",
-    "reshape": "identity clone flatten reshape permute transpose select pad crop center_crop channel_shuffle tokens class_token",
+    "merge": "add sub mul div pow maximum minimum average concat stack",
+    "reshape": (
+        "identity clone flatten reshape permute transpose pad crop center_crop channel_shuffle pixel_unshuffle tokens class_token "
+        "join_batch leave_batch unfold fold expand tile repeat_interleave roll flip split unbind select slice index gather topk nms"
+    ),
     "dropout": "dropout spatial_dropout drop_path",
     "input": "input output parameter buffer constant",
     "other": "",

@@ -45,6 +45,7 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     if not diagnostics.failed:
         warn(run)
         return run.graph
+    diagnostics.drop_followers()
     explain(run, lambda name, shape: _in_another_shape(spec, changes, {**inputs, name: shape}))
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archc.ops.bare import positional
 from archc.ops.facts import Facts, Module, Weight, Work, given
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
@@ -9,7 +10,7 @@ from archc.ops.window import Window, short
 from archc.signature import Counts, Fault, Size, Sizes
 
 
-@op
+@op(bare=positional("deform_conv", 0, "channels", "kernel", "stride", "padding"))
 def deform_conv(
     x: Shape,
     offsets: Shape,

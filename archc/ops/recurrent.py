@@ -18,7 +18,7 @@ Nonlinearity = Annotated[str, one_of("tanh", "relu")]
 _BATCH_SECOND = Axes((1, 0, 2))
 
 
-@op(bare=positional("rnn", -1, "hidden"))
+@op(bare=positional("rnn", -1, "hidden", "layers"))
 def rnn(
     x: Shape,
     start: Shape | None = None,
@@ -48,7 +48,7 @@ def rnn(
     return stack.facts((start,), states, each, given(nonlinearity=(nonlinearity, "tanh")))
 
 
-@op(bare=positional("gru", -1, "hidden"))
+@op(bare=positional("gru", -1, "hidden", "layers"))
 def gru(
     x: Shape,
     start: Shape | None = None,
@@ -76,7 +76,7 @@ def gru(
     return stack.facts((start,), states, Work(multiply=2, add=4, special=5), given())
 
 
-@op(bare=positional("lstm", -1, "hidden"))
+@op(bare=positional("lstm", -1, "hidden", "layers"))
 def lstm(
     x: Shape,
     start: Shape | None = None,

@@ -114,6 +114,11 @@ class Diagnostics:
         for diagnostic in several:
             self.add(diagnostic)
 
+    def drop_followers(self) -> None:
+        """Drops doubts about values in a block where another layer of the same use is wrong: one cause, said once."""
+        wrong = {found.uses for found in self._found.values() if found.severity == "error" and found.uses}
+        self._found = {key: one for key, one in self._found.items() if one.code != "A903" or one.uses not in wrong}
+
     @property
     def full(self) -> bool:
         """Whether there were more than are kept."""

@@ -34,7 +34,7 @@ layers:
   - linear: {features: 4, bias: false}
 """
 
-ADDED = "input: [3, 9, 9]\nlayers:\n  - add: [[{conv: 3}], []]\n  - global_avgpool\n  - flatten\n  - linear: 4\n"
+ADDED = "input: [3, 9, 9]\nlayers:\n  - add: [[{conv: 3}, relu], []]\n  - global_avgpool\n  - flatten\n  - linear: 4\n"
 
 
 def network(text: str = CHAIN, seed: int = 0):

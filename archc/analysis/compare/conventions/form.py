@@ -20,6 +20,11 @@ FAMILIES = frozenset((
     "Hardswish", "Hardsigmoid", "Hardtanh", "Softplus", "Softsign", "LogSigmoid", "Tanhshrink", "Hardshrink", "Softshrink", "Threshold",
     "GLU", "Softmax", "LogSoftmax", "Flatten",
 ))  # fmt: skip
+# Operators that are expressions, whose cost by each tool was measured; `matmul` is a family of its own.
+EXPRESSIONS = frozenset((
+    "add", "average", "center_crop", "class_token", "clone", "concat", "crop", "identity", "layer_scale", "mean", "mul", "pad", "permute",
+    "position_embedding", "reshape", "scale", "select", "split", "tokens", "transpose",
+))  # fmt: skip
 MATMUL = "torch.matmul"
 
 
@@ -48,10 +53,8 @@ class HookedLayer:
 
     @property
     def known(self) -> bool:
-        """Whether its form is PyTorch's own, so that what tools make of it is known."""
-        if isinstance(self.node.facts.torch, Module):
-            return self.family in FAMILIES
-        return self.family == "matmul" or (self.node.facts.torch is not None and self.macs == 0)
+        """Whether what tools make of it was measured."""
+        return self.family in FAMILIES or self.family == "matmul" or self.kind in EXPRESSIONS
 
     @property
     def weights(self) -> int:

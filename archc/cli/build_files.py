@@ -26,7 +26,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     saved = [name for name in names if name not in exported]
     full = not args.deployed and (bool(saved) or not exported)
     try:
-        module, loaded = build_with_report(graph, _wishes(args, deployed=not full))
+        module, loaded = build_with_report(graph, _build_options(args, deployed=not full))
         if loaded is not None:
             print(prose(loaded.text(), DEFAULT_WIDTH))
         if exported:
@@ -43,7 +43,7 @@ def write_files(args: argparse.Namespace, graph: Graph, names: list[str]) -> str
     return None
 
 
-def _wishes(args: argparse.Namespace, deployed: bool) -> BuildOptions:
+def _build_options(args: argparse.Namespace, deployed: bool) -> BuildOptions:
     return BuildOptions(
         device=args.device,
         dtype=args.dtype,

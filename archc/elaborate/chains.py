@@ -74,11 +74,11 @@ def name_of(key: t.Scalar, context: Context, entry: Entry) -> str:
     return check_names(str(evaluate(key, context.env)), key.span, of_layer=entry.kind not in ("inline", "null"))
 
 
-class Made(NamedTuple):
+class CopyResult(NamedTuple):
     """What came of one copy of an entry: its values, and whether `when` and `train_only` made it a part of the chain."""
 
     values: Values
-    there: bool = True
+    present: bool = True
     aside: bool = False
 
 
@@ -91,7 +91,7 @@ def make_copy(
     chained: bool = False,
     later: bool = False,
     branch: bool = False,
-) -> Made:
+) -> CopyResult:
     """One copy of an entry. `chained`: it takes the copy before it, so `from` has had its turn; `later`: it is not the first."""
     if name is not None and "." in name:
         inner, last, levels = reopen(run, name, context, entry.kind_span)
@@ -103,7 +103,7 @@ def make_copy(
         return made
     modifiers = entry.modifiers
     if not modifiers:
-        return Made(_dispatch(run, entry, name, context, current, branch))
+        return CopyResult(_dispatch(run, entry, name, context, current, branch))
     source = modifiers.get("from")
     present = _is_there(modifiers.get("when"), entry, context)
     training = flag(modifiers.get("train_only"), "train_only", context)
@@ -114,9 +114,9 @@ def make_copy(
             if name is not None:
                 register(run, context, name, Ref(inputs[:1], entry.span, weak=True, left_out=True))
             if source is None or training:
-                return Made(current, there=False)
+                return CopyResult(current, present=False)
             run.left_out = run.steps, source.span, context.place.uses
-            return Made(inputs[:1], there=False)
+            return CopyResult(inputs[:1], present=False)
         start = len(run.graph.nodes)
         values = _dispatch(run, entry, name, context.copied(inputs) if later else context, inputs, branch)
         if training and run.training == 1:
@@ -129,7 +129,7 @@ def make_copy(
             _promise(run, modifiers["expect"], values, (start, len(run.graph.nodes)), context)
     finally:
         run.training -= training
-    return Made(current, aside=True) if training else Made(values)
+    return CopyResult(current, aside=True) if training else CopyResult(values)
 
 
 def _is_there(when: t.Tree | None, entry: Entry, context: Context) -> bool:

@@ -121,14 +121,14 @@ class _Family:
 
     def _copy(self, context: Context, name: str | None) -> None:
         chained = self.started and not self.own_from
-        made = chains.make_copy(self.run, self.entry, name, context, self.current, chained, later=self.count > 0)
-        self.current = made.values
-        self.failing = self.failing + 1 if UNKNOWN in made.values else 0
+        copy = chains.make_copy(self.run, self.entry, name, context, self.current, chained, later=self.count > 0)
+        self.current = copy.values
+        self.failing = self.failing + 1 if UNKNOWN in copy.values else 0
         context.space.cut |= self.failing > MOST_FAILING
-        if not made.there:
+        if not copy.present:
             return
         self.count += 1
-        if made.aside:  # the chain goes on from before it, and so does the next copy
+        if copy.aside:  # the chain goes on from before it, and so does the next copy
             return
         self.started = True
         if chained and not self.branch and (self.counted_rows or self.names_copies):

@@ -23,7 +23,7 @@ FLOORS = {
     "analysis": 8,
     "draw": 9,
     **dict.fromkeys(("codegen", "reference", "html"), 10),
-    **dict.fromkeys(("runtime", "tracing"), 11),
+    **dict.fromkeys(("runtime", "tracing", "importing"), 11),
     "training": 12,
     "inspect": 13,
     **dict.fromkeys(("api", "cli"), 14),
@@ -111,7 +111,7 @@ def test_torch_is_imported_in_its_own_rooms_alone() -> None:
         if room(path) in ("runtime", "training", "inspect", "tracing"):
             continue
         heavy = {name.split(".")[0] for name in imported_when_run(path)}
-        assert not heavy & ({"torch"} if room(path) == "data" else {"torch", "numpy"}), path
+        assert not heavy & ({"torch"} if room(path) in ("data", "importing") else {"torch", "numpy"}), path
 
 
 # Where a package that not every command needs may be imported, at all.

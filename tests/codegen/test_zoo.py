@@ -40,7 +40,7 @@ def layers_agree(graph: Graph, train: bool = False) -> None:
 
 @every_spec
 def test_layers(name: str) -> None:
-    layers_agree(shipped(name))
+    layers_agree(archc.load(name))
 
 
 @every_spec
@@ -58,7 +58,7 @@ def test_tensors_and_counts(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3", "googlenet_caffe"])
 def test_heads_come_out_in_training(name: str) -> None:
-    graph = shipped(name)
+    graph = archc.load(name)
     layers_agree(graph, train=True)
     assert list(build(graph, "meta").train()(*inputs_of(graph, "meta"))) == ["output", *graph.heads]
     assert not [key for key in build(graph.deployed(), "meta").state_dict() if key.startswith("aux")]

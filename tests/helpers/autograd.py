@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from archc.codegen.emit.preamble import FUNCTIONS
 from archc.graph import Graph, Node, Value
 from archc.ops.facts import Expression, Facts, Module
 from tests.helpers.torch_form import outputs
@@ -19,7 +20,10 @@ class Layer(nn.Module):
 
     def __init__(self, facts: Facts) -> None:
         super().__init__()
-        form, names = facts.torch, {"torch": torch, "nn": nn, "F": F}
+        form = facts.torch
+        names: dict[str, Any] = {"torch": torch, "nn": nn, "F": F}
+        for text in FUNCTIONS.values():
+            exec(text, names)
         assert form is not None
         with torch.device("meta"):
             if isinstance(form, Module):

@@ -11,8 +11,11 @@ from types import ModuleType
 import pytest
 from hypothesis import settings
 
-settings.register_profile("busy", deadline=None)  # a machine with other work is slow
-settings.load_profile("busy")
+# No deadlines, since a machine with other work is slow. The same draws each time, so that no change fails by what another one did;
+# `--hypothesis-profile=new` draws others.
+settings.register_profile("same", deadline=None, derandomize=True)
+settings.register_profile("new", deadline=None)
+settings.load_profile("same")
 os.environ.pop("COLUMNS", None)  # once, since what is done around each test is done fourteen thousand times
 gc.disable()  # until all is imported
 

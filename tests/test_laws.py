@@ -17,7 +17,7 @@ from archc.graph.write_spec import resolve_text
 from archc.text.diagnostics import draw
 
 RELAXED = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=4000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=4000, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 
 
 def graph_of(text: str) -> Graph:

@@ -28,7 +28,7 @@ from tests.helpers.zoo import some_of
 from .seen import inputs_of, randomize
 
 RELAXED = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=3000, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 NAMES = ["resnet18", "mobilenet_v2", "densenet121", "googlenet", "efficientnet_b0", "preact_resnet164"]
 DROPPING = """
 name: dropping

@@ -26,7 +26,7 @@ from tests.helpers.zoo import some_of
 from .seen import inputs_of, randomize
 
 RELAXED = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=3000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=3000, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 
 
 def after(graph: Graph, one) -> tuple[nn.Module, nn.Module]:  # type: ignore[no-untyped-def]

@@ -31,7 +31,7 @@ from .test_timeline import agrees, one_thread, trained
 __all__ = ["one_thread"]
 
 RELAXED = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-LONG = settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
+LONG = settings(max_examples=1000, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 NETWORKS: dict[str, tuple[int, ...]] = {
     "resnet20_cifar": (3, 16, 16),
     "mobilenet_v2": (3, 32, 32),
@@ -167,6 +167,11 @@ FORMS = {  # a network, and regions that nest
     "numbers": (
         "{a: {conv: 4}, b: {layers: [{scale: 0.5}, {lrn: 3}, {conv: 4}]}, s: {from: [a, b, a], average: {}}, e: {conv: 4}}",
         [["b"]],
+    ),
+    "constants": (
+        "{a: {conv: 4}, b: {layers: [{add: 0.5}, {conv: 4}, {sub: 0.5}, {div: {value: 1, reverse: true}}]}, "
+        "c: {layers: [{div: {value: 1, reverse: true}}, {conv: 4}, {div: 2}]}, e: {conv: 4}}",
+        [["b"], ["c"]],
     ),
     "mirrored borders": (
         "{a: {conv: 4}, b: {layers: [{conv: {channels: 4, kernel: 3, padding: 1, padding_mode: reflect}}, relu, {conv: 4}]}, e: {conv: 4}}",

@@ -60,8 +60,11 @@ def _handed_on(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 def _quotient(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     """Of a / b: for b, -grad * ((a / b) / b), before that for a, grad / b."""
+    if step.node.args.get("reverse"):
+        return _reciprocal(at, step, grads)
+    at.rerun(step.node)
     if len(step.inputs) == 1:
-        return _reciprocal(at, step, grads) if step.node.args.get("reverse") else plain(at, step, grads)
+        return plain(at, step, grads)
     size = at.bytes(step.node.output)
     second = _after(at, step, 3, size) if step.wanting[1] else None
     first = at.new(size, step.node) if step.wanting[0] else None
@@ -69,11 +72,12 @@ def _quotient(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
 
 
 def _reciprocal(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
-    """Of number * (1 / x): the product, then -grad * (1 / x)^2."""
+    """Of number * (1 / x): the product, which needs the number alone, then -grad * (1 / x)^2."""
     (value,) = wanted(step)
     size = at.bytes(value)
     scaled = times(at, step, grads[0].block, size)
     at.spend_numbers(step)
+    at.rerun(step.node)
     made = power(at, step, scaled, size)
     at.release(step)
     at.add(value, Grad(made), step.node)

@@ -423,7 +423,7 @@ def strips(at: Backward, step: LayerRun, grad: Grad, axis: int, sizes: Sequence[
     return [Grad(grad.block, False, part) for part in seen]
 
 
-LATE = {"attention", "linear", "tanhshrink"}  # layers that do something else before they want what they saved
+LATE = {"attention", "div", "linear", "tanhshrink"}  # layers that do something else before they want what they saved
 RULES: dict[str, Rule] = {
     "concat": _concat,
     "conv": _window,

@@ -101,8 +101,10 @@ class Forward:
         else:
             passing = [self.tape.new(size, TEMPORARY, step.node) for size in self._temporaries(step) if size]
             self._outputs(step)
+            stops = self.rerunning is not None and self.rerunning.last is step.node and step.node.kind == "div"
             for storage in step.kept:
-                self._keep(storage, step.node)
+                if not (stops and self.frames is not None and storage in self.frames.numbers):  # it stops at the reciprocal
+                    self._keep(storage, step.node)
             for block in passing:
                 self.tape.free(block)
         self.tape.mark("forward" if self.rerunning is None else "recompute", step.node)
@@ -129,7 +131,8 @@ class Forward:
         outputs = {out.storage for out in step.outputs}
         made = [storage.bytes for storage in step.kept if storage.made_by is node and storage not in outputs and storage not in numbers]
         if self.device == "cpu" and node.kind not in _BY_PARTS:
-            made = temporaries(step, self.unit, self.run.item, node.kind == "average", 0)
+            number = self.number if node.kind in ("add", "sub") else 0  # one that is not kept is made before the operator
+            made = temporaries(step, self.unit, self.run.item, node.kind == "average", number)
         passing = [self.tape.new(size, TEMPORARY, node) for size in made if size]
         if node.kind == "drop_path":
             self._divisor(node)

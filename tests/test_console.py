@@ -154,6 +154,22 @@ def test_help_is_grouped_and_complete() -> None:
     assert files == set(COMMANDS)
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_fits_a_terminal(command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert {line for line in capsys.readouterr().out.splitlines() if cell_len(line) > 80} == set()
+
+
+def test_a_wrong_option_is_told_within_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    with pytest.raises(SystemExit):
+        main(["fit", "resnet50", "--memory", "24gx"])
+    lines = capsys.readouterr().err.splitlines()
+    assert max(map(cell_len, lines)) <= 60 and "'24gx' is not a size" in " ".join(line.strip() for line in lines)
+
+
 def test_progress_is_shown_to_a_person_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     script = (
         "import time; from archc.cli.console import track\nfor one in track(range(5), 'reading [red]x[/]'): time.sleep(0.4)\nprint('done')"

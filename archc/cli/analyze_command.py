@@ -1,7 +1,8 @@
-"""Every layer's output shape, parameters, MACs, FLOPs and memory, and the totals. Needs no torch.
+"""Every layer's output shape, parameters, MACs, FLOPs and memory, and the totals.
+Needs no torch.
 
 archc analyze vgg16
-archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32 --optimizer adam
+archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32
 archc analyze resnet50 --depth 1 --format markdown
 archc analyze resnet50 --as thop
 """
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--depth", type=_positive, metavar="N", help="show N levels of names, and sums for deeper ones")
     parser.add_argument("--full", action="store_true", help="show every copy of a repeated block, whose row has the figures of one copy")
     parser.add_argument("--tree", action="store_true", help="the network as a tree of its blocks, each with its sums")
-    parser.add_argument("--sort", choices=SORT_KEYS, default="order", help="the order of the rows")
+    parser.add_argument("--sort", choices=SORT_KEYS, default="order", metavar="BY", help="the order of the rows: %(choices)s")
     parser.add_argument("--top", type=_positive, metavar="N", help="only the N most expensive rows, by --sort (default: by MACs)")
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
     parser.add_argument("--biases", action="store_true", help="in the lecture's table: count biases with the weights")

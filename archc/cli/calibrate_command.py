@@ -1,4 +1,5 @@
-"""Measure this machine, so that `archc time` can forecast. Needs torch, and half a minute of an idle machine.
+"""Measure this machine, so that `archc time` can forecast. Needs torch, and half a
+minute of an idle machine.
 
 archc calibrate -o mine.yaml
 archc time resnet50 --device mine.yaml

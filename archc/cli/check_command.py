@@ -1,4 +1,5 @@
-"""Validate specs, and compare them with what their `expect` promises and their `budget` allows.
+"""Validate specs, and compare them with what their `expect` promises and their
+`budget` allows.
 
 All weights must lead to an output, and all outputs must depend on a layer,
 unless the spec says otherwise. The exit status is 1 if something is not as

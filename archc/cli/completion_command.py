@@ -1,4 +1,5 @@
-"""What makes a shell complete archc's commands, options, specs and layers at the Tab key.
+"""What makes a shell complete archc's commands, options, specs and layers at the
+Tab key.
 
 eval "$(archc completion bash)"                                   in ~/.bashrc
 eval "$(archc completion zsh)"                                    in ~/.zshrc

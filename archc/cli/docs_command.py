@@ -1,11 +1,13 @@
-"""The layers and blocks that a spec can use, and what a recipe can choose, with their arguments.
+"""The layers and blocks that a spec can use, and what a recipe can choose, with
+their arguments.
 
 archc docs               (all of them, one line each)
 archc docs conv          (one, with its arguments and formulas)
 archc docs nn.Conv2d     (the layer that another framework calls by that name)
-archc docs adamw         (an optimizer, a schedule, a loss or an augmentation of a recipe)
+archc docs adamw         (an optimizer, or another choice of a recipe)
 archc docs --format markdown
-archc docs --zoo --pictures docs    (the specs that ship, with their papers and figures; the pictures of that page)
+archc docs --zoo                    (the specs that ship, with their figures)
+archc docs --zoo --pictures docs    (the pictures of that page)
 """
 
 from __future__ import annotations

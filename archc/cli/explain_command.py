@@ -4,8 +4,8 @@ numbers in it.
 archc explain alexnet conv1
 archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
-archc explain vgg16 --paper    (what the paper and others print, beside archc's figures)
-archc explain resnet50 --structure    (paths from input to output, and the layers on all of them)
+archc explain vgg16 --paper    (beside what the paper and others print)
+archc explain resnet50 --structure    (its paths from input to output)
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 anywhere, as in `archc analyze vgg16`.
 
 archc list
-archc list resnet 2015        (those with these words in name, paper or description)
+archc list resnet 2015    (with these words in name, paper or description)
 
-A family that stands in one file is one row, with the number of its other members;
-with words, each member has its own.
+A family that stands in one file is one row, with the number of its other
+members; with words, each member has its own.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from itertools import takewhile
 from types import ModuleType
 from typing import TYPE_CHECKING, NoReturn
 
-from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, page_output, set_color, width
+from archc.cli.console import COLOR, DEFAULT_WIDTH, complain, drawn, page_output, prose, set_color, width
 from archc.cli.streams import prepare, silence, unwritten
 from archc.errors import ArchcError
 from archc.text.lines import Line, wrap
@@ -121,7 +121,7 @@ def _fold_choices(message: str) -> str:
     wrong, given, choices = message.rpartition(" (choose from ")
     room = width(sys.stderr) or DEFAULT_WIDTH
     if not given or len(message) <= room:
-        return message
+        return prose(message, DEFAULT_WIDTH, sys.stderr)
     wrong = wrong if len(wrong) <= room else wrong[: room - 1] + "…"
     return "\n".join([wrong, *wrap(f"  choose from {choices.removesuffix(')')}", room, "    ")])
 

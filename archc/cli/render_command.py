@@ -226,7 +226,7 @@ def _wrong(args: argparse.Namespace, style: str, form: str) -> str:
     if args.columns and args.columns > 1 and args.rankdir not in (None, "TB"):
         return f"columns run from top to bottom; leave --columns or --rankdir {args.rankdir} out"
     if args.by and args.of in ("bars", "timeline"):
-        return f"--by applies to the treemap; leave out --by or --of {args.of} out"
+        return f"--by applies to the treemap; leave out --by or --of {args.of}"
     if args.output and (refusal := refuse_place(args.output, args)) is not None:
         return refusal
     known = dict.fromkeys(option for drawing in STYLES.values() for option in drawing.takes)

@@ -1,6 +1,7 @@
-"""The spec as elaborated: no blocks, no expressions, each value with the file and line that decided it.
+"""The spec as elaborated: no blocks, no expressions, each value with the file and
+line that decided it. The output is itself a spec.
 
-The output is itself a spec: archc resolve resnet50 > flat.yaml && archc analyze flat.yaml
+archc resolve resnet50 > flat.yaml && archc analyze flat.yaml
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """The JSON Schema with which an editor completes and checks specs.
 
-  archc schema -o archc.schema.json
-  archc schema my.yaml -o archc.schema.json     (also knows the blocks of my.yaml)
+archc schema -o archc.schema.json
+archc schema my.yaml -o archc.schema.json    (also knows the blocks of my.yaml)
+archc schema --of analyze    (of what `archc analyze --format json` prints)
 
-Then begin a spec with the line: # yaml-language-server: $schema=archc.schema.json
+For an editor, begin a spec with this line:
 
-  archc schema --of analyze     (the schema of what `archc analyze --format json` prints)
+# yaml-language-server: $schema=archc.schema.json
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The least time that a device could take, layer by layer: a bound, not a forecast.
-Needs no torch.
+"""The least time that a device could take, layer by layer: a bound, not a
+forecast. Needs no torch.
 
 archc time resnet50 --device a100-40gb --batch 64 --dtype bf16
 archc time resnet50 --device a100-40gb --batch 64 --dtype bf16 --training

@@ -20,18 +20,17 @@ if TYPE_CHECKING:
 
 VARIANT_KEYS = ("doc", "paper", "params", "input", "expect", "budget", "published", "init", "train")
 MOST_VARIANTS = 100
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}\Z")
-_ADDRESS = re.compile(r"(.+\.ya?ml):([^:/\\]+)\Z")
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}"
 _FORM = "variants: {big: {params: {depth: 50}, expect: {parameters: 25.6M}}}"
 
 
 def split_address(named: str) -> tuple[str, str]:
     """`file.yaml:variant` as the file and the variant; the whole and nothing for any other text, and for a file of that name."""
-    match = _ADDRESS.match(named)
-    if match is None:
+    file, _, variant = named.rpartition(":")
+    if not variant or not file.endswith((".yaml", ".yml")) or "/" in variant or "\\" in variant:
         return named, ""
     try:
-        return (named, "") if Path(named).exists() else (match[1], match[2])
+        return (named, "") if Path(named).exists() else (file, variant)
     except (OSError, ValueError):
         return named, ""
 
@@ -48,7 +47,7 @@ def read_variants(tree: t.Tree, diagnostics: Diagnostics) -> dict[str, tuple[t.S
         diagnostics.error("A603", tree.items[MOST_VARIANTS][0].span, message, "put the others into specs that extend this one")
     for key, changes in tree.items[:MOST_VARIANTS]:
         name = str(key.value)
-        if not _NAME.match(name):
+        if not re.fullmatch(_NAME, name):
             diagnostics.error("A306", key.span, f'"{name}" cannot be the name of a variant', "use letters, digits, _, - and dots")
         elif not isinstance(changes, t.Mapping):
             span = changes.span if changes.end > changes.start else key.span

@@ -14,7 +14,6 @@ from archc.ops.shape import Shape, product
 from archc.ops.strides import contiguous
 from archc.signature import Fault
 
-_EQUATION = re.compile(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)")
 _EXAMPLE = "as in hqd,hkd->hqk, a letter for each axis, none for the batch"
 
 
@@ -39,7 +38,7 @@ class Roles(NamedTuple):
 
 def read_equation(equation: str) -> tuple[str, str, str]:
     """The letters of both inputs and of the output."""
-    found = _EQUATION.fullmatch(equation.replace(" ", ""))
+    found = re.fullmatch(r"([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)", equation.replace(" ", ""))
     if found is None:
         raise Fault("equation", f"{equation[:60]} is no product of two values", _EXAMPLE)
     return found[1], found[2], found[3]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from archc.ops.bare import large_part, positional
 from archc.ops.facts import OUTPUT, Doubt, Facts, Kept, Module, Weight, Work, given, new
@@ -122,8 +121,7 @@ def lstm(
     return stack.facts((start, cell), states, Work(multiply=3, add=4, special=8), given(proj_size=(stack.projection, 0)))
 
 
-@dataclass(frozen=True)
-class _Stack:
+class _Stack(NamedTuple):
     """Layers of cells over a sequence. Their tensors go by the names and in the order of torch.nn."""
 
     kind: str
@@ -134,11 +132,6 @@ class _Stack:
     bias: bool
     dropout: float
     projection: int = 0
-
-    def __post_init__(self) -> None:
-        if len(self.x) != 2:
-            hint = "make a map into tokens with `tokens`, or `reshape` it"
-            raise Fault(None, f"{self.kind} needs a sequence [T, D]; this has shape {list(self.x)}", hint)
 
     @property
     def gates(self) -> int:
@@ -165,6 +158,9 @@ class _Stack:
 
     def facts(self, starts: tuple[Shape | None, ...], states: bool, each: Work, options: Any) -> Facts:
         """each: operations of a unit in a step beside its products"""
+        if len(self.x) != 2:
+            hint = "make a map into tokens with `tokens`, or `reshape` it"
+            raise Fault(None, f"{self.kind} needs a sequence [T, D]; this has shape {list(self.x)}", hint)
         shapes = (Shape((self.layers * self.ways, self.width)), Shape((self.layers * self.ways, self.hidden)))
         for have, wanted in zip(starts, shapes, strict=False):
             if have is not None and have != wanted:

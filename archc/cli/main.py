@@ -33,6 +33,7 @@ GROUPS = {
     },
     "write and maintain specs": {
         "new": "write a spec to start from",
+        "import": "a model of PyTorch, ONNX or another tool as a spec",
         "check": "validate specs, and compare them with their `expect`",
         "lint": "what training keeps, copies or computes for nothing",
         "resolve": "the spec as elaborated, with the source of each value",

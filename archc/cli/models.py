@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import inspect
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from traceback import TracebackException
-from typing import TYPE_CHECKING, Any
 
 from archc.cli.common import name_input
 from archc.cli.console import complain
@@ -21,10 +20,6 @@ from archc.graph import Graph
 from archc.graph.captured import CaptureError, ValuesNeeded
 from archc.ops.shape import read_sizes
 from archc.text.diagnostics import Diagnostics
-from archc.text.suggest import did_you_mean
-
-if TYPE_CHECKING:
-    from torch import nn
 
 OURS = f"{Path(__file__).parent.parent}{os.sep}"  # with the separator, as torchvision lies beside torch
 RUNS_THEIRS = frozenset({"_step", "apply", "watched", "run", "<lambda>"})  # functions of archc that call the model's code
@@ -36,10 +31,20 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
         raise ArgumentError(f"--set changes parameters of a spec, and {named} is a model: change what makes it")
     if find_spec("torch") is None:
         raise MissingPackage(f"{named} is a PyTorch model, and torch is not installed: pip install torch")
-    given: list[str] = args.input
+    with their_code(named, args.input):
+        graph, file = _captured(named, args.input, args.leaf)
+    assert graph.captured is not None
+    for sentence in graph.captured.sentences():
+        complain(f"note: {sentence}")
+    return Model(None, graph, Diagnostics(), files=[file] if file is not None else [])
+
+
+@contextmanager
+def their_code(named: str, given: Sequence[str]) -> Iterator[None]:
+    """Where a model's code runs: what it prints goes to standard error, and an error of its own is shown, and ends the command."""
     try:
         with redirect_stdout(sys.stderr):  # what the model's code prints is no part of the output
-            graph, file = _captured(named, given, args.leaf)
+            yield
     except ValuesNeeded:
         raise CaptureError(
             f"{named} decides by the values of a tensor, and the command line gives shapes alone; "
@@ -54,56 +59,20 @@ def capture_model(args: argparse.Namespace, named: str) -> Model:
         on = f" on --input {' '.join(given)}" if given else ""
         complain(f"{named} raised this{on}{_hint(given, error)}")
         raise SystemExit(2) from None
-    assert graph.captured is not None
-    for sentence in graph.captured.sentences():
-        complain(f"note: {sentence}")
-    return Model(None, graph, Diagnostics(), files=[file] if file is not None else [])
 
 
 def _captured(named: str, given: list[str], leaves: list[str]) -> tuple[Graph, Path | None]:
     from archc.ops.plugins import without_bytecode
     from archc.tracing import capture
+    from archc.tracing.inputs import input_of
     from archc.tracing.source import load_model
 
     loaded = load_model(named)
     with without_bytecode():
-        graph = capture(loaded.module, _input(loaded.module, named, given, loaded.input), name=loaded.name, leaves=leaves)
+        graph = capture(loaded.module, input_of(loaded.module, named, given, loaded.input), name=loaded.name, leaves=leaves)
     assert graph.captured is not None
     graph.captured = replace(graph.captured, source=named)
     return graph, loaded.file
-
-
-def _input(module: nn.Module, named: str, given: list[str], own: tuple[int, ...] | None) -> Any:
-    """What --input says, for `capture`. Raises ArgumentError where it does not go with the module's `forward`."""
-    signature = inspect.signature(module.forward)
-    takes = [one for one in signature.parameters.values() if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
-    if not given:
-        if own is not None:
-            return own
-        needed = [one.name for one in takes if one.default is one.empty]
-        example = " ".join(f"--input {name}=3x224x224" for name in needed) if len(needed) > 1 else "--input 3x224x224"
-        raise ArgumentError(f"{named} does not say what it takes: give the shape without the batch, {example}")
-    pairs = list(map(name_input, given))
-    for text, (_, shape) in zip(given, pairs, strict=True):
-        if not read_sizes(shape.partition(":")[0]):
-            raise ArgumentError(f"--input {text}: {shape!r} is no shape; write 3x224x224, without the batch")
-    names = [name for name, _ in pairs if name]
-    if names and len(names) < len(pairs):
-        raise ArgumentError(f"--input: name all inputs or none; {named} takes {', '.join(one.name for one in takes)}")
-    open_ended = any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
-    for name in names:
-        if name not in [one.name for one in takes] and not open_ended:
-            hint = did_you_mean(name, [one.name for one in takes]) or f"it takes {', '.join(one.name for one in takes)}"
-            raise ArgumentError(f"--input {name}=…: forward of {named} takes no {name}; {hint}")
-    if len(names) > len(set(names)):
-        raise ArgumentError(f"--input: {next(name for name in names if names.count(name) > 1)} is given twice")
-    try:
-        signature.bind(*([] if names else pairs), **dict.fromkeys(names))
-    except TypeError as error:
-        raise ArgumentError(f"forward of {named} is not called with {len(pairs)} input{'s' * (len(pairs) > 1)}: {error}") from None
-    if names:
-        return dict(pairs)
-    return [shape for _, shape in pairs] if len(pairs) > 1 else pairs[0][1]
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -127,7 +96,7 @@ def _show(error: BaseException) -> None:
     print("".join(told.format()), file=sys.stderr, end="")
 
 
-def _hint(given: list[str], error: BaseException) -> str:
+def _hint(given: Sequence[str], error: BaseException) -> str:
     """What may have been meant: an input without its batch, a file that belongs to a package."""
     if isinstance(error, ImportError) and "relative import" in str(error):
         return "; a file of a package is named by its module: package.module:NAME"

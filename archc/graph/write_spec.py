@@ -16,7 +16,7 @@ from archc.language.citation import PAPER
 from archc.language.spec import Spec
 from archc.recipe.recipe import written
 from archc.text.diagnostics import Use, printable
-from archc.text.source import Span
+from archc.text.source import Source, Span
 from archc.text.writing import key_of, text_of
 
 _REFERENCE = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
@@ -33,6 +33,11 @@ def resolve_text(graph: Graph, spec: Spec, changes: dict[str, str]) -> str:
     return "\n".join(_drawn(line, room) for line in lines)
 
 
+def flat_text(graph: Graph) -> str:
+    """A network that no spec is known of, layer by layer."""
+    return resolve_text(graph, Spec(source=Source("", ""), name=graph.name), {}) + "\n"
+
+
 def _drawn(line: Line, room: int) -> str:
     indent, text, comment = line
     full = "  " * indent + text
@@ -47,7 +52,7 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
     if cited := {name: value for name in PAPER if (value := getattr(spec.paper, name))}:
         yield 0, "paper: {" + ", ".join(f"{name}: {text_of(value)}" for name, value in cited.items()) + "}", ""
     shapes = {name: text_of(list(value.shape)) for name, value in graph.inputs.items()}
-    where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input"
+    where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input" if changes else ""
     if list(shapes) == ["input"]:
         yield 0, f"input: {shapes['input']}", where
     else:

@@ -358,7 +358,7 @@ def test_the_commands_of_the_page_run(zoos: None, folder: Path, told: Told) -> N
     (folder / "torchvision" / "models.py").write_text(TORCHVISION.replace("inception_v3", "resnet50"))
     page = (ROOT / "docs" / "import.md").read_text()
     lines = [line for line in re.findall(r"^archc .*$", page, re.MULTILINE) if "model.py" in line or ":" in line]
-    assert len(lines) == 5
+    assert len(lines) == 6
     for line in lines:
         status, _, err = told(*shlex.split(line, comments=True)[1:])
         assert status == 0, (line, err)

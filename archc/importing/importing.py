@@ -1,0 +1,122 @@
+"""From a source to an accepted spec: what a reader gives is written, elaborated again, and held against what was read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from archc.elaborate.compiler import compile_text
+from archc.graph import Graph, Node
+from archc.graph.write_spec import flat_text
+from archc.importing.carrying import tensors_of, write_tensors
+from archc.importing.imported import Imported, ImportedError
+from archc.importing.registry import is_code, read_file_of
+from archc.text.diagnostics import SpecError
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An accepted spec.
+
+    text: the spec; graph: the network that it is, elaborated from the text
+    source: what was named, and `format` what it is
+    imported: what the reader gave, with weights and notes
+    """
+
+    text: str
+    graph: Graph
+    source: str
+    format: str
+    imported: Imported
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return self.imported.notes
+
+    @property
+    def opaque(self) -> list[Node]:
+        """The layers that no operator describes."""
+        return [node for node in self.graph.nodes if node.kind == "opaque"]
+
+    @property
+    def lines(self) -> int:
+        """How long the spec is, without comments and empty lines."""
+        return sum(1 for line in self.text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+    def tensors(self) -> dict[str, Any]:
+        """The weights and buffers by the spec's names. Raises ImportedError where the source has none, or not all."""
+        return tensors_of(self.imported, self.graph)
+
+    def save_weights(self, path: str | Path) -> int:
+        """Writes the weights as .safetensors, which `archc build --weights` loads; the size in bytes. Raises ImportedError."""
+        return write_tensors(Path(path), self.tensors())
+
+
+def import_source(
+    named: str, *, inputs: Sequence[str] = (), weights: str | Path | None = None, leaves: Iterable[str] = (), name: str = ""
+) -> Import:
+    """The spec of a file of another tool, or of code that makes a PyTorch model, which is run.
+
+    inputs: shapes without the batch, `3x224x224` or `image=3x224x224`, for a model that does not say what it takes
+    weights: the file of weights that belongs to the source, where they are not in it
+    leaves: classes of a model whose modules are one layer each; name: the network's, in place of its own
+
+    Raises ImportedError, SpecError, CaptureError, MissingPackage, and what the model's own code raises.
+    """
+    beside = Path(weights) if weights is not None else None
+    if is_code(named):
+        from archc.importing.pytorch import read_model
+
+        return _accepted(read_model(named, inputs, leaves, beside), named, "PyTorch", name)
+    if inputs or list(leaves):
+        what = "--input" if inputs else "--leaf"
+        raise ImportedError(f"{what} is about models of PyTorch, and {named} is a file that says what it takes")
+    format, imported = read_file_of(named, beside)
+    return _accepted(imported, named, format.name, name)
+
+
+def import_graph(graph: Graph, module: Any = None, source: str = "") -> Import:
+    """The spec of a captured model. `module` is the model, for comparisons."""
+    renames = dict(graph.captured.weights) if graph.captured is not None else {}
+    notes = tuple(graph.captured.sentences()) if graph.captured is not None else ()
+    said = source or (graph.captured.source if graph.captured is not None else graph.name)
+    return _accepted(Imported(graph.name, graph=graph, renames=renames, module=module, notes=notes), said, "PyTorch", "")
+
+
+def _accepted(imported: Imported, source: str, format: str, name: str) -> Import:
+    """Elaborates what was read, folds it, and elaborates that again. Raises SpecError, ImportedError."""
+    graph = imported.graph
+    if graph is None:
+        graph = _elaborated(imported.text)
+    graph.name = name or graph.name
+    text = flat_text(graph)
+    again = _elaborated(text)
+    if differences := _differences(graph, again):
+        raise ImportedError(f"the spec that was written is not the network that was read: {differences[0]}")
+    return Import(text, again, source, format, replace(imported, graph=graph))
+
+
+def _elaborated(text: str) -> Graph:
+    model = compile_text(text, name="the imported spec")
+    if model.graph is None:
+        raise SpecError(model.diagnostics)
+    return model.graph
+
+
+def _differences(one: Graph, other: Graph) -> list[str]:
+    """Where two networks are not the same: layers with their names, kinds, arguments, inputs, sharing."""
+    if len(one.nodes) != len(other.nodes):
+        return [f"{len(one.nodes)} layers were read, and {len(other.nodes)} are written"]
+    return [
+        f"{mine.name}: {_said(mine)} was read, and {_said(theirs)} is written"
+        for mine, theirs in zip(one.nodes, other.nodes, strict=True)
+        if _said(mine) != _said(theirs)
+    ]
+
+
+def _said(node: Node) -> tuple[object, ...]:
+    inputs = [(value.node.name if value.node is not None else value.name, value.index) for value in node.inputs]
+    ties = {tensor: (tie.node.name, tie.tensor, tie.transposed) for tensor, tie in node.ties.items()}
+    return node.name, node.kind, node.args, inputs, node.train_only, node.shared.name if node.shared else "", ties

@@ -73,7 +73,6 @@ SMALL_KINDS = ("__init__.py", "__main__.py", "*_command.py")  # a room's door an
 BEYOND: dict[str, str] = {
     "graph/captured.py": "known beside a graph, apart from it so that no analysis sees it",
     "analysis/memory/timeline/backward.py": "the tape of backward and the rules of operators that most networks have",
-    "tracing/trace.py": "calls positionally what its signature lists in the same order",
 }
 
 

@@ -19,7 +19,8 @@ from archc.tracing.compare import drop_unused, mark_batch, merge_modes
 from archc.tracing.rules import check_leaves
 from archc.tracing.running import Given, empty_copy, full_copy, is_exported, matched, run, unchanged_random_state, unwrap
 from archc.tracing.steps import WholeNumbers
-from archc.tracing.trace import Trace, own_dtype
+from archc.tracing.tensors import own_dtype
+from archc.tracing.trace import Trace
 from archc.tracing.values import needs_values
 
 FEW, MORE = 2, 3  # images: batch normalization trains on no single value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,23 @@ class Layer:
             if isinstance(one, Layer):
                 yield from one.owned
         yield from self.weights.items()
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A function as it was called, or a module that is one step.
+
+    name: the function's, as rules know it, or the module's class
+    label: what its step is called, if not by that name
+    owned: parameters and buffers that it uses beside those it is given
+    """
+
+    func: Callable[..., Any]
+    args: Sequence[Any]
+    kwargs: dict[str, Any]
+    name: str
+    label: str = ""
+    owned: tuple[Tensor, ...] = ()
 
 
 class WholeNumbers(Exception):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
-from archc.tracing.steps import tensors_in
+from archc.tracing.steps import Invocation, tensors_in
 
 MOST_VALUES = 2**24  # of one tensor that is worked out: more is asked of the user
 
@@ -62,9 +62,7 @@ class Unknown(Exception):
     """A tensor whose values cannot be worked out."""
 
 
-def call_on_values(
-    func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], values: Callable[[Tensor], Tensor]
-) -> tuple[Any, list[Tensor]]:
+def call_on_values(called: Invocation, values: Callable[[Tensor], Tensor]) -> tuple[Any, list[Tensor]]:
     """What a function returns on the CPU, and the tensors that it was called with, which it may have written over.
 
     values: those of a tensor of the run. Raises Unknown.
@@ -78,11 +76,11 @@ def call_on_values(
         return given[-1]
 
     with torch._C.DisableTorchFunction(), torch.no_grad():
-        args, kwargs = tree_map_only(Tensor, value, (tuple(args), dict(kwargs)))
+        args, kwargs = tree_map_only(Tensor, value, (tuple(called.args), dict(called.kwargs)))
         args, kwargs = tree_map_only(torch.device, lambda _: torch.device("cpu"), (args, kwargs))
         if "device" in kwargs:
             kwargs["device"] = "cpu"
-        return func(*args, **kwargs), given
+        return called.func(*args, **kwargs), given
 
 
 class Values:
@@ -103,10 +101,7 @@ class Values:
     def knows(self, tensors: Sequence[Tensor]) -> bool:
         return all(id(tensor) in self._known for tensor in tensors)
 
-    def learn(
-        self, func: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any], made: list[Tensor], given: list[Tensor],
-        written: list[Tensor], knows: bool,
-    ) -> None:  # fmt: skip
+    def learn(self, called: Invocation, *, made: list[Tensor], given: list[Tensor], written: list[Tensor], knows: bool) -> None:
         """The results of a function, and what it wrote over, by the values of what it was given, if it `knows` those or needs none."""
         before = {id(one): (self._known.get(id(one)), tuple(one.shape), one.dtype) for one in given} if knows else {}
         for one in written:
@@ -122,7 +117,7 @@ class Values:
 
         def result(at: int, of_given: bool) -> Tensor:
             if not ran:
-                out, on = call_on_values(func, args, kwargs, value)
+                out, on = call_on_values(called, value)
                 ran.append((list(tensors_in(out)), on))
             return ran[0][of_given][at]
 

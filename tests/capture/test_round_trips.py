@@ -32,6 +32,7 @@ SPELT_OTHERWISE = {
     "expand": "nothing is done where nothing is stretched",
     "cummax": "torch gives the indices, too",
     "cummin": "torch gives the indices, too",
+    "pad": "where nothing is added, it is a copy",
     "center_crop": "a crop for each axis",
     "crop": "a crop for each axis",
     "conv": "a border that differs on two sides is a pad",
@@ -111,7 +112,7 @@ def test_an_operator_and_its_torch_form(case: Case) -> None:
 
 
 # Kinds that are spelt otherwise, as above, and those that they become.
-OTHERWISE = {*SPELT_OTHERWISE, "pad", "reshape", "transpose", "permute", "scale", "global_avgpool", "global_maxpool"} - {"conv"}
+OTHERWISE = {*SPELT_OTHERWISE, "div", "reshape", "transpose", "permute", "scale", "global_avgpool", "global_maxpool"} - {"conv"}
 
 
 @every_spec

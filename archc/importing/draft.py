@@ -59,6 +59,8 @@ class Draft:
         self.outputs: dict[str, Wire] = {}
         self.entries: list[Entry] = []
         self.weights: dict[str, tuple[int, ...]] = {}  # shapes by the names of the state_dict
+        self.again = False  # whether layers are applied that were there before: those with weights share them
+        self._first: dict[str, str] = {}  # the layers that were made under the names that were asked for
         self._names: set[str] = set()
         self._levels: set[str] = set()
         self._newest: tuple[str, Sequence[Wire], Span, dict[str, Any]]
@@ -106,11 +108,14 @@ class Draft:
             raise Refused(span, f"{kind}: it has more values than can be counted", None, "A404")
         params = op.signature.params
         kept = {key: value for key, value in given.items() if value != params[key].default or type(value) is not type(params[key].default)}
-        name = self._take(name)
+        shared = self._first.get(name) if self.again and facts.owned else None
+        wanted, name = name, self._take(name)
+        self._first.setdefault(wanted, name)
         self._newest = kind, inputs, span, given
-        what = f"{kind}: {text_of(kept) if kept else ''}"
+        what = f"share: {reference(f'.{shared}')}" if shared else f"{kind}: {text_of(kept) if kept else ''}"
         self.entries.append(Entry(name, what, tuple(wire.reference for wire in inputs), f".{name}", modifiers))
-        self.weights |= {f"{name}.{one.name}" if one.name else name: tuple(one.shape) for one in facts.owned}
+        if not shared:
+            self.weights |= {f"{name}.{one.name}" if one.name else name: tuple(one.shape) for one in facts.owned}
         several = len(facts.outputs) > 1
         return tuple(Wire(f".{name}.{at}" if several else f".{name}", shape) for at, shape in enumerate(facts.outputs))
 

@@ -42,6 +42,8 @@ class Format:
 FORMATS = (
     Format("darknet", "archc.importing.darknet:read_darknet", (".cfg",), "text"),
     Format("Caffe", "archc.importing.caffe:read_caffe", (".prototxt",), "text"),
+    Format("Keras", "archc.importing.keras:read_keras", (".keras", ".json", ".h5", ".hdf5"), "file", "is_keras"),
+    Format("Ultralytics", "archc.importing.ultralytics:read_ultralytics", (".yaml", ".yml"), "text", "is_ultralytics"),
 )
 
 

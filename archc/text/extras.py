@@ -10,6 +10,7 @@ _TRAIN = (*_TORCH, "pillow", "pytorch-ignite", "scikit-learn", "tqdm")
 # As in pyproject.toml. Written again because a checkout that is not installed has no metadata to read.
 EXTRAS = {
     "torch": _TORCH,
+    "keras": ("numpy", "safetensors", "h5py"),
     "onnx": (*_TORCH, "onnx", "onnxscript", "onnxruntime"),
     "train": _TRAIN,
     "shards": (*_TRAIN, "webdataset"),

@@ -16,7 +16,7 @@ from tests.importing import yolo_files as files
 
 
 def read(text: str, name: str = "net", size: int = 0, scale: str = "") -> Imported:
-    return read_ultralytics(Source(f"{name}.yaml", text), name, scale, size)
+    return read_ultralytics(Source(f"{name}.yaml", text), name, scale=scale, size=size)
 
 
 # As the authors' programs print them for the networks before layers are fused.

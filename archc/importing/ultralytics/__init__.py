@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from archc.importing.document import Part, parse
 from archc.importing.draft import Draft, Refused, Wire
 from archc.importing.imported import Imported
+from archc.importing.tensors import read_tensors
 from archc.importing.ultralytics.heads import detect, detect_anchors, segment
 from archc.importing.ultralytics.parts import Maker
 from archc.text.source import Source
@@ -49,9 +51,15 @@ class _Model:
         return math.ceil(min(channels, self.most) * self.width / 8) * 8
 
 
-def read_ultralytics(source: Source, name: str, scale: str = "", size: int = 0) -> Imported:
-    """The network of a model file. Raises Refused.
+def is_ultralytics(head: bytes) -> bool:
+    """Whether a file of YAML begins as a model file does."""
+    return b"backbone:" in head and b"head:" in head
 
+
+def read_ultralytics(source: Source, name: str, weights: Path | None = None, *, scale: str = "", size: int = 0) -> Imported:
+    """The network of a model file. Raises Refused, and ImportedError for the weights.
+
+    weights: the state_dict as .safetensors; a .pt of Ultralytics is a pickled model, and not opened
     scale: one of the file's `scales`; by default that of the file's name, as yolov8n has it, else the first
     size: rows and columns of an image; 640, or 224 for a classifier, unless given
     """
@@ -66,7 +74,8 @@ def read_ultralytics(source: Source, name: str, scale: str = "", size: int = 0) 
     for index, row in enumerate(rows):
         model.values.append(_module(model, index, row))
     model.draft.outputs = dict(zip(("output", "masks"), model.values[-1], strict=False))
-    return Imported(model.draft.name, model.draft.text(), tuple(notes))
+    tensors = read_tensors(weights) if weights is not None else {}
+    return Imported(model.draft.name, model.draft.text(), tuple(notes), tensors)
 
 
 def _model(root: Part, rows: list[Part], name: str, scale: str, size: int, notes: list[str]) -> _Model:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         check,
         checkpoint,
         diff,
+        fold,
         load,
         loads,
         memory,
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
     from archc.training.train import train
 
 __version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` read it here
-_API = ("analyze", "build", "capture", "check", "checkpoint", "diff", "load", "loads", "memory", "optimizer", "render", "report")
+_API = ("analyze", "build", "capture", "check", "checkpoint", "diff", "fold", "load", "loads", "memory", "optimizer", "render", "report")
 _ROOMS = {
     **dict.fromkeys((*_API, "roofline", "source"), "api"),
     "train": "training.train",
@@ -109,6 +110,7 @@ __all__ = [
     "check",
     "checkpoint",
     "diff",
+    "fold",
     "load",
     "loads",
     "memory",

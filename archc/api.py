@@ -203,6 +203,15 @@ def diff(old: Net, new: Net, *, input: ModuleInput = None) -> Difference:
     return compare(*_to_graphs([old, new], input))
 
 
+def fold(net: Net, *, input: ModuleInput = None) -> str:
+    """The shortest spec that archc finds for a network, as text: blocks that ship, repeats, rows of a table. It elaborates to the very
+    same network, which is proved before it is returned (`archc diff --exact` says what that means). Raises SpecError.
+    """
+    from archc.folding import fold as folded
+
+    return folded(_to_graph(net, input))
+
+
 def report(
     net: Net,
     other: Net | None = None,

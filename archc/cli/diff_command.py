@@ -3,6 +3,7 @@
 archc diff resnet50 resnext50_32x4d
 archc diff vgg16 --set batchnorm=true     (a spec and itself, changed)
 archc diff old.yaml new.yaml --format markdown
+archc diff old.yaml new.yaml --exact      (whether both are the very same network)
 
 Layers are paired by what they are and where they are, so that one more layer in
 a numbered list is one change, and the new numbers of later layers take one
@@ -15,10 +16,11 @@ import argparse
 import json
 
 from archc.analysis.compare.diff import ADDED, CHANGED, COSTS, MOVED, REMOVED, RENAMED, Change, Difference, compare
+from archc.analysis.compare.exact import differences
 from archc.cli.common import SPECS, compile_model, is_model, load_plugins, spec_options, usable
 from archc.cli.console import complain, table_text
 from archc.elaborate.compiler import Model, compile_spec
-from archc.graph import Node, Scope
+from archc.graph import Graph, Node, Scope
 from archc.text.diagnostics import printable
 from archc.text.names import fold_names
 from archc.text.quantity import counted
@@ -33,6 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help=f"{SPECS}; or a model")
     spec_options(parser, several=False, metavar="NEW", optional=True)
     parser.add_argument("--format", choices=("table", "markdown", "json"), default="table", help="the form of the output")
+    parser.add_argument(
+        "--exact", action="store_true", help="say whether they are the same network, graph for graph; exit with status 1 if not"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit with status 1 if more than names changed")
 
 
@@ -47,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     old, new = (usable(model) for model in _models(args))
     if old is None or new is None:
         return 2
+    if args.exact:
+        return _exact(old, new, args.format)
     found = compare(old, new)
     settings = ", ".join([*args.set, *args.input])
     if args.format == "json":
@@ -56,6 +63,18 @@ def run(args: argparse.Namespace) -> int:
     else:
         print("\n".join(_text(found, settings)))
     return int(args.exit_code and found.structural)
+
+
+def _exact(old: Graph, new: Graph, form: str) -> int:
+    """Graph equality: what figures and outputs cannot show."""
+    found = differences(old, new)
+    if form == "json":
+        print(json.dumps({"old": old.name, "new": new.name, "same": not found, "differences": found}, indent=2))
+    elif found:
+        print("\n".join(["not the same network:", *(f"  {printable(line)}" for line in found)]))
+    else:
+        print(f"the same network: {counted(len(old.nodes), 'layer')}, all that they are and read")
+    return int(bool(found))
 
 
 def _models(args: argparse.Namespace) -> tuple[Model, Model]:

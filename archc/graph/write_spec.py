@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count, zip_longest
 
 from archc.graph import Graph, Node, Scope, Value
@@ -97,6 +97,31 @@ def _outputs(graph: Graph) -> Iterator[Line]:
         yield 1, f"{key_of(name)}: {reference(value)}", ""
 
 
+class LevelOrder:
+    """What a level holds, with names. What stands in levels of names alone has a name with dots, in the place where it runs."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.positions = graph.positions
+
+    def of(self, scope: Scope) -> list[tuple[str, Scope | Node]]:
+        return self.listed(scope.children)
+
+    def listed(self, children: list[Scope | Node], prefix: str = "") -> list[tuple[str, Scope | Node]]:
+        found: list[tuple[str, Scope | Node]] = []
+        held = False
+        for child in children:
+            if isinstance(child, Scope) and child.held:
+                found += self.listed(child.children, f"{prefix}{child.label}.")
+                held = True
+            elif isinstance(child, Node) or any(True for _ in child.walk()):
+                found.append((prefix + child.label, child))
+        return sorted(found, key=lambda pair: self._first(pair[1])) if held else found
+
+    def _first(self, child: Scope | Node) -> int:
+        """Where a layer, or the first of a part, runs."""
+        return self.positions[child if isinstance(child, Node) else next(child.walk())]
+
+
 class _SpecWriter:
     """What the writing of entries carries along: the value that the next entry takes without a `from`."""
 
@@ -107,12 +132,7 @@ class _SpecWriter:
         self.training = False  # inside an entry that is there in training alone
         self.heads = graph.heads
         self.live = ancestors(graph.returned)
-        self.positions = graph.positions
-
-    def first(self, child: Scope | Node) -> int:
-        """Where a layer, or the first of a part, runs."""
-        node = child if isinstance(child, Node) else next(child.walk())
-        return self.positions[node]
+        self.order = LevelOrder(graph)
 
     def aside(self, node: Node) -> bool:
         """Whether the chain goes on from before a layer, which has to be said: also within training, of a layer that leads nowhere."""
@@ -125,7 +145,7 @@ def _scope(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:
 
 def _children(writer: _SpecWriter, children: list[Scope | Node], indent: int) -> Iterator[Line]:
     branches: Scope | None = None  # those of a merge that are numbered under it: its name comes twice
-    listed = _in_order(writer, children)
+    listed = writer.order.listed(children)
     for (label, child), after in zip_longest(listed, listed[1:]):
         if isinstance(child, Node):
             yield indent, f"{key_of(label)}:", ""
@@ -136,19 +156,6 @@ def _children(writer: _SpecWriter, children: list[Scope | Node], indent: int) ->
         elif any(True for _ in child.walk()):
             yield indent, f"{key_of(label)}:", f"block {child.block}" if child.block else ""
             yield from _group(writer, child, indent + 1)
-
-
-def _in_order(writer: _SpecWriter, children: list[Scope | Node], prefix: str = "") -> list[tuple[str, Scope | Node]]:
-    """What a level holds, with names. What stands in levels of names alone has a name with dots, in the place where it runs."""
-    found: list[tuple[str, Scope | Node]] = []
-    held = False
-    for child in children:
-        if isinstance(child, Scope) and child.held:
-            found += _in_order(writer, child.children, f"{prefix}{child.label}.")
-            held = True
-        elif isinstance(child, Node) or any(True for _ in child.walk()):
-            found.append((prefix + child.label, child))
-    return sorted(found, key=lambda pair: writer.first(pair[1])) if held else found
 
 
 def _group(writer: _SpecWriter, scope: Scope, indent: int) -> Iterator[Line]:
@@ -177,7 +184,7 @@ def _body(writer: _SpecWriter, node: Node, indent: int, branches: Scope | None =
         yield indent, f"from: {names[0] if len(names) == 1 else '[' + ', '.join(names) + ']'}", ""
     before = writer.current
     if node.ties and node.shared is None:
-        yield indent, f"tie: {_tie(node)}", ""
+        yield indent, f"tie: {tie_text(node)}", ""
     if branches is None:
         yield from _kind(writer, node, indent)
     else:
@@ -192,7 +199,7 @@ def _branches(writer: _SpecWriter, node: Node, branches: Scope, indent: int) -> 
     Where a branch is more than one layer or chain of its own, all stand in one chain that ends with the values to be merged.
     """
     outer, writer.training = writer.training, writer.training or node.train_only
-    own, items = branches.inputs, _match_inputs(writer, node, branches)
+    own, items = branches.inputs, match_branches(node, branches, writer.aside)
     if items is None:
         yield indent, "- inline:", ""
         writer.current = own
@@ -214,13 +221,13 @@ def _branches(writer: _SpecWriter, node: Node, branches: Scope, indent: int) -> 
     writer.training = outer
 
 
-def _match_inputs(writer: _SpecWriter, node: Node, branches: Scope) -> list[list[Scope | Node]] | None:
+def match_branches(node: Node, branches: Scope, aside: Callable[[Node], bool]) -> list[list[Scope | Node]] | None:
     """What each input of a merge comes from, nothing for one that is the merge's own input; None where that is not all."""
     left, at, own = list(branches.children), 0, branches.inputs
     found: list[list[Scope | Node]] = []
     while at < len(node.inputs):
         size = 1 if _merge(left) is None else 2
-        values = _value(left[size - 1], own, writer) if left else ()
+        values = _value(left[size - 1], own, aside) if left else ()
         if values and node.inputs[at : at + len(values)] == values:
             found.append(left[:size])
             left = left[size:]
@@ -245,11 +252,11 @@ def _merge(children: list[Scope | Node]) -> tuple[Scope, Node] | None:
     return None
 
 
-def _value(child: Scope | Node, own: tuple[Value, ...], writer: _SpecWriter) -> tuple[Value, ...]:
+def _value(child: Scope | Node, own: tuple[Value, ...], aside: Callable[[Node], bool]) -> tuple[Value, ...]:
     """What a branch gives: a layer for training alone passes on what it was given."""
     if isinstance(child, Scope):
         return child.outputs
-    return own if writer.aside(child) else child.outputs
+    return own if aside(child) else child.outputs
 
 
 def _branch(writer: _SpecWriter, child: Scope | Node, indent: int) -> Iterator[Line]:
@@ -283,7 +290,7 @@ def _kind(writer: _SpecWriter, node: Node, indent: int) -> Iterator[Line]:
         yield indent + 1, f"{name}: {text_of(value)}", _origin(writer, node, name)
 
 
-def _tie(node: Node) -> str:
+def tie_text(node: Node) -> str:
     """The layers whose weights a layer has."""
     rows = [f"{name}: {_path('.' + tie.node.name)}" for name, tie in node.ties.items()]
     if len(rows) == 1 and "weight" in node.ties and not node.ties["weight"].transposed:

@@ -1,0 +1,77 @@
+"""From a network to the short spec that a person would have written, proved to be the same network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from archc.analysis.compare.exact import differences
+from archc.elaborate.compiler import compile_text
+from archc.folding.blocks import Recogniser
+from archc.folding.calls import Call
+from archc.folding.defaults import common_defaults, defaults_text
+from archc.folding.signature import Parts
+from archc.folding.write import NotFoldable, Writer
+from archc.graph import Graph, Scope
+from archc.graph.write_spec import flat_text, reference
+from archc.text.writing import key_of, text_of
+
+
+def fold(graph: Graph) -> str:
+    """The shortest spec that folding finds for a network. It elaborates to the very same network; where it would not, it is flat."""
+    text = folded_text(graph)
+    if text is not None and is_spec_of(text, graph):
+        return text
+    return flat_text(graph)
+
+
+def is_spec_of(text: str, graph: Graph) -> bool:
+    """Whether a spec elaborates to a network."""
+    again = compile_text(text, name="the folded spec").graph
+    return again is not None and not differences(graph, again)
+
+
+def folded_text(graph: Graph) -> str | None:
+    """The folded spec, not yet proved; None where something cannot be said shortly."""
+    defaults = common_defaults(graph)
+    parts = Parts(graph)
+    recogniser = Recogniser(defaults_text(defaults))
+    uses: dict[Scope, Call] = {}
+    for scope in _scopes(graph.root):
+        if any(around in uses for around in scope.around()) or scope.held:
+            continue
+        found = recogniser.find(parts.of(scope))
+        if found is not None:
+            uses[scope] = Call(*found)
+    try:
+        layers = Writer(graph, parts, uses, defaults).level(graph.root)
+    except NotFoldable:
+        return None
+    numbered = layers[0].startswith("- ")
+    return "\n".join([*_head(graph, defaults), "layers:", *("  " + line for line in layers), *_outputs(graph, numbered)]) + "\n"
+
+
+def _scopes(scope: Scope) -> Iterator[Scope]:
+    for child in scope.children:
+        if isinstance(child, Scope):
+            yield child
+            yield from _scopes(child)
+
+
+def _head(graph: Graph, defaults: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield "archc: 1"
+    yield f"name: {text_of(graph.name)}"
+    if graph.doc:
+        yield f"doc: {text_of(graph.doc)}"
+    shapes = {name: list(map(int, value.shape)) for name, value in graph.inputs.items()}
+    yield f"input: {text_of(shapes['input'] if list(shapes) == ['input'] else shapes)}"
+    if defaults:
+        yield f"defaults: {text_of(defaults)}"
+
+
+def _outputs(graph: Graph, numbered: bool) -> Iterator[str]:
+    """`outputs:`, where it is not the end of the chain alone."""
+    last = next((node for node in reversed(graph.nodes) if not node.train_only), None)
+    if last is not None and list(graph.outputs.items()) == [("output", last.output)] and len(last.outputs) == 1:
+        return
+    yield "outputs: {" + ", ".join(f"{key_of(name)}: {reference(value)}" for name, value in graph.outputs.items()) + "}"

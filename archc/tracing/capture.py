@@ -17,7 +17,18 @@ from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
 from archc.tracing.compare import drop_unused, mark_batch, merge_modes
 from archc.tracing.rules import check_leaves
-from archc.tracing.running import Given, empty_copy, full_copy, is_exported, matched, run, unchanged_random_state, unwrap
+from archc.tracing.running import (
+    Given,
+    empty_copy,
+    full_copy,
+    is_exported,
+    matched,
+    parts_of,
+    run,
+    unchanged_random_state,
+    uncollected,
+    unwrap,
+)
 from archc.tracing.steps import WholeNumbers
 from archc.tracing.tensors import own_dtype
 from archc.tracing.trace import Trace
@@ -26,6 +37,7 @@ from archc.tracing.values import needs_values
 FEW, MORE = 2, 3  # images: batch normalization trains on no single value
 
 
+@uncollected()
 def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[str] = ()) -> Graph:
     """The network of a PyTorch module: the graph that every function of archc takes.
 
@@ -67,6 +79,7 @@ class _Runs:
     def __init__(self, module: nn.Module, given: Given, leaves: frozenset[str]) -> None:
         self.module, self.given, self.leaves = module, given, leaves
         self.model, self.values = empty_copy(module), False
+        self.parts = parts_of(self.model, leaves)
         self.dtype = own_dtype(self.model)
         self.origin = matched(self.model, module)
 
@@ -82,6 +95,7 @@ class _Runs:
         except Exception as error:
             if self.given.real:
                 self.model, self.values, self.origin = full_copy(self.module), True, []
+                self.parts = parts_of(self.model, self.leaves)
                 trace, other, notes = self._both()
                 return trace, other, [*notes, "it ran on the tensors that were given, since it decides by values"]
             if needs_values(error):
@@ -110,7 +124,7 @@ class _Runs:
 
     def run(self, batch: int, training: bool) -> Trace:
         inputs = self.given.values(batch) if self.values else self.given.tensors(batch, self.dtype)
-        return run(self.model, inputs, self.given, batch=batch, training=training, leaves=self.leaves, origin=self.origin)
+        return run(self.model, inputs, self.given, batch=batch, training=training, parts=self.parts, origin=self.origin)
 
 
 def read_inputs(module: nn.Module, input: Any) -> Given:

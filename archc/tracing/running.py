@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import copy
+import gc
 import random
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,7 +18,7 @@ from torch.overrides import TorchFunctionMode
 
 from archc.graph.captured import CaptureError
 from archc.tracing.rules import RULES, is_whole, rule_of
-from archc.tracing.steps import tensors_in
+from archc.tracing.steps import Rule, tensors_in
 from archc.tracing.trace import Trace
 
 
@@ -92,8 +94,31 @@ def _copy(module: nn.Module, memo: dict[int, Any], mode: _Empty | None) -> nn.Mo
         raise CaptureError(f"{type(module).__name__} cannot be copied, and archc runs no module of yours itself: {error}") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A module of a copy, by its name in it.
+
+    rule: what it is as one step; whole: whether it is one step, by a rule or opaque
+    """
+
+    path: str
+    module: nn.Module
+    rule: Rule | None
+    whole: bool
+
+
+def parts_of(model: nn.Module, leaves: frozenset[str]) -> list[Part]:
+    """The modules of a copy that are watched as it runs."""
+    found: list[Part] = []
+    for path, module in model.named_modules():
+        if module is not model and not isinstance(module, torch.jit.ScriptModule):
+            rule = rule_of(module)
+            found.append(Part(path, module, rule, rule is not None or is_whole(module, leaves)))
+    return found
+
+
 def run(
-    model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, leaves: frozenset[str],
+    model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, parts: Sequence[Part],
     origin: Sequence[tuple[Tensor, Tensor]],
 ) -> Trace:  # fmt: skip
     """One run of a copy. Its modules tell the trace when they are called, by a `forward` of their own.
@@ -103,7 +128,7 @@ def run(
     model.train(training)
     trace = Trace(model, inputs, batch, RULES, training, origin)
     device = next(iter(inputs.values())).device
-    with _watched(model, trace, leaves), torch.device(device):
+    with _watched(parts, trace), torch.device(device):
         result = trace.run(lambda: model(*given.positional(inputs), **given.keywords(inputs)))
     for name, value in named_outputs(result):
         trace.returned(name, value)
@@ -113,13 +138,9 @@ def run(
 
 
 @contextmanager
-def _watched(model: nn.Module, trace: Trace, leaves: frozenset[str]) -> Iterator[None]:
-    watched: list[nn.Module] = []
-    for path, module in model.named_modules():
-        if module is model or isinstance(module, torch.jit.ScriptModule):
-            continue
-        watched.append(module)
-        module.__dict__["forward"] = _watching(trace, path, module, leaves)
+def _watched(parts: Sequence[Part], trace: Trace) -> Iterator[None]:
+    for part in parts:
+        part.module.__dict__["forward"] = _watching(trace, part)
     original = torch.autograd.Function.__dict__.get("apply", None)
     inherited = getattr(torch.autograd.Function.apply, "__func__")  # noqa: B009
 
@@ -146,23 +167,21 @@ def _watched(model: nn.Module, trace: Trace, leaves: frozenset[str]) -> Iterator
             del torch.autograd.Function.apply
         else:
             torch.autograd.Function.apply = original  # type: ignore[method-assign]
-        for module in watched:
-            module.__dict__.pop("forward", None)
+        for part in parts:
+            part.module.__dict__.pop("forward", None)
 
 
-def _watching(trace: Trace, path: str, module: nn.Module, leaves: frozenset[str]) -> Callable[..., Any]:
-    forward = module.forward
-    rule = rule_of(module)
-    whole = rule is not None or is_whole(module, leaves)
+def _watching(trace: Trace, part: Part) -> Callable[..., Any]:
+    module, forward = part.module, part.module.forward
 
     def watched(*args: Any, **options: Any) -> Any:
         if trace.quiet:
             trace.uses(module)
             return forward(*args, **options)
-        trace.enter(path, module)
+        trace.enter(part.path, module)
         try:
-            if whole and any(trace.live(tensor) for tensor in tensors_in((args, options))):
-                return trace.whole(rule, module, forward, args, options)
+            if part.whole and any(trace.live(tensor) for tensor in tensors_in((args, options))):
+                return trace.whole(part.rule, module, forward, args, options)
             return forward(*args, **options)
         finally:
             trace.leave()
@@ -215,6 +234,18 @@ class Given:
 
     def keywords(self, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {name: tensor for name, tensor in tensors.items() if name not in self.order}
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without searches for garbage: until a run ends, all that it makes is kept, and is searched in vain, with all of torch."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 @contextmanager

@@ -33,8 +33,9 @@ class Tensors:
         self._zeros: set[int] = set()
         self._owned: dict[str, Tensor] = {}
         self._values = Values(origin)
-        self._parameters = {key: name for name, one in model.named_parameters() for key in (id(one), storage_of(one))}
-        for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        parameters = list(model.named_parameters())
+        self._parameters = {key: name for name, one in parameters for key in (id(one), storage_of(one))}
+        for name, tensor in [*parameters, *model.named_buffers()]:
             self._constants[id(tensor)] = Constant((name,), own=True)
             self._owned[name] = tensor
         for name, tensor in inputs.items():

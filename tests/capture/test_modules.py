@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +70,7 @@ def test_the_module_stays_as_it_is() -> None:
     assert all(torch.equal(before[name], one) for name, one in module.state_dict().items())
     assert modes == [one.training for one in module.modules()] and keys == [sorted(vars(one)) for one in module.modules()]
     assert torch.equal(states[0], torch.get_rng_state()) and states[1] == random.getstate()
-    assert all(one.grad is None for one in module.parameters())
+    assert all(one.grad is None for one in module.parameters()) and gc.isenabled()
 
 
 def test_errors_of_the_module_are_its_own() -> None:
@@ -78,6 +79,7 @@ def test_errors_of_the_module_are_its_own() -> None:
 
     with pytest.raises(KeyError, match="mine"):
         of(fails)
+    assert gc.isenabled()
 
 
 def test_an_autograd_function_is_one_opaque_step() -> None:

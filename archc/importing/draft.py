@@ -115,7 +115,9 @@ class Draft:
         what = f"share: {reference(f'.{shared}')}" if shared else f"{kind}: {text_of(kept) if kept else ''}"
         self.entries.append(Entry(name, what, tuple(wire.reference for wire in inputs), f".{name}", modifiers))
         if not shared:
-            self.weights |= {f"{name}.{one.name}" if one.name else name: tuple(one.shape) for one in facts.owned}
+            tied = "weight" if modifiers else ""
+            owned = [one for one in facts.owned if not one.name or one.name != tied]
+            self.weights |= {f"{name}.{one.name}" if one.name else name: tuple(one.shape) for one in owned}
         several = len(facts.outputs) > 1
         return tuple(Wire(f".{name}.{at}" if several else f".{name}", shape) for at, shape in enumerate(facts.outputs))
 

@@ -43,6 +43,7 @@ FORMATS = (
     Format("darknet", "archc.importing.darknet:read_darknet", (".cfg",), "text"),
     Format("Caffe", "archc.importing.caffe:read_caffe", (".prototxt",), "text"),
     Format("Keras", "archc.importing.keras:read_keras", (".keras", ".json", ".h5", ".hdf5"), "file", "is_keras"),
+    Format("Hugging Face", "archc.importing.huggingface:read_huggingface", (".json",), "text", "is_huggingface"),
     Format("Ultralytics", "archc.importing.ultralytics:read_ultralytics", (".yaml", ".yml"), "text", "is_ultralytics"),
 )
 

@@ -15,6 +15,7 @@ FILES = {
     "yolov3-tiny.cfg": (darknet_cfgs.yolov3_tiny(), 8_852_366),
     "deploy.prototxt": (prototxts.googlenet(), 6_998_552),
     "mobilenet.json": (keras_models.mobilenet(), 4_231_976),
+    "config.json": ('{"model_type": "gpt2", "n_layer": 2}', 53_561_088),
     "yolov8n.yaml": (yolo_files.yolov8(), 3_157_200),
     "yolov5n.yaml": (yolo_files.yolov5("n"), 1_872_157),
 }

@@ -19,17 +19,15 @@ from archc.folding.signature import Part, Parts
 from archc.graph import Node, Scope
 from archc.language import library
 from archc.language.blocks import Block
-from archc.language.entries import Chain, read_entry
 from archc.ops import OPERATORS
 from archc.signature import MISSING
-from archc.text import tree as t
-from archc.text.diagnostics import Diagnostics, Use
+from archc.text.diagnostics import Use
 from archc.text.source import Span
 from archc.text.writing import text_of
 
-MOST_TRIALS = 40  # elaborations for one part and one block
-MOST_NUMBERED = 64  # entries of a list in a block
+MOST_TRIALS = 60  # elaborations for one part and one block
 _NAME = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
+_TOP = re.compile(r"^[A-Za-z_]\w*:", re.MULTILINE)
 _WORD = re.compile(r"[A-Za-z_]\w*")
 Arguments = dict[str, Any]
 
@@ -122,11 +120,12 @@ def _entry_text(name: str, args: Mapping[str, Any]) -> str:
 
 
 def _candidates(part: Part) -> Iterator[Block]:
-    """The blocks that have all labels of a part, and layers of its kinds."""
+    """The blocks that name all labels of a part, and layers of its kinds."""
     labels = {child.label for child in part.scope.children if isinstance(child, Scope) or child.facts.weights}
+    words = {word for label in labels if (word := label.rstrip("0123456789_"))}
     kinds = {node.kind for node in part.nodes if node.facts.weights}
-    for block, known in _library():
-        if (known is None or labels <= known) and kinds <= _kinds(block.name):
+    for block in _library():
+        if kinds <= _kinds(block.name) and all(word in _text(block) for word in words):
             yield block
 
 
@@ -135,7 +134,7 @@ def _kinds(name: str) -> frozenset[str]:
     """The kinds that a block's text names, with those of the blocks in it; a layer that is an argument may be any normalization."""
     block = library.find(name)
     assert block is not None
-    words = set(_WORD.findall(block.span.source.text[block.span.start : _end(block)]))
+    words = set(_WORD.findall(_text(block)))
     found = words & set(OPERATORS)
     for inner in words & library.index().keys() - {name}:
         found |= _kinds(inner)
@@ -144,35 +143,18 @@ def _kinds(name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def _end(block: Block) -> int:
-    """Where the text of a block ends: where the next one of its file begins."""
+def _text(block: Block) -> str:
+    """The text of a block, up to the next one of its file."""
     text = block.span.source.text
-    match = re.compile(r"^[A-Za-z_]\w*:", re.MULTILINE).search(text, block.span.end + 1)
-    return match.start() if match is not None else len(text)
+    match = _TOP.search(text, block.span.end + 1)
+    return text[block.span.start : match.start() if match is not None else len(text)]
 
 
 @cache
-def _library() -> list[tuple[Block, frozenset[str] | None]]:
-    """The blocks of one input that ship, each with the labels on its first level; None where these are computed."""
-    found = [block for name in library.index() if (block := library.find(name)) is not None and not block.inputs and not block.outputs]
-    return [(block, _labels(block.layers)) for block in found]
-
-
-def _labels(chain: Chain) -> frozenset[str] | None:
-    found: set[str] = set()
-    for key, tree in chain.entries:
-        entry = read_entry(tree, Diagnostics())
-        if entry is None or (key is not None and "$" in str(key.value)):
-            return None
-        if isinstance(entry.argument, t.Mapping) and entry.kind in OPERATORS and OPERATORS[entry.kind].merges:
-            found |= {str(name.value) for name, _ in entry.argument.items}
-        if entry.kind == "inline" and entry.chain is not None:
-            inner = _labels(entry.chain)
-            if inner is None:
-                return None
-            found |= inner
-        found |= {str(key.value)} if key is not None else set(map(str, range(MOST_NUMBERED)))
-    return None if any("$" in name for name in found) else frozenset(found)
+def _library() -> list[Block]:
+    """The blocks of one input that ship."""
+    found = [library.find(name) for name in library.index()]
+    return [block for block in found if block is not None and not block.inputs and not block.outputs]
 
 
 def _first_guesses(block: Block, part: Part) -> Iterator[Arguments]:
@@ -184,7 +166,7 @@ def _first_guesses(block: Block, part: Part) -> Iterator[Arguments]:
         if name in block.defaults or param.default is not MISSING:
             continue
         if param.type.name in ("int", "number", "any"):
-            args[name] = channels if name in ("channels", "features") else _guess_number(name, part, int(x[0]))
+            args[name] = channels if name in ("channels", "features") else _guess_number(name, part, int(x[0]) + 8 * len(args))
         elif param.type.name == "list":
             args[name] = _guess_list(name, part)
         elif param.type.name == "layer":
@@ -194,12 +176,9 @@ def _first_guesses(block: Block, part: Part) -> Iterator[Arguments]:
     yield args
 
 
-def _guess_number(name: str, part: Part, channels: int) -> int:
-    for args in part.arguments:
-        if name in args and isinstance(args[name], int):
-            return int(args[name])
-    widths = [args["channels"] for args in part.arguments if "channels" in args]
-    return int(widths[0]) if widths else channels
+def _guess_number(name: str, part: Part, unlike: int) -> int:
+    """An argument of this name; else a number that no other parameter has, so that it is known again where it arrives."""
+    return next((int(args[name]) for args in part.arguments if isinstance(args.get(name), int)), unlike)
 
 
 def _guess_list(name: str, part: Part) -> list[Any]:
@@ -223,6 +202,9 @@ def _mend(block: Block, args: Arguments, trial: Part, part: Part) -> Iterator[Ar
             if have[name] == want[name]:
                 continue
             parameter, text = _decides(mine, name)
+            if parameter is None:  # through a loop or a list: the one that has the value
+                same = [one for one, value in args.items() if value == have[name] and not isinstance(value, bool)]
+                parameter = same[0] if len(same) == 1 and isinstance(want[name], int) else None
             if parameter is not None and parameter in block.signature.params:
                 exact.setdefault(parameter, _as_written(want[name]))
             else:
@@ -297,7 +279,7 @@ def _solved(block: Block, args: Arguments, text: str, have: Any, want: Any) -> l
 
 def _other_forms(block: Block, args: Arguments, part: Part) -> Iterator[Arguments]:
     """Changes that make other layers: switches, layers that are arguments, numbers that are 0 or null where something is left out."""
-    kinds = list(dict.fromkeys(_layer_text(node) for node in part.nodes if not node.facts.weights))
+    kinds = list(dict.fromkeys(_layer_text(node) for node in part.nodes if not node.facts.weights or "norm" in node.kind))
     for name, param in block.signature.params.items():
         now = args.get(name, param.default)
         if param.type.name == "bool":

@@ -11,7 +11,7 @@ from archc.folding.blocks import Layer, text_of_argument
 from archc.graph import Node
 from archc.language import library
 from archc.ops import OPERATORS
-from archc.signature import Param
+from archc.signature import MISSING, Param
 from archc.text.writing import key_of
 
 _NUMBERED = re.compile(r"(.*?)(\d+)\Z", re.DOTALL)
@@ -49,7 +49,7 @@ def _params(kind: str) -> Mapping[str, Param]:
 
 def default_of(kind: str, name: str) -> Any:
     param = _params(kind).get(name)
-    default = param.default if param is not None else None
+    default = param.default if param is not None and param.default is not MISSING else None
     return Layer(default) if param is not None and param.type.name == "layer" and isinstance(default, str) else default
 
 

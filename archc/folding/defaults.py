@@ -1,4 +1,4 @@
-"""Arguments that all layers of a kind have, where they are not the operator's own: said once, for the whole spec."""
+"""Arguments that most layers of a kind have, where they are not the operator's own: said once, for the whole spec."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAST = 2  # layers, for which it is shorter
 
 
 def common_defaults(graph: Graph) -> dict[str, dict[str, Any]]:
-    """By kind, the arguments that all its layers have, and that are not the operator's defaults."""
+    """By kind, the arguments that most of its layers have, and that are not the operator's defaults."""
     values: dict[tuple[str, str], list[Any]] = {}
     for node in graph.nodes:
         for name, value in node.args.items():
@@ -30,8 +30,9 @@ def common_defaults(graph: Graph) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for (kind, name), column in values.items():
         own = next(node for node in graph.nodes if node.kind == kind).op.signature.params[name].default
-        if len(column) >= LEAST and column[0] != own and all(value == column[0] for value in column):
-            found.setdefault(kind, {})[name] = column[0]
+        common = max(column, key=column.count)
+        if column.count(common) >= max(LEAST, len(column) // 2 + 1) and common != own:
+            found.setdefault(kind, {})[name] = common
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archc.analysis.compare.exact import differences
@@ -10,11 +10,14 @@ from archc.elaborate.compiler import compile_text
 from archc.folding.blocks import Recogniser
 from archc.folding.calls import Call
 from archc.folding.defaults import common_defaults, defaults_text
+from archc.folding.macros import Macro, MacroFinder
 from archc.folding.signature import Parts
 from archc.folding.write import NotFoldable, Writer
 from archc.graph import Graph, Scope
 from archc.graph.write_spec import flat_text, reference
 from archc.text.writing import key_of, text_of
+
+Defaults = dict[str, dict[str, Any]]
 
 
 def fold(graph: Graph) -> str:
@@ -43,12 +46,34 @@ def folded_text(graph: Graph) -> str | None:
         found = recogniser.find(parts.of(scope))
         if found is not None:
             uses[scope] = Call(*found)
-    try:
-        layers = Writer(graph, parts, uses, defaults).level(graph.root)
-    except NotFoldable:
-        return None
-    numbered = layers[0].startswith("- ")
-    return "\n".join([*_head(graph, defaults), "layers:", *("  " + line for line in layers), *_outputs(graph, numbered)]) + "\n"
+    for macros in (True, False):
+        try:
+            return _text(graph, parts, dict(uses), defaults, macros)
+        except NotFoldable:
+            continue
+    return None
+
+
+def _text(graph: Graph, parts: Parts, uses: dict[Scope, Call], defaults: Defaults, macros: bool) -> str:
+    found = MacroFinder(graph, parts, uses, defaults).find() if macros else []
+    blocks = [line for macro in found for line in _block(macro, Writer(graph, parts, uses, defaults).body(macro))]
+    layers = Writer(graph, parts, uses, defaults).level(graph.root)
+    head = [*_head(graph, defaults), *(["blocks:"] if blocks else []), *_indented(blocks)]
+    return "\n".join([*head, "layers:", *_indented(layers), *_outputs(graph)]) + "\n"
+
+
+def _block(macro: Macro, body: list[str]) -> Iterator[str]:
+    yield f"{macro.name}:"
+    if macro.params:
+        yield "  params: {" + ", ".join(f"{name}: {type_}" for name, type_ in macro.params.items()) + "}"
+    if macro.inputs:
+        yield f"  inputs: [{', '.join(macro.inputs)}]"
+    yield "  layers:"
+    yield from ("    " + line for line in body)
+
+
+def _indented(lines: Iterable[str]) -> list[str]:
+    return ["  " + line for line in lines]
 
 
 def _scopes(scope: Scope) -> Iterator[Scope]:
@@ -58,7 +83,7 @@ def _scopes(scope: Scope) -> Iterator[Scope]:
             yield from _scopes(child)
 
 
-def _head(graph: Graph, defaults: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _head(graph: Graph, defaults: Defaults) -> Iterator[str]:
     yield "archc: 1"
     yield f"name: {text_of(graph.name)}"
     if graph.doc:
@@ -69,7 +94,7 @@ def _head(graph: Graph, defaults: dict[str, dict[str, Any]]) -> Iterator[str]:
         yield f"defaults: {text_of(defaults)}"
 
 
-def _outputs(graph: Graph, numbered: bool) -> Iterator[str]:
+def _outputs(graph: Graph) -> Iterator[str]:
     """`outputs:`, where it is not the end of the chain alone."""
     last = next((node for node in reversed(graph.nodes) if not node.train_only), None)
     if last is not None and list(graph.outputs.items()) == [("output", last.output)] and len(last.outputs) == 1:

@@ -7,6 +7,7 @@ from typing import Any
 
 from archc.folding.calls import Call, Row, call_of, call_text, follow, numbered, rows_of
 from archc.folding.columns import Columns
+from archc.folding.macros import Macro
 from archc.folding.signature import Parts
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.structure import ancestors
@@ -24,6 +25,9 @@ class Writer:
 
     def __init__(self, graph: Graph, parts: Parts, uses: Mapping[Scope, Call], defaults: Mapping[str, Mapping[str, Any]]) -> None:
         self.graph = graph
+        self.calls: Mapping[Child, Call] = {}  # within a block: those with its parameters
+        self.edge = ""
+        self.inputs: dict[Value, str] = {}
         self.parts = parts
         self.uses = uses
         self.defaults = defaults
@@ -31,6 +35,17 @@ class Writer:
         self.current: tuple[Value, ...] = tuple(graph.inputs.values())
         self.training = False  # inside an entry that is there in training alone
         self.live = ancestors(graph.returned)
+
+    def body(self, macro: Macro) -> Lines:
+        """The layers of a block."""
+        part = self.parts.of(macro.lead)
+        self.calls, self.edge = macro.calls, macro.lead.name
+        self.inputs = dict(zip(part.taken, macro.inputs or ("input",), strict=True))
+        self.current, self.training = tuple(part.taken), all(node.train_only for node in part.nodes)
+        lines = self.level(macro.lead)
+        if self.current != (part.given[0],) or len(part.given) > 1:
+            raise NotFoldable(f"{macro.lead.name} ends before its last layer")
+        return lines
 
     def level(self, scope: Scope) -> Lines:
         """The entries of a level: a list where they are numbered, else a mapping."""
@@ -79,16 +94,22 @@ class Writer:
         before = self.current
         self.current = before if aside else node.outputs
         if node.shared is not None and (node.facts.weights or node.ties):
-            return _entry_lines(modifiers, f"share: {_quoted('.' + node.shared.name)}")
-        return _entry_lines(modifiers, call_text(call_of(node, self.defaults)))
+            owner = node.shared.name[len(self.edge) + 1 :] if self.edge else node.shared.name
+            return _entry_lines(modifiers, f"share: {_quoted('.' + owner)}")
+        return _entry_lines(modifiers, call_text(self._own_call(node)))
 
     def _use(self, scope: Scope, child: Scope) -> Lines:
         part = self.parts.of(child)
         training = all(node.train_only for node in part.nodes) and not self.training
-        modifiers = (["train_only: true"] if training else []) + self._from(scope, (part.taken[0],))
+        modifiers = (["train_only: true"] if training else []) + self._from(scope, tuple(part.taken))
         if not training:
             self.current = (part.given[0],)
-        return _entry_lines(modifiers, call_text(self.uses[child]))
+        return _entry_lines(modifiers, call_text(self._own_call(child)))
+
+    def _own_call(self, child: Child) -> Call:
+        if child in self.calls:
+            return self.calls[child]
+        return self.uses[child] if isinstance(child, Scope) else call_of(child, self.defaults)
 
     def _group(self, scope: Scope, child: Scope) -> Lines:
         part = self.parts.of(child)
@@ -117,7 +138,7 @@ class Writer:
             lines += _in_list(self._branch(branches, children)) if children else ["- identity"]
         self.training = outer
         self.current = before if aside else node.outputs
-        call = call_of(node, self.defaults)
+        call = self._own_call(node)
         head = f"{call.kind}:"
         if call.args:
             raise NotFoldable(f"{node.name}: a merge with branches and {list(call.args)}")
@@ -146,9 +167,9 @@ class Writer:
         """What a child calls, where it takes one value and nothing is said beside."""
         if isinstance(child, Scope):
             part = self.parts.of(child)
-            return self.uses.get(child) if not part.nodes[0].train_only else None
+            return self._own_call(child) if child in self.uses and part.plain and not part.nodes[0].train_only else None
         plain = len(child.inputs) == 1 and len(child.outputs) == 1 and not child.train_only and not child.ties
-        return call_of(child, self.defaults) if plain and (child.shared is None or not child.facts.weights) else None
+        return self._own_call(child) if plain and (child.shared is None or not child.facts.weights) else None
 
     def _ends(self, child: Child) -> tuple[Value | None, Value]:
         if isinstance(child, Node):
@@ -270,6 +291,8 @@ class Writer:
 
     def _name(self, scope: Scope, value: Value) -> str:
         """What a value is called on a level: by the outermost part that ends with it and is over there."""
+        if value in self.inputs:
+            return self.inputs[value]
         if value.node is None:
             return reference(value)
         here = set(scope.around())
@@ -284,6 +307,8 @@ class Writer:
         several = len(value.node.outputs) > 1 and name == value.node.name
         if at is scope and not label[:1].isdigit() and not several and not scope.held:
             return label
+        if self.edge:
+            name = name[len(self.edge) + 1 :]
         return _quoted(f".{name}.{value.index}" if several else f".{name}")
 
 

@@ -195,6 +195,7 @@ def _distance(trial: Part, part: Part) -> int:
 def _mend(block: Block, args: Arguments, trial: Part, part: Part) -> Iterator[Arguments]:
     """Guesses that are nearer: each difference of an argument is followed to the parameter that decides it."""
     exact: Arguments = {}
+    sure: Arguments = {}  # also where other layers differ
     other: list[Arguments] = []
     pairs = [*_pairs(trial, part)]
     for (mine, have), (_, want) in pairs:
@@ -207,15 +208,16 @@ def _mend(block: Block, args: Arguments, trial: Part, part: Part) -> Iterator[Ar
                 parameter = same[0] if len(same) == 1 and isinstance(want[name], int) else None
             if parameter is not None and parameter in block.signature.params:
                 exact.setdefault(parameter, _as_written(want[name]))
+                if parameter not in block.defaults or not any(part.isdigit() for part in mine.name.split(".")[1:]):
+                    sure.setdefault(parameter, _as_written(want[name]))
             else:
                 other += _solved(block, args, text, have[name], want[name])
     if [row[:2] for row in trial.rows] == [row[:2] for row in part.rows]:
         if any(args.get(name) != value for name, value in exact.items()):
             yield args | exact
         yield from (args | exact | more for more in other)
-    else:  # numbers are compared where the layers are the same
-        wrong = {name: value for name, value in exact.items() if name in block.signature.params and name not in block.defaults}
-        yield from (args | wrong | more for more in _other_forms(block, args | wrong, part))
+    else:
+        yield from (args | sure | more for more in _other_forms(block, args | sure, part))
 
 
 def _pairs(trial: Part, part: Part) -> Iterator[tuple[tuple[Node, Arguments], tuple[Node, Arguments]]]:

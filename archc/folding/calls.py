@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,18 +78,20 @@ def call_text(call: Call) -> str:
     call = call.ordered()
     if not call.args:
         return f"{call.kind}:"
-    main = _main(call.kind)
+    main = _main(call.kind, call.args)
     if main is not None and list(call.args) == [main] and _may_stand_alone(call.kind, call.args[main]):
         return f"{call.kind}: {argument_text(call.args[main])}"
     return f"{call.kind}: {{{', '.join(f'{key_of(name)}: {argument_text(value)}' for name, value in call.args.items())}}}"
 
 
-def _main(kind: str) -> str | None:
+def _main(kind: str, names: Collection[str]) -> str | None:
     if kind in OPERATORS:
         main = OPERATORS[kind].signature.main
         return main.name if main is not None else None
     block = library.find(kind)
-    return next(iter(block.signature.params), None) if block is not None else None
+    if block is None:  # a block of the network's own: all its parameters are always given
+        return next(iter(names)) if len(names) == 1 else None
+    return next(iter(block.signature.params), None)
 
 
 def _may_stand_alone(kind: str, value: Any) -> bool:

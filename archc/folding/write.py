@@ -15,6 +15,7 @@ from archc.graph.write_spec import LevelOrder, match_branches, reference, tie_te
 from archc.text.writing import key_of, quote
 
 WIDEST = 140  # of an entry on one line
+PACKED = 90  # characters of a list on one line
 Lines = list[str]
 Child = Scope | Node
 Labelled = tuple[str, Child]
@@ -352,13 +353,32 @@ def _indent(lines: Sequence[str], by: str = "  ") -> Lines:
 
 
 def _in_list(entry: Lines) -> Lines:
-    if entry and entry[0].startswith("- "):  # a list in a list
+    if (packed := _packed(entry)) is not None:
+        return [f"- {packed}"]
+    if entry[0].startswith("- "):  # a list in a list
         return ["-", *_indent(entry)]
     return [f"- {entry[0]}", *_indent(entry[1:])]
 
 
 def _in_mapping(label: str, entry: Lines) -> Lines:
-    return [f"{label}: {entry[0]}"] if len(entry) == 1 and not entry[0].startswith("- ") else [f"{label}:", *_indent(entry)]
+    if (packed := _packed(entry)) is not None:
+        return [f"{label}: {packed}"]
+    if len(entry) == 1 and _is_flow(entry[0]):
+        return [f"{label}: {entry[0]}"]
+    return [f"{label}:", *_indent(entry)]
+
+
+def _packed(entry: Lines) -> str | None:
+    """A list of short entries, on one line."""
+    items = [line[2:] for line in entry if line.startswith("- ")]
+    if len(items) < len(entry) or not all(map(_is_flow, items)) or sum(map(len, items)) > PACKED:
+        return None
+    return f"[{', '.join(items)}]"
+
+
+def _is_flow(text: str) -> bool:
+    """Whether a line is a value as it stands: a word, or something in brackets."""
+    return text.startswith(("{", "[")) or (":" not in text and not text.startswith("- "))
 
 
 def _length(entries: Sequence[tuple[str | None, Lines]]) -> int:

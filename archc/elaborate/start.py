@@ -83,6 +83,7 @@ def _elaborate(run: Elaboration, changes: Mapping[str, t.Tree], inputs: Mapping[
     check_unmet(run)
     initialize(run, lenient=bool(changes or inputs))
     run.graph.inputs = shapes
+    run.graph.rename = run.spec.rename
     used = {value for node in run.graph.nodes for value in node.inputs} | set(run.graph.outputs.values())
     run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}
     run.graph.root.stop = len(run.graph.nodes)

@@ -206,7 +206,8 @@ class Graph:
     """A network. `nodes` are in the order in which they run; `params` are the resolved parameters of the spec.
 
     `heads` are the outputs that exist only in training, by name; `init` are the rules by which weights are initialized, in order;
-    `budget` are the limits on what it may cost; `recipe` is how it is trained; `passed_on` are the outputs that turned out to be inputs.
+    `rename` are rules for names of tensors in files; `budget` are the limits on what it may cost; `recipe` is how it is trained;
+    `passed_on` are the outputs that turned out to be inputs.
     """
 
     __slots__ = (
@@ -226,6 +227,7 @@ class Graph:
         "params",
         "passed_on",
         "promises",
+        "rename",
         "root",
     )
 
@@ -243,6 +245,7 @@ class Graph:
         self.promises: list[Promise] = []
         self.passed_on: dict[str, PassedOn] = {}
         self.budget: list[Limit] = []
+        self.rename: tuple[str, ...] = ()
         self.captured: Captured | None = None
         self._recipe: Recipe | None = None
         self._positions: dict[Node, int] = {}

@@ -26,6 +26,7 @@ class Copy:
         self.graph.passed_on = graph.passed_on
         self.graph.budget = graph.budget
         self.graph.captured = graph.captured
+        self.graph.rename = graph.rename
         self.graph.take_recipe(graph)
         self.moved: dict[Value, Value] = {}
         self.nodes: dict[Node, Node] = {}

@@ -17,7 +17,7 @@ from archc.language.spec import Spec
 from archc.recipe.recipe import written
 from archc.text.diagnostics import Use, printable
 from archc.text.source import Source, Span
-from archc.text.writing import key_of, text_of
+from archc.text.writing import key_of, quote, text_of
 
 _REFERENCE = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
 Line = tuple[int, str, str]  # indent, text, comment
@@ -65,6 +65,10 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
     for name, value in shown.items():
         yield 1, f"{name}: {text_of(value)}", f"--set {name}={changes[name]}" if name in changes else str(spec.params[name][1].span)
     yield from _init(graph, spec)
+    if graph.rename:
+        yield 0, "rename:", ""
+    for rule in graph.rename:
+        yield 1, f"- {quote(rule)}", ""
     if graph.budget:
         yield 0, "budget:", ""
     for limit in graph.budget:

@@ -10,9 +10,10 @@ from typing import Any
 from archc.elaborate.compiler import compile_text
 from archc.graph import Graph, Node
 from archc.graph.write_spec import flat_text
-from archc.importing.carrying import tensors_of, write_tensors
+from archc.importing.carrying import tensors_of, wanted, write_tensors
 from archc.importing.imported import Imported, ImportedError
 from archc.importing.registry import is_code, read_file_of
+from archc.importing.renames import rules_of
 from archc.text.diagnostics import SpecError
 
 
@@ -91,6 +92,7 @@ def _accepted(imported: Imported, source: str, format: str, name: str) -> Import
     if graph is None:
         graph = _elaborated(imported.text)
     graph.name = name or graph.name
+    graph.rename = tuple(rules_of(imported.renames, wanted(graph)))
     text = flat_text(graph)
     again = _elaborated(text)
     if differences := _differences(graph, again):

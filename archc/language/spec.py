@@ -30,6 +30,7 @@ KEYS = {
     "published": "figures that others print of it, for `archc explain --paper`",
     "defaults": "default arguments of layers and blocks, for the whole spec",
     "init": "how weights begin: layers and names of tensors to initializers",
+    "rename": "what files of weights call otherwise: `s/pattern/replacement/`, as of `archc build --rename`",
     "blocks": "blocks of the spec's own",
     "layers": "the network",
     "outputs": "the values that come out; the last layer unless given",
@@ -74,6 +75,7 @@ class Spec:
     layers: Chain | None = None
     layers_span: Span | None = None
     outputs: t.Tree | None = None
+    rename: tuple[str, ...] = ()
     train: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     budget: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     variants: dict[str, tuple[t.Scalar, t.Mapping]] = field(default_factory=dict)
@@ -172,6 +174,7 @@ def _inherit(base: Spec | None, source: Source) -> Spec:
         layers=base.layers,
         layers_span=base.layers_span,
         outputs=base.outputs,
+        rename=base.rename,
         train=dict(base.train),
         budget=dict(base.budget),
         no_params=base.no_params,
@@ -304,6 +307,16 @@ def _read_train(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnosti
     spec.train.update({str(name.value): (name, setting) for name, setting in _rows(value, key, "settings", diagnostics)})
 
 
+def _read_rename(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    """Rules as they stand: whoever loads weights reads them."""
+    items = value.items if isinstance(value, t.Sequence) else [value]
+    wrong = next((item for item in items if not isinstance(item, t.Scalar) or not str(item.value).startswith("s")), None)
+    if wrong is not None and not (is_null(value) or (isinstance(value, t.Sequence) and not items)):
+        diagnostics.error("A202", wrong.span, "not a rule that renames", "rename: [s/^backbone//]")
+    else:
+        spec.rename = tuple(str(item.value) for item in items if isinstance(item, t.Scalar) and item.value is not None)
+
+
 def _read_variants(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
     spec.variants = read_variants(value, diagnostics)
 
@@ -336,6 +349,7 @@ _READERS: dict[str, Reader] = {
     "budget": _read_budget,
     "defaults": _read_defaults,
     "init": _read_init,
+    "rename": _read_rename,
     "variants": _read_variants,
     "blocks": _read_blocks,
     "layers": _read_layers,

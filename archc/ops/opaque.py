@@ -17,7 +17,13 @@ MACS = Type(
     "int", "a whole number from 0 up", lambda v: v if type(v) is int and 0 <= v < MOST_MACS else MISSING, {"type": "integer", "minimum": 0}
 )
 Shapes = Annotated[tuple[Any, ...], items(ANY)]
-Tensors = Annotated[Any, ANY]
+NAMED_SHAPES = Type(
+    "mapping",
+    "names with shapes, as in {weight: [64, 3, 7, 7]}",
+    lambda v: v if isinstance(v, dict) or v == () else MISSING,
+    {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer", "minimum": 0}}},
+)
+Tensors = Annotated[Any, NAMED_SHAPES]
 
 
 @op(bare="name its outputs: {opaque: {outputs: [[96, 56, 56]]}}", whole=True)

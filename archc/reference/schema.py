@@ -59,6 +59,7 @@ def _top() -> Schema:
         "budget": _budget(),
         "defaults": {"type": "object", "additionalProperties": {"type": "object"}},
         "init": {"type": "object", "additionalProperties": _initializer()},
+        "rename": {"type": "array", "items": {"type": "string", "pattern": "^s"}},
         "blocks": {"type": "object", "additionalProperties": {"$ref": "#/$defs/block"}},
         "layers": CHAIN,
         "outputs": {"anyOf": [*texts["anyOf"], {"type": "object"}]},

@@ -49,8 +49,8 @@ class Assembly:
             value = self.graph.inputs[name] = Value(None, 0, input_shape(shape[1:] or (1,)), name)
             self.values[name, 0] = value
         self.level(self.trace.root, self.graph.root)
-        self.graph.outputs = {label_of(name): self.values[ref] for name, ref in self.trace.outputs.items()}
-        self.graph.heads = {label_of(name): self.values[ref] for name, ref in self.trace.heads.items()}
+        self.graph.outputs = {_output_name(name): self.values[ref] for name, ref in self.trace.outputs.items()}
+        self.graph.heads = {_output_name(name): self.values[ref] for name, ref in self.trace.heads.items()}
         self.graph.root.stop = len(self.graph.nodes)
         self.graph.root.inputs = tuple(self.graph.inputs.values())
         self.graph.root.outputs = tuple(self.graph.outputs.values())
@@ -58,7 +58,8 @@ class Assembly:
 
     def level(self, unit: Unit, scope: Scope) -> None:
         """The steps of a unit, in a level of names."""
-        items = [(_relative(child, unit), child) for child in map(_simplest, unit.children) if not _is_empty(child)]
+        children = [one for child in unit.children for one in _opened(_simplest(child)) if not _is_empty(one)]
+        items = [(_relative(child, unit), child) for child in map(_named_as_tensor, children)]
         self.items(items, scope)
 
     def items(self, items: list[tuple[list[str], Unit | Call]], scope: Scope) -> None:
@@ -246,7 +247,12 @@ def assemble(trace: Trace, seen: dict[Call, Seen], model: nn.Module, name: str, 
 
 
 def label_of(text: str) -> str:
-    return re.sub(r"\W", "_", text, flags=re.ASCII)[:MOST_LABEL] or "layer"
+    """A name as a spec and a module can have it."""
+    return re.sub(r"[^\w-]", "_", text, flags=re.ASCII)[:MOST_LABEL].lstrip("-") or "layer"
+
+
+def _output_name(text: str) -> str:
+    return re.sub(r"\W", "_", text, flags=re.ASCII)[:MOST_LABEL] or "output"
 
 
 def _plain_label(child: Unit | Call) -> str:
@@ -293,6 +299,34 @@ def _simplest(child: Unit | Call) -> Unit | Call:
         if not only.own_path:
             only.own_path = child.path
         return only if only.own_path == child.path else child
+    return child
+
+
+def _opened(child: Unit | Call) -> list[Unit | Call]:
+    """A unit whose one layer with weights has them under the unit's own name is that layer, and the steps around it stand beside it.
+
+    So is a normalization with an activation in it: `bn1.weight` is the weight of `bn1`.
+    """
+    calls = list(child.calls()) if isinstance(child, Unit) else []
+    owners = [call for call in calls if call.weights]
+    if isinstance(child, Call) or len(owners) != 1 or owners[0].kind == "opaque":
+        return [child]
+    owner, inner = owners[0], [one for one in map(_simplest, child.children) if not _is_empty(one)]
+    if any(isinstance(one, Unit) for one in inner) or any(full != f"{child.path}.{suffix}" for suffix, full in owner.weights.items()):
+        return [child]
+    last = child.path.rpartition(".")[2]
+    for call in calls:
+        call.label = call.label if call is owner else f"{last}_{call.own_path.rpartition('.')[2] or call.label}"
+        call.own_path = child.path if call is owner else ""
+    return inner
+
+
+def _named_as_tensor(child: Unit | Call) -> Unit | Call:
+    """A step of no module that has a tensor of the model has its name: `qkv` where the weight is `qkv.weight`."""
+    if isinstance(child, Call) and not child.own_path and child.kind != "opaque":
+        names = {full.removesuffix(f".{suffix}") if suffix else full for suffix, full in child.weights.items()}
+        fitting = all(not suffix or full.endswith(f".{suffix}") for suffix, full in child.weights.items())
+        child.own_path = names.pop() if fitting and len(names) == 1 else ""
     return child
 
 

@@ -30,7 +30,8 @@ def merge_modes(training: Trace, evaluation: Trace) -> tuple[Trace, list[str]]:
     needed = _behind(outputs)
     notes: list[str] = []
     for call in ours:
-        if call in matched or _passes(call):
+        behind_training = any(isinstance(step, Call) and step.train_only for step, _ in call.inputs)
+        if call in matched or (_passes(call) and (call in needed or not behind_training)):
             continue
         if call in needed:
             notes.append(f"training alone does {_list([call])}, on the way to an output")

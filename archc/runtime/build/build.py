@@ -83,19 +83,27 @@ def _with_weights(plain: Lowered, wanted: Graph, options: BuildOptions, device: 
     if not options.weights:
         return module, None
     try:
-        return module, _load_into(module, options)
+        return module, _load_into(module, options, wanted.rename)
     except WeightsError:
         if wanted is plain.graph:
             raise
         smaller = make_module(lower(wanted).source, device, autocast)
         with contextlib.suppress(WeightsError):
-            return smaller, _load_into(smaller, options)
+            return smaller, _load_into(smaller, options, wanted.rename)
         raise
 
 
-def _load_into(module: nn.Module, options: BuildOptions) -> Loaded:
+def _load_into(module: nn.Module, options: BuildOptions, own: Sequence[str]) -> Loaded:
     assert options.weights
-    return load_weights(module, options.weights, rename=options.rename, partial=options.partial, fresh=options.fresh, finite=options.finite)
+    return load_weights(
+        module,
+        options.weights,
+        rename=options.rename,
+        partial=options.partial,
+        fresh=options.fresh,
+        finite=options.finite,
+        own=own,
+    )
 
 
 def make_module(source: ModuleSource, device: str = "cpu", autocast: str = "") -> nn.Module:

@@ -82,12 +82,14 @@ def load_weights(
     partial: bool = False,
     fresh: Collection[str] = (),
     finite: bool = True,
+    own: Sequence[str] = (),
 ) -> Loaded:
     """Loads a file of safetensors, or of torch.save, into a module by name.
 
     rename: rules `s/pattern/replacement/flags` for the file's names, applied in their order
     partial: loads what fits and tells of the rest, where else every name and shape must fit
     fresh: names that stay as they are, whatever the file has for them
+    own: rules of the network's spec, which come first, and change names alone that the network does not have
     finite: refuses weights that are NaN or infinite, and NaN in buffers; else they are loaded, and noted
 
     Floats are cast to the module's dtype; what becomes an integer must stay the same number. A module on the meta device comes to the
@@ -98,6 +100,7 @@ def load_weights(
     ours = _slots(module)
     stored = read(path)
     plain, prefix = _without_prefixes(stored.tensors, ours)
+    plain = _renamed_as_spec_says(plain, ours, own)
     names, idle = rename_tensors(plain, rules)
     theirs = {names[name]: tensor for name, tensor in plain.items()}
     fit = _without(fresh, _fit(theirs, ours))
@@ -189,6 +192,17 @@ def _without_prefixes(tensors: dict[str, Tensor], ours: Iterable[str]) -> tuple[
             return tensors, notes
         tensors = {name.removeprefix(prefix): tensors[name] for name in counted}
         notes.append(f'the prefix "{prefix}" was taken from every name of the file')
+
+
+def _renamed_as_spec_says(tensors: dict[str, Tensor], ours: Mapping[str, Tensor], own: Sequence[str]) -> dict[str, Tensor]:
+    """The file's tensors under the names that the spec's rules give them; what the network has under its name stays so."""
+    if not own or tensors.keys() <= ours.keys():
+        return tensors
+    new, _ = rename_tensors([name for name in tensors if name not in ours], [parse_rule(text) for text in own])
+    found = {new.get(name, name): tensor for name, tensor in tensors.items()}
+    if len(found) < len(tensors):
+        raise WeightsError("the spec's rules under `rename` make one name of two, of which the file has both")
+    return found
 
 
 def _fit(theirs: Mapping[str, Tensor], ours: Mapping[str, Tensor]) -> _Fit:

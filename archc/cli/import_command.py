@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=".yaml, .safetensors; may be repeated")
     parser.add_argument("--weights", metavar="FILE", help="the weights that belong to the source, where they are not in it")
     parser.add_argument("--name", default="", metavar="NAME", help="the network's name, in place of the source's")
+    parser.add_argument("--flat", action="store_true", help="layer by layer, without blocks and repeats")
     shape = "what a PyTorch model takes, without the batch (128:int64: whole numbers)"
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help=shape)
     leaf = "a class of a PyTorch model whose modules are one layer each: mypkg.Attention"
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
         return 2
     load_plugins(args.plugin)
     with _guard(args):
-        made = import_source(args.source, inputs=args.input, weights=args.weights, leaves=args.leaf, name=args.name)
+        made = import_source(args.source, inputs=args.input, weights=args.weights, leaves=args.leaf, name=args.name, flat=args.flat)
     args.read = [str(path) for path in made.imported.files]
     _tell(made)
     if not args.output:

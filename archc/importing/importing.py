@@ -7,14 +7,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from archc.analysis.compare.exact import differences
 from archc.elaborate.compiler import compile_text
-from archc.graph import Graph, Node
+from archc.folding import fold
+from archc.graph import Graph, Node, Value
 from archc.graph.write_spec import flat_text
 from archc.importing.carrying import tensors_of, wanted, write_tensors
 from archc.importing.imported import Imported, ImportedError
 from archc.importing.registry import is_code, read_file_of
 from archc.importing.renames import rules_of
-from archc.text.diagnostics import SpecError
+from archc.ops.opaque import describe
+from archc.text.diagnostics import SpecError, printable
+from archc.text.writing import quote
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +60,20 @@ class Import:
 
 
 def import_source(
-    named: str, *, inputs: Sequence[str] = (), weights: str | Path | None = None, leaves: Iterable[str] = (), name: str = ""
+    named: str,
+    *,
+    inputs: Sequence[str] = (),
+    weights: str | Path | None = None,
+    leaves: Iterable[str] = (),
+    name: str = "",
+    flat: bool = False,
 ) -> Import:
     """The spec of a file of another tool, or of code that makes a PyTorch model, which is run.
 
     inputs: shapes without the batch, `3x224x224` or `image=3x224x224`, for a model that does not say what it takes
     weights: the file of weights that belongs to the source, where they are not in it
     leaves: classes of a model whose modules are one layer each; name: the network's, in place of its own
+    flat: layer by layer, without blocks and repeats
 
     Raises ImportedError, SpecError, CaptureError, MissingPackage, and what the model's own code raises.
     """
@@ -70,34 +81,54 @@ def import_source(
     if is_code(named):
         from archc.importing.pytorch import read_model
 
-        return _accepted(read_model(named, inputs, leaves, beside), named, "PyTorch", name)
+        return _accepted(read_model(named, inputs, leaves, beside), named, "PyTorch", name, flat)
     if inputs or list(leaves):
         what = "--input" if inputs else "--leaf"
         raise ImportedError(f"{what} is about models of PyTorch, and {named} is a file that says what it takes")
     format, imported = read_file_of(named, beside)
-    return _accepted(imported, named, format.name, name)
+    return _accepted(imported, named, format.name, name, flat)
 
 
-def import_graph(graph: Graph, module: Any = None, source: str = "") -> Import:
+def import_graph(graph: Graph, module: Any = None, source: str = "", flat: bool = False) -> Import:
     """The spec of a captured model. `module` is the model, for comparisons."""
     renames = dict(graph.captured.weights) if graph.captured is not None else {}
     notes = tuple(graph.captured.sentences()) if graph.captured is not None else ()
     said = source or (graph.captured.source if graph.captured is not None else graph.name)
-    return _accepted(Imported(graph.name, graph=graph, renames=renames, module=module, notes=notes), said, "PyTorch", "")
+    return _accepted(Imported(graph.name, graph=graph, renames=renames, module=module, notes=notes), said, "PyTorch", "", flat)
 
 
-def _accepted(imported: Imported, source: str, format: str, name: str) -> Import:
+def _accepted(imported: Imported, source: str, format: str, name: str, flat: bool) -> Import:
     """Elaborates what was read, folds it, and elaborates that again. Raises SpecError, ImportedError."""
-    graph = imported.graph
-    if graph is None:
-        graph = _elaborated(imported.text)
+    graph = imported.graph if imported.graph is not None else _elaborated(imported.text)
     graph.name = name or graph.name
+    graph.heads = dict(sorted(((_head_name(value), value) for value in graph.heads.values()), key=lambda pair: _position(graph, pair[1])))
     graph.rename = tuple(rules_of(imported.renames, wanted(graph)))
-    text = flat_text(graph)
+    text = _with_origin(flat_text(graph) if flat else fold(graph), graph, source, format)
     again = _elaborated(text)
-    if differences := _differences(graph, again):
-        raise ImportedError(f"the spec that was written is not the network that was read: {differences[0]}")
+    found = differences(graph, again)
+    if not found and list(graph.outputs) != list(again.outputs):
+        found = [f"the outputs {', '.join(graph.outputs)}, and {', '.join(again.outputs)}"]
+    if found:
+        raise ImportedError(f"the spec that was written is not the network that was read: {found[0]}")
     return Import(text, again, source, format, replace(imported, graph=graph))
+
+
+def _head_name(value: Value) -> str:
+    """As a spec names what comes out in training alone: by its layer."""
+    name = value.node.name if value.node is not None else value.name
+    return f"{name}.{value.index}" if value.node is not None and len(value.node.outputs) > 1 else name
+
+
+def _position(graph: Graph, value: Value) -> int:
+    return graph.positions[value.node] if value.node is not None else -1
+
+
+def _with_origin(text: str, graph: Graph, source: str, format: str) -> str:
+    """A spec with where it comes from, what of it no operator describes, and the rules that rename the original's weights."""
+    lines = [f"# Imported from {printable(source)} ({format})."]
+    lines += [f"# Opaque: {node.name}, {printable(describe(node.args))}." for node in graph.nodes if node.kind == "opaque"]
+    rules = "" if not graph.rename or "\nrename:" in text else "".join(["rename:\n", *(f"  - {quote(rule)}\n" for rule in graph.rename)])
+    return "\n".join(lines) + "\n" + text + rules
 
 
 def _elaborated(text: str) -> Graph:
@@ -105,20 +136,3 @@ def _elaborated(text: str) -> Graph:
     if model.graph is None:
         raise SpecError(model.diagnostics)
     return model.graph
-
-
-def _differences(one: Graph, other: Graph) -> list[str]:
-    """Where two networks are not the same: layers with their names, kinds, arguments, inputs, sharing."""
-    if len(one.nodes) != len(other.nodes):
-        return [f"{len(one.nodes)} layers were read, and {len(other.nodes)} are written"]
-    return [
-        f"{mine.name}: {_said(mine)} was read, and {_said(theirs)} is written"
-        for mine, theirs in zip(one.nodes, other.nodes, strict=True)
-        if _said(mine) != _said(theirs)
-    ]
-
-
-def _said(node: Node) -> tuple[object, ...]:
-    inputs = [(value.node.name if value.node is not None else value.name, value.index) for value in node.inputs]
-    ties = {tensor: (tie.node.name, tie.tensor, tie.transposed) for tensor, tie in node.ties.items()}
-    return node.name, node.kind, node.args, inputs, node.train_only, node.shared.name if node.shared else "", ties

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 
+AMPERSAND = r"\&"  # in a replacement, & is the match
 MOST_TRIED = 400  # pairs for which general rules are looked for; a rule for one tensor alone is always right
 
 
@@ -14,16 +15,18 @@ def rules_of(renames: Mapping[str, str], names: Iterable[str]) -> list[str]:
     renames: the original's names by the spec's, where they differ; names: all tensors of the spec
     """
     wanted = {renames.get(name, name): name for name in names}
-    left = {theirs: ours for theirs, ours in wanted.items() if theirs != ours}
+    now = {theirs: theirs for theirs in wanted}
     rules: list[str] = []
-    for count, (theirs, ours) in enumerate(list(left.items())):
-        if theirs not in left:
+    for count, (theirs, ours) in enumerate(wanted.items()):
+        if now[theirs] == ours:
             continue
         candidates = [*(_candidates(theirs, ours) if count < MOST_TRIED else ()), (f"^{re.escape(theirs)}$", ours)]
-        pattern, replacement = next((old, new) for old, new in candidates if _is_right(old, new, wanted))
-        rules.append(f"s/{pattern}/{_escaped(replacement)}/")
-        done = re.compile(pattern)
-        left = {name: new for name, new in left.items() if not done.search(name)}
+        for pattern, replacement in candidates:
+            after = _after(re.compile(pattern), replacement, now)
+            if all(after[one] in (now[one], wanted[one]) for one in now):
+                break
+        now = after
+        rules.append(f"s/{_delimited(pattern)}/{_delimited(replacement.replace('&', AMPERSAND))}/")
     return rules
 
 
@@ -43,11 +46,9 @@ def _candidates(theirs: str, ours: str) -> Iterator[tuple[str, str]]:
             yield f"{before}{re.escape(old)}{after}", f"{'.' if first else ''}{new}{'.' if rest else ''}"
 
 
-def _is_right(pattern: str, replacement: str, wanted: Mapping[str, str]) -> bool:
-    """Whether a rule makes of every name it matches the spec's."""
-    found = re.compile(pattern)
-    return all(not found.search(theirs) or found.sub(lambda _: replacement, theirs, count=1) == ours for theirs, ours in wanted.items())
+def _after(pattern: re.Pattern[str], replacement: str, names: Mapping[str, str]) -> dict[str, str]:
+    return {theirs: pattern.sub(lambda _: replacement, name, count=1) for theirs, name in names.items()}
 
 
-def _escaped(replacement: str) -> str:
-    return replacement.replace("\\", r"\\").replace("&", r"\&").replace("/", r"\/")
+def _delimited(text: str) -> str:
+    return text.replace("/", r"\/")

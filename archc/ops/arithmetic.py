@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.facts import INPUT, OUTPUT, Expression, Facts, Kept, Work, new, weightless
-from archc.ops.layout import ELEMENTWISE, INVERTED, SCALED
+from archc.ops.layout import ELEMENTWISE, INVERTED, PACKED, SCALED
 from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.ops.shape import Shape
@@ -92,7 +92,7 @@ def with_number(x: Shape, sign: str, value: float, reverse: bool = False) -> Fac
     keeps, layout = {
         ("/", True): ((new(x.values),), INVERTED),  # PyTorch takes the reciprocal, and multiplies it with the number
         ("**", False): ((INPUT,), ELEMENTWISE),
-        ("**", True): ((INPUT, OUTPUT), SCALED),
+        ("**", True): ((INPUT, OUTPUT), PACKED),
     }.get((sign, reverse), ((), SCALED))
     work = Work(special=x.values) if special else Work(add=x.values)
     number, name = repr(float(value)), {"+": "ADD", "-": "SUB", "/": "DIV", "**": "POW"}[sign]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from archc.ops.facts import Facts, Kept, Module, Weight, Work, given, new
-from archc.ops.layout import Merge
+from archc.ops.layout import CONTIGUOUS, PRESERVED, Merge
 from archc.ops.reach import Along
 from archc.ops.registry import op
 from archc.ops.shape import Shape
@@ -58,6 +58,7 @@ def experts(x: Shape, *, count: Size, hidden: Size, top: Size = 2, activation: A
             new(asked * features),  # and the two multiplied
         ),
         reach=Along((1,)),
+        layout=PRESERVED if features == 1 else CONTIGUOUS,
         torch=Module(
             "Experts" if gated else f"{activation.upper() if activation == 'gelu' else 'ReLU'}Experts",
             (features, hidden, count, top),

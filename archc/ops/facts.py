@@ -230,6 +230,7 @@ class Facts:
     layout: how new outputs lie in their storage
     layout_no_grad: the same where no input needs a gradient, if that differs
     operand_shape: the shape of a contiguous tensor that the input is combined with, in the place of weights
+    operand_strides: those of that tensor, where it is not contiguous and the same for each image
     moves: for each output, how it is seen from the input that it is a view of, or from the new storage; nothing is the same tensor
     multi_output_view: whether the views come from one call, as those of torch.chunk, over which autograd lets nothing be written
     keeps_more: whether that is no more than a part of what is kept, as of a kernel with a workspace of its own
@@ -258,6 +259,7 @@ class Facts:
     layout: str = CONTIGUOUS
     layout_no_grad: str = ""
     operand_shape: tuple[int, ...] | None = None
+    operand_strides: tuple[int, ...] = ()
     moves: tuple[tuple[Move, ...], ...] = ()
     multi_output_view: bool = False
     keeps_alike: tuple[Kept, ...] | None = None

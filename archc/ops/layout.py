@@ -139,6 +139,8 @@ PRESERVED = "preserved"  # in the order of the input
 ELEMENTWISE = "elementwise"  # by all inputs and weights, one after the other
 SCALED = "scaled"  # elementwise, then times a number
 INVERTED = "inverted"  # elementwise, and the result again with a number
+PACKED = "packed"  # contiguous, of a layer that is elementwise otherwise
+TURNED = "turned"  # halves of the last axis, elementwise with a table, then joined
 ROWS = "rows"  # elementwise with a number for each row and with the weights, then packed
 POWERS = "powers"  # windowed, with elementwise layers before and after
 JOINED = "joined"  # channels last if all inputs are
@@ -193,8 +195,17 @@ def _powers(x: Strided, sizes: Sizes) -> Strided:
     return elementwise([pooled])
 
 
+def _turned(x: Strided, sizes: Sizes) -> Strided:
+    last = len(sizes) - 1
+    half = Part(last, 0, sizes[last] // 2).view(x)
+    times = elementwise([half, contiguous(half.sizes[-2:])])
+    return suggest_layout(elementwise([times, times]), sizes)
+
+
 _KINDS: dict[str, Callable[[Strided, Sizes], Strided]] = {
     CONTIGUOUS: lambda x, sizes: contiguous(sizes),
+    PACKED: lambda x, sizes: contiguous(sizes),
+    TURNED: lambda x, sizes: _turned(x, sizes),
     SUGGESTED: suggest_layout,
     WINDOWED: _window,
     NORMALIZED: _normalize,

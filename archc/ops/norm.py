@@ -78,6 +78,7 @@ def frozen_batchnorm(x: Shape, *, eps: Positive = 1e-5) -> Facts:
         torch=Module("FrozenBatchNorm", (x.channels,), given(eps=(eps, 1e-5)), source=_FROZEN_BATCHNORM),
         layout=ELEMENTWISE,
         operand_shape=(x.channels, *(1,) * (len(x) - 1)),
+        operand_strides=(1,) * len(x),
         classic="BATCHNORM",
         doubts=large_eps(eps),
     )

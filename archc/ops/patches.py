@@ -25,7 +25,7 @@ def unfold(x: Shape, *, kernel: Sizes, stride: Sizes = 1, padding: Counts = 0, d
     out = Shape((x.channels * window.taps, product(window.out)))
     reach = Unfolded(window.reach(), tuple(map(int, window.out)))
     return weightless(out, work=Work(), keeps=(), reach=reach, torch=Module("nn.Unfold", (short(window.kernel),), _options(window)),
-                 classic="UNFOLD")  # fmt: skip
+                 classic="UNFOLD", min_storage_values=x.values)  # fmt: skip
 
 
 @op

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 
 from archc.ops.facts import Facts, Module, Weight, Work, given, new
-from archc.ops.layout import ELEMENTWISE
+from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, TURNED
 from archc.ops.reach import POINT, Paired
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
-from archc.signature import Fault, Positive, Sizes, one_of
+from archc.signature import Counts, Fault, Positive, Sizes, one_of
 
 Pairs = Annotated[str, one_of("half", "interleaved")]
 
@@ -37,6 +37,7 @@ def rotary(x: Shape, *, base: Positive = 10000.0, pairs: Pairs = "half") -> Fact
         reach=(*(POINT,) * (len(x) - 1), Paired(int(x.features) // 2 if pairs == "half" else 1)),
         torch=Module("Rotary", (), given(base=(float(base), 10000.0), interleaved=(pairs == "interleaved", False)), source=_ROTARY),
         classic="ROTARY",
+        layout=TURNED if pairs == "half" else CONTIGUOUS,
     )
 
 
@@ -69,6 +70,7 @@ def relative_position_bias(x: Shape, *, window: Sizes) -> Facts:
         classic="BIAS",
         layout=ELEMENTWISE,
         operand_shape=x,
+        operand_strides=(1, int(tokens * heads), int(heads)),  # looked up, a row for each pair of tokens
     )
 
 
@@ -94,14 +96,14 @@ class RelativePositionBias(nn.Module):
 
 
 @op(bare="all three want a name: {shift_mask: {size: [56, 56], window: 7, shift: 3}}")
-def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Sizes) -> Facts:
+def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Counts) -> Facts:
     """[W, H, T, T] -> [W, H, T, T]. In windows of a map that was rolled, what was not side by side before does not see each other.
 
     Swin (Liu et al., 2021): -100 is added to the scores of such pairs. Windows and their tokens are counted row by row.
 
     size: height and width of the map
     window: height and width of a window, of which T is the product
-    shift: by how much the map was rolled
+    shift: by how much the map was rolled; 0 along an axis that was not
     """
     if len(x) != 4 or x[2] != x[3]:
         raise Fault(None, f"shift_mask needs scores [W, H, T, T] of all windows; this has shape {list(x)}")
@@ -125,6 +127,7 @@ def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Sizes) -> Facts:
         classic="MASK",
         layout=ELEMENTWISE,
         operand_shape=x,
+        operand_strides=(int(tokens * tokens), 0, int(tokens), 1),
     )
 
 

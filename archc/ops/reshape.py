@@ -163,8 +163,8 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
         raise Fault("sides", f"nothing is left of {list(x)}")
     if mode == "reflect" and any(max(pair) >= n for n, pair in zip(space, pairs, strict=True)):
         raise Fault("sides", f"a reflected border must be narrower than the map, {list(space)}")
-    if mode == "circular" and any(max(pair) > n for n, pair in zip(space, pairs, strict=True)):
-        raise Fault("sides", f"a circular border must not be wider than the map, {list(space)}")
+    if mode == "circular" and any(max(pair) > n + sum(side for side in pair if side < 0) for n, pair in zip(space, pairs, strict=True)):
+        raise Fault("sides", f"a circular border must not be wider than what is left of the map, {list(space)}")
     flat = tuple(int(side) for pair in reversed(pairs) for side in pair)
     how = {"zeros": f", value={float(value)}" if value else ""}.get(mode, f', mode="{mode}"')
     return weightless(

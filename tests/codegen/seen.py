@@ -59,7 +59,7 @@ def _wrapped(form: Module | Expression, name: str, count: int) -> Module:
 
 
 def run(graph: Graph, device: str = "cpu", batch: int = 2, train: bool = False,
-        watch: Callable[[Node, Any], None] = lambda node, out: None) -> Any:  # fmt: skip
+        watch: Callable[[Node, Any], None] = lambda node, out: None, inputs: list[Any] | None = None) -> Any:  # fmt: skip
     """The network's outputs for random inputs; `watch` sees what each layer gives, in order."""
     module = build(watchable(graph), device).train(train)
     waiting: dict[str, list[Node]] = {}
@@ -69,7 +69,7 @@ def run(graph: Graph, device: str = "cpu", batch: int = 2, train: bool = False,
         module.get_submodule(name).register_forward_hook(
             lambda own, args, out, name=name: watch(waiting[name].pop(0), out)
         )  # fmt: skip
-    return module(*inputs_of(graph, device, batch))
+    return module(*(inputs or inputs_of(graph, device, batch)))
 
 
 def inputs_of(graph: Graph, device: str = "cpu", batch: int = 2) -> list[torch.Tensor]:

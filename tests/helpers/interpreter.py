@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from archc.codegen.emit.preamble import FUNCTIONS
 from archc.graph import Graph, Node
 from archc.ops.facts import Module
 
@@ -25,7 +26,9 @@ def interpret(graph: Graph, state: dict[str, torch.Tensor], inputs: list[torch.T
 
 
 def _applied(node: Node, state: dict[str, torch.Tensor], inputs: list[torch.Tensor], train: bool) -> Any:
-    form, names = node.facts.torch, {"torch": torch, "nn": nn, "F": F}
+    form, names = node.facts.torch, dict[str, Any](torch=torch, nn=nn, F=F)
+    for text in FUNCTIONS.values():
+        exec(text, names)
     owner = (node.shared or node).name
     if isinstance(form, Module):
         exec(form.source, names)
@@ -34,7 +37,8 @@ def _applied(node: Node, state: dict[str, torch.Tensor], inputs: list[torch.Tens
         text = form.call
     else:
         assert form is not None
-        own, text = state.get(owner), form.text
+        constant = eval(form.start, names) if form.holds == "constant" else None  # which no state holds
+        own, text = state.get(owner, constant), form.text
     for i, value in enumerate(inputs):
         names[f"v{i}"] = value
     return eval(text.format(*(f"v{i}" for i in range(len(inputs))), self="own"), names, {"own": own})

@@ -17,7 +17,7 @@ from archc.signature import Fault
 ANY = (
     *("sigmoid", "tanh", "gelu", "softplus", "softsign", "logsigmoid", "tanhshrink", "hardshrink", "softshrink", "prelu", "glu"),
     *("softmax", "log_softmax", "batchnorm", "layernorm", "rmsnorm", "groupnorm", "instancenorm", "lrn", "layer_scale", "scale"),
-    *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias", "shift_mask"),
+    *("drop_path", "spatial_dropout", "linear", "clone", "frozen_batchnorm", "rotary", "relative_position_bias"),
     "normalize",
 )
 ARITHMETIC = ("abs", "neg", "square", "sqrt", "rsqrt", "exp", "log", "sin", "cos", "clamp", "sub", "div", "pow")
@@ -41,6 +41,7 @@ MAPS = (
         "channel_shuffle",
         "pixel_shuffle",
         "pixel_unshuffle",
+        "pixel_unshuffle",
         "upsample",
         "tokens",
         "maxpool",
@@ -49,14 +50,19 @@ MAPS = (
 SEQUENCES = ("attention", "class_token", "position_embedding", "linear", "tokens", "rnn", "gru", "lstm", "experts")
 SEVERAL = ("add", "mul", "average", "concat", "matmul", "attention", "scaled_dot_product_attention", "add", "mul")
 PAIRS = ("stack", "einsum", "sub", "div", "pow", "maximum", "minimum")
+WINDOW = {"kernel": (1, 3), "stride": (1, 2), "padding": (0, 1), "dilation": (1, 2)}  # from, to
 MOST = 3000  # values of one image
 
 
 class Builder:
-    """Draws layers onto a graph; a choice that an operator refuses is skipped."""
+    """Draws layers onto a graph; a choice that an operator refuses is skipped.
 
-    def __init__(self, random: Random) -> None:
+    regions: whether layers are drawn whose memory is not stated, as boxes and moved taps
+    """
+
+    def __init__(self, random: Random, regions: bool = False) -> None:
         self.random = random
+        self.regions = regions
         self.graph = Graph("drawn", "", {})
         self.values: list[Value] = []
 
@@ -96,11 +102,15 @@ class Builder:
         self.add(op, [self.value()], args)
 
     def layer(self) -> None:
-        kind = self.number(0, 12)
+        kind = self.number(0, 14)
         if kind == 11 and not self.number(0, 2):
             return self.tensor()
         if kind == 12:
             return self.unpool()
+        if kind == 13:
+            return self.pick([self.gathered, self.folded, self.masked])()
+        if kind == 14 and self.regions:
+            return self.pick([self.region, self.suppressed, self.deformed])()
         if kind == 0 and self.graph.nodes:
             return self.shared()
         several = kind in (1, 2, 3)
@@ -134,26 +144,99 @@ class Builder:
         if not pools:
             return
         pool = self.pick(pools)
-        space = pool.inputs[0].shape.space
+        space = pool.inputs[0].shape.inner.space
         window = (pool.args[name] for name in ("kernel", "stride", "padding", "dilation", "ceil"))
         pads = Window(space, *window).padding
         args = {"kernel": pool.args["kernel"], "stride": pool.args["stride"], "padding": pads, "size": space}
         fits = [value for value in self.values if value.shape == pool.output.shape]
         self.add("max_unpool", [self.pick(fits), pool.outputs[1]], args)
 
-    def add(self, op: str, inputs: list[Value], args: dict[str, Any], shared: Node | None = None) -> None:
+    def gathered(self) -> None:
+        """Entries that another layer's places name, which are places of a value of this shape."""
+        x = self.value()
+        axis = self.number(-len(x.shape.inner), len(x.shape.inner) - 1)
+        kind = self.pick(["argmax", "max", "topk"])
+        more = {"topk": {"k": self.number(1, x.shape.inner[axis])}, "max": {"indices": True}}.get(kind, {})
+        node = self.add(kind, [x], {"axis": axis, **more, **({} if kind == "topk" else {"keepdim": True})})
+        fits = [value for value in self.values if value.shape == x.shape and value.shape.joined == x.shape.joined]
+        if node is not None and self.number(0, 3):
+            self.add("gather", [self.pick(fits), node.outputs[-1]], {"axis": axis})
+
+    def folded(self) -> None:
+        """Windows as columns, and sometimes back."""
+        x = self.value()
+        if len(x.shape.inner) != 3:
+            return
+        window = {name: (self.number(*bounds), self.number(*bounds)) for name, bounds in WINDOW.items()}
+        node = self.add("unfold", [x], window)
+        if node is None or not self.number(0, 3):
+            return
+        if self.number(0, 1):
+            self.add(self.pick(["relu", "sigmoid", "clone"]), [node.output], {})
+        self.add("fold", [self.graph.nodes[-1].output], {"size": tuple(x.shape.inner[1:]), **window})
+
+    def masked(self) -> None:
+        """Scores of the windows of a map, made from what there is, and the mask of a shift."""
+        x = self.value()
+        tokens = self.pick([1, 2, 4])
+        windows, left = self.number(1, 3), x.shape.values
+        if left % (windows * tokens * tokens) or x.shape.joined:
+            return
+        node = self.add("reshape", [x], {"shape": (windows, left // (windows * tokens * tokens), tokens, tokens)})
+        if node is not None:
+            shift = (0, self.number(0, tokens - 1))
+            self.add("shift_mask", [node.output], {"size": (windows, tokens), "window": (1, tokens), "shift": shift})
+
+    def boxes(self) -> Value | None:
+        found = [value for value in self.values if len(value.shape) == 2 and value.shape[1] == 4 and not value.shape.joined]
+        if found and self.number(0, 2):
+            return self.pick(found)
+        left = self.value()
+        node = self.add("reshape", [left], {"shape": (left.shape.values // 4, 4)}) if left.shape.values % 4 == 0 else None
+        return node.output if node is not None and not node.output.shape.joined else None
+
+    def region(self) -> None:
+        boxes = self.boxes()
+        maps = [value for value in self.values if len(value.shape) == 3 and not value.shape.joined]
+        if boxes is not None and maps and boxes.shape[0] < 30:
+            args = {"size": (self.number(1, 3), self.number(1, 2)), "scale": self.pick([1.0, 0.5])}
+            self.add(self.pick(["roi_pool", "roi_align"]), [self.pick(maps), boxes], args)
+
+    def suppressed(self) -> None:
+        boxes = self.boxes()
+        if boxes is None or boxes.shape[0] > 30:
+            return
+        scores = self.add("select", [boxes], {"axis": 1, "index": self.number(0, 3)})
+        if scores is not None:
+            self.add("nms", [boxes, scores.output], {"most": self.number(1, boxes.shape[0])})
+
+    def deformed(self) -> None:
+        """A map whose taps are moved by what a convolution of it says, and sometimes weighted."""
+        x = self.value()
+        if len(x.shape.inner) != 3 or x.shape.joined:
+            return
+        window: dict[str, Any] = {name: self.number(*bounds) for name, bounds in WINDOW.items()}
+        taps = window["kernel"] ** 2
+        weighted = bool(self.number(0, 1))
+        made = [self.add("conv", [x], {"channels": taps * times, **window}) for times in ((2, 1) if weighted else (2,))]
+        if None not in made:
+            more = {"channels": self.pick([4, 6]), "bias": bool(self.number(0, 1))}
+            self.add("deform_conv", [x, *(node.output for node in made if node is not None)], window | more)
+
+    def add(self, op: str, inputs: list[Value], args: dict[str, Any], shared: Node | None = None) -> Node | None:
         try:
             facts = OPERATORS[op](*(value.shape for value in inputs), **args)
         except Fault:
-            return
-        if op == "maxpool" and corrupts(inputs[0].shape, args):
-            return
+            return None
+        if op == "maxpool" and corrupts(inputs[0].shape.inner, args):
+            return None
         if any(shape.values > MOST for shape in facts.outputs) or (op == "attention" and len(inputs) == 2 and inputs[1].shape[0] > 64):
-            return
+            return None
         node = Node(f"{op}_{len(self.graph.nodes)}", OPERATORS[op], args, tuple(inputs), facts, self.graph.root)
         node.shared = shared
         self.graph.nodes.append(node)
         self.values += [value for value in node.outputs if not facts.is_integer(value.index)]
+        return node
 
     def leave(self) -> None:
         """What nobody reads has no axes in the batch."""
@@ -343,9 +426,6 @@ class Builder:
         out = "".join(self.random.sample(shared + "qk", len(shape)))
         return {"equation": f"{shared}qd,{shared}kd->{out}"}
 
-    def of_unfold(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
-        return {"kernel": self.number(1, 3), "stride": self.number(1, 2), "padding": self.number(0, 1)}
-
     def of_stack(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"axis": self.number(-len(shape) - 1, len(shape))}
 
@@ -373,9 +453,6 @@ class Builder:
         return {"broadcast": True}
 
     of_minimum = of_maximum
-
-    def of_shift_mask(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
-        return {"size": (shape[0], shape[-1]), "window": (1, shape[-1]), "shift": (0, self.number(0, shape[-1] - 1))}
 
     def of_relative_position_bias(self, shape: Shape, inputs: list[Value]) -> dict[str, Any]:
         return {"window": (shape[-1],)}
@@ -445,8 +522,8 @@ def corrupts(shape: Shape, args: dict[str, Any]) -> bool:
     )
 
 
-def drawn(random: Random, most: int) -> Graph:
-    build = Builder(random)
+def drawn(random: Random, most: int, regions: bool = False) -> Graph:
+    build = Builder(random, regions)
     for _ in range(random.choice([1, 1, 2])):
         build.input()
     if random.random() < 0.1:

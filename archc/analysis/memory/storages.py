@@ -185,6 +185,8 @@ def _ends_in_view(node: Node, x: StoredTensor) -> bool:
 
 def _beside(facts: Facts, batch: int) -> list[Strided]:
     """What a layer combines its inputs with."""
+    if facts.operand_shape is not None and facts.operand_strides:
+        return [Strided((batch, *facts.operand_shape), (0, *facts.operand_strides))]
     if facts.operand_shape is not None:
         return [contiguous((batch, *facts.operand_shape))]
     learned = [weight for weight in facts.tensors if weight.role != "buffer"]

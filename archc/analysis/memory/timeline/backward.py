@@ -13,7 +13,7 @@ from archc.analysis.memory.timeline.frames import Frames, free, remade_for
 from archc.analysis.memory.timeline.tape import BACKWARD, GRADIENTS, TEMPORARY, Block, Tape
 from archc.graph import Node, Value
 from archc.ops.facts import INPLACE, VIEW, Module, Weight
-from archc.ops.layout import ELEMENTWISE, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part, Stretch
+from archc.ops.layout import ELEMENTWISE, PACKED, PRESERVED, SCALED, Axes, Entry, Move, Packed, Part, Stretch
 from archc.ops.shape import product
 from archc.ops.strides import Strided, channels_last, contiguous, elementwise, view_as
 
@@ -95,7 +95,7 @@ class Backward:
     def made(self, step: LayerRun, value: Value, grad: Grad) -> Grad:
         """A new gradient of an input: of an elementwise layer in the order of what came and of what was kept, else as the input lies."""
         block, x = self.new(self.bytes(value), step.node), self.tensors[value].block
-        if step.node.facts.layout not in (PRESERVED, ELEMENTWISE, SCALED) or x.sizes != step.outputs[0].block.sizes:
+        if step.node.facts.layout not in (PRESERVED, ELEMENTWISE, SCALED, PACKED) or x.sizes != step.outputs[0].block.sizes:
             flat = len(x.sizes) == 3 and step.node.kind.endswith("pool")  # a map of height 1 to PyTorch, and seen as one of no height
             return Grad(block, not flat, channels_last(x.sizes) if x.suggests_channels_last else None)
         beside = [out.block for out in step.outputs if out.storage in step.kept] or [x] * any(x.storage in step.kept for x in step.inputs)
@@ -372,7 +372,7 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         at.add(value, Grad(block), step.node)
         return
     moves = step.node.facts.moves[0] if step.node.facts.moves else ()
-    if step.outputs[0].block == step.inputs[0].block and all(isinstance(move, Part) for move in moves):  # nothing is cut off
+    if step.outputs[0].block == step.inputs[0].block and all(isinstance(move, Part | Stretch) for move in moves):  # all of it
         at.add(value, grads[0], step.node)
         at.release(step)
         return

@@ -1,4 +1,4 @@
-"""Backward of reductions: sums, extremes, norms and spreads along axes, and running sums."""
+"""Backward of reductions: sums, extremes, norms and spreads along axes, running sums, and sums of windows."""
 
 from __future__ import annotations
 
@@ -117,5 +117,14 @@ def _running_sum(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.add(value, Grad(made), step.node)
 
 
+def _columns(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """Windows to columns or back, in a storage that is at first as large as what came, and never becomes smaller."""
+    (value,) = step.node.inputs
+    made = Grad(at.new(max(at.bytes(value), at.bytes(step.node.output)), step.node))
+    at.release(step, grads)
+    at.add(value, made, step.node)
+
+
+RULES |= dict.fromkeys(("unfold", "fold"), _columns)
 RULES |= {"sum": _sum, "max": _extreme, "min": _extreme, "norm": _norm, "var": _variance, "std": _deviation, "cumsum": _running_sum}
 RULES |= dict.fromkeys(("cummax", "cummin", "topk"), _scattered)

@@ -188,12 +188,12 @@ class Builder:
             self.add("shift_mask", [node.output], {"size": (windows, tokens), "window": (1, tokens), "shift": shift})
 
     def boxes(self) -> Value | None:
-        found = [value for value in self.values if len(value.shape) == 2 and value.shape[1] == 4 and not value.shape.joined]
-        if found and self.number(0, 2):
-            return self.pick(found)
-        left = self.value()
-        node = self.add("reshape", [left], {"shape": (left.shape.values // 4, 4)}) if left.shape.values % 4 == 0 else None
-        return node.output if node is not None and not node.output.shape.joined else None
+        """An input as boxes: what is computed may be no number, which names no place."""
+        given = self.pick([*self.graph.inputs.values()])
+        if given.name == "indices" or given.shape.values % 4:
+            return None
+        node = self.add("reshape", [given], {"shape": (given.shape.values // 4, 4)})
+        return None if node is None else node.output
 
     def region(self) -> None:
         boxes = self.boxes()

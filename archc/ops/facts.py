@@ -240,6 +240,7 @@ class Facts:
     takes: the dtype of the inputs, or of each of them
     dtypes: the dtype of each output, where that is not the network's
     reads: how many of the inputs are read, where others give their shape alone
+    stops: the inputs to which no gradient goes
     doubts: arguments that are hardly meant as they stand
     joined: how many leading axes of the outputs are in the batch; all else but counts is stated for one entry of these
     min_batch: the images of a training step with fewer of which PyTorch refuses it
@@ -269,6 +270,7 @@ class Facts:
     takes: str | tuple[str, ...] = "same"
     dtypes: tuple[str, ...] = ()
     reads: int | None = None
+    stops: tuple[int, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     min_batch: int = 1
     joined: int = 0

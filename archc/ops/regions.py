@@ -29,6 +29,7 @@ def roi_pool(x: Shape, boxes: Shape, *, size: Sizes, scale: Positive = 1.0) -> F
         weights=(),
         macs=0,
         work=Between(0, most),
+        stops=(1,),
         torch=_form("RoiPool", _ROI_POOL, bins, scale=(float(scale), 1.0)),
         classic="ROIPOOL",
     )
@@ -52,6 +53,7 @@ def roi_align(x: Shape, boxes: Shape, *, size: Sizes, scale: Positive = 1.0, sam
         weights=(),
         macs=0,
         work=Work(multiply=4 * points * out.values, add=(4 * points - 1) * out.values, special=out.values),
+        stops=(1,),
         torch=_form(
             "RoiAlign", _ROI_ALIGN, bins, scale=(float(scale), 1.0), sampling=(int(sampling), 2), aligned=(aligned, False)
         ),
@@ -83,6 +85,7 @@ def nms(boxes: Shape, scores: Shape, *, most: Size | None = None, threshold: Pro
         macs=0,
         work=Between(13 * (n - 1), 13 * n * (n - 1) // 2),
         keeps=(),
+        stops=(0, 1),
         torch=Module("Nms", (int(count), float(threshold)), {}, "{self}({0}, {1})", _NMS),
         dtypes=("int64",),
         classic="NMS",

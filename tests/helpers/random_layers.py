@@ -211,9 +211,9 @@ class Builder:
             self.add("nms", [boxes, scores.output], {"most": self.number(1, boxes.shape[0])})
 
     def deformed(self) -> None:
-        """A map whose taps are moved by what a convolution of it says, and sometimes weighted."""
-        x = self.value()
-        if len(x.shape.inner) != 3 or x.shape.joined:
+        """An input whose taps are moved by what a convolution of it says, and sometimes weighted; no number names no place."""
+        x = self.pick([*self.graph.inputs.values()])
+        if len(x.shape) != 3:
             return
         window: dict[str, Any] = {name: self.number(*bounds) for name, bounds in WINDOW.items()}
         taps = window["kernel"] ** 2

@@ -106,7 +106,7 @@ def items_of(graph: Graph, item: int) -> dict[Value, int]:
 
 def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> LayerRun:
     facts = node.facts
-    wanting = tuple(x.storage.needs_grad for x in inputs)
+    wanting = tuple([x.storage.needs_grad and i not in facts.stops for i, x in enumerate(inputs)])
     needs_grad = any(wanting) or facts.learns
     if facts.storage == INPLACE:
         outputs: tuple[StoredTensor, ...] = (inputs[0],)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from archc.analysis.memory.storages import LayerRun
 from archc.analysis.memory.timeline.arithmetic import TRUTH
-from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, wanted
+from archc.analysis.memory.timeline.backward import RULES, Backward, Grad, plain, wanted
 from archc.analysis.memory.timeline.chains import power
 from archc.analysis.memory.timeline.tape import Block
 from archc.ops.strides import Strided, contiguous
@@ -125,6 +125,15 @@ def _columns(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
     at.add(value, made, step.node)
 
 
-RULES |= dict.fromkeys(("unfold", "fold"), _columns)
+def _repeated(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
+    """The sum over the copies; of a single one, the gradient itself."""
+    times = step.node.args["times"]
+    if any(count > 1 for count in (times if isinstance(times, tuple | list) else (times,))):
+        return plain(at, step, grads)
+    at.add(step.node.inputs[0], grads[0], step.node)
+    at.release(step)
+
+
+RULES |= dict.fromkeys(("unfold", "fold"), _columns) | {"tile": _repeated}
 RULES |= {"sum": _sum, "max": _extreme, "min": _extreme, "norm": _norm, "var": _variance, "std": _deviation, "cumsum": _running_sum}
 RULES |= dict.fromkeys(("cummax", "cummin", "topk"), _scattered)

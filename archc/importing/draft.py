@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from archc.elaborate.naming import check_names
 from archc.elaborate.state import MOST_LAYERS
+from archc.language.blocks import is_name
 from archc.language.values import Mistake
 from archc.ops.registry import OPERATORS
 from archc.ops.shape import Shape, input_shape
@@ -62,6 +64,7 @@ class Draft:
         self.again = False  # whether layers are applied that were there before: those with weights share them
         self._first: dict[str, str] = {}  # the layers that were made under the names that were asked for
         self._names: set[str] = set()
+        self._tried: dict[str, int] = {}  # up to which number names are taken
         self._levels: set[str] = set()
         self._newest: tuple[str, Sequence[Wire], Span, dict[str, Any]]
 
@@ -72,13 +75,18 @@ class Draft:
         self.inputs[name] = shape = input_shape(tuple(sizes))
         return Wire(f".{name}" if name != "input" else "input", shape)
 
+    def free_input(self, wanted: str) -> str:
+        """A name for one of several inputs."""
+        name = re.sub(r"\W", "_", wanted)[:80]
+        return self.free(name if is_name(name) else f"x_{name}")
+
     def free(self, wanted: str) -> str:
         """A name that can stand in a spec and is not taken: the wanted one, or as near to it as there is."""
-        parts = [_UNFIT.sub("_", part)[:90] for part in wanted.split(".")]
-        name = ".".join(part or "_" for part in parts[:20])
+        name = ".".join(_fit(part) for part in wanted.split(".")[:20])
         if any(level in self._names for level in _levels(name)):
             name = name.replace(".", "_")
-        for number in range(MOST_LAYERS + 2):
+        for number in range(self._tried.get(name, 0), MOST_LAYERS + 2):
+            self._tried[name] = number
             tried = f"{name}_{number}" if number else name
             try:
                 check_names(tried, _NOWHERE)
@@ -158,11 +166,11 @@ class Draft:
     def _level(self, entries: list[tuple[list[str], Entry]], indent: int, before: list[str]) -> Iterator[str]:
         """Entries by the parts of their names that are left. `before` holds what the chain stands at."""
         runs = [list(run) for _, run in groupby(entries, key=lambda pair: (pair[0][0], len(pair[0]) > 1))]
-        firsts = [run[0][0][0] for run in runs]
+        firsts = Counter(run[0][0][0] for run in runs)
         pad = "  " * indent
         for run in runs:
             first = run[0][0][0]
-            if len(run[0][0]) > 1 and firsts.count(first) == 1:
+            if len(run[0][0]) > 1 and firsts[first] == 1:
                 yield f"{pad}{key_of(first)}:"
                 yield f"{pad}  layers:"
                 yield from self._level([(parts[1:], entry) for parts, entry in run], indent + 2, before)
@@ -188,7 +196,18 @@ def product(sizes: Sequence[int]) -> int:
 
 def reference(name: str) -> str:
     """A reference as a spec writes it; one that YAML would take for a number, or that has other marks, in quotes."""
-    return name if re.fullmatch(r"\.?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", name) else f'"{name}"'
+    plain = re.fullmatch(r"\.?[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*", name) and name.lower() not in (".nan", ".inf")
+    return name if plain else f'"{name}"'
+
+
+def _fit(part: str) -> str:
+    """A part of a name without what no name has; one that has another meaning gains a mark."""
+    part = _UNFIT.sub("_", part)[:90]
+    part = f"x{part}" if part.startswith(("__", "-")) or part in ("", "_") else part
+    try:
+        return check_names(part, _NOWHERE)
+    except Mistake:
+        return f"{part}_"
 
 
 def _levels(name: str) -> Iterator[str]:

@@ -39,6 +39,21 @@ def test_a_file_that_is_none_of_its_kind_is_refused_in_words(file: str, content:
         import_source(str(tmp_path / file))
 
 
+LAYER = 'layer { type: "ReLU" bottom: "input" top: "TOP" name: "NAME" }'
+TWO = "".join(f'layer {{ type: "Input" name: "i" top: "{top}" input_param {{ shape {{ dim: 1 dim: 3 }} }} }}' for top in ("input", "3a"))
+
+
+@pytest.mark.parametrize("name", ["nan", "__x", "forward", "train/x", "input", "index", "a.b", "-", "", "3", "\u00e9 \u4e2d", "x" * 300])
+def test_names_that_a_spec_cannot_have_are_made_fit(name: str, tmp_path: Path) -> None:
+    file = tmp_path / "net.prototxt"
+    second = LAYER.replace("TOP", "b").replace("input", "a")
+    file.write_text(
+        TWO + LAYER.replace("TOP", "a").replace("NAME", name) + second.replace("NAME", name) + LAYER.replace("TOP", name or "x")
+    )
+    graph = archc.loads(import_source(str(file)).text)
+    assert len(graph.inputs) == 2 and len(graph.nodes) == 3
+
+
 @pytest.mark.parametrize("file", FILES)
 def test_a_file_that_is_cut_anywhere_is_refused_or_read(file: str, tmp_path: Path) -> None:
     text, place = FILES[file][0], tmp_path / file

@@ -225,6 +225,9 @@ WRONG = {
     "a: &x [*x]\n" + START + CONV + HEAD: (1, "inside what it repeats"),
     START + "  - !!python/object/apply:os.system [x]\n": (3, "a tag"),
     "[" * 100: (1, ""),
+    START + CONV + "head:\n  - [[], 1, Concat, [1]]\n": (5, "0 inputs"),
+    START + CONV + "head:\n  - [-1, 1, C3, [8, True, 1, 1e308]]\n": (5, "too large"),
+    "anchors: [[1, 2]]\n" + START + "  - [-1, 1, Classify, [3]]\nhead:\n  - [[-1], 1, Detect, [nc, anchors]]\n": (6, "a head needs maps"),
 }
 
 

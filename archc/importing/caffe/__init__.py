@@ -14,6 +14,8 @@ from archc.importing.draft import Draft, Refused, Wire
 from archc.importing.imported import Imported
 from archc.text.source import Source, Span
 
+MOST_BLOBS = 1_000  # that a layer takes, or gives
+
 
 def read_caffe(source: Source, name: str, weights: Path | None = None) -> Imported:
     """The network of a prototxt, as it is where it is tested. Raises Refused, and ImportedError for the weights."""
@@ -21,12 +23,16 @@ def read_caffe(source: Source, name: str, weights: Path | None = None) -> Import
     layers = layers_of(net)
     called = labels([one for one, _, _ in layers])
     reading = Reading(Draft(net.text("name") or name))
+    fed = [len(layer.literals("top")) for _, kind, layer in layers if kind in ("Input", "MemoryData")]
+    reading.several = len(net.literals("input")) + sum(fed) > 1
     blobs: dict[str, Wire | None] = _inputs(reading, net)
     uses = Counter(bottom.text for _, _, layer in layers for bottom in layer.literals("bottom"))
     reading.once = {blob for blob, count in uses.items() if count == 1}
     waiting = dict.fromkeys(blobs)
     for one, kind, layer in layers:
         reading.name, reading.label = one, called[one]
+        if len(layer.literals("bottom")) > MOST_BLOBS or len(layer.literals("top")) > MOST_BLOBS:
+            raise Refused(layer.place("bottom", "top"), f"a layer of more than {MOST_BLOBS:,} inputs or outputs", None, "A601")
         wires = [_blob(blobs, bottom.text, bottom.span) for bottom in layer.literals("bottom")]
         tops = [top.text for top in layer.literals("top")]
         for bottom in layer.literals("bottom"):
@@ -66,9 +72,9 @@ def _inputs(reading: Reading, net: Message) -> dict[str, Wire | None]:
         raise Refused(
             names[0].span, f"{len(shapes)} shapes for {len(names)} inputs", "write input_shape { dim: 1 dim: 3 … } for each", "A204"
         )
-    one = len(names) == 1
+    one = not reading.several
     return {
-        name.text: reading.draft.input(sizes, span, "input" if one else reading.draft.free(name.text))
+        name.text: reading.draft.input(sizes, span, "input" if one else reading.draft.free_input(name.text))
         for name, (sizes, span) in zip(names, shapes, strict=True)
     }
 
@@ -88,15 +94,16 @@ def _layer(reading: Reading, kind: str, layer: Message, wires: list[Wire | None]
         tops = layer.literals("top")
         if len(shapes) not in (1, len(tops)) or not tops:
             raise Refused(layer.span, "an Input without a shape for its top", "input_param { shape { dim: 1 dim: 3 … } }", "A204")
-        several = len(tops) > 1 or reading.draft.inputs
+        several = reading.several
         return tuple(
-            reading.draft.input(input_sizes(shape), shape.span, reading.draft.free(top.text) if several else "input")
+            reading.draft.input(input_sizes(shape), shape.span, reading.draft.free_input(top.text) if several else "input")
             for top, shape in zip(tops, shapes * len(tops) if len(shapes) == 1 else shapes, strict=False)
         )
     if kind == "MemoryData":
         params = layer.message("memory_data_param")
         sizes = [params.whole(size, 0) for size in ("channels", "height", "width")]
-        return reading.draft.input(sizes, params.span), *(None,) * (len(layer.literals("top")) - 1)
+        name = reading.draft.free_input(layer.text("top", "data")) if reading.several else "input"
+        return reading.draft.input(sizes, params.span, name), *(None,) * (len(layer.literals("top")) - 1)
     if kind in DATA and not wires:
         raise Refused(
             layer.place("type"), f"{kind} does not say the shape of its images", "use the deploy.prototxt, or a layer Input", "A303"

@@ -33,6 +33,7 @@ class Reading:
     label: str = ""
     norms: dict[str, str] = field(default_factory=dict)  # normalizations by the reference of their output
     once: set[str] = field(default_factory=set)  # blobs that one layer takes
+    several: bool = False  # whether there is more than one input
 
     def add(self, kind: str, wires: list[Wire], span: Span, part: str = "", **given: Any) -> Wire:
         return self.draft.add(f"{self.label}_{part}" if part else self.label, kind, wires, span, **given)

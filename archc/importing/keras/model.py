@@ -111,7 +111,7 @@ class Walk:
                 self.made[call.name, call.index] = (held or self.input(call.entry.need("config"), wanted),)
                 continue
             self.reading.draft.again, before = self.reading.draft.again or call.index > 0, self.reading.draft.again
-            found = self.applied(call.entry, call.name, [self.made[ref[0], ref[1]][ref[2]] for ref in call.takes])
+            found = self.applied(call.entry, call.name, [self.value(call.entry, ref) for ref in call.takes])
             self.reading.draft.again = before
             self.made[call.name, call.index] = found
         for name, index, part in outs:
@@ -156,6 +156,15 @@ class Walk:
             stuck = next(iter(waiting.values()))[0]
             raise Refused(stuck.entry.place("inbound_nodes"), f"{stuck.name[:60]} waits for itself", "a network has no circle", "A304")
 
+    def value(self, entry: Part, ref: Ref) -> Held:
+        """What a layer that was applied gave."""
+        made = self.made[ref[0], ref[1]]
+        if ref[2] >= len(made):
+            raise Refused(
+                entry.place("inbound_nodes"), f"{ref[0][:60]} has {len(made)} outputs, and number {ref[2]} is taken", None, "A304"
+            )
+        return made[ref[2]]
+
     def input(self, config: Part, name: str) -> Held:
         """An input, whose shape has the batch first, and the channels last."""
         part = config.get("batch_shape", "batch_input_shape", "build_input_shape")
@@ -172,7 +181,7 @@ class Walk:
         shape = [size.whole(1) for size in sizes]
         first = len(shape) > 2 and not self.reading.channels_first
         draft = self.reading.draft
-        wanted = name if name == "input" else draft.free(name)
+        wanted = name if name == "input" else draft.free_input(name)
         return Held(draft.input([shape[-1], *shape[:-1]] if first else shape or [1], part.span, wanted), first)
 
     def applied(self, entry: Part, name: str, helds: list[Held]) -> tuple[Held, ...]:

@@ -134,6 +134,8 @@ def _module(model: _Model, index: int, row: Part) -> tuple[Wire, ...]:
         hint = did_you_mean(kind, (*_WIDE, *_PLAIN)) or f"read are {', '.join((*_WIDE, *_PLAIN))}"
         raise Refused(found[2].span, f"the module {kind[:40]} is not read", hint, "A301")
     xs = [_value(model, index, one) for one in (found[0].items() if found[0].is_list else [found[0]])]
+    if not xs or len(xs) > MOST_COPIES:
+        raise Refused(found[0].span, f"a module of {len(xs):,} inputs", f"-1 is the one before; at most {MOST_COPIES:,} are read", "A502")
     count = found[1].whole(1)
     copies = max(round(count * model.depth), 1) if count > 1 else count
     if copies > MOST_COPIES:
@@ -197,6 +199,8 @@ def _wide(model: _Model, maker: Maker, name: str, kind: str, *, x: Wire, args: l
         for one, default in zip(given, defaults, strict=False):
             if default is not None and not isinstance(one, int | float if isinstance(default, float) else type(default)):
                 raise Refused(place.span, f"{kind}: {str(one)[:40]} is not like {default}", None, "A402")
+            if isinstance(one, int | float) and abs(one) >= 2**31:
+                raise Refused(place.span, f"{kind}: {str(one)[:40]} is too large", None, "A404")
         return [*given, *defaults[len(given) :]]
 
     if kind == "Conv":

@@ -67,6 +67,8 @@ def _boxes(maker: Maker, name: str, sides: Wire, xs: Sequence[Wire], size: int) 
 
 
 def stride_of(maker: Maker, x: Wire, size: int) -> int:
+    if len(x.shape) != 3:
+        raise Refused(maker.span, f"a head needs maps; this has shape {list(x.shape)}", None, "A501")
     if size % x.shape[1]:
         raise Refused(maker.span, f"a map of {x.shape[1]} rows is no whole part of an image of {size}", "use a multiple of 32", "A501")
     return size // x.shape[1]

@@ -42,10 +42,15 @@ def tags_of(text: str) -> list[tuple[str, list[str]]]:
     return parser.found
 
 
+SHOWN = (archc.Graph, archc.Report, archc.Timeline, archc.Planned, archc.CheckpointPlan, archc.Difference, archc.Roofline)
+
+
 def results(net: archc.Graph) -> list[object]:
     planned = archc.checkpoint(net, memory="1MiB", batch=64)
     report = archc.analyze(net)
-    return [net, report, report.layers[0], archc.memory(net), planned, planned.plan, archc.diff(net, "lenet5"), net.nodes[0]]
+    bound = archc.roofline(net, device="a100-40gb")
+    shown = [net, report, archc.memory(net), planned, planned.plan, archc.diff(net, "lenet5"), bound]
+    return [*shown, report.layers[0], net.nodes[0], bound.layers[0], bound.device]
 
 
 @pytest.mark.parametrize("load", [lambda: archc.loads(HOSTILE), lambda: archc.load("resnet18")], ids=["hostile", "resnet18"])
@@ -53,6 +58,7 @@ def test_one_line_as_text_and_a_table_without_foreign_markup(load: Callable[[], 
     for one in results(load()):
         assert repr(one).isprintable() and len(repr(one)) < 300, type(one)
         if (shown := getattr(one, "_repr_html_", None)) is None:
+            assert not isinstance(one, SHOWN)
             continue
         tags = tags_of(shown())
         assert {tag for tag, _ in tags} <= {"div", "b", "table", "thead", "tbody", "tr", "th", "td"} | SVG, type(one)

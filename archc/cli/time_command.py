@@ -60,9 +60,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _header(result: Roofline) -> list[str]:
     device = result.device
-    step = "forward and backward" if result.training else "forward"
     lines = [
-        f"{result.graph.name} on {device.name}, {step} of {counted(result.batch, 'image')} in {result.dtype}",
+        result.title,
         f"{rate_text(device.peak(result.dtype), 'FLOP')}, {rate_text(device.bandwidth, 'B')}",
     ]
     return [printable(line) for line in lines]

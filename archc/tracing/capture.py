@@ -144,6 +144,8 @@ def read_inputs(module: nn.Module, input: Any) -> Given:
     else:
         order = ["input"]
         items = {"input": input}
+    if not items:
+        raise ArgumentError("a dict of inputs has at least one: {'image': (3, 224, 224)}, without the batch")
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, torch.dtype] = {}
     real: dict[str, Tensor] = {}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from archc.errors import ArchcError
+from archc.text.diagnostics import printable
 
 if TYPE_CHECKING:
     from torch import nn
@@ -47,10 +48,14 @@ class TrainOptions:
     checkpoint: CheckpointPlan | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Outcome:
     """A finished run: the network with its best weights, in eval mode; figures of that epoch; the folder."""
 
     module: nn.Module
     metrics: dict[str, float]
     folder: Path
+
+    def __repr__(self) -> str:
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in self.metrics.items())
+        return f"<Outcome {printable(str(self.folder))}: {figures}>"

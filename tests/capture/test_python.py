@@ -121,6 +121,7 @@ WRONG: dict[str, tuple[Callable[[], object], type[Exception], str]] = {
     "two graphs' input": (lambda: archc.diff(archc.load("lenet5"), archc.load("lenet5"), input=SHAPE), UsageError, "have their input"),
     "parameters": (lambda: archc.build(Net(), input=SHAPE, classes=3), UsageError, "no parameters of a spec to change: classes"),
     "a shape": (lambda: archc.analyze(Net(), input=(3, 0, 8)), archc.ArgumentError, "is no shape"),
+    "no inputs": (lambda: archc.analyze(Net(), input={}), archc.ArgumentError, "at least one"),
 }
 
 

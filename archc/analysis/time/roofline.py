@@ -17,6 +17,8 @@ from archc.catalog.devices.device import Device, DeviceError
 from archc.catalog.dtypes import ARITHMETIC, dtype_name
 from archc.errors import ArgumentError, NameNotFound
 from archc.graph import Graph
+from archc.text.diagnostics import printable
+from archc.text.quantity import counted, time_text
 from archc.text.suggest import did_you_mean
 
 COMPUTE, BANDWIDTH = "compute", "bandwidth"
@@ -35,7 +37,7 @@ class Pass:
         return max(self.compute, self.bandwidth)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class LayerTime(OfLayer):
     """The bound of one layer. `forecast` is None without a calibration."""
 
@@ -66,8 +68,11 @@ class LayerTime(OfLayer):
         parts = [(phase.seconds, COMPUTE if phase.compute >= phase.bandwidth else BANDWIDTH) for phase in (self.forward, self.backward)]
         return max(parts)[1] if self.seconds else ""
 
+    def __repr__(self) -> str:
+        return f"<LayerTime {printable(self.name)}: at least {time_text(self.seconds)}>"
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, repr=False)
 class Roofline:
     """The least time of a network on a device: layers in order, and totals for one step of `batch` images. Times are in seconds."""
 
@@ -77,6 +82,27 @@ class Roofline:
     dtype: str
     training: bool
     layers: list[LayerTime]
+
+    def __repr__(self) -> str:
+        return f"<Roofline {printable(self.title)}: at least {time_text(self.seconds)}>"
+
+    def _repr_html_(self) -> str:
+        from archc.text.notebook import to_html
+        from archc.text.table import Column, Table
+
+        titles = [Column("layer"), Column("kind"), Column("FLOPs", "count"), Column("bytes", "bytes"), Column("bound by"), Column("least")]
+        table = Table(titles)
+        for layer in self.layers:
+            table.rows.append([layer.name, layer.kind, layer.flops, layer.bytes, layer.bound, time_text(layer.seconds)])
+        table.totals.append(["total", "", self.flops, self.bytes, "", time_text(self.seconds)])
+        measured = f"forecast {time_text(self.forecast)}" if self.forecast is not None else ""
+        return to_html(self.title, table, [measured])
+
+    @property
+    def title(self) -> str:
+        """The network, the device and the step in words."""
+        step = "forward and backward" if self.training else "forward"
+        return f"{self.graph.name} on {self.device.name}, {step} of {counted(self.batch, 'image')} in {self.dtype}"
 
     @property
     def seconds(self) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from archc.catalog.dtypes import ARITHMETIC
 from archc.errors import Argument, ArgumentError
+from archc.text.diagnostics import printable
 from archc.text.quantity import BANDWIDTH, BYTES, FLOPS
 from archc.validation.description import Amount, Match, OneOf, Range
 
@@ -68,7 +69,7 @@ class Calibration:
     trials: tuple[Trial, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Device:
     """A device. What it does not state is None, or not in `flops`.
 
@@ -91,6 +92,9 @@ class Device:
     calibration: Calibration | None = field(default=None, compare=False)
     visible: _Bytes | None = None
     cuda: bool = False
+
+    def __repr__(self) -> str:
+        return f"<Device {printable(self.key)}: {printable(self.name)}>"
 
     def peak(self, dtype: str) -> float:
         """FLOPs a second in a dtype. Raises DeviceError where it states none."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         checkpoint,
         diff,
         fold,
+        import_model,
         load,
         loads,
         memory,
@@ -51,7 +52,22 @@ if TYPE_CHECKING:
     from archc.training.train import train
 
 __version__ = "0.1.0"  # the one place: pyproject.toml and `archc --version` read it here
-_API = ("analyze", "build", "capture", "check", "checkpoint", "diff", "fold", "load", "loads", "memory", "optimizer", "render", "report")
+_API = (
+    "analyze",
+    "build",
+    "capture",
+    "check",
+    "checkpoint",
+    "diff",
+    "fold",
+    "import_model",
+    "load",
+    "loads",
+    "memory",
+    "optimizer",
+    "render",
+    "report",
+)
 _ROOMS = {
     **dict.fromkeys((*_API, "roofline", "source"), "api"),
     "train": "training.train",
@@ -111,6 +127,7 @@ __all__ = [
     "checkpoint",
     "diff",
     "fold",
+    "import_model",
     "load",
     "loads",
     "memory",

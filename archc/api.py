@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from archc.analysis.time.roofline import Roofline
     from archc.catalog.devices.device import Device
     from archc.draw.picture import Picture
+    from archc.importing import Import
 
     Net = Graph | nn.Module | str | PathLike[str]  # a graph, a PyTorch module, or a spec: its file, or the name of one that ships
     Example = int | str | Sequence[int] | Tensor
@@ -80,6 +81,41 @@ def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: It
         if hint := _batch_hint(input):
             error.add_note(hint)
         raise
+
+
+def import_model(
+    source: Net,
+    *,
+    input: ModuleInput = None,
+    weights: str | PathLike[str] | None = None,
+    leaves: Iterable[str] = (),
+    name: str = "",
+    flat: bool = False,
+) -> Import:
+    """A model of PyTorch or of another tool as a spec: `.text`, `.graph`, `.save_weights(path)`, `.report()`. See docs/import.md.
+
+    source: a module, with its `input` as in `capture`; a captured graph; a file (.onnx, .cfg, .prototxt, .keras, …); or what makes a
+        model, "model.py:make_net" or "timm:resnet50", whose code is run
+    weights: the file of weights that belongs to the source, where they are not in it
+    flat: layer by layer, without blocks and repeats
+
+    Raises ImportedError, SpecError, CaptureError, and what the model's own code raises.
+    """
+    from archc.importing import import_graph, import_source
+
+    if isinstance(source, Graph):
+        return import_graph(source, flat=flat)
+    if _is_module(source):
+        return import_graph(capture(source, input, name=name, leaves=leaves), source, flat=flat)
+    if not isinstance(source, str | PathLike):
+        raise UsageError(f"a source is a file, a module of PyTorch, or what makes one, not {_describe(source)}")
+    given = [f"{key}={_size_text(one)}" for key, one in input.items()] if isinstance(input, dict) else [_size_text(input)] if input else []
+    beside = None if weights is None else fspath(weights)
+    return import_source(fspath(source), inputs=given, weights=beside, leaves=leaves, name=name, flat=flat)
+
+
+def _size_text(size: Any) -> str:
+    return size if isinstance(size, str) else "x".join(map(str, size if isinstance(size, Sequence) else (size,)))
 
 
 def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: str | None = None, input: ModuleInput = None) -> cost.Report:

@@ -5,7 +5,8 @@
   archc import net.onnx -o net.yaml -o net.safetensors
   archc import yolov3.cfg --weights yolov3.weights -o yolov3.yaml
 
-Without -o, the spec goes to standard output. The code of a PyTorch model is run;
+Without -o, the spec goes to standard output. What was read is compared with what
+is written: figures, outputs, training; the status is 1 where it differs. The code of a PyTorch model is run;
 of a file, nothing is. See docs/import.md for what comes through.
 """
 
@@ -23,7 +24,6 @@ from archc.importing.importing import Import, import_source
 from archc.importing.registry import FORMATS, FORMS, is_code
 from archc.text.atomic import is_stream
 from archc.text.diagnostics import printable
-from archc.text.quantity import counted
 from archc.text.suggest import did_you_mean
 
 SPECS, WEIGHTS = (".yaml", ".yml"), (".safetensors",)
@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=".yaml, .safetensors; may be repeated")
     parser.add_argument("--weights", metavar="FILE", help="the weights that belong to the source, where they are not in it")
     parser.add_argument("--name", default="", metavar="NAME", help="the network's name, in place of the source's")
+    parser.add_argument("--no-check", action="store_true", help="do not run the original to compare outputs and training")
     parser.add_argument("--flat", action="store_true", help="layer by layer, without blocks and repeats")
     shape = "what a PyTorch model takes, without the batch (128:int64: whole numbers)"
     parser.add_argument("--input", action="append", default=[], metavar="[NAME=]3x224x224", help=shape)
@@ -52,11 +53,18 @@ def run(args: argparse.Namespace) -> int:
     with _guard(args):
         made = import_source(args.source, inputs=args.input, weights=args.weights, leaves=args.leaf, name=args.name, flat=args.flat)
     args.read = [str(path) for path in made.imported.files]
-    _tell(made)
+    if refusal := refuse_places(args.output, args):  # also for what the model was read from
+        complain(refusal, DEFAULT_WIDTH)
+        return 2
+    for note in made.notes:
+        complain(f"note: {printable(note)}")
+    status = max((_write(name, made, args) for name in args.output), default=0)
+    with _guard(args):
+        found = made.report(compare=not args.no_check)
+    print(found.text(), file=sys.stdout if args.output else sys.stderr)
     if not args.output:
         print(made.text, end="")
-        return 0
-    return max(_write(name, made, args) for name in args.output)
+    return status or (0 if found.good else 1)
 
 
 def _guard(args: argparse.Namespace) -> AbstractContextManager[None]:
@@ -65,13 +73,6 @@ def _guard(args: argparse.Namespace) -> AbstractContextManager[None]:
     from archc.cli.models import their_code
 
     return their_code(args.source, args.input)
-
-
-def _tell(made: Import) -> None:
-    """What a reader of the spec has to know, on standard error."""
-    for note in made.notes:
-        complain(f"note: {printable(note)}")
-    print(f"{printable(made.graph.name)}: {counted(made.lines, 'line')}, {counted(len(made.graph.nodes), 'layer')}", file=sys.stderr)
 
 
 def _write(name: str, made: Import, args: argparse.Namespace) -> int:

@@ -43,7 +43,7 @@ class Imported:
     graph: Graph | None = None
     renames: Mapping[str, str] = field(default_factory=dict)
     module: Any = None
-    run: Callable[[Arrays], list[Any]] | None = None
+    run: Callable[[Mapping[str, Any]], list[Any]] | None = None
     files: tuple[Path, ...] = ()
     flat: bool = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.analysis.compare.exact import differences
 from archc.elaborate.compiler import compile_text
@@ -19,6 +19,9 @@ from archc.importing.renames import rules_of
 from archc.ops.opaque import describe
 from archc.text.diagnostics import SpecError, printable
 from archc.text.writing import quote
+
+if TYPE_CHECKING:
+    from archc.importing.report import ImportReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,12 @@ class Import:
     def lines(self) -> int:
         """How long the spec is, without comments and empty lines."""
         return sum(1 for line in self.text.splitlines() if line.strip() and not line.lstrip().startswith("#"))
+
+    def report(self, compare: bool = True) -> ImportReport:
+        """Figures on both sides, and outputs and training beside the original's, which is then run: `.good`, `.text()`."""
+        from archc.importing.report import report
+
+        return report(self, compare)
 
     def tensors(self) -> dict[str, Any]:
         """The weights and buffers by the spec's names. Raises ImportedError where the source has none, or not all."""

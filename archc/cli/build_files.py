@@ -11,6 +11,7 @@ from archc.cli.console import DEFAULT_WIDTH, prose
 from archc.cli.files import announce
 from archc.codegen.lowering import lower
 from archc.graph import Graph
+from archc.graph.dtypes import input_dtypes, input_limits
 from archc.runtime.build.build import BuildOptions, after_passes, build_with_report
 from archc.runtime.export.export import export
 from archc.runtime.weights.load import save_weights
@@ -68,8 +69,7 @@ def _without_heads(module: nn.Module, graph: Graph, args: argparse.Namespace) ->
 
 
 def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: list[str]) -> None:
-    embeddings = [node for node in graph.nodes if node.kind == "embedding"]
-    indices = {value.name: int(node.args["entries"]) for node in embeddings for value in node.inputs if value.name in graph.inputs}
+    limits = input_limits(graph)
     for name in names:
         made = export(
             module,
@@ -78,8 +78,8 @@ def _export(args: argparse.Namespace, graph: Graph, module: nn.Module, names: li
             outputs=tuple(graph.deployed().outputs),
             batch=int(args.batch) if args.batch not in (None, "dynamic") else "dynamic",
             opset=args.opset if Path(name).suffix == ".onnx" else None,
-            dtypes=dict.fromkeys(indices, "int64"),
-            limits=indices,
+            dtypes={value.name: dtype for value, dtype in input_dtypes(graph).items() if value.name in limits},
+            limits=limits,
             check=not args.no_check,
         )
         print(prose(made.text(), DEFAULT_WIDTH))

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from archc.catalog.dtypes import BYTES
 from archc.elaborate.state import UNKNOWN, Elaboration, Written
 from archc.graph import Value
+from archc.graph.dtypes import SAME, WHOLE
 from archc.language.blocks import RULE, is_name
 from archc.language.functions import Unknown
 from archc.language.values import Mistake, evaluate
@@ -17,6 +19,7 @@ from archc.text.quantity import counted
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 
+DECLARED = {"shape", "dtype"}  # what is said of an input
 OPTION, ARGUMENT = "--input", "input="  # where a shape from outside comes from: the command line, or a program
 AXES = {"channels", "height", "width", "depth", "length", "shape", "features", "size"}
 BATCHES = {"none", "batch", "batch_size", "b", "n", "bs", "?"}  # what a batch's size is called where it is open
@@ -25,7 +28,7 @@ BATCHES = {"none", "batch", "batch_size", "b", "n", "bs", "?"}  # what a batch's
 def read_inputs(run: Elaboration, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
     """The inputs by name; `changes` are shapes in place of the spec's own ("" is the only one)."""
     tree = run.spec.input
-    if not isinstance(tree, t.Mapping):
+    if not isinstance(tree, t.Mapping) or _is_declared(tree):
         given = changes.get("input", changes.get(""))
         _check_names(run, [name for name in changes if name not in ("", "input")], changes, ["input"], tree, env)
         return {"input": _input(run, "input", tree, given, env)}
@@ -57,7 +60,50 @@ def _check_names(
         run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
 
 
+def _is_declared(tree: t.Tree) -> bool:
+    """Whether it is a shape with what its values are: {shape: [128], dtype: int64}."""
+    return isinstance(tree, t.Mapping) and {"dtype"} <= {str(key.value) for key, _ in tree.items} <= DECLARED
+
+
 def _input(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
+    """One input, as it is declared."""
+    if not isinstance(own, t.Mapping):
+        return _shaped(run, name, own, given, env)
+    unknown = [key for key, _ in own.items if key.value not in DECLARED]
+    for key in unknown:
+        hint = did_you_mean(str(key.value), DECLARED) or "{shape: [128], dtype: int64}"
+        run.error("A402", key.span, f"an input has a shape and a dtype, and no {shown(key.value)}", hint)
+    shape = own.get("shape")
+    if shape is None and not unknown and not own.broken:
+        what = "the input" if name == "input" else f"the input {name}"
+        run.error("A202", own.span, f"no shape for {what}", "{shape: [128], dtype: int64}")
+    value = _shaped(run, name, shape, given, env)
+    dtype = _dtype(run, own.get("dtype"), env)
+    if value is not UNKNOWN:
+        value.dtype = dtype
+    return value
+
+
+def _dtype(run: Elaboration, tree: t.Tree | None, env: dict[str, Any]) -> str:
+    """A dtype of whole numbers or truth values; without one, the network's own."""
+    if tree is None:
+        return SAME
+    try:
+        value = evaluate(tree, env)
+    except Mistake as mistake:
+        run.mistake(mistake)
+        return SAME
+    except Unknown:
+        return SAME
+    if isinstance(value, str) and value in WHOLE:
+        return value
+    own = isinstance(value, str) and value in BYTES
+    hint = "leave it out: numbers have the dtype of the network" if own else did_you_mean(str(value), WHOLE) or f"one of {', '.join(WHOLE)}"
+    run.error("A402", tree.span, f"an input cannot be declared as {shown(value)}", hint)
+    return SAME
+
+
+def _shaped(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
     """One input, in its own shape or in one that was given in its place, which must have as many axes."""
     if own is None:  # the spec has none, and says so
         return UNKNOWN

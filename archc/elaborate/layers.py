@@ -8,8 +8,9 @@ from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins
 from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, UNKNOWN, Context, Elaboration, ElaborationStopped, Ref, Values
 from archc.elaborate.unknown import suggest_for_inputs
 from archc.graph import Node, Written
+from archc.graph.dtypes import COMPUTED, SAME, WHOLE
 from archc.language.entries import Entry
-from archc.ops.facts import Facts
+from archc.ops.facts import VIEW, Facts
 from archc.ops.registry import Op
 from archc.ops.shape import Shape
 from archc.signature import Fault
@@ -62,7 +63,9 @@ def make(run: Elaboration, op: Op, name: str, *, args: dict[str, Any], inputs: V
         raise ElaborationStopped
     run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
+    check_dtypes(op, facts, inputs)
     node = Node(name, op, args, inputs, facts, context.space.scope)
+    tell_dtypes(node)
     node.written = written
     node.train_only = run.training > 0
     run.graph.nodes.append(node)
@@ -84,6 +87,30 @@ def check_inputs(op: Op, inputs: Values) -> None:
     if most is not None and most < count and hint is None:
         hint = "merge them first with `add` or `concat`"
     raise Fault(None, f"{op.name} takes {wanted} input{'s' * (wanted != '1')}, but is given {count}", hint, "A502")
+
+
+def check_dtypes(op: Op, facts: Facts, inputs: Values) -> None:
+    """Indices are whole numbers, and what is multiplied with weights is not."""
+    for index, value in enumerate(inputs):
+        wants, dtype = facts.taken(index), value.dtype
+        name = value.node.label if value.node is not None else value.name
+        if wants == "int64" and dtype == COMPUTED:
+            hint = "`argmax`, `topk.1`, `max.1` and a `maxpool` with `indices: true` make indices; an input is declared with `dtype: int64`"
+            raise Fault(None, f"{op.name} takes whole numbers, and {name} has numbers of the network's own dtype", hint, "A502")
+        if wants == "int64" and dtype in ("uint8", "bool"):
+            raise Fault(None, f"{op.name} takes whole numbers as indices, and {name} has {dtype}", "dtype: int64", "A502")
+        if wants == SAME and dtype in WHOLE and facts.learns and facts.macs:
+            raise Fault(None, f"{op.name} multiplies with weights, and {name} has {dtype}", "`embedding` looks whole numbers up", "A502")
+
+
+def tell_dtypes(node: Node) -> None:
+    """What the outputs of a layer hold: a view what it is seen from, else what the facts say."""
+    for value in node.outputs:
+        if node.facts.storage == VIEW and node.inputs:
+            value.dtype = node.inputs[0].dtype
+        else:
+            stated = node.facts.dtypes[value.index] if node.facts.dtypes else SAME
+            value.dtype = COMPUTED if stated == SAME else stated
 
 
 def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:

@@ -28,15 +28,19 @@ if TYPE_CHECKING:
 
 
 class Value:
-    """What flows: output `index` of a node, or an input of the network (`node` is None). `shape` has no batch axis."""
+    """What flows: output `index` of a node, or an input of the network (`node` is None). `shape` has no batch axis.
 
-    __slots__ = ("index", "name", "node", "shape")
+    dtype: that of an input, where it is declared; of outputs, as elaboration found it (`archc.graph.dtypes`)
+    """
 
-    def __init__(self, node: Node | None, index: int, shape: Shape, name: str = "") -> None:
+    __slots__ = ("dtype", "index", "name", "node", "shape")
+
+    def __init__(self, node: Node | None, index: int, shape: Shape, name: str = "", dtype: str = "same") -> None:
         self.node = node
         self.index = index
         self.shape = shape
         self.name = name
+        self.dtype = dtype
 
     def __repr__(self) -> str:
         where = self.node.name if self.node else self.name

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import count, zip_longest
 
 from archc.graph import Graph, Node, Scope, Value
+from archc.graph.dtypes import SAME
 from archc.graph.structure import ancestors
 from archc.language.citation import PAPER
 from archc.language.spec import Spec
@@ -44,6 +45,11 @@ def _drawn(line: Line, room: int) -> str:
     return f"{full.ljust(room)}  # {printable(comment)}" if comment else full
 
 
+def _input_text(value: Value) -> str:
+    shape = text_of(list(value.shape))
+    return shape if value.dtype == SAME else f"{{shape: {shape}, dtype: {value.dtype}}}"
+
+
 def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
     yield 0, "archc: 1", ""
     yield 0, f"name: {text_of(graph.name)}", ""
@@ -51,7 +57,7 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
         yield 0, f"doc: {text_of(graph.doc)}", ""
     if cited := {name: value for name in PAPER if (value := getattr(spec.paper, name))}:
         yield 0, "paper: {" + ", ".join(f"{name}: {text_of(value)}" for name, value in cited.items()) + "}", ""
-    shapes = {name: text_of(list(value.shape)) for name, value in graph.inputs.items()}
+    shapes = {name: _input_text(value) for name, value in graph.inputs.items()}
     where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input" if changes else ""
     if list(shapes) == ["input"]:
         yield 0, f"input: {shapes['input']}", where

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from archc.catalog.initializers import INITIALIZERS
+from archc.graph.dtypes import WHOLE
 from archc.language import citation, library
 from archc.language.blocks import Block
 from archc.language.budget import FIGURES
@@ -38,12 +39,13 @@ def schema(blocks: Iterable[Block] = ()) -> Schema:
         "type": "object",
         "properties": _top(),
         "additionalProperties": False,
-        "$defs": {"entry": _entry(kinds), "chain": _chain(), "block": _block_definition(), "shape": _shape()},
+        "$defs": {"entry": _entry(kinds), "chain": _chain(), "block": _block_definition(), "shape": _shape(), "input": _input()},
     }
 
 
 def _top() -> Schema:
-    shapes = {"anyOf": [{"$ref": "#/$defs/shape"}, {"type": "object", "additionalProperties": {"$ref": "#/$defs/shape"}}]}
+    one = {"anyOf": [{"$ref": "#/$defs/shape"}, {"$ref": "#/$defs/input"}]}
+    shapes = {"anyOf": [*one["anyOf"], {"type": "object", "additionalProperties": one}]}
     texts = {"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}
     properties: Schema = {
         "archc": {"const": 1},
@@ -144,6 +146,12 @@ def _claim() -> Schema:
 
 def _shape() -> Schema:
     return {"type": "array", "minItems": 1, "maxItems": 4, "items": _or_expression({"type": "integer", "minimum": 1})}
+
+
+def _input() -> Schema:
+    dtype = {"enum": list(WHOLE)}
+    properties = {"shape": {"$ref": "#/$defs/shape"}, "dtype": dtype}
+    return {"type": "object", "properties": properties, "required": ["shape"], "additionalProperties": False}
 
 
 def _chain() -> Schema:

@@ -11,6 +11,7 @@ from torch import nn
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.captured import Captured, CaptureError
+from archc.graph.dtypes import SAME, WHOLE
 from archc.graph.graph import Tie
 from archc.ops.facts import DTYPES, Facts
 from archc.ops.registry import OPERATORS, Op
@@ -46,7 +47,9 @@ class Assembly:
 
     def fill(self) -> None:
         for name, shape in self.trace.shapes.items():
-            value = self.graph.inputs[name] = Value(None, 0, input_shape(shape[1:] or (1,)), name)
+            dtype = self.trace.dtypes[name]
+            dtype = dtype if dtype in WHOLE else SAME
+            value = self.graph.inputs[name] = Value(None, 0, input_shape(shape[1:] or (1,)), name, dtype)
             self.values[name, 0] = value
         self.level(self.trace.root, self.graph.root)
         self.graph.outputs = {_output_name(name): self.values[ref] for name, ref in self.trace.outputs.items()}

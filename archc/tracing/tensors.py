@@ -27,6 +27,7 @@ class Tensors:
         self.batch = batch
         self.dtype = own_dtype(model)
         self.shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
+        self.dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in inputs.items()}
         self._bound: dict[int, Bound] = {}
         self._by_storage: dict[int, list[Bound]] = {}
         self._constants: dict[int, Constant] = {}

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import archc
 from archc.analysis.memory.saved import clashes
-from archc.analysis.memory.storages import items_of
 from archc.graph import Graph
+from archc.graph.dtypes import input_items
 
 torch = pytest.importorskip("torch")
 
@@ -31,7 +31,7 @@ BY_VALUES = {"experts"}  # which read what they compute, so that `meta` will not
 
 
 def inputs_of(graph: Graph, device: str, batch: int) -> list[Any]:
-    items = items_of(graph, 4)
+    items = input_items(graph, 4)
     return [
         torch.zeros(batch, *value.shape, dtype=torch.int64, device=device)
         if items[value] == 8

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from archc.catalog.dtypes import NETWORK
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node
+from archc.graph.dtypes import input_items
 from archc.ops.facts import NEW
 
 
@@ -58,7 +59,7 @@ def memory(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str 
         batch=batch,
         dtype=dtype,
         optimizer=optimizer,
-        input=batch * size * sum(value.shape.values for value in graph.inputs.values()),
+        input=batch * sum(item * value.shape.values for value, item in input_items(graph, size).items()),
         activations_per_image=made,
         activations=batch * made,
         parameters=parameters,

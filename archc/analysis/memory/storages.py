@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from archc.catalog.dtypes import NETWORK
 from archc.graph import Graph, Node, Value
+from archc.graph.dtypes import input_items
 from archc.ops.facts import INPLACE, OWN, VIEW, Facts, Kept
 from archc.ops.layout import CONTIGUOUS, CONVOLVED, Axes, Move, fresh, move_strides
 from archc.ops.shape import product
@@ -83,7 +84,7 @@ class StorageRun:
 def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> StorageRun:
     """The forward pass of the network as it is for training."""
     done = StorageRun(batch, NETWORK[dtype])
-    for value, item in items_of(graph, done.item).items():
+    for value, item in input_items(graph, done.item).items():
         block = contiguous(value.shape.batched(batch))
         done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:
@@ -91,17 +92,6 @@ def run(graph: Graph, batch: int = 1, dtype: str = "float32") -> StorageRun:
         done.steps.append(step)
         done.tensors.update(zip(node.outputs, step.outputs, strict=True))
     return done
-
-
-def items_of(graph: Graph, item: int) -> dict[Value, int]:
-    """The bytes of a value of each input: indices have eight. What moves indices on takes them too."""
-    takes = dict.fromkeys(graph.inputs.values(), "same")
-    for node in reversed(graph.nodes):
-        dtype = "same" if node.facts.storage != VIEW else next((takes[v] for v in node.outputs if takes.get(v) == "int64"), "same")
-        for index, value in enumerate(node.inputs):
-            if "int64" in (node.facts.taken(index), dtype):
-                takes[value] = "int64"
-    return {value: 8 if takes[value] == "int64" else item for value in graph.inputs.values()}
 
 
 def _step(node: Node, inputs: tuple[StoredTensor, ...], done: StorageRun) -> LayerRun:
@@ -235,7 +225,7 @@ def _storage_after(node: Node, x: StoredTensor, moves: Sequence[Move]) -> Storag
 def run_in_eval(graph: Graph, batch: int, dtype: str) -> StorageRun:
     """As `storages.run`, for inference: nothing is kept, and what acts in training alone hands its input on."""
     done = StorageRun(batch, NETWORK[dtype])
-    for value, item in items_of(graph, done.item).items():
+    for value, item in input_items(graph, done.item).items():
         block = contiguous(value.shape.batched(batch))
         done.tensors[value] = StoredTensor(block, Storage(product(block.sizes) * item, item, None))
     for node in graph.nodes:

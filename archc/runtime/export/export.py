@@ -23,7 +23,7 @@ from archc.text.extras import how_to_install
 from archc.text.quantity import bytes_text, counted
 
 _SUFFIXES = (".onnx", ".pt2")
-_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32}
+_DTYPES = {"float32": torch.float32, "int64": torch.int64, "int32": torch.int32, "uint8": torch.uint8, "bool": torch.bool}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,7 @@ class _Input(NamedTuple):
         shape = (batch, *self.shape)
         if self.dtype.is_floating_point:
             return torch.randn(shape, generator=generator)
-        return torch.randint(self.limit, shape, generator=generator, dtype=self.dtype)
+        return torch.randint(self.limit, shape, generator=generator).to(self.dtype)
 
 
 class _Task(NamedTuple):
@@ -117,7 +117,7 @@ def export(
     outputs: names of the outputs; left out, the keys of the dict that the module returns, or output, output_1, …
     batch: `dynamic`, so that the file takes any batch, or the one that it takes
     opset: of ONNX; left out, the exporter's own
-    dtypes: of inputs that are not float32: int64, int32
+    dtypes: of inputs that are not float32: int64, int32, uint8, bool
     limits: of those inputs, the number that indices stay below; the check needs it
 
     The check loads the file again, by onnxruntime on the CPU or by torch.export, and compares outputs for random inputs,

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 import archc
-from archc.analysis.memory.storages import items_of
 from archc.analysis.memory.timeline import Options, Timeline, inference, training
 from archc.analysis.memory.timeline.allocator import MIDDLE_SEGMENT, SMALL_SEGMENT, OutOfMemory, Pool
 from archc.analysis.recompute import READY, CheckpointPlan
 from archc.catalog.optimizers import OPTIMIZERS
 from archc.graph import Graph, Value
+from archc.graph.dtypes import input_items
 
 torch = pytest.importorskip("torch")
 
@@ -96,7 +96,7 @@ class Run:
 def images(graph: Graph, value: Value, batch: int) -> Any:
     """The values of an input; of one that an embedding looks up, whole numbers."""
     shape = (batch, *value.shape)
-    whole = items_of(graph, 4)[value] == 8
+    whole = input_items(graph, 4)[value] == 8
     return torch.zeros(shape, dtype=torch.int64) if whole else torch.randn(shape)
 
 

@@ -14,7 +14,7 @@ from archc.folding.macros import Macro, MacroFinder
 from archc.folding.signature import Parts
 from archc.folding.write import NotFoldable, Writer
 from archc.graph import Graph, Scope
-from archc.graph.write_spec import flat_text, reference
+from archc.graph.write_spec import declared, flat_text, reference
 from archc.text.writing import key_of, text_of
 
 Defaults = dict[str, dict[str, Any]]
@@ -88,7 +88,7 @@ def _head(graph: Graph, defaults: Defaults) -> Iterator[str]:
     yield f"name: {text_of(graph.name)}"
     if graph.doc:
         yield f"doc: {text_of(graph.doc)}"
-    shapes = {name: list(map(int, value.shape)) for name, value in graph.inputs.items()}
+    shapes = {name: declared(value) for name, value in graph.inputs.items()}
     yield f"input: {text_of(shapes['input'] if list(shapes) == ['input'] else shapes)}"
     if defaults:
         yield f"defaults: {text_of(defaults)}"

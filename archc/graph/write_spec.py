@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from itertools import count, zip_longest
+from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.graph.dtypes import SAME
@@ -45,9 +46,10 @@ def _drawn(line: Line, room: int) -> str:
     return f"{full.ljust(room)}  # {printable(comment)}" if comment else full
 
 
-def _input_text(value: Value) -> str:
-    shape = text_of(list(value.shape))
-    return shape if value.dtype == SAME else f"{{shape: {shape}, dtype: {value.dtype}}}"
+def declared(value: Value) -> Any:
+    """An input as a spec declares it: its shape, and its dtype where that is not the network's own."""
+    shape = list(map(int, value.shape))
+    return shape if value.dtype == SAME else {"shape": shape, "dtype": value.dtype}
 
 
 def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
@@ -57,7 +59,7 @@ def _head(graph: Graph, spec: Spec, changes: dict[str, str]) -> Iterator[Line]:
         yield 0, f"doc: {text_of(graph.doc)}", ""
     if cited := {name: value for name in PAPER if (value := getattr(spec.paper, name))}:
         yield 0, "paper: {" + ", ".join(f"{name}: {text_of(value)}" for name, value in cited.items()) + "}", ""
-    shapes = {name: _input_text(value) for name, value in graph.inputs.items()}
+    shapes = {name: text_of(declared(value)) for name, value in graph.inputs.items()}
     where = str(spec.input.span) if spec.input is not None and "input" not in changes else "--input" if changes else ""
     if list(shapes) == ["input"]:
         yield 0, f"input: {shapes['input']}", where

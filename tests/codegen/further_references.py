@@ -207,7 +207,49 @@ layers:
 """
 
 
+# Kingma & Welling, Auto-Encoding Variational Bayes, 2013: what is drawn is an input, behind the image
+
+
+class Vae(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.enc = nn.Linear(20, 16)
+        self.mean = nn.Linear(16, 4)
+        self.spread = nn.Linear(16, 4)
+        self.dec = nn.Linear(4, 16)
+        self.out = nn.Linear(16, 20)
+
+    def forward(self, x: Tensor) -> Tensor:
+        image, noise = x.split([20, 4], 1)
+        hidden = torch.tanh(self.enc(image))
+        mean, spread = self.mean(hidden), self.spread(hidden)
+        z = mean + torch.exp(spread * 0.5) * noise
+        made = torch.sigmoid(self.out(torch.tanh(self.dec(z))))
+        return torch.cat([made, mean, spread], 1)
+
+
+VAE = """
+input: [24]
+layers:
+  parts: {split: {sizes: [20, 4]}}
+  enc: {from: parts.0, linear: 16}
+  hidden: tanh
+  mean: {from: hidden, linear: 4}
+  spread: {from: hidden, linear: 4}
+  halved: {scale: 0.5}
+  deviation: exp
+  drawn: {from: [deviation, parts.1], mul: }
+  z: {from: [mean, drawn], add: }
+  dec: {linear: 16}
+  act: tanh
+  out: {linear: 20}
+  made: sigmoid
+  all: {from: [made, mean, spread], concat: }
+"""
+
+
 FURTHER = [
+    Reference("vae", VAE, Vae, (24,)),
     Reference("segnet", SEGNET, SegNet, (3, 17, 15)),
     Reference("ssd_head", SHALLOW_HEAD, ShallowHead, (3, 9, 9)),
     Reference("mixture", MIXTURE, MixtureBlock, (9, 16)),

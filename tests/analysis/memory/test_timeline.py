@@ -56,12 +56,12 @@ def one_thread() -> Iterator[None]:
 
 
 class Run:
-    """A network in training, with the loss that the simulation takes; names hold what a loop's names hold."""
+    """A network in training, as built or as written by hand, with the loss that the simulation takes; names hold what a loop's do."""
 
-    def __init__(self, graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> None:
+    def __init__(self, graph: Graph, options: Options, plan: CheckpointPlan | None = None, module: nn.Module | None = None) -> None:
         torch.manual_seed(0)
         self.passes, batch = options.accumulate, options.images
-        self.module = archc.build(graph, checkpoint=plan)
+        self.module = archc.build(graph, checkpoint=plan) if module is None else module
         settings = {**OPTIMIZERS[options.optimizer].fixed, **options.arguments}
         self.optimizer = class_of(options.optimizer)(self.module.parameters(), **settings, **HOW[options.how or "loop"])
         self.ready = sum(value.nbytes for state in self.optimizer.state.values() for value in state.values())  # Adagrad's
@@ -100,8 +100,8 @@ def images(graph: Graph, value: Value, batch: int) -> Any:
     return torch.zeros(shape, dtype=torch.int64) if whole else torch.randn(shape)
 
 
-def trained(graph: Graph, options: Options, plan: CheckpointPlan | None = None) -> tuple[Run, Recorded]:
-    run = Run(graph, options, plan)
+def trained(graph: Graph, options: Options, plan: CheckpointPlan | None = None, module: nn.Module | None = None) -> tuple[Run, Recorded]:
+    run = Run(graph, options, plan, module)
     return run, recorded(run.step, 8 if options.optimizer == "radam" else 2)  # whose first steps are other ones
 
 

@@ -30,7 +30,7 @@ SPECS, WEIGHTS = (".yaml", ".yml"), (".safetensors",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    endings = ", ".join(ending for format in FORMATS for ending in format.endings)
+    endings = ", ".join(dict.fromkeys(ending for format in FORMATS for ending in format.endings))
     parser.add_argument("source", metavar="SOURCE", help=f"a PyTorch model, whose code is run: {FORMS}; or a file: {endings}")
     parser.add_argument("-o", "--output", action="append", default=[], metavar="FILE", help=".yaml, .safetensors; may be repeated")
     parser.add_argument("--weights", metavar="FILE", help="the weights that belong to the source, where they are not in it")

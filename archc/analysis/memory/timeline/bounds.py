@@ -156,6 +156,9 @@ def _layers(graph: Graph, run: StorageRun) -> Iterator[str]:
     live = ancestors(graph.returned, by_value=True)
     if dead := [step.node.name for step in run.steps if step.node not in live and step.kept]:
         yield f"{_list_text(dead[:3])}{' …' if len(dead) > 3 else ''} {'leads' if len(dead) == 1 else 'lead'} to no output"
+    reached = _reached(graph)
+    if left := [step.node.name for step in run.steps if step.node in live and step.node not in reached and step.kept]:
+        yield f"no gradient comes to {_list_text(left[:3])}{' …' if len(left) > 3 else ''}, of which less is kept"
     if any(node.args.get("mode", node.args.get("padding_mode")) == "circular" for node in graph.nodes):
         yield "the gradient of a circular border is counted as that of a mirrored one"
     last = {x: at for at, step in enumerate(run.steps) for x in map(id, step.inputs)}
@@ -164,6 +167,20 @@ def _layers(graph: Graph, run: StorageRun) -> Iterator[str]:
     over = [step.node.kind for at, step in enumerate(run.steps) if _is_entangled(step, at, lives)]
     if over:
         yield f"{_list_text(list(dict.fromkeys(over)))} in place over a view that others read"
+
+
+def _reached(graph: Graph) -> set[Node]:
+    """The layers to which a gradient comes from an output: not by whole numbers, nor by inputs that get none."""
+    found: set[Node] = set()
+    todo = [value for value in graph.returned if value.node is not None]
+    while todo:
+        value = todo.pop()
+        node = value.node
+        if node is None or node in found or node.facts.is_integer(value.index):
+            continue
+        found.add(node)
+        todo += [one for i, one in enumerate(node.inputs) if i not in node.facts.stops]
+    return found
 
 
 _Lives = dict[Storage, list[tuple[int, int]]]

@@ -385,7 +385,7 @@ def _view(at: Backward, step: LayerRun, grads: list[Grad]) -> None:
         block_sizes.append(seen)
     for before, move in reversed(list(zip(block_sizes, moves, strict=False))):
         summed = isinstance(move, Stretch) and before.sizes != (before.sizes[0], *move.sizes)
-        if summed or (isinstance(move, Part | Entry) and not (isinstance(move, Part) and move.size == before.sizes[move.axis])):
+        if summed or isinstance(move, Entry) or (isinstance(move, Part) and (move.size, move.step) != (before.sizes[move.axis], 1)):
             moved = at.new(product(before.sizes) * at.item, step.node)
             at.tape.free(grad.block)
             grad = Grad(moved)

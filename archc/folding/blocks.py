@@ -288,10 +288,10 @@ def _other_forms(block: Block, args: Arguments, part: Part) -> Iterator[Argument
             yield {name: not now}
         elif param.type.name == "layer":
             yield from ({name: Layer(kind)} for kind in [*kinds, "null"] if Layer(kind) != now)
-        elif name in block.defaults and name not in args and not now:
-            yield from ({name: value} for value in _numbers(name, part))
-        elif name in block.defaults and name not in args and now != 1 and isinstance(now, int | float):
-            yield {name: 1}
+        elif name in block.defaults and name not in args and isinstance(now, int | float | None):
+            yield from ({name: value} for value in _numbers(name, part) if value != now)
+            if now not in (0, 1, None):
+                yield {name: 1}
 
 
 def _layer_text(node: Node) -> str:
@@ -303,8 +303,9 @@ def _layer_text(node: Node) -> str:
 def _numbers(name: str, part: Part) -> Iterator[Any]:
     """What a number that is 0 may be: an argument of its name, the part that a squeeze leaves of the channels."""
     for node, args in zip(part.nodes, part.arguments, strict=True):
-        if node.kind == name and "p" in args:
-            yield args["p"]
+        main = node.op.signature.main
+        if node.kind == name and main is not None:
+            yield args[main.name]
         if name in args and isinstance(args[name], int | float):
             yield args[name]
     widths = [args["channels"] for args in part.arguments if isinstance(args.get("channels"), int)]

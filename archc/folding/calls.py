@@ -23,6 +23,10 @@ class Written(str):
     __slots__ = ()
 
 
+class NotFoldable(Exception):
+    """What the short form cannot say; a longer form stands for it."""
+
+
 @dataclass(slots=True)
 class Call:
     """A kind of layer or block with the arguments that are not its defaults; `own`: the values of all others that may vary in a row."""

@@ -8,11 +8,11 @@ from typing import Any
 from archc.analysis.compare.exact import differences
 from archc.elaborate.compiler import compile_text
 from archc.folding.blocks import Recogniser
-from archc.folding.calls import Call
+from archc.folding.calls import Call, NotFoldable
 from archc.folding.defaults import common_defaults, defaults_text
 from archc.folding.macros import Macro, MacroFinder
 from archc.folding.signature import Parts
-from archc.folding.write import NotFoldable, Writer
+from archc.folding.write import Writer
 from archc.graph import Graph, Scope
 from archc.graph.write_spec import declared, flat_text, reference
 from archc.text.writing import key_of, text_of
@@ -55,21 +55,24 @@ def folded_text(graph: Graph) -> str | None:
 
 
 def _text(graph: Graph, parts: Parts, uses: dict[Scope, Call], defaults: Defaults, macros: bool) -> str:
-    found = MacroFinder(graph, parts, uses, defaults).find() if macros else []
-    blocks = [line for macro in found for line in _block(macro, Writer(graph, parts, uses, defaults).body(macro))]
+    def write(macro: Macro) -> list[str]:
+        return Writer(graph, parts, uses, defaults).body(macro)
+
+    found = MacroFinder(graph, parts, uses, defaults, write).find() if macros else []
+    blocks = [line for macro in found for line in _block(macro)]
     layers = Writer(graph, parts, uses, defaults).level(graph.root)
     head = [*_head(graph, defaults), *(["blocks:"] if blocks else []), *_indented(blocks)]
     return "\n".join([*head, "layers:", *_indented(layers), *_outputs(graph)]) + "\n"
 
 
-def _block(macro: Macro, body: list[str]) -> Iterator[str]:
+def _block(macro: Macro) -> Iterator[str]:
     yield f"{macro.name}:"
     if macro.params:
         yield "  params: {" + ", ".join(f"{name}: {type_}" for name, type_ in macro.params.items()) + "}"
     if macro.inputs:
         yield f"  inputs: [{', '.join(macro.inputs)}]"
     yield "  layers:"
-    yield from ("    " + line for line in body)
+    yield from ("    " + line for line in macro.body)
 
 
 def _indented(lines: Iterable[str]) -> list[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
 from archc.folding.blocks import Layer
-from archc.folding.calls import Call, Written, call_of
+from archc.folding.calls import Call, NotFoldable, Written, call_of
 from archc.folding.signature import Part, Parts
 from archc.graph import Graph, Node, Scope
 from archc.graph.write_spec import LevelOrder
@@ -25,11 +25,13 @@ class Macro:
     """A block: the part that is written for it, its parameters with their types, and the calls in it that have parameters.
 
     inputs: names of what it takes, where that is more than one value
+    body: its layers, written
     """
 
     name: str
     lead: Scope
     inputs: tuple[str, ...]
+    body: list[str] = field(default_factory=list)
     params: dict[str, str] = field(default_factory=dict)
     calls: dict[Child, Call] = field(default_factory=dict)
 
@@ -37,8 +39,18 @@ class Macro:
 class MacroFinder:
     """Makes blocks of parts that are alike, the innermost first; `uses` grows by their uses."""
 
-    def __init__(self, graph: Graph, parts: Parts, uses: dict[Scope, Call], defaults: Mapping[str, Mapping[str, Any]]) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        parts: Parts,
+        uses: dict[Scope, Call],
+        defaults: Mapping[str, Mapping[str, Any]],
+        write: Callable[[Macro], list[str]],
+    ) -> None:
+        """write: the layers of a block, as lines; it raises NotFoldable where they cannot be written as one"""
         self.graph = graph
+        self.write = write
+        self.refused: set[Any] = set()
         self.parts = parts
         self.uses = uses
         self.defaults = defaults
@@ -58,7 +70,8 @@ class MacroFinder:
             part = self.parts.of(scope)
             if len(part.nodes) >= LEAST_LAYERS and part.given and part.taken and not self._is_run(scope):
                 ranks = tuple(len(value.shape) for value in part.taken)
-                pools.setdefault((part.skeleton, ranks), []).append(scope)
+                if (part.skeleton, ranks) not in self.refused:
+                    pools.setdefault((part.skeleton, ranks), []).append(scope)
         groups = [group for group in pools.values() if len(group) > 1]
         held = {scope for group in groups for scope in group}
         for group in groups:
@@ -66,6 +79,10 @@ class MacroFinder:
             if not inside and (alike := [scope for scope in group if self._beside(group[0], scope) is not None])[1:]:
                 return alike
         return None
+
+    def _refuse(self, group: Sequence[Scope]) -> None:
+        part = self.parts.of(group[0])
+        self.refused.add((part.skeleton, tuple(len(value.shape) for value in part.taken)))
 
     def _open(self, scope: Scope) -> Iterator[Scope]:
         """The parts within that are no blocks yet, and may be."""
@@ -121,6 +138,11 @@ class MacroFinder:
                 args[name] = column[0] if all(value == column[0] for value in column) else chosen.expression(name, child.label, column)
             macro.calls[child] = Call(calls[0].kind, args)
         macro.params = {name: _type(column) for name, column in chosen.columns.items()}
+        try:
+            macro.body = self.write(macro)
+        except NotFoldable:
+            self._refuse(group)
+            return
         for scope, values in zip(group, zip(*chosen.columns.values(), strict=True) if chosen.columns else [()] * len(group), strict=True):
             self.uses[scope] = Call(macro.name, dict(zip(chosen.columns, values, strict=True)))
         self.macros.append(macro)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archc.folding.calls import Call, Row, call_of, call_text, follow, numbered, rows_of
+from archc.folding.calls import Call, NotFoldable, Row, call_of, call_text, follow, numbered, rows_of
 from archc.folding.columns import Columns
 from archc.folding.macros import Macro
 from archc.folding.signature import Parts
@@ -95,8 +95,7 @@ class Writer:
         before = self.current
         self.current = before if aside else node.outputs
         if node.shared is not None and (node.facts.weights or node.ties):
-            owner = node.shared.name[len(self.edge) + 1 :] if self.edge else node.shared.name
-            return _entry_lines(modifiers, f"share: {_quoted('.' + owner)}")
+            return _entry_lines(modifiers, f"share: {_quoted('.' + self._within(node.shared.name))}")
         return _entry_lines(modifiers, call_text(self._own_call(node)))
 
     def _use(self, scope: Scope, child: Scope) -> Lines:
@@ -308,13 +307,16 @@ class Writer:
         several = len(value.node.outputs) > 1 and name == value.node.name
         if at is scope and not label[:1].isdigit() and not several and not scope.held:
             return label
-        if self.edge:
-            name = name[len(self.edge) + 1 :]
+        name = self._within(name)
         return _quoted(f".{name}.{value.index}" if several else f".{name}")
 
-
-class NotFoldable(Exception):
-    """What the short form cannot say; the flat form stands for it."""
+    def _within(self, name: str) -> str:
+        """A name from the edge of the block that is written. Raises NotFoldable for one beyond."""
+        if not self.edge:
+            return name
+        if not name.startswith(f"{self.edge}."):
+            raise NotFoldable(f"{self.edge} reads {name}")
+        return name[len(self.edge) + 1 :]
 
 
 def rows_of_all(stages: Sequence[Sequence[Call]]) -> list[Row]:

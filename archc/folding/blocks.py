@@ -49,7 +49,7 @@ class Recogniser:
         self.head = head
         self._known: dict[tuple[Any, ...], tuple[str, Arguments] | None] = {}
         self._tried: dict[tuple[str, tuple[int, ...], str], Part | None] = {}
-        self._fits: dict[tuple[Any, ...], list[str]] = {}  # the blocks that parts of a structure were
+        self._fits: dict[tuple[Any, ...], dict[str, Arguments]] = {}  # the blocks that parts of a structure were, with their arguments
 
     def find(self, part: Part) -> tuple[str, Arguments] | None:
         """A block and its arguments, without those that are its defaults; None where no block is the part."""
@@ -68,19 +68,19 @@ class Recogniser:
         for block in _candidates(part):
             if known is not None and block.name not in known:
                 continue
-            found = self._fit(block, part)
+            found = self._fit(block, part, (known or {}).get(block.name))
             if found is not None:
-                self._fits.setdefault(skeleton, []).append(block.name)
+                self._fits.setdefault(skeleton, {})[block.name] = found
                 if best is None or len(found) < len(best[1]):
                     best = block.name, found
-        self._fits.setdefault(skeleton, [])
+        self._fits.setdefault(skeleton, {})
         return best
 
-    def _fit(self, block: Block, part: Part) -> Arguments | None:
-        """The arguments with which a block is the part."""
+    def _fit(self, block: Block, part: Part, before: Arguments | None) -> Arguments | None:
+        """The arguments with which a block is the part. before: those with which it was another part of this structure"""
         tried: set[str] = set()
         order = count()
-        waiting = [(0, next(order), args) for args in _first_guesses(block, part)]
+        waiting = [(0, next(order), args) for args in ([before] if before is not None else _first_guesses(block, part))]
         while waiting and len(tried) < MOST_TRIALS:  # what came of the nearest guess first
             _, _, args = heappop(waiting)
             text = _entry_text(block.name, args)

@@ -71,7 +71,7 @@ def call_of(node: Node, defaults: Mapping[str, Mapping[str, Any]]) -> Call:
 def argument_text(value: Any) -> str:
     if isinstance(value, Written):
         return value if re.fullmatch(r"\$\w+", value) else f'"{value}"'
-    return text_of_argument(value)
+    return text_of_argument(getattr(value, "value", value))  # of what rises, the number that it is
 
 
 _ALONE = {"linear", "conv", "dropout", "drop_path", "groupnorm", "maxpool", "avgpool", "scale", "conv_bn", "unit", "conv_bn_act"}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from archc.folding.calls import Call, Row, Written, argument_text
+from archc.folding.rising import Rise
 from archc.language.functions import FUNCTIONS
 from archc.text.writing import text_of
 
@@ -31,6 +32,8 @@ class Columns:
 
     def _argument(self, rows: Sequence[Row], name: str) -> Any:
         first = [row.first.value(name) for row in rows]
+        if isinstance(first[0], Rise):
+            return Written(first[0].text(self._place([value.at for value in first], rows)))
         rest = [row.rest.value(name) for row in rows if row.count > 1]
         if all(value == first[0] for value in [*first, *rest]):
             return first[0]
@@ -44,6 +47,13 @@ class Columns:
             return Written(f"${{{column} if first else {_inside(rest[0])}}}")
         other = self._add(f"{column}_rest", [row.rest.value(name) for row in rows])
         return Written(f"${{{column} if first else {other}}}")
+
+    def _place(self, starts: list[int], rows: Sequence[Row]) -> str:
+        """Where a copy is in what rises: its row's start, and its index in the row."""
+        repeated = any(row.count > 1 for row in rows)
+        start = f"{self._add('at', starts)}" if len(rows) > 1 else str(starts[0]) if starts[0] or not repeated else ""
+        terms = [term for term in (start, "index" if repeated else "") if term]
+        return f"({' + '.join(terms)})" if len(terms) > 1 else terms[0]
 
     def _add(self, name: str, values: list[Any]) -> str:
         for known, column in self.columns.items():

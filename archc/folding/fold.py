@@ -11,6 +11,7 @@ from archc.folding.blocks import Recogniser
 from archc.folding.calls import Call, NotFoldable
 from archc.folding.defaults import common_defaults, defaults_text
 from archc.folding.macros import Macro, MacroFinder
+from archc.folding.rising import find_rising
 from archc.folding.signature import Parts
 from archc.folding.write import Writer
 from archc.graph import Graph, Scope
@@ -21,10 +22,10 @@ Defaults = dict[str, dict[str, Any]]
 
 
 def fold(graph: Graph) -> str:
-    """The shortest spec that folding finds for a network. It elaborates to the very same network; where it would not, it is flat."""
-    text = folded_text(graph)
-    if text is not None and is_spec_of(text, graph):
-        return text
+    """The shortest spec that folding finds for a network. It elaborates to the very same network; where none does, it is flat."""
+    for text in folded_texts(graph):
+        if is_spec_of(text, graph):
+            return text
     return flat_text(graph)
 
 
@@ -34,8 +35,8 @@ def is_spec_of(text: str, graph: Graph) -> bool:
     return again is not None and not differences(graph, again)
 
 
-def folded_text(graph: Graph) -> str | None:
-    """The folded spec, not yet proved; None where something cannot be said shortly."""
+def folded_texts(graph: Graph) -> Iterator[str]:
+    """Folded specs, not yet proved: the one that should be shortest first."""
     defaults = common_defaults(graph)
     parts = Parts(graph)
     recogniser = Recogniser(defaults_text(defaults))
@@ -46,12 +47,12 @@ def folded_text(graph: Graph) -> str | None:
         found = recogniser.find(parts.of(scope))
         if found is not None:
             uses[scope] = Call(*found)
-    for macros in (True, False):
+    rising = find_rising(graph, uses)
+    for calls, macros in ((rising, True), (uses, True), (uses, False)):
         try:
-            return _text(graph, parts, dict(uses), defaults, macros)
+            yield _text(graph, parts, dict(calls), defaults, macros)
         except NotFoldable:
             continue
-    return None
 
 
 def _text(graph: Graph, parts: Parts, uses: dict[Scope, Call], defaults: Defaults, macros: bool) -> str:

@@ -25,6 +25,7 @@ from archc.text.diagnostics import Use
 from archc.text.source import Span
 from archc.text.writing import text_of
 
+MOST_IN_VAIN = 16  # of them in a row that come no nearer
 MOST_TRIALS = 60  # elaborations for one part and one block
 _NAME = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
 _TOP = re.compile(r"^[A-Za-z_]\w*:", re.MULTILINE)
@@ -50,6 +51,7 @@ class Recogniser:
         self._known: dict[tuple[Any, ...], tuple[str, Arguments] | None] = {}
         self._tried: dict[tuple[str, tuple[int, ...], str], Part | None] = {}
         self._fits: dict[tuple[Any, ...], dict[str, Arguments]] = {}  # the blocks that parts of a structure were, with their arguments
+        self._searched: set[tuple[Any, ...]] = set()
 
     def find(self, part: Part) -> tuple[str, Arguments] | None:
         """A block and its arguments, without those that are its defaults; None where no block is the part."""
@@ -61,27 +63,28 @@ class Recogniser:
         return self._known[signature]
 
     def _search(self, part: Part) -> tuple[str, Arguments] | None:
-        """Parts of one structure are one block, or none."""
-        best: tuple[str, Arguments] | None = None
+        """The simplest block that is a part. Parts of one structure are one block, or none."""
         skeleton = part.skeleton
-        known = self._fits.get(skeleton)
+        known = self._fits.setdefault(skeleton, {})
+        for name, before in known.items():
+            if (again := self._fit(_block(name), part, before)) is not None:
+                return name, again
+        if skeleton in self._searched:
+            return None
+        self._searched.add(skeleton)
         for block in _candidates(part):
-            if known is not None and block.name not in known:
-                continue
-            found = self._fit(block, part, (known or {}).get(block.name))
-            if found is not None:
-                self._fits.setdefault(skeleton, {})[block.name] = found
-                if best is None or len(found) < len(best[1]):
-                    best = block.name, found
-        self._fits.setdefault(skeleton, {})
-        return best
+            if (found := self._fit(block, part, None)) is not None:
+                known[block.name] = found
+                return block.name, found
+        return None
 
     def _fit(self, block: Block, part: Part, before: Arguments | None) -> Arguments | None:
         """The arguments with which a block is the part. before: those with which it was another part of this structure"""
         tried: set[str] = set()
         order = count()
         waiting = [(0, next(order), args) for args in ([before] if before is not None else _first_guesses(block, part))]
-        while waiting and len(tried) < MOST_TRIALS:  # what came of the nearest guess first
+        nearest, since = len(part.nodes) + 1, 0
+        while waiting and len(tried) < MOST_TRIALS and since < MOST_IN_VAIN:  # what came of the nearest guess first
             _, _, args = heappop(waiting)
             text = _entry_text(block.name, args)
             if text in tried:
@@ -92,7 +95,9 @@ class Recogniser:
                 continue
             if trial.skeleton == part.skeleton and trial.arguments == part.arguments:
                 return {name: value for name, value in args.items() if not self._is_idle(block, part, args, name)}
-            far = _distance(trial, part)
+            far, since = _distance(trial, part), since + 1
+            if far < nearest or far == 0:
+                nearest, since = min(far, nearest), 0
             for guess in _mend(block, args, trial, part):
                 heappush(waiting, (far, next(order), guess))
         return None
@@ -122,18 +127,25 @@ def _entry_text(name: str, args: Mapping[str, Any]) -> str:
 def _candidates(part: Part) -> Iterator[Block]:
     """The blocks that name all labels of a part, and layers of its kinds."""
     labels = {child.label for child in part.scope.children if isinstance(child, Scope) or child.facts.weights}
-    words = {word for label in labels if (word := label.rstrip("0123456789_"))}
     kinds = {node.kind for node in part.nodes if node.facts.weights}
     for block in _library():
-        if kinds <= _kinds(block.name) and all(word in _text(block) for word in words):
+        if kinds <= _kinds(block.name) and _may_have(block.name, frozenset(labels)):
             yield block
+
+
+@cache
+def _may_have(name: str, labels: frozenset[str]) -> bool:
+    """Whether a block's text names labels, or begins of labels that end with a number that is computed."""
+    text = _text(_block(name))
+    words, begins = set(_WORD.findall(text)), tuple(re.findall(r"(\w+)\$", text))
+    free = re.search(r"^\s*[\"']?\$\{?\w+\}?[\"']?:", text, re.MULTILINE) is not None
+    return all(label in words or label.isdigit() or free or label.startswith(begins or ("$",)) for label in labels)
 
 
 @cache
 def _kinds(name: str) -> frozenset[str]:
     """The kinds that a block's text names, with those of the blocks in it; a layer that is an argument may be any normalization."""
-    block = library.find(name)
-    assert block is not None
+    block = _block(name)
     words = set(_WORD.findall(_text(block)))
     found = words & set(OPERATORS)
     for inner in words & library.index().keys() - {name}:
@@ -152,9 +164,15 @@ def _text(block: Block) -> str:
 
 @cache
 def _library() -> list[Block]:
-    """The blocks of one input that ship."""
-    found = [library.find(name) for name in library.index()]
-    return [block for block in found if block is not None and not block.inputs and not block.outputs]
+    """The blocks of one input that ship, the simplest first."""
+    found = [block for name in library.index() if not (block := _block(name)).inputs and not block.outputs]
+    return sorted(found, key=lambda block: len(_text(block)))
+
+
+def _block(name: str) -> Block:
+    block = library.find(name)
+    assert block is not None
+    return block
 
 
 def _first_guesses(block: Block, part: Part) -> Iterator[Arguments]:

@@ -136,10 +136,10 @@ def _candidates(part: Part) -> Iterator[Block]:
 @cache
 def _may_have(name: str, labels: frozenset[str]) -> bool:
     """Whether a block's text names labels, or begins of labels that end with a number that is computed."""
-    text = _text(_block(name))
+    text, lists = _text(_block(name)), any(key is None for key, _ in _block(name).layers.entries)
     words, begins = set(_WORD.findall(text)), tuple(re.findall(r"(\w+)\$", text))
     free = re.search(r"^\s*[\"']?\$\{?\w+\}?[\"']?:", text, re.MULTILINE) is not None
-    return all(label in words or label.isdigit() or free or label.startswith(begins or ("$",)) for label in labels)
+    return all((lists if label.isdigit() else label in words) or free or label.startswith(begins or ("$",)) for label in labels)
 
 
 @cache

@@ -25,7 +25,7 @@ from archc.text.diagnostics import Use
 from archc.text.source import Span
 from archc.text.writing import text_of
 
-MOST_IN_VAIN = 16  # of them in a row that come no nearer
+MOST_IN_VAIN = 24  # of them in a row that come no nearer
 MOST_TRIALS = 60  # elaborations for one part and one block
 _NAME = re.compile(r"[\"']?\$\{?\s*([A-Za-z_]\w*)\s*\}?[\"']?\Z")
 _TOP = re.compile(r"^[A-Za-z_]\w*:", re.MULTILINE)
@@ -235,6 +235,8 @@ def _mend(block: Block, args: Arguments, trial: Part, part: Part) -> Iterator[Ar
             yield args | exact
         yield from (args | exact | more for more in other)
     else:
+        if any(args.get(name) != value for name, value in sure.items()):
+            yield args | sure
         yield from (args | sure | more for more in _other_forms(block, args | sure, part))
 
 

@@ -114,8 +114,13 @@ def numbered(label: str) -> tuple[str, int] | None:
 
 def follow(one: str, other: str) -> bool:
     """Whether a label is the next one after another."""
+    return step(one, other) == 1
+
+
+def step(one: str, other: str) -> int:
+    """By how much the number of a label is greater than that of another; 0 where they are not of one kind."""
     a, b = numbered(one), numbered(other)
-    return a is not None and b is not None and a[0] == b[0] and b[1] == a[1] + 1
+    return b[1] - a[1] if a is not None and b is not None and a[0] == b[0] else 0
 
 
 @dataclass(slots=True)

@@ -66,17 +66,18 @@ class Columns:
         return free
 
     def lines(self) -> list[str]:
-        """`for:` with its columns on a line, or a line for each row."""
+        """`for:` on one line; else a line for each column, or for each row."""
         if not self.columns:
             return []
-        line = "for: {" + ", ".join(f"{name}: {_list_text(column)}" for name, column in self.columns.items()) + "}"
+        columns = [f"{name}: {_list_text(column)}" for name, column in self.columns.items()]
+        line = f"for: {{{', '.join(columns)}}}"
         if len(line) <= WIDEST:
             return [line]
+        if max(map(len, columns)) <= WIDEST and len(columns) <= len(next(iter(self.columns.values()))):
+            return ["for:", *(f"  {column}" for column in columns)]
         rows = zip(*self.columns.values(), strict=True)
-        pairs = [
-            "{" + ", ".join(f"{name}: {argument_text(value)}" for name, value in zip(self.columns, row, strict=True)) + "}" for row in rows
-        ]
-        return ["for:", *(f"  - {pair}" for pair in pairs)]
+        pairs = [", ".join(f"{name}: {argument_text(value)}" for name, value in zip(self.columns, row, strict=True)) for row in rows]
+        return ["for:", *(f"  - {{{pair}}}" for pair in pairs)]
 
 
 _DEFAULT = object()

@@ -32,6 +32,11 @@ class Part:
         return len(self.taken) == 1 and len(self.given) == 1
 
     @property
+    def end(self) -> Value:
+        """What the next entry takes of it."""
+        return self.given[-1] if self.given else self.nodes[-1].output
+
+    @property
     def skeleton(self) -> tuple[Any, ...]:
         """All but the arguments."""
         return self.rows, self.outputs

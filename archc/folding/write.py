@@ -44,7 +44,7 @@ class Writer:
         self.inputs = dict(zip(part.taken, macro.inputs or ("input",), strict=True))
         self.current, self.training = tuple(part.taken), all(node.train_only for node in part.nodes)
         lines = self.level(macro.lead)
-        if self.current != (part.given[0],) or len(part.given) > 1:
+        if self.current != (part.end,):
             raise NotFoldable(f"{macro.lead.name} ends before its last layer")
         return lines
 
@@ -103,7 +103,7 @@ class Writer:
         training = all(node.train_only for node in part.nodes) and not self.training
         modifiers = (["train_only: true"] if training else []) + self._from(scope, tuple(part.taken))
         if not training:
-            self.current = (part.given[0],)
+            self.current = (part.end,)
         return _entry_lines(modifiers, call_text(self._own_call(child)))
 
     def _own_call(self, child: Child) -> Call:
@@ -167,7 +167,8 @@ class Writer:
         """What a child calls, where it takes one value and nothing is said beside."""
         if isinstance(child, Scope):
             part = self.parts.of(child)
-            return self._own_call(child) if child in self.uses and part.plain and not part.nodes[0].train_only else None
+            single = len(part.taken) == 1 and not part.nodes[0].train_only
+            return self._own_call(child) if child in self.uses and single else None
         plain = len(child.inputs) == 1 and len(child.outputs) == 1 and not child.train_only and not child.ties
         return self._own_call(child) if plain and (child.shared is None or not child.facts.weights) else None
 
@@ -175,7 +176,7 @@ class Writer:
         if isinstance(child, Node):
             return child.inputs[0] if child.inputs else None, child.output
         part = self.parts.of(child)
-        return (part.taken[0] if part.plain else None), part.given[0] if part.given else part.nodes[-1].output
+        return (part.taken[0] if len(part.taken) == 1 else None), part.end
 
     def _run_end(self, children: Sequence[Labelled], at: int, named: bool) -> int:
         """Where neighbours of one kind end, each of which takes what the one before gives."""
@@ -300,7 +301,7 @@ class Writer:
         inner: Scope | None = value.node.scope
         while inner is not None and inner not in here:
             part = self.parts.of(inner)
-            if part.given != [value] and inner.outputs != (value,):
+            if part.end is not value and inner.outputs != (value,):
                 break
             name, label, at = inner.name, inner.label, inner.parent or at
             inner = inner.parent

@@ -94,6 +94,8 @@ def _head(graph: Graph, defaults: Defaults) -> Iterator[str]:
         yield f"doc: {text_of(graph.doc)}"
     shapes = {name: declared(value) for name, value in graph.inputs.items()}
     yield f"input: {text_of(shapes['input'] if list(shapes) == ['input'] else shapes)}"
+    if rules := {rule.key: rule.how for rule in graph.init if rule.targets}:
+        yield f"init: {text_of(rules)}"
     if defaults:
         yield f"defaults: {text_of(defaults)}"
 

@@ -123,6 +123,14 @@ class MacroFinder:
     def _call(self, child: Child) -> Call:
         return call_of(child, self.defaults) if isinstance(child, Node) else self.uses[child]
 
+    def _value(self, call: Call, name: str, child: Child) -> Any:
+        """An argument as a number, where the default of a block computes it of its input."""
+        value = call.value(name)
+        if isinstance(value, str) and "input.channels" in value and name not in call.args:
+            shape = (child.inputs if isinstance(child, Node) else self.parts.of(child).taken)[0].shape
+            return int(shape[0])
+        return value
+
     def _make(self, group: Sequence[Scope]) -> None:
         lead, parts = group[0], [self.parts.of(scope) for scope in group]
         rows = [[child for _, child in self._beside(lead, scope) or ()] for scope in group]
@@ -134,7 +142,7 @@ class MacroFinder:
             names = list(dict.fromkeys(name for call in calls for name in call.args))
             args: dict[str, Any] = {}
             for name in names:
-                column = [call.value(name) for call in calls]
+                column = [self._value(call, name, row[at]) for call, row in zip(calls, rows, strict=True)]
                 args[name] = column[0] if all(value == column[0] for value in column) else chosen.expression(name, child.label, column)
             macro.calls[child] = Call(calls[0].kind, args)
         macro.params = {name: _type(column) for name, column in chosen.columns.items()}

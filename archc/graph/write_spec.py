@@ -90,7 +90,7 @@ def _init(graph: Graph, spec: Spec) -> Iterator[Line]:
     if rules:
         yield 0, "init:", ""
     for rule in rules:
-        yield 1, f"{key_of(rule.key)}: {text_of(rule.how)}", str(spec.init[rule.key][1].span)
+        yield 1, f"{key_of(rule.key)}: {text_of(rule.how)}", str(spec.init[rule.key][1].span) if rule.key in spec.init else ""
 
 
 def _train(graph: Graph, spec: Spec) -> Iterator[Line]:

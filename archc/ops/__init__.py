@@ -5,6 +5,7 @@ from archc.ops import (
     arithmetic,
     attention,
     batch,
+    computed,
     conv,
     deform,
     drop,

@@ -6,6 +6,7 @@ from math import gcd
 from typing import Annotated, Any
 
 from archc.ops.bare import large_eps, positional
+from archc.ops.computed import Recipes
 from archc.ops.facts import INPUT, Facts, Kept, Module, Weight, Work, given, new
 from archc.ops.layout import CONTIGUOUS, CONVOLVED
 from archc.ops.parametrize import Parametrization, parametrized
@@ -33,6 +34,7 @@ def conv(
     padding_mode: PaddingMode = "zeros",
     standardize: Positive = 0.0,
     parametrize: Parametrization = "none",
+    computed: Recipes = (),
 ) -> Facts:
     """[C, *S] -> [channels, *S']. Convolution over 1, 2 or 3 axes, by the input's rank: torch.nn.Conv1d, Conv2d, Conv3d.
 
@@ -48,6 +50,7 @@ def conv(
     padding_mode: what the padding holds
     standardize: above 0, filters are first brought to mean 0 and variance 1, with this added to the variance
     parametrize: weight_norm or spectral_norm, what filters are computed from: torch.nn.utils.parametrizations
+    computed: with `parametrize: computed`, the weights, buffers and steps of tensors that are computed in another way
     """
     window = Window(spatial(x, "conv"), kernel, stride, padding, dilation)
     padding_mode = _filling(window, padding_mode)
@@ -75,7 +78,7 @@ def conv(
         classic=f"{'DWCONV' if parts == x.channels and parts > 1 else 'CONV'}{_square(window.kernel)}-{channels}",
         doubts=large_eps(standardize, "standardize"),
     )
-    return parametrized(facts, parametrize)
+    return parametrized(facts, parametrize, recipes=computed)
 
 
 @op(bare=positional("conv_transpose", 0, "channels", "kernel", "stride", "padding", "output_padding"))

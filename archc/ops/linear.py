@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archc.ops.bare import positional
+from archc.ops.computed import Recipes
 from archc.ops.facts import Expression, Facts, Kept, Module, Weight, Work, given
 from archc.ops.layout import Merge, Stretch
 from archc.ops.meaning import LastAxis, positions_last
@@ -14,13 +15,22 @@ from archc.signature import Fault, Size
 
 
 @op(bare=positional("linear", -1, "features"))
-def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "features", parametrize: Parametrization = "none") -> Facts:
+def linear(
+    x: Shape,
+    *,
+    features: Size,
+    bias: bool = True,
+    axis: LastAxis = "features",
+    parametrize: Parametrization = "none",
+    computed: Recipes = (),
+) -> Facts:
     """[*, F] -> [*, features]. A fully-connected layer over the last axis: torch.nn.Linear.
 
     features: size of the output's last axis
     bias: whether a bias is added
     axis: `last` where the last axis are positions of a map, and that is meant
     parametrize: weight_norm or spectral_norm, what the weight is computed from: torch.nn.utils.parametrizations
+    computed: with `parametrize: computed`, the weights, buffers and steps of tensors that are computed in another way
     """
     doubts = positions_last(x, "linear", "`flatten` first, or `conv` with kernel 1") if axis == "features" else ()
     if doubts and len(x) > 2:
@@ -38,7 +48,7 @@ def linear(x: Shape, *, features: Size, bias: bool = True, axis: LastAxis = "fea
         classic=f"FC-{features}",
         doubts=doubts,
     )
-    return parametrized(facts, parametrize)
+    return parametrized(facts, parametrize, recipes=computed)
 
 
 @op

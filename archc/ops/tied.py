@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from archc.ops.facts import Expression, Facts, Module
 
-TIED = ("linear", "conv", "conv_transpose", "embedding")  # operators that can read a weight of another
+TIED = ("linear", "conv", "conv_transpose", "embedding", "computed")  # operators that can read a weight of another
 GIVING = (*TIED, "parameter")  # those that one can be taken from
 OTHERS = "weight_of_another"  # stands in the form for the tensor itself, where that is read transposed
 _SOURCE = '''

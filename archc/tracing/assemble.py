@@ -178,7 +178,9 @@ class Assembly:
         owner = next((self.owners[full] for full in call.weights.values() if full in self.owners), None)
         if owner is None:
             return None, {}
-        same = owner.kind == call.kind and {self.owners.get(full) for full in call.weights.values()} == {owner}
+        told = {key: bind(OPERATORS[call.kind].signature, call.args, {})[0].get(key) for key in ("steps", "computed")}
+        alike = owner.kind == call.kind and all(owner.args.get(key) == value for key, value in told.items())
+        same = alike and {self.owners.get(full) for full in call.weights.values()} == {owner}
         theirs = {suffix: self.weights.get(name, name) for suffix, name in ((w.name, f"{owner.name}.{w.name}") for w in owner.facts.owned)}
         if same and all(theirs.get(suffix) == full for suffix, full in call.weights.items()):
             return owner, {}

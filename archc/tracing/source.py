@@ -5,15 +5,16 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import torch
 from torch import nn
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from archc.errors import ArgumentError, MissingPackage
 from archc.ops.plugins import without_bytecode
@@ -189,12 +190,35 @@ ZOOS: dict[str, Callable[[str], NamedModel]] = {"torchvision": _torchvision, "ti
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """A model without values, which takes no time to make; with values where it needs them to be made."""
+    """A model whose parameters have no values, which takes little time to make; with values where it needs them to be made.
+
+    Buffers have theirs, which a capture may have to read: the offsets within a window, where a map was rolled.
+    """
     try:
-        with torch.device("meta"):
+        with _empty_parameters():
             return make()
     except Exception:
         return make()
+
+
+@contextmanager
+def _empty_parameters() -> Iterator[None]:
+    """Parameters go to `meta` as modules register them, before they are filled; what is one parameter in two modules stays one."""
+    register = nn.Module.register_parameter
+    moved: WeakTensorKeyDictionary = WeakTensorKeyDictionary()
+
+    def registered(module: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        if type(param) is nn.Parameter and not param.is_meta:
+            if param not in moved:
+                moved[param] = nn.Parameter(param.detach().to("meta"), requires_grad=param.requires_grad)
+            param = moved[param]
+        register(module, name, param)
+
+    nn.Module.register_parameter = registered  # type: ignore[method-assign, assignment]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
 
 
 def _missing(error: ModuleNotFoundError, package: str, name: str) -> Exception:

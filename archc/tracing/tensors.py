@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archc.tracing.recipes import Recipes
 from archc.tracing.steps import Bound, Constant, Layer, Ref, Unsaid
 from archc.tracing.values import Values
 
@@ -34,6 +35,7 @@ class Tensors:
         self._zeros: set[int] = set()
         self._owned: dict[str, Tensor] = {}
         self._values = Values(origin)
+        self._recipes = Recipes(batch)
         parameters = list(model.named_parameters())
         self._parameters = {key: name for name, one in parameters for key in (id(one), storage_of(one))}
         for name, tensor in [*parameters, *model.named_buffers()]:
@@ -75,18 +77,42 @@ class Tensors:
         if self.live(value):
             self.image(value)
             return value  # type: ignore[no-any-return]
-        owned = self.owned(value) if isinstance(value, Tensor) else None
-        if owned is None or not owned.dim() or value.dim() > beside.dim() or value.dtype != beside.dtype:
+        if not isinstance(value, Tensor) or value.dim() > beside.dim() or value.dtype != beside.dtype:
             raise Unsaid("it reads a tensor that is no layer's output")
+        owned = self.owned(value)
         seen, rank = tuple(value.shape), beside.dim() - 1
         target = seen[1:] if len(seen) > rank and seen[0] in (1, self.images(beside)) else (*[1] * (rank - len(seen)), *seen)
+        if owned is None or not owned.dim() or owned.numel() != math.prod(target):
+            return self.computed(value, beside, target)
         own = tuple(owned.shape)
         batch_axis = own[0] == 1 and len(own) > 1
-        if len(target) != rank or owned.numel() != math.prod(target):
+        if len(target) != rank:
             raise Unsaid("it reads a part of a tensor that is no layer's output")
         args = {"shape": own[batch_axis:]} | ({"batch_axis": True} if batch_axis else {})
         layer = Layer("parameter" if isinstance(owned, nn.Parameter) else "buffer", (beside,), args, {"": owned})
         return layer if args["shape"] == target else Layer("reshape", (layer,), {"shape": list(target)})
+
+    def computed(self, value: Tensor, beside: Tensor, target: tuple[int, ...]) -> Layer:
+        """A tensor that is computed from the model's own, and from numbers. Raises Unsaid where it cannot be told how."""
+        if len(target) != beside.dim() - 1:
+            raise Unsaid("it reads a part of a tensor that is no layer's output")
+        told, tensors = self.recipe(value, target)
+        return Layer("computed", (beside,), {"shape": target} | told, tensors)
+
+    def recipe(self, value: Tensor, shape: tuple[int, ...]) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The arguments that say how a tensor is computed, and the model's tensors that it is computed from.
+
+        Raises Unsaid where it cannot be told.
+        """
+        recipe = self._recipes.of(value, shape, {id(one): name for name, one in self._owned.items()})
+        learned = {label: one for label, one in recipe.tensors.items() if isinstance(one, nn.Parameter)}
+        buffers = {
+            label: list(one.shape) if one.dtype == self.dtype else [list(one.shape), str(one.dtype).removeprefix("torch.")]
+            for label, one in recipe.tensors.items()
+            if label not in learned
+        }
+        args = {"steps": recipe.steps, "weights": {label: list(one.shape) for label, one in learned.items()}, "buffers": buffers}
+        return args, recipe.tensors
 
     def batch_axis(self, tensor: Tensor) -> int:
         """The axis of the images: another than the first after `permute`."""

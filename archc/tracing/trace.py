@@ -7,6 +7,7 @@ what torch makes of them; the `forward` of each of its modules tells where they 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,6 +25,7 @@ from archc.tracing.steps import Call, Constant, Invocation, Layer, Ref, Rule, Ru
 from archc.tracing.tensors import Tensors, storage_of, unseen
 from archc.tracing.values import DRAWN, Unknown, call_on_values, needs_values
 
+COMPUTED = ("linear", "conv")  # operators that say how their weights are computed
 KEEP_WHOLE = "keep the class of the module that does so as one layer: leaves=[…], or --leaf"
 
 
@@ -111,7 +113,11 @@ class Trace(Tensors, TorchFunctionMode):
         name = called.name
         with unseen():
             tensors = list(tensors_in((called.args, called.kwargs)))
+            if name in PRODUCTS and not any(self.live(tensor) for tensor in tensors):
+                self._repeat(tensors[0])
             live = [tensor for tensor in tensors if self.live(tensor)]
+            if name in ("to", "type_as") and not self.live(tensors[0]):  # which ask another tensor for its dtype alone
+                live = []
             if name == "embedding" and tensors[0].is_floating_point() and self.live(tensors[0]):
                 source, _ = self._read(tensors[0])
                 if isinstance(source, str):
@@ -135,13 +141,29 @@ class Trace(Tensors, TorchFunctionMode):
             self._learn(called, tensors, made, changed, depends=bool(live))
             if not results:
                 return out
+            if not live or name in FACTORIES:
+                self._recipes.note(called, made, changed)
             if not live:
                 self._fold(called, tensors, results)
+            if live and not written and all(not one.numel() for one in results):  # of no values nothing depends
+                self._kept += results
+                return out
             if not live or name in FACTORIES:  # of a factory's input only the shape counts
                 self._kept += results
             elif rule is not None or written or not all(self.live(one) for one in results):
                 self._record(rule, called, live=live, results=results, written=written)
         return out
+
+    def _repeat(self, tensor: Tensor) -> None:
+        """A parameter that is stretched over the images before a product is there for each of them, and so is the product."""
+        owned = self._recipes.over_the_batch(tensor)
+        if owned is None or not self.constant(owned).own or owned.dim() < 2 or owned.shape[0] != 1 or owned.shape[1:] != tensor.shape[1:]:
+            return
+        kind = "parameter" if isinstance(owned, nn.Parameter) else "buffer"
+        step = Call(kind, {"shape": tuple(owned.shape[1:]), "batch_axis": True}, ((next(iter(self.shapes)), 0),), None, self.unit, kind)
+        step.weights = {"": self.constant(owned).names[0]}
+        self.unit.children.append(step)
+        self._bind(tensor, (step, 0))
 
     def _call(self, called: Invocation, gradients: bool) -> Any:
         """What a function returns, and nothing of what it does inside; without tensors it may be what turns gradients off and on."""
@@ -231,7 +253,7 @@ class Trace(Tensors, TorchFunctionMode):
             said = rule(self, *called.args, **called.kwargs)
         except (TypeError, ValueError, IndexError) as error:
             raise Unsaid(f"its arguments are not understood ({error})") from error
-        layers = [said] if isinstance(said, Layer) else said
+        layers = [self._with_computed(layer) for layer in ([said] if isinstance(said, Layer) else said)]
         for suffix, tensor in [pair for layer in layers for pair in layer.owned]:
             constant = self.constant(tensor)
             if not constant.own:
@@ -244,6 +266,18 @@ class Trace(Tensors, TorchFunctionMode):
         if layers and any(result.dtype not in (self.dtype, torch.int64) for result in self.results):
             raise Unsaid("the dtype is another")
         return layers
+
+    def _with_computed(self, layer: Layer) -> Layer:
+        """A layer by a weight that is computed from others, or that is not learned, as one that has those."""
+        found = {} if layer.kind not in COMPUTED or layer.args.get("parametrize") else dict(layer.weights)
+        apart = {suffix: one for suffix, one in found.items() if not self.constant(one).own or not isinstance(one, nn.Parameter)}
+        if not apart or any(self.live(one) for one in apart.values()):
+            return layer
+        recipes, weights = {}, {suffix: one for suffix, one in layer.weights.items() if suffix not in apart}
+        for suffix, one in apart.items():
+            recipes[suffix], tensors = self.recipe(one, tuple(one.shape))
+            weights |= {f"{suffix}_of.{label}": tensor for label, tensor in tensors.items()}
+        return replace(layer, args=layer.args | {"parametrize": "computed", "computed": recipes}, weights=weights)
 
     def _joined(self, result: Tensor, live: Sequence[Tensor], axis: int = 0) -> int:
         """What the batch axis of a result holds: as a rule says, or as that of the first tensor that has such an axis."""

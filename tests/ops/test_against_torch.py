@@ -139,6 +139,9 @@ def test_a_normalization_trains_from_so_many_images_on(case: Case) -> None:
 @every_case
 def test_the_output_is_new_or_a_view_or_in_place(case: Case) -> None:
     layer, inputs = made(case)
+    if case.op == "computed":  # of which each image sees the same values
+        assert [out.stride(0) for out in outputs(layer(*inputs))] == [0]
+        return
     if case.facts().storage == OWN:
         assert [storage(out) for out in outputs(layer(*inputs))] == [storage(layer.own)]
         return

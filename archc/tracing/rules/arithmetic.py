@@ -32,9 +32,13 @@ def combined(trace: Trace, kind: str, input: Any, other: Any, reverse: bool = Fa
     """Two values, or a value and a number, which comes first where it is reversed."""
     if reverse or not trace.live(input):
         input, other, reverse = (input, other, True) if trace.live(input) else (other, input, True)
+    if isinstance(other, Tensor) and not trace.live(other):
+        read = trace.given(other, input)
+        args = {} if tuple(other.shape[-input.dim() + 1 :]) == trace.image(input) else {"broadcast": True}
+        return Layer(kind, (read, input) if reverse else (input, read), args)
     if not trace.live(other):
         if type(other) not in (int, float):
-            raise Unsaid(f"{_NOUNS[kind]} with a tensor that is no layer's output")
+            raise Unsaid(f"{_NOUNS[kind]} with what is no number")
         trace.image(input)
         return Layer(kind, (input,), {"value": float(other)} | ({"reverse": True} if reverse else {}))
     first, second = (other, input) if reverse else (input, other)
@@ -80,8 +84,8 @@ def rpow(trace: Trace, input: Any, other: Any) -> Layer:
 
 def compared(trace: Trace, kind: str, input: Any, other: Any) -> Layer:
     """The larger or the smaller of two values."""
-    if not (trace.live(input) and trace.live(other)):
-        raise Unsaid("a comparison with a tensor that is no layer's output")
+    if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
+        raise Unsaid("a comparison with what is no tensor")
     return combined(trace, kind, input, other)
 
 

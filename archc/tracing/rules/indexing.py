@@ -71,7 +71,8 @@ def stack(trace: Trace, tensors: Sequence[Tensor], dim: int = 0) -> Layer:
         raise Unsaid("one tensor alone is stacked")
     rank = len(trace.image(tensors[0])) + 2
     if dim % rank == 0:
-        raise Unsaid("it stacks before the batch")
+        trace.result_axis = 1
+        return Layer("stack", tuple(tensors), {"axis": 0})
     return Layer("stack", tuple(tensors), {"axis": dim % rank - 1})
 
 

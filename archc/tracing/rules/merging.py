@@ -107,7 +107,7 @@ def _mask(trace: Trace, query: Tensor, mask: Tensor, beside: Tensor) -> Tensor |
 
 @rule("cat concat concatenate")
 def cat(trace: Trace, tensors: Sequence[Tensor], dim: int = 0, axis: int | None = None) -> Layer | list[Layer]:
-    tensors = [one for one in tensors if one.shape != (0,)]  # as a cache is before anything is in it
+    tensors = [one for one in tensors if one.numel()]  # as a cache is before anything is in it
     live = [one for one in tensors if trace.live(one)]
     at = dim if axis is None else axis
     if len(tensors) == 1:

@@ -24,11 +24,11 @@ def relative_bias(trace: Trace, scores: Tensor, bias: Tensor) -> Layer | None:
     if not known or len(image) != 3 or image[1] != image[2] or tuple(bias.shape) not in (image, (1, *image)):
         return None
     table, index, values = (trace.values(one) for one in (tables[0], indices[0], bias))
+    if tuple(index.shape) != image[1:]:
+        return None
     for window in _windows(image[1], len(table)):
         offsets = _offsets(window)
-        if torch.equal(index.reshape(-1), offsets.reshape(-1)) and torch.equal(
-            values.reshape(image), table[offsets].movedim(-1, 0).reshape(image)
-        ):
+        if torch.equal(index, offsets) and torch.equal(values.reshape(image), table[offsets].movedim(-1, 0).reshape(image)):
             weights = {"relative_position_bias_table": tables[0], "relative_position_index": indices[0]}
             return Layer("relative_position_bias", (scores,), {"window": list(window)}, weights)
     return None

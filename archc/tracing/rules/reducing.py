@@ -35,6 +35,8 @@ def mean(trace: Trace, input: Tensor, dim: Any = None, keepdim: bool = False, dt
 
 @rule("sum nansum")
 def total(trace: Trace, input: Tensor, dim: Any = None, keepdim: bool = False, dtype: Any = None, axis: Any = None) -> Layer:
+    if dim == 0 and trace.batch_axis(input) == 1 and len(trace.image(input, anywhere=True)) > 1 and not keepdim:
+        return Layer("sum", (input,), {"axis": 0})  # what was stacked before the images
     return Layer("sum", (input,), _axes(trace, input, dim if dim is not None else axis, keepdim))
 
 

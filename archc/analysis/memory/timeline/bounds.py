@@ -46,7 +46,7 @@ class Bound(NamedTuple):
 CERTAIN = Bound()
 # layers of many small steps, whose values come and go
 STEPWISE = (
-    *("rnn", "gru", "lstm", "normalize", "experts"),
+    *("rnn", "gru", "lstm", "normalize", "experts", "computed"),
     *("roi_pool", "roi_align", "nms", "deform_conv"),
 )
 STOPS = ("detach", "data")  # steps of a model through which no gradient goes
@@ -75,10 +75,16 @@ def _unknown(graph: Graph, learning: bool) -> Iterator[str]:
         yield f"{sum(graph.captured.unused.values()):,} values of parameters that no layer uses are left out"
     if kinds := unstated(graph) if learning else []:
         yield f"{_list_text(kinds)} {_does(kinds)} not state what backward keeps (`keeps`)"
-    if kinds := _kinds(node for node in graph.nodes if node.facts.keeps_more) if learning else []:
+    if learning and any(_is_computed(node) for node in graph.nodes):
+        yield "what steps on weights alone keep is not known"
+    if kinds := _kinds(node for node in graph.nodes if node.facts.keeps_more and not _is_computed(node)) if learning else []:
         yield f"PyTorch does not tell the size of what the kernel of {_list_text(kinds)} keeps for itself"
     if kinds := _kinds(node for node in graph.nodes if node.facts.weights is None):
         yield f"{_list_text(kinds)} {_does(kinds)} not state {'its' if len(kinds) == 1 else 'their'} weights (`weights`)"
+
+
+def _is_computed(node: Node) -> bool:
+    return node.kind == "computed" or node.args.get("parametrize") == "computed"
 
 
 def _frozen(graph: Graph, learning: bool) -> tuple[str, ...]:

@@ -81,6 +81,7 @@ MODULES = (
     arithmetic,
     attention,
     batch,
+    computed,
     conv,
     deform,
     drop,

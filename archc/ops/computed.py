@@ -11,7 +11,7 @@ from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.ops.shape import MOST_AXES, Shape
 from archc.ops.tensors import Sides
-from archc.signature import ANY, MISSING, Fault, Type, is_int, items, shown
+from archc.signature import MISSING, Fault, Type, is_int, items, shown
 
 # Functions of torch that a step may call, as a method of a tensor or after `torch.` or `F.`; none draws numbers.
 FUNCTIONS = frozenset(
@@ -31,17 +31,14 @@ FUNCTIONS = frozenset(
     view_as_real vstack where zero_ zeros zeros_like
     """.split()  # noqa: SIM905
 )
-RECIPE = ("weights", "buffers", "steps")
 OTHERS = ("training", "batch")  # names that stand for whether the network is trained, and for the size of the batch
-TENSOR = "$"  # before the name of a tensor, or the number of a step before
+TENSOR = "^"  # before the name of a tensor, or the number of a step before
 MOST_STEPS = 1_000
 INFINITE = ("inf", "-inf")
 
 
 def _accept(value: Any) -> Any:
-    """Words, numbers and lists of them, as tuples; of names with values, pairs."""
-    if isinstance(value, dict):
-        value = tuple((str(name), one) for name, one in value.items())
+    """Words, numbers and lists of them, as tuples."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -52,42 +49,26 @@ def _accept(value: Any) -> Any:
     return MISSING if any(part is MISSING for part in parts) else parts
 
 
-Step = Type("step", "a function and what it is given, as in [permute, [$table, [2, 0, 1]]]", _accept, {"type": "array"})
+Step = Type("step", "a function and what it is given, as in [permute, [^table, [2, 0, 1]]]", _accept, {"type": "array"})
 Steps = Annotated[tuple[Any, ...], items(Step)]
-Tensors = Annotated[Any, ANY]
-
-
-def _accept_recipes(value: Any) -> Any:
-    """By the names of a layer's tensors, what each is computed from."""
-    if value == ():
-        return ()
-    if not isinstance(value, dict) or not all(isinstance(one, dict) and set(one) <= set(RECIPE) for one in value.values()):
-        return MISSING
-    recipes = {str(name): {"weights": one.get("weights", {}), "buffers": one.get("buffers", {})} for name, one in value.items()}
-    for name, one in value.items():
-        steps = _accept(one.get("steps", ()))
-        if steps is MISSING or not isinstance(steps, tuple):
-            return MISSING
-        recipes[str(name)]["steps"] = steps
-    return recipes
-
-
-_EXPECTED = "for each tensor that is computed, weights, buffers and steps, as of `computed`"
-Recipes = Annotated[Any, Type("recipes", _EXPECTED, _accept_recipes, {"type": "object"})]
+_TENSOR = Type("tensor", "a name, sizes, and a dtype if it is another: [index, [49, 49], int64]", _accept, {"type": "array"})
+Tensors = Annotated[tuple[Any, ...], items(_TENSOR)]
+_RECIPE = Type("recipe", "the name of a tensor, then weights, buffers and steps as of `computed`", _accept, {"type": "array"})
+Recipes = Annotated[tuple[Any, ...], items(_RECIPE)]
 
 
 @op(bare="its arguments want names: {computed: {shape: …, weights: …, steps: …}}")
 def computed(*xs: Shape, shape: Sides, steps: Steps, weights: Tensors = (), buffers: Tensors = ()) -> Facts:
     """[…] -> shape. A tensor that is computed from weights alone, the same for each image. Of the input, the batch size alone counts.
 
-    That is work for a batch, and not counted. Each step calls a function of torch on what is listed: numbers, `$table` for a tensor
-    of its own, `$0` for what the first step gave, `$0.1` for the second of several, `$batch` for the number of images, `$training` for
+    That is work for a batch, and not counted. Each step calls a function of torch on what is listed: numbers, `^table` for a tensor
+    of its own, `^0` for what the first step gave, `^0.1` for the second of several, `^batch` for the number of images, `^training` for
     whether the network is trained. The last step gives the tensor.
 
     shape: its shape, without a batch axis
-    steps: the functions: [permute, [$table, [2, 0, 1]]] is a method of the first, [torch.cat, [[$a, $b]], {dim: 0}] a function
-    weights: the tensors that it learns: {table: [169, 4]}
-    buffers: the tensors that it owns and does not learn, with a dtype where that is not the network's: {index: [[49, 49], int64]}
+    steps: the functions: [permute, [^table, [2, 0, 1]]] is a method of the first, [torch.cat, [[^a, ^b]], [[dim, 0]]] a function
+    weights: the tensors that it learns: [[table, [169, 4]]]
+    buffers: the tensors that it owns and does not learn, with a dtype where that is not the network's: [[index, [49, 49], int64]]
     """
     sizes = tuple(shape)
     if not 1 <= len(sizes) <= MOST_AXES:
@@ -125,7 +106,7 @@ def check_steps(steps: tuple[Any, ...], names: set[str]) -> None:
         raise Fault("steps", f"there are {len(steps):,} steps", f"one to {MOST_STEPS:,}")
     for number, step in enumerate(steps):
         if not isinstance(step, tuple) or len(step) not in (2, 3) or not isinstance(step[0], str) or not isinstance(step[1], tuple):
-            raise Fault("steps", f"{shown(step)} is no step", "as in [permute, [$table, [2, 0, 1]]]")
+            raise Fault("steps", f"{shown(step)} is no step", "as in [permute, [^table, [2, 0, 1]]]")
         function = step[0].removeprefix("torch.").removeprefix("F.")
         if function not in FUNCTIONS:
             raise Fault("steps", f"{step[0]} is no function of a step", "moves, arithmetic, products and sums of torch are")
@@ -133,7 +114,7 @@ def check_steps(steps: tuple[Any, ...], names: set[str]) -> None:
             before, _, part = name.partition(".")
             known = int(before) < number if before.isdecimal() else before in (*names, *OTHERS)
             if not known or (part and not part.isdecimal()):
-                raise Fault("steps", f"${name} is no tensor of the layer, and no step before", "write $0 for what the first step gives")
+                raise Fault("steps", f"^{name} is no tensor of the layer, and no step before", "write ^0 for what the first step gives")
 
 
 def _named(value: Any) -> Iterator[str]:
@@ -146,16 +127,12 @@ def _named(value: Any) -> Iterator[str]:
 
 
 def _tensors(argument: str, tensors: Any, role: str) -> Iterator[Weight]:
-    if tensors and not isinstance(tensors, dict):
-        raise Fault(argument, f"{argument} is {shown(tensors)}, not names with shapes", "as in {table: [169, 4]}")
-    for name, sizes in (tensors or {}).items():
-        dtype = "same"
-        if isinstance(sizes, list | tuple) and len(sizes) == 2 and isinstance(sizes[0], list | tuple):
-            sizes, dtype = sizes
-        plain = isinstance(sizes, list | tuple) and len(sizes) > 0 and all(is_int(size, 1) for size in sizes)
-        if not plain or dtype not in DTYPES or not str(name).isidentifier() or name in OTHERS:
-            raise Fault(argument, f"{name}: {shown(sizes)} is no tensor", "a name, and sizes: {table: [169, 4]}")
-        yield Weight(str(name), tuple(sizes), role, dtype)
+    for told in tensors:
+        name, sizes, dtype = (*told, "same")[:3] if isinstance(told, tuple) and 2 <= len(told) <= 3 else ("", (), "")
+        plain = isinstance(sizes, tuple) and len(sizes) > 0 and all(is_int(size, 1) for size in sizes)
+        if not plain or dtype not in DTYPES or not isinstance(name, str) or not name.isidentifier() or name in OTHERS:
+            raise Fault(argument, f"{shown(told)} is no tensor", "a name and sizes, as in [table, [169, 4]]")
+        yield Weight(name, sizes, role, dtype)
 
 
 # What a module that computes tensors has beside its own: it makes those that a recipe starts from, and goes its steps.
@@ -184,7 +161,7 @@ METHODS = """
             return tuple(self.value(one, held, made) for one in told)
         if not isinstance(told, str):
             return told
-        if told.startswith("$"):
+        if told.startswith("^"):
             name, _, part = told[1:].partition(".")
             found = made[int(name)] if name.isdecimal() else getattr(self if name in ("training", "batch") else held, name)
             return found[int(part)] if part else found

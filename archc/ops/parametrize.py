@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from archc.ops.computed import METHODS, check_steps, owned_tensors, told
 from archc.ops.facts import Facts, Kept, Module, Weight, new
 from archc.ops.shape import product
-from archc.signature import Fault, one_of
+from archc.signature import Fault, one_of, shown
 
 Parametrization = Annotated[str, one_of("none", "weight_norm", "spectral_norm", "computed")]
 _FROM = "parametrizations.weight."
@@ -64,19 +64,22 @@ def _beside(weight: Weight, how: str, axis: int) -> tuple[Kept, ...]:
     return (new(rows + product(weight.shape) // rows + 1, per_image=False),)
 
 
-def _by_recipes(facts: Facts, recipes: dict[str, dict[str, Any]]) -> Facts:
+def _by_recipes(facts: Facts, recipes: tuple[Any, ...]) -> Facts:
     """A layer some of whose tensors are computed by steps of their own, which start from others."""
     form, own = facts.torch, {weight.name: weight for weight in facts.owned}
     assert isinstance(form, Module)
-    if unknown := sorted(recipes.keys() - own.keys()):
-        raise Fault("computed", f"it has no tensor called {unknown[0]}", f"it has {' and '.join(own)}")
-    weights, made = [weight for name, weight in own.items() if name not in recipes], []
-    for name, recipe in recipes.items():
-        owned = owned_tensors(recipe["weights"], recipe["buffers"])
-        check_steps(recipe["steps"], {weight.name for weight in owned})
-        made.append((name, told(owned), recipe["steps"], tuple(map(int, own[name].shape))))
+    for recipe in recipes:
+        if len(recipe) != 4 or recipe[0] not in own or not all(isinstance(one, tuple) for one in recipe[1:]):
+            hint = f"a tensor, weights, buffers and steps: [{next(iter(own))}, [], [], []]"
+            raise Fault("computed", f"{shown(recipe)} says no tensor of the layer", hint)
+    computed = {recipe[0] for recipe in recipes}
+    weights, made = [weight for name, weight in own.items() if name not in computed], []
+    for name, learned, buffers, steps in recipes:
+        owned = owned_tensors(learned, buffers)
+        check_steps(steps, {weight.name for weight in owned})
+        made.append((name, told(owned), steps, tuple(map(int, own[name].shape))))
         weights += [weight._replace(name=f"{name}_of.{weight.name}") for weight in owned]
-    kept = (new(own["weight"].values, per_image=False)._replace(wanted_by=(0,)),) if "weight" in recipes else ()
+    kept = (new(own["weight"].values, per_image=False)._replace(wanted_by=(0,)),) if "weight" in computed else ()
     name = f"Computed{form.name.removeprefix('nn.')}"
     applied = "F.linear(x, weight, bias)" if form.name == "nn.Linear" else "self._conv_forward(x, weight, bias)"
     return replace(

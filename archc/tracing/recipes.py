@@ -16,7 +16,7 @@ from archc.tracing.steps import Invocation, Unsaid, tensors_in
 
 SPACES = (("", torch.Tensor), ("torch.", torch), ("F.", torch.nn.functional))
 STRETCHING = ("expand", "repeat", "reshape", "view")
-_BATCH = "$batch"
+_BATCH = "^batch"
 SHAPED = {"new_zeros": "torch.zeros", "new_ones": "torch.ones", "zeros_like": "torch.zeros", "ones_like": "torch.ones",
           "new_full": "torch.full", "full_like": "torch.full", "new_tensor": "torch.tensor", "tensor": "torch.tensor"}  # fmt: skip
 DRAWN_OPTIONS = ("out", "generator")
@@ -84,7 +84,7 @@ class Recipes:
         if len(needed) >= MOST_STEPS:
             raise Unsaid(f"it reads a tensor that takes more than {MOST_STEPS:,} steps")
         labels = _labels([owned[id(one)] for one in sources])
-        names = {id(one): f"${labels[owned[id(one)]]}" for one in sources}
+        names = {id(one): f"^{labels[owned[id(one)]]}" for one in sources}
         steps: list[Any] = []
         of_batch = False
         for at in needed:
@@ -95,11 +95,11 @@ class Recipes:
             if noted.function is None:
                 raise Unsaid(f"it reads a tensor that {noted.name} makes, which no step says")
             options = {name: _encoded(value, names) for name, value in noted.options.items()}
-            steps.append([noted.function, _encoded(noted.args, names), *([options] if options else [])])
+            steps.append([noted.function, _encoded(noted.args, names), *([[list(pair) for pair in options.items()]] if options else [])])
             several = len(noted.made) > 1
             for part, one in enumerate(noted.made):
-                names.setdefault(id(one), f"${len(steps) - 1}.{part}" if several else f"${len(steps) - 1}")
-        if tuple(tensor.shape) not in (shape, (self.batch, *shape)) or not steps or names[id(tensor)] != f"${len(steps) - 1}":
+                names.setdefault(id(one), f"^{len(steps) - 1}.{part}" if several else f"^{len(steps) - 1}")
+        if tuple(tensor.shape) not in (shape, (self.batch, *shape)) or not steps or names[id(tensor)] != f"^{len(steps) - 1}":
             steps.append(["reshape", [names[id(tensor)], list(shape)]])
         return Recipe(steps, {labels[owned[id(one)]]: one for one in sources})
 
@@ -192,7 +192,7 @@ def _shaped(name: str, called: Invocation, made: Tensor) -> tuple[str | None, An
 
 def _dropped(called: Invocation) -> tuple[str | None, Any, dict[str, Any]]:
     """Dropout, which is on in training alone."""
-    return "F.dropout", [called.args[0], float(called.kwargs.get("p", 0.5)), "$training"], {}
+    return "F.dropout", [called.args[0], float(called.kwargs.get("p", 0.5)), "^training"], {}
 
 
 def _plain(value: Any) -> bool:
@@ -205,7 +205,7 @@ def _plain(value: Any) -> bool:
         return all(one is None or type(one) is int for one in (value.start, value.stop, value.step))
     if isinstance(value, float):
         return not isnan(value)
-    text = isinstance(value, str) and not value.startswith(("$", "torch.")) and ":" not in value and value not in ("...", "inf", "-inf")
+    text = isinstance(value, str) and not value.startswith(("^", "torch.")) and ":" not in value and value not in ("...", "inf", "-inf")
     return value is None or value is ... or text or isinstance(value, Tensor | bool | int | torch.dtype)
 
 

@@ -105,13 +105,12 @@ class Tensors:
         Raises Unsaid where it cannot be told.
         """
         recipe = self._recipes.of(value, shape, {id(one): name for name, one in self._owned.items()})
-        learned = {label: one for label, one in recipe.tensors.items() if isinstance(one, nn.Parameter)}
-        buffers = {
-            label: list(one.shape) if one.dtype == self.dtype else [list(one.shape), str(one.dtype).removeprefix("torch.")]
-            for label, one in recipe.tensors.items()
-            if label not in learned
-        }
-        args = {"steps": recipe.steps, "weights": {label: list(one.shape) for label, one in learned.items()}, "buffers": buffers}
+        weights: list[Any] = []
+        buffers: list[Any] = []
+        for label, one in recipe.tensors.items():
+            dtype = [] if one.dtype == self.dtype else [str(one.dtype).removeprefix("torch.")]
+            (weights if isinstance(one, nn.Parameter) else buffers).append([label, list(one.shape), *dtype])
+        args = {"steps": recipe.steps, "weights": weights, "buffers": buffers}
         return args, recipe.tensors
 
     def batch_axis(self, tensor: Tensor) -> int:

@@ -273,9 +273,10 @@ class Trace(Tensors, TorchFunctionMode):
         apart = {suffix: one for suffix, one in found.items() if not self.constant(one).own or not isinstance(one, nn.Parameter)}
         if not apart or any(self.live(one) for one in apart.values()):
             return layer
-        recipes, weights = {}, {suffix: one for suffix, one in layer.weights.items() if suffix not in apart}
+        recipes, weights = [], {suffix: one for suffix, one in layer.weights.items() if suffix not in apart}
         for suffix, one in apart.items():
-            recipes[suffix], tensors = self.recipe(one, tuple(one.shape))
+            told, tensors = self.recipe(one, tuple(one.shape))
+            recipes.append([suffix, told["weights"], told["buffers"], told["steps"]])
             weights |= {f"{suffix}_of.{label}": tensor for label, tensor in tensors.items()}
         return replace(layer, args=layer.args | {"parametrize": "computed", "computed": recipes}, weights=weights)
 

@@ -186,7 +186,7 @@ HINTS = [
     ("{repeat: 2, Conv2D: {filters: 4, kernel_size: 1}}", "write {repeat: 2, conv: {channels: 4, kernel: 1}}"),
     ("{SELayer: {reduction: 4}}", 'write {squeeze_excite: {reduced: "${input.channels // 4}"}}'),
     ("{conv: {channels: 8, kernel: 3, dim: 2}}",
-     "it takes channels, kernel, stride, padding, dilation, groups, bias, padding_mode, standardize, parametrize"),
+     "it takes channels, kernel, stride, padding, dilation, groups, bias, padding_mode, standardize, parametrize, computed"),
     ("{conv: {channels: 8, kernel_initializer: he_normal}}",
      "how weights begin is said by `init` at the top of the spec: init: {conv: kaiming_normal}"),
     ("{conv: {channels: 8, out_channels: 8}}", "that is `channels`, which stands here already: leave it out"),

@@ -456,23 +456,23 @@ def _moves() -> Iterator[Case]:
 
 def _computed() -> Iterator[Case]:
     """Tensors that are computed from weights alone: rows of a table, angles, a scaled kernel, a bias of parts."""
-    rows = (("__getitem__", ("$table", "$index")), ("exp", ("$0",)), ("__mul__", ("$1", 2.0)), ("permute", ("$2", 2, 0, 1)))
-    yield case("computed", V, shape=(2, 3, 3), steps=rows, weights={"table": (5, 2)}, buffers={"index": ((3, 3), "int64")})
-    ages = (("torch.arange", (6,), (("dtype", "torch.float32"),)), ("__getitem__", ("$0", (":", None))), ("__mul__", ("$1", "$rates")))
-    turns = (*ages, ("cos", ("$2",)), ("sin", ("$2",)), ("torch.cat", (("$3", "$4"), -1)))
-    yield case("computed", T, shape=(6, 8), steps=turns, weights={"rates": (1, 4)})
-    parts = (("chunk", ("$both", 2, 0)), ("mul", ("$0.0", "$0.1")), ("F.dropout", ("$1", 0.5, "$training")))
-    yield case("computed", M, shape=(2, 3), steps=parts, weights={"both": (4, 3)})
-    unit = (("norm", ("$raw",), (("dim", 1), ("keepdim", True))), ("__truediv__", ("$raw", "$0")))
-    recipe = {"weights": {"raw": (5, 12)}, "buffers": {}, "steps": unit}
-    yield case("linear", V, features=5, parametrize="computed", computed={"weight": recipe})
-    parts = (("torch.cat", (("$q", "$k", "$v"),)), ("exp", ("$0",)))
-    recipe = {"weights": {"q": (2,), "v": (2,)}, "buffers": {"k": (2,)}, "steps": parts}
-    yield case("linear", T, features=6, parametrize="computed", computed={"bias": recipe})
-    whole = (("view", ("$raw", 1, 6, -1)), ("F.batch_norm", ("$0", None, None), (("training", True), ("momentum", 0.0), ("eps", 1e-5))),
-             ("reshape", ("$1", (6, 4, 3, 3))))  # fmt: skip
-    recipe = {"weights": {"raw": (6, 4, 3, 3)}, "buffers": {}, "steps": whole}
-    yield case("conv", M, channels=6, kernel=3, padding=1, parametrize="computed", computed={"weight": recipe})
+    rows = (("__getitem__", ("^table", "^index")), ("exp", ("^0",)), ("__mul__", ("^1", 2.0)), ("permute", ("^2", 2, 0, 1)))
+    yield case("computed", V, shape=(2, 3, 3), steps=rows, weights=(("table", (5, 2)),), buffers=(("index", (3, 3), "int64"),))
+    ages = (("torch.arange", (6,), (("dtype", "torch.float32"),)), ("__getitem__", ("^0", (":", None))), ("__mul__", ("^1", "^rates")))
+    turns = (*ages, ("cos", ("^2",)), ("sin", ("^2",)), ("torch.cat", (("^3", "^4"), -1)))
+    yield case("computed", T, shape=(6, 8), steps=turns, weights=(("rates", (1, 4)),))
+    parts = (("chunk", ("^both", 2, 0)), ("mul", ("^0.0", "^0.1")), ("F.dropout", ("^1", 0.5, "^training")))
+    yield case("computed", M, shape=(2, 3), steps=parts, weights=(("both", (4, 3)),))
+    unit = (("norm", ("^raw",), (("dim", 1), ("keepdim", True))), ("__truediv__", ("^raw", "^0")))
+    recipe = ("weight", (("raw", (5, 12)),), (), unit)
+    yield case("linear", V, features=5, parametrize="computed", computed=(recipe,))
+    parts = (("torch.cat", (("^q", "^k", "^v"),)), ("exp", ("^0",)))
+    recipe = ("bias", (("q", (2,)), ("v", (2,))), (("k", (2,)),), parts)
+    yield case("linear", T, features=6, parametrize="computed", computed=(recipe,))
+    whole = (("view", ("^raw", 1, 6, -1)), ("F.batch_norm", ("^0", None, None), (("training", True), ("momentum", 0.0), ("eps", 1e-5))),
+             ("reshape", ("^1", (6, 4, 3, 3))))  # fmt: skip
+    recipe = ("weight", (("raw", (6, 4, 3, 3)),), (), whole)
+    yield case("conv", M, channels=6, kernel=3, padding=1, parametrize="computed", computed=(recipe,))
 
 
 def _resamplings() -> Iterator[Case]:

@@ -33,7 +33,7 @@ __all__ = ["one_thread"]
 
 LONG = settings(max_examples=5000, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck))
 OPTIMIZERS = ("sgd", "momentum", "adam")
-BUILT = sorted(set(OPERATORS) - {"opaque"})  # which has no form in PyTorch
+BUILT = sorted(set(OPERATORS) - {"opaque", "computed"})  # which has no form in PyTorch
 
 
 def around(case: Case, shared: bool) -> str:
@@ -148,7 +148,7 @@ def some(seeds: range, most: int) -> Iterator[Graph]:
 
 def test_no_operator_is_missing_from_what_is_drawn() -> None:
     kinds = {node.kind for graph in some(range(1200), 12) for node in graph.nodes}
-    assert set(OPERATORS) - kinds <= {"identity", "opaque"}
+    assert set(OPERATORS) - kinds <= {"identity", "opaque", "computed"}
 
 
 def test_the_bound_of_a_recurrent_kernel_is_below_what_it_takes() -> None:

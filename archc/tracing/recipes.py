@@ -60,7 +60,16 @@ class Recipes:
         if not torch.is_grad_enabled() or torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
             function = None
         at = len(self._calls)
-        noted = Noted(called.name, function, args, options, list(tensors_in((args, options))), made, {_storage(one) for one in changed})
+        given = list(tensors_in((args, options)))
+        noted = Noted(
+            name=called.name,
+            function=function,
+            args=args,
+            options=options,
+            given=given,
+            made=made,
+            changed={_storage(one) for one in changed},
+        )
         self._calls.append(noted)
         for one in made:
             self._makers.setdefault(id(one), at)

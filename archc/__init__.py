@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from archc.analysis.compare.diff import Difference
     from archc.analysis.cost.report import Report
+    from archc.analysis.formulas import Formulas
     from archc.analysis.memory.timeline import Timeline
     from archc.analysis.recompute import CheckpointPlan
     from archc.analysis.recompute.planner import Planned
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         checkpoint,
         diff,
         fold,
+        formulas,
         import_model,
         load,
         loads,
@@ -60,6 +62,7 @@ _API = (
     "checkpoint",
     "diff",
     "fold",
+    "formulas",
     "import_model",
     "load",
     "loads",
@@ -75,6 +78,7 @@ _ROOMS = {
     "CheckpointPlan": "analysis.recompute",
     "Device": "catalog.devices.device",
     "Difference": "analysis.compare.diff",
+    "Formulas": "analysis.formulas",
     "Graph": "graph",
     "Outcome": "training.options",
     "Picture": "draw.picture",
@@ -106,6 +110,7 @@ __all__ = [
     "DeviceError",
     "Difference",
     "DrawError",
+    "Formulas",
     "Graph",
     "Outcome",
     "Picture",
@@ -127,6 +132,7 @@ __all__ = [
     "checkpoint",
     "diff",
     "fold",
+    "formulas",
     "import_model",
     "load",
     "loads",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from operator import index
 from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from archc.analysis.checks import check as checks
 from archc.analysis.cost import report as cost
 from archc.analysis.recompute import CheckpointPlan, plan_of
-from archc.elaborate.compiler import Given, Model, compile_spec, compile_text, value_as_text
+from archc.elaborate.compiler import Model, compile_spec, compile_text
+from archc.elaborate.given import Input, batch_hint, changes_of
 from archc.errors import ArchcError, ArgumentError, UsageError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from archc.analysis.compare.diff import Difference
+    from archc.analysis.formulas import Formulas
     from archc.analysis.memory.timeline import Timeline
     from archc.analysis.recompute.planner import Planned
     from archc.analysis.time.roofline import Roofline
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
     Example = int | str | Sequence[int] | Tensor
     ModuleInput = Example | Sequence[Example] | dict[str, Example] | None  # a shape without the batch, or a tensor with it
 
-Size = int | str | Sequence[int]  # (3, 224, 224), "3x224x224", or 784 for a vector
-Input = Size | dict[str, Size] | None
 Checkpoint = CheckpointPlan | str | PathLike[str] | None
 
 
@@ -48,12 +47,12 @@ def load(spec: str | PathLike[str], *, input: Input = None, **params: Any) -> Gr
     """
     if _is_module(spec):
         raise UsageError("a module is no spec: archc.capture(module, input) gives its network")
-    return _graph(compile_spec(fspath(spec), *_changes(input, params)))
+    return _graph(compile_spec(fspath(spec), *changes_of(input, params)))
 
 
 def loads(text: str, *, input: Input = None, **params: Any) -> Graph:
     """The network of a spec given as text. Otherwise like `load`."""
-    return _graph(compile_text(text, *_changes(input, params)))
+    return _graph(compile_text(text, *changes_of(input, params)))
 
 
 def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: Iterable[str] = ()) -> Graph:
@@ -78,7 +77,7 @@ def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: It
     except ArchcError:
         raise
     except Exception as error:  # the module's own, which stays as it is
-        if hint := _batch_hint(input):
+        if hint := batch_hint(input):
             error.add_note(hint)
         raise
 
@@ -128,6 +127,32 @@ def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: st
     """
     graph = _to_graph(net, input)
     return cost.analyze(graph.deployed(), batch, dtype or graph.dtype, optimizer)
+
+
+def formulas(
+    spec: str | PathLike[str],
+    *,
+    input: Input = None,
+    batch: int = 1,
+    dtype: str = "float32",
+    optimizer: str | None = None,
+    **params: Any,
+) -> Formulas:
+    """The cost of a network whose input has open sizes, `input=(3, "H", "W")` or so in the spec, as formulas of these sizes.
+
+    spec: a file, or the name of a network that ships; the other arguments are those of `load` and `analyze`
+
+    `formulas.macs`, `.memory["activations"]` and `formulas.figures["layer1"]` are texts of formulas; `formulas.at(H=224, W=224)` has the
+    numbers of `analyze` at a size. Raises SpecError, which says so where a layer leaves an open size no other value; ArgumentError.
+    """
+    from archc.analysis.formulas import formulas as of_open
+
+    changes, shapes = changes_of(input, params)
+    model = compile_spec(fspath(spec), changes, shapes, may_be_open=True)
+    _graph(model)
+    if model.open is None:
+        raise ArgumentError('the input has no open size: name one, as in input=(3, "H", "W"), or call archc.analyze')
+    return of_open(model.open, batch, dtype, optimizer)
 
 
 def memory(
@@ -407,30 +432,8 @@ def _describe(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
 
 
-def _batch_hint(input: ModuleInput) -> str:
-    """What a shape may be meant as that begins with a batch."""
-    shape = input if isinstance(input, list | tuple) else ()
-    sizes = [size for size in shape if isinstance(size, int)]
-    if len(sizes) < len(shape) or len(sizes) < 2 or (len(sizes) < 4 and sizes[0] != 1):
-        return ""
-    return f"archc: a shape is without the batch: input={tuple(sizes[1:])}, if {tuple(sizes)} has one"
-
-
 def _missing_input(module: nn.Module) -> ArgumentError:
     return ArgumentError(f"{type(module).__name__} does not say what it takes: give the shape without the batch, input=(3, 224, 224)")
-
-
-def _changes(input: Input, params: dict[str, Any]) -> tuple[dict[str, str], dict[str, Given]]:
-    shapes = {"": input} if input is not None and not isinstance(input, dict) else input or {}
-    return {name: value_as_text(value) for name, value in params.items()}, {name: _sizes(shape) for name, shape in shapes.items()}
-
-
-def _sizes(shape: Any) -> Given:
-    """A shape as whole numbers, of Python, numpy or torch; a text is read as `--input` is."""
-    if isinstance(shape, str):
-        return shape
-    sizes = tuple(shape) if hasattr(shape, "__iter__") else (shape,)
-    return tuple(index(size) if hasattr(size, "__index__") and not isinstance(size, bool) else size for size in sizes)
 
 
 def _graph(model: Model) -> Graph:

@@ -14,7 +14,7 @@ FLOORS = {
     "text": 0,
     "validation": 1,
     **dict.fromkeys(("signature", "aliases"), 1),
-    "catalog": 2,
+    **dict.fromkeys(("catalog", "symbolic"), 2),
     "ops": 3,
     **dict.fromkeys(("language", "recipe"), 4),
     "graph": 5,

@@ -5,6 +5,7 @@ archc analyze vgg16
 archc analyze my.yaml --set classes=10 --input 3x299x299 --batch 32
 archc analyze resnet50 --depth 1 --format markdown
 archc analyze resnet50 --as thop
+archc analyze resnet50 --input 3xHxW    (every figure as a formula of H and W)
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--view", choices=("table", "lecture"), default="table", help="lecture: the classic table of volumes and weights")
     parser.add_argument("--biases", action="store_true", help="in the lecture's table: count biases with the weights")
     parser.add_argument("--as", dest="tool", metavar="TOOL", help=f"what that tool would print, and why it differs: {_TOOLS}")
+    parser.add_argument("--exact", action="store_true", help="of open sizes: formulas for every size, with floor and ceil")
     parser.add_argument("--training", action="store_true", help="include what exists only in training, and the FLOPs of a step")
     parser.add_argument("--format", choices=("table", "json", "csv", "markdown"), default="table", help="the form of the output")
 
@@ -60,10 +62,15 @@ def run(args: argparse.Namespace) -> int:
         complain(unfit)
         return 2
     for named in args.specs:
-        model = compile_model(args, named)
+        model = compile_model(args, named, may_be_open=True)
         graph = usable(model)
         if graph is None:
             status = 2
+            continue
+        if model.open is not None:
+            from archc.cli.formulas import analyze_open
+
+            status = max(status, analyze_open(args, named, model, networks, tables))
             continue
         graph = graph if args.training else graph.deployed()
         if args.format == "json":

@@ -36,8 +36,11 @@ def devices_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--devices", action="append", default=[], metavar="FILE.yaml", help="a file with more devices; may be repeated")
 
 
-def compile_model(args: argparse.Namespace, named: str) -> Model:
-    """The network of a spec under the command's options, or of a PyTorch model that is named in place of one."""
+def compile_model(args: argparse.Namespace, named: str, may_be_open: bool = False) -> Model:
+    """The network of a spec under the command's options, or of a PyTorch model that is named in place of one.
+
+    may_be_open: whether sizes of inputs may be open, for commands that give formulas
+    """
     if is_model(named):
         from archc.cli.models import capture_model
 
@@ -50,7 +53,7 @@ def compile_model(args: argparse.Namespace, named: str) -> Model:
     changes = dict(_pair(text, "--set") for text in args.set)
     inputs = dict(map(name_input, args.input))
     load_plugins(args.plugin)
-    model = compile_spec(named, changes, inputs)
+    model = compile_spec(named, changes, inputs, may_be_open)
     args.read = [*getattr(args, "read", []), *map(str, model.files)]  # what no output may be written over
     return model
 

@@ -6,6 +6,9 @@ archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
 archc explain vgg16 --paper    (beside what the paper and others print)
 archc explain resnet50 --structure    (its paths from input to output)
+archc explain vgg16 --paper    (what the paper and others print, beside archc's figures)
+archc explain resnet50 --structure    (paths from input to output, and the layers on all of them)
+archc explain resnet50 conv1 --input 3xHxW    (as formulas of sizes that are open)
 """
 
 from __future__ import annotations
@@ -45,10 +48,14 @@ def run(args: argparse.Namespace) -> int:
     if args.structure and (args.paper or args.layer):
         complain("--structure is for the whole network: leave out layers and --paper")
         return 2
-    model = compile_model(args, args.spec)
+    model = compile_model(args, args.spec, may_be_open=not (args.paper or args.structure))
     graph = usable(model)
     if graph is None:
         return 2
+    if model.open is not None:
+        from archc.cli.formulas import explain_open
+
+        return explain_open(args, model)
     if args.paper and model.spec is None:
         complain(f"--paper is about a spec that quotes one, and {args.spec} is a model")
         return 2
@@ -64,6 +71,12 @@ def run(args: argparse.Namespace) -> int:
     if not args.layer:
         print(json.dumps(_record(report), indent=2) if args.format == "json" else _totals(report))
         return 0
+    return explain_layers(args, report)
+
+
+def explain_layers(args: argparse.Namespace, report: Report) -> int:
+    """The derivations of the layers that are named."""
+    graph = report.graph
     chosen: list[Layer] = []
     papers = paper_names(graph)
     for pattern in args.layer:
@@ -95,14 +108,14 @@ def _matching(report: Report, pattern: str) -> list[Layer]:
 
 def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[str, str]) -> str:
     node = layer.node
-    sources = ", ".join(f"{value.node.name if value.node else value.name} {list(value.shape)}" for value in node.inputs)
+    sources = ", ".join(f"{value.node.name if value.node else value.name} {_sizes(value.shape)}" for value in node.inputs)
     given = stated(node.args) if node.kind == "opaque" else node.args
     arguments = ", ".join(f"{name}: {_written(value)}" for name, value in given.items())
     users = [user.name for user in dict.fromkeys(user for value in node.outputs for user in graph.uses[value])]
     lines = [
         f"{layer.name}: {layer.kind}",
         f"  takes   {sources}",
-        f"  gives   {list(layer.output_shape)}" + (f", used by {', '.join(users[:6])}{', …' if len(users) > 6 else ''}" if users else ""),
+        f"  gives   {_sizes(layer.output_shape)}" + (f", used by {', '.join(users[:6])}{', …' if len(users) > 6 else ''}" if users else ""),
     ]
     names = [name for name, ours in papers.items() if ours == layer.name]
     if names:
@@ -123,13 +136,17 @@ def _text(graph: Graph, layer: Layer, steps: list[DerivationStep], papers: dict[
     return "\n".join(printable(line) for line in [*lines, "", *(f"  {step}" for step in steps)])
 
 
+def _sizes(shape: tuple[int, ...]) -> str:
+    return f"[{', '.join(f'{size}' for size in shape)}]"
+
+
 def _written(value: object) -> str:
     if value is None:
         return "null"
     if isinstance(value, tuple):
         return "[" + ", ".join(map(_written, value)) + "]"
     try:
-        return literal(value).lower() if isinstance(value, bool) else str(value)
+        return literal(value).lower() if isinstance(value, bool) else f"{value}"
     except TypeError:
         return str(value)
 

@@ -6,40 +6,52 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.graph import Graph
 from archc.graph.graph import growing
 from archc.language.loading import Loader, shipped_address, shipped_name, shipped_names
 from archc.language.spec import Spec
 from archc.language.variants import split_address, variant_of
-from archc.ops.shape import read_sizes
+from archc.ops.shape import read_shape, read_sizes
 from archc.text import tree as t
 from archc.text.diagnostics import Diagnostics
 from archc.text.files import read_file
 from archc.text.source import Source, Span
 from archc.text.suggest import did_you_mean
 
+if TYPE_CHECKING:
+    from archc.elaborate.open import OpenSpec
+
 
 @dataclass(slots=True)
 class Model:
-    """A spec and its graph; `graph` is None where `diagnostics` holds an error. `files` are all that were read for it."""
+    """A spec and its graph; `graph` is None where `diagnostics` holds an error. `files` are all that were read for it.
+
+    open: how to elaborate it for other sizes, where some are open and that was asked for; `graph` is then that of `open.witness`
+    """
 
     spec: Spec | None
     graph: Graph | None
     diagnostics: Diagnostics
     changes: dict[str, str] = field(default_factory=dict)
+    open: OpenSpec | None = None
     files: list[Path] = field(default_factory=list)
 
 
 Given = str | Sequence[object]  # the shape of an input: a text as of `--input`, or sizes from a program
 
 
-def compile_spec(named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None) -> Model:
-    """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one)."""
+def compile_spec(
+    named: str, changes: Mapping[str, str] | None = None, inputs: Mapping[str, Given] | None = None, may_be_open: bool = False
+) -> Model:
+    """The model of a file, or of a spec that ships. `changes` are `--set`, `inputs` are `--input` ("" is the only one).
+
+    may_be_open: whether sizes of inputs may be open; otherwise they need numbers
+    """
     diagnostics = Diagnostics()
     files: list[Path] = []
-    model = _elaborate(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {})
+    model = _elaborate(load_spec(named, diagnostics, files), diagnostics, changes or {}, inputs or {}, may_be_open)
     model.files = files
     return model
 
@@ -110,18 +122,28 @@ def _file_of(named: str) -> Path | None:
     return None
 
 
-def _elaborate(spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given]) -> Model:
+def _elaborate(
+    spec: Spec | None, diagnostics: Diagnostics, changes: Mapping[str, str], inputs: Mapping[str, Given], may_be_open: bool = False
+) -> Model:
     if spec is None:
         return Model(None, None, diagnostics)
     from archc.elaborate import elaborate
 
     set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
     input_trees = {name: _shape(name, given, diagnostics) for name, given in inputs.items()}
-    with growing():
-        graph = elaborate(spec, diagnostics, set_trees, input_trees)
-    sizes = {name: read_sizes(given) or [given] if isinstance(given, str) else given for name, given in inputs.items()}
+    found = None
+    if may_be_open:
+        from archc.elaborate.open import open_spec
+
+        found = open_spec(spec, set_trees, input_trees)
+    if found is None:
+        with growing():
+            graph = elaborate(spec, diagnostics, set_trees, input_trees)
+    else:
+        graph = found.graph_at_witness(diagnostics)
+    sizes = {name: read_shape(given) or [given] if isinstance(given, str) else given for name, given in inputs.items()}
     shapes = {name: "x".join(map(str, given)) for name, given in sizes.items()}
-    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in shapes.items()})
+    return Model(spec, graph, diagnostics, dict(changes) | {f"input {name}".strip(): text for name, text in shapes.items()}, found)
 
 
 def _outside(name: str, text: str, diagnostics: Diagnostics) -> t.Tree:
@@ -136,7 +158,7 @@ def _shape(name: str, given: Given, diagnostics: Diagnostics) -> t.Tree:
 
     if isinstance(given, str):
         source = Source(f"{OPTION} {name}".strip(), given)
-        sizes: Sequence[object] = read_sizes(given)
+        sizes: Sequence[object] = read_sizes(given) or read_shape(given)
         if not sizes:
             return t.parse(source, diagnostics) or t.Scalar(source, 0, len(given), None)
     else:

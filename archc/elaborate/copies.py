@@ -104,7 +104,7 @@ class _Family:
         self.counted_rows += self.count > before
 
     def _repeat(self, context: Context, count: int, group: Context | None) -> None:
-        for index in range(count):
+        for index in range(int(count)):
             if self.failing > MOST_FAILING:
                 break
             self.run.step(self.entry.kind_span, self.context)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archc.catalog.dtypes import BYTES
+from archc.elaborate.sizes import BATCHES, DECLARED, EXAMPLE, bind_sizes, is_declared, known_sizes, missing_sizes, sizes_of, with_sizes
 from archc.elaborate.state import UNKNOWN, Elaboration, Written
 from archc.graph import Value
 from archc.graph.dtypes import SAME, WHOLE
@@ -19,16 +20,15 @@ from archc.text.quantity import counted
 from archc.text.source import Source
 from archc.text.suggest import did_you_mean
 
-DECLARED = {"shape", "dtype"}  # what is said of an input
 OPTION, ARGUMENT = "--input", "input="  # where a shape from outside comes from: the command line, or a program
 AXES = {"channels", "height", "width", "depth", "length", "shape", "features", "size"}
-BATCHES = {"none", "batch", "batch_size", "b", "n", "bs", "?"}  # what a batch's size is called where it is open
 
 
 def read_inputs(run: Elaboration, env: dict[str, Any], changes: Mapping[str, t.Tree]) -> dict[str, Value]:
     """The inputs by name; `changes` are shapes in place of the spec's own ("" is the only one)."""
     tree = run.spec.input
-    if not isinstance(tree, t.Mapping) or _is_declared(tree):
+    bind_sizes(run, env, changes)
+    if not isinstance(tree, t.Mapping) or is_declared(tree):
         given = changes.get("input", changes.get(""))
         _check_names(run, [name for name in changes if name not in ("", "input")], changes, ["input"], tree, env)
         return {"input": _input(run, "input", tree, given, env)}
@@ -58,11 +58,6 @@ def _check_names(
             named = known if isinstance(tree, t.Mapping) else [""]
             hint = "write " + (" or " if name else ", ").join(spell_shape(sizes, given.source, place) for place in named[:3])
         run.error("A307", given.span, f'{run.spec.name} has no input "{name}"' if name else "which input?", hint)
-
-
-def _is_declared(tree: t.Tree) -> bool:
-    """Whether it is a shape with what its values are: {shape: [128], dtype: int64}."""
-    return isinstance(tree, t.Mapping) and {"dtype"} <= {str(key.value) for key, _ in tree.items} <= DECLARED
 
 
 def _input(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | None, env: dict[str, Any]) -> Value:
@@ -110,7 +105,7 @@ def _shaped(run: Elaboration, name: str, own: t.Tree | None, given: t.Tree | Non
     if given is None:
         run.inputs[name] = Written(own.span, [])
         return _shape(run, name, own, env, [])
-    sizes, wanted = sizes_of(given, {}), sizes_of(own, env)
+    sizes, wanted = known_sizes(run, given, {}), known_sizes(run, own, env)
     run.inputs[name] = Written(given.span, wanted)
     if run.trial or not sizes or not wanted or len(sizes) == len(wanted):
         return _shape(run, name, given, {}, wanted)
@@ -152,17 +147,6 @@ def spell_shape(sizes: list[int], source: Source, name: str = "") -> str:
     return f"{name or 'input'}: {sizes}"
 
 
-def sizes_of(tree: t.Tree, env: dict[str, Any]) -> list[int]:
-    """The sizes that a tree means; none where it is no shape, which is said elsewhere."""
-    try:
-        value = evaluate(tree, env)
-    except (Mistake, Unknown):
-        return []
-    if is_int(value, 1):
-        return [value]
-    return list(value) if isinstance(value, list) and all(is_int(size, 1) for size in value) else []
-
-
 def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: list[int]) -> Value:
     """The value of a shape. `own`: the spec's, where another was given in its place."""
     try:
@@ -173,11 +157,15 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
     except Unknown:
         return UNKNOWN
     example = spell_shape(own, tree.source, name) if own else "[3, 224, 224]"
+    value = with_sizes(run, value)
     hint = f"one to four whole numbers from 1 up, without a batch axis: {example}"
     if not isinstance(value, list) or not 1 <= len(value) <= MOST_AXES:
         run.error("A402", tree.span, f"{shown(value)} is not a shape", _meant(run, name, value, tree) or hint)
         return UNKNOWN
     wrong = [at for at, size in enumerate(value) if not is_int(size, 1)]
+    if open_ := missing_sizes(value):
+        run.error("A406", tree.span, *_open_sizes(run, name, value, open_))
+        return UNKNOWN
     batch = wrong == [0] and len(value) > 1 and (value[0] is None or value[0] == -1 or str(value[0]).lower() in BATCHES)
     meant = _numbers(value)
     for at in wrong:
@@ -187,6 +175,16 @@ def _shape(run: Elaboration, name: str, tree: t.Tree, env: dict[str, Any], own: 
         remedy = "one pair of brackets is enough" if len(value) == 1 and isinstance(value[0], list) else remedy
         run.error("A402", item.span, f"{shown(value[at])} is not a size", remedy)
     return UNKNOWN if wrong else Value(None, 0, input_shape(value), name)
+
+
+def _open_sizes(run: Elaboration, name: str, value: list[Any], open_: list[str]) -> tuple[str, str]:
+    """That numbers are needed, and where they may be given."""
+    what = "the input" if name == "input" else f"the input {name}"
+    shape, example = "x".join(map(str, value)), "x".join(str(size if is_int(size) else EXAMPLE) for size in value)
+    message = f"{what} of {run.spec.name} is {shape}: this needs {'a number' if len(open_) == 1 else 'numbers'} for {' and '.join(open_)}"
+    defaults = ", ".join(f"{one}: {EXAMPLE}" for one in open_)
+    named = "" if name == "input" else f"{name}="
+    return message, f"{OPTION} {named}{example}, or a default in the spec, `sizes: {{{defaults}}}`; `analyze` and `explain` give formulas"
 
 
 def _numbers(value: list[Any]) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
 from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, UNKNOWN, Context, Elaboration, ElaborationStopped, Ref, Values
@@ -16,6 +16,14 @@ from archc.ops.shape import Shape
 from archc.signature import Fault
 from archc.text.diagnostics import Diagnostic, Use
 from archc.text.source import Span
+
+
+class Place(NamedTuple):
+    """The layer for which an operator runs, and where it was written."""
+
+    layer: str
+    kind: str
+    span: Span
 
 
 def apply(
@@ -62,6 +70,8 @@ def make(run: Elaboration, op: Op, name: str, *, args: dict[str, Any], inputs: V
         run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
         raise ElaborationStopped
     run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
+    if run.tape is not None:
+        run.tape.place = Place(name, op.name, written.kind)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
     check_dtypes(op, facts, inputs)
     node = Node(name, op, args, inputs, facts, context.space.scope)
@@ -115,6 +125,8 @@ def tell_dtypes(node: Node) -> None:
 
 def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
     """The operator's facts, worked out once for equal shapes and arguments."""
+    if run.tape is not None:
+        return _recorded_facts(run, op, shapes, args)
     try:
         key = (op.name, shapes, tuple([shape.axes for shape in shapes]), *args.values())
         kept = run.facts.get(key)
@@ -124,6 +136,20 @@ def facts_of(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str
         kept = run.facts[key] = _compute_facts(op, shapes, args)
     facts: Facts = kept
     return facts
+
+
+def _recorded_facts(run: Elaboration, op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:
+    """The same with sizes that are open: equal are those of one formula, not those of one value."""
+    from archc.symbolic.recorded import identity
+
+    try:
+        key = (op.name, *map(identity, shapes), tuple([shape.axes for shape in shapes]), *map(identity, args.values()))
+        kept: Facts | None = run.facts.get(key)
+    except TypeError:
+        return _compute_facts(op, shapes, args)
+    if kept is None:
+        kept = run.facts[key] = _compute_facts(op, shapes, args)
+    return kept
 
 
 def _compute_facts(op: Op, shapes: tuple[Shape, ...], args: dict[str, Any]) -> Facts:

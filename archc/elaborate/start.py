@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archc.elaborate import chains
 from archc.elaborate.blocks import axes_of
@@ -28,13 +28,25 @@ from archc.text.diagnostics import Diagnostics
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
 
+if TYPE_CHECKING:
+    from archc.symbolic.tape import Tape
 
-def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree], inputs: Mapping[str, t.Tree]) -> Graph | None:
+
+def elaborate(
+    spec: Spec,
+    diagnostics: Diagnostics,
+    changes: Mapping[str, t.Tree],
+    inputs: Mapping[str, t.Tree],
+    sizes: Mapping[str, int] | None = None,
+    tape: Tape | None = None,
+) -> Graph | None:
     """The graph of a spec. `changes` are values for its parameters, `inputs` shapes in place of its own ("" is the only one).
+
+    sizes: those of open axes, by name; with a `tape` they are recorded on it, and so are the sizes of the graph
 
     None where something is wrong; `diagnostics` then says what, all that could be found.
     """
-    run = Elaboration(spec, diagnostics)
+    run = Elaboration(spec, diagnostics, sizes=sizes, tape=tape)
     budget.fill()
     try:
         _elaborate(run, changes, inputs)
@@ -43,10 +55,12 @@ def elaborate(spec: Spec, diagnostics: Diagnostics, changes: Mapping[str, t.Tree
     except RecursionError:
         diagnostics.error("A602", spec.layers_span or Span(spec.source, 0, 1), "nested too deeply")
     if not diagnostics.failed:
-        warn(run)
+        if tape is None:
+            warn(run)
         return run.graph
     diagnostics.drop_followers()
-    explain(run, lambda name, shape: _in_another_shape(spec, changes, {**inputs, name: shape}))
+    if tape is None:
+        explain(run, lambda name, shape: _in_another_shape(spec, changes, {**inputs, name: shape}))
     return None
 
 
@@ -81,13 +95,14 @@ def _elaborate(run: Elaboration, changes: Mapping[str, t.Tree], inputs: Mapping[
     _budget(run, env)
     _check_defaults(run)
     check_unmet(run)
-    initialize(run, lenient=bool(changes or inputs))
+    if run.tape is None:  # how weights begin is no figure
+        initialize(run, lenient=bool(changes or inputs))
     run.graph.inputs = shapes
     run.graph.rename = run.spec.rename
     used = {value for node in run.graph.nodes for value in node.inputs} | set(run.graph.outputs.values())
     run.graph.heads = {name: value for name, value in run.graph.heads.items() if value not in used}
     run.graph.root.stop = len(run.graph.nodes)
-    if run.spec.train:
+    if run.spec.train and run.tape is None:
         from archc.elaborate.recipe.reading import read_section
 
         read_section(run, lenient=bool(changes or inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from archc.graph import Graph, Node, Scope, Value
 from archc.language.blocks import Block
@@ -15,6 +15,9 @@ from archc.ops.shape import Shape
 from archc.text.diagnostics import Diagnostic, Diagnostics, Use
 from archc.text.source import Span
 from archc.text.tree import Tree
+
+if TYPE_CHECKING:
+    from archc.symbolic.tape import Tape
 
 MOST_LAYERS = 10_000
 MOST_FAILING = 64  # copies of an entry in succession; those after them would say the same
@@ -152,8 +155,12 @@ class Written(NamedTuple):
 class Elaboration:
     """One elaboration: its spec, its graph in the making, its budget of work."""
 
-    def __init__(self, spec: Spec, diagnostics: Diagnostics, trial: bool = False) -> None:
+    def __init__(
+        self, spec: Spec, diagnostics: Diagnostics, trial: bool = False, sizes: Mapping[str, int] | None = None, tape: Tape | None = None
+    ) -> None:
         self.spec = spec
+        self.sizes: dict[str, int] = dict(sizes or {})  # of the open axes of inputs, by name; on the tape, where there is one
+        self.tape = tape
         self.trial = trial  # whether a shape is tried that nobody wrote
         self.inputs: dict[str, Written] = {}
         self.diagnostics = diagnostics

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from archc.elaborate.inputs import sizes_of, spell_shape
+from archc.elaborate.inputs import spell_shape
+from archc.elaborate.sizes import sizes_of
 from archc.elaborate.state import UNKNOWN, Elaboration
 from archc.graph import Node, Value
 from archc.ops.reach import Reach, rules_of

@@ -193,7 +193,7 @@ class Expression:
 
     def _slice(self, node: Any) -> Work:
         ends = [self._compile(end) if end else (lambda env: None) for end in (node.lower, node.upper, node.step)]
-        return lambda env: slice(*(None if (v := end(env)) is None else to_int(v) for end in ends))
+        return lambda env: slice(*(None if (v := end(env)) is None else int(to_int(v)) for end in ends))
 
     def _call(self, node: Any) -> Work:
         name = node.func.id if isinstance(node.func, ast.Name) else None

@@ -160,7 +160,7 @@ def item(values: Any, at: Any) -> Any:
     if not isinstance(values, list | str):
         raise impossible(f"{shown(values)} has no items", instead(values))
     try:
-        return check_result(values[at]) if isinstance(at, slice) else values[to_int(at)]
+        return check_result(values[at]) if isinstance(at, slice) else values[int(to_int(at))]
     except IndexError:
         raise impossible(f"index {at} of a list of {len(values)}", f"the last is {len(values) - 1}" if values else None) from None
     except ValueError:
@@ -174,24 +174,29 @@ def member(values: dict[str, Any], name: str) -> Any:
     return values[name]
 
 
+def _beside(left: Any, right: Any) -> Any:
+    """The right operand: as a float beside a float, which would read a number that remembers how it was made without its knowing."""
+    return float(right) if type(left) is float else right
+
+
 def _add(left: Any, right: Any) -> Any:
     if type(left) is type(right) and isinstance(left, list | str):
         return left + right
-    return number(left) + number(right)
+    return number(left) + _beside(left, number(right))
 
 
 def _multiply(left: Any, right: Any) -> Any:
     if isinstance(left, list) and isinstance(right, int):
         _check_bounds(len(left) * max(right, 0))
-        return left * right
-    return number(left) * number(right)
+        return left * int(right)
+    return number(left) * _beside(left, number(right))
 
 
 def _divide_by(how: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
     def divide(left: Any, right: Any) -> Any:
         if number(right) == 0:
             raise impossible("a division by zero")
-        return how(number(left), right)
+        return how(number(left), _beside(left, right))
 
     return divide
 
@@ -204,7 +209,7 @@ def _power(left: Any, right: Any) -> Any:
     if abs(left) > LARGEST or (left < 0 and isinstance(right, float)):
         raise impossible("a power that is not a real number")
     try:
-        return left**right
+        return left ** _beside(left, right)
     except OverflowError:
         raise impossible("the result is larger than 2**53") from None
 
@@ -226,7 +231,7 @@ def _round(value: float, digits: int = 0) -> Any:
 
 
 def _str(value: Any) -> str:
-    return value if isinstance(value, str) else str(number(value))
+    return value if isinstance(value, str) else str(number(value) if isinstance(value, float) else int(number(value)))
 
 
 def _len(value: Any) -> int:
@@ -250,7 +255,7 @@ def _comparable(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], boo
         for operand in (left, right):
             if isinstance(operand, list | dict | str):
                 budget.spend(2 * WALK * weight(operand))
-        return compare(left, right)
+        return compare(left, _beside(left, right))
 
     return run
 
@@ -262,7 +267,7 @@ def _sum(values: Any) -> Any:
 def _range(*ends: int) -> list[int]:
     if len(ends) == 3 and to_int(ends[2]) == 0:
         raise impossible("a range with a step of 0")
-    span = range(*map(to_int, ends))
+    span = range(*(int(to_int(end)) for end in ends))
     _check_bounds(len(span))
     return list(span)
 
@@ -276,7 +281,8 @@ def _zip(*lists: Any) -> list[list[Any]]:
 
 def _linspace(start: float, stop: float, count: int) -> list[float]:
     """`count` numbers from `start` to `stop`, both included."""
-    if to_int(count) < 0:
+    count = int(to_int(count))
+    if count < 0:
         raise impossible(f"a count of {count}")
     _check_bounds(count)
     if count == 1:
@@ -299,7 +305,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "round": _round,
     "floor": lambda x: math.floor(number(x)),
     "ceil": lambda x: math.ceil(number(x)),
-    "int": lambda x: int(number(x)),
+    "int": lambda x: math.trunc(number(x)),
     "float": lambda x: float(number(x)),
     "str": _str,
     "len": _len,
@@ -318,7 +324,7 @@ USAGE = {
 }
 BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "Add": _add,
-    "Sub": lambda a, b: number(a) - number(b),
+    "Sub": lambda a, b: number(a) - _beside(a, number(b)),
     "Mult": _multiply,
     "Div": _divide_by(lambda a, b: a / b),
     "FloorDiv": _divide_by(lambda a, b: a // b),

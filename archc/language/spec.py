@@ -24,6 +24,7 @@ KEYS = {
     "extends": "a spec to inherit from: a file, or the name of one that ships",
     "use": "files of blocks, or `package:file.yaml`",
     "input": "the shape of the input without a batch axis, or a mapping of names to shapes",
+    "sizes": "numbers for the open sizes of inputs, where no others are given: {H: 224, W: 224}",
     "params": "named values, changed by `--set name=value`",
     "expect": "what `archc check` compares: parameters, macs, …",
     "budget": "what it may cost: limits that `archc check` holds it to",
@@ -44,7 +45,16 @@ METRICS = {
     "channels": "the output's channels",
     "unused": "learned values that lead to no output",
 }
-NETWORK = ("input", "params", "defaults", "blocks", "use", "layers", "outputs")  # what changes the network of a spec that is extended
+NETWORK = (
+    "input",
+    "sizes",
+    "params",
+    "defaults",
+    "blocks",
+    "use",
+    "layers",
+    "outputs",
+)  # what changes the network of a spec that is extended
 
 
 Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
@@ -67,6 +77,7 @@ class Spec:
     paper: citation.Paper = field(default_factory=citation.Paper)
     published: list[citation.Claim] = field(default_factory=list)
     input: t.Tree | None = None
+    sizes: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     params: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     expect: dict[str, tuple[t.Scalar, t.Tree]] = field(default_factory=dict)
     defaults: dict[str, tuple[t.Scalar, t.Mapping]] = field(default_factory=dict)
@@ -166,6 +177,7 @@ def _inherit(base: Spec | None, source: Source) -> Spec:
         paper=base.paper,
         published=[],  # what was printed of the base was not printed of this
         input=base.input,
+        sizes=dict(base.sizes),
         params=dict(base.params),
         expect=dict(base.expect),
         defaults=dict(base.defaults),
@@ -238,12 +250,17 @@ def _rows(value: t.Tree, key: t.Scalar, what: str, diagnostics: Diagnostics) -> 
 
 _EXAMPLES = {
     "params": "params: {classes: 1000}",
+    "sizes": "sizes: {H: 224, W: 224}",
     "expect": "expect: {parameters: 25.6M}",
     "budget": 'budget: {parameters: "<= 5M", train_memory: "<= 8GiB @ batch 64"}',
     "defaults": "defaults: {batchnorm: {eps: 0.001}}",
     "init": "init: {conv: kaiming_normal}",
     "train": "train: {data: digits, epochs: 20, optimizer: {adamw: {lr: 0.001}}}",
 }
+
+
+def _read_sizes(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
+    spec.sizes.update({str(name.value): (name, size) for name, size in _rows(value, key, "names of open sizes to numbers", diagnostics)})
 
 
 def _read_params(spec: Spec, key: t.Scalar, value: t.Tree, diagnostics: Diagnostics) -> None:
@@ -342,6 +359,7 @@ _READERS: dict[str, Reader] = {
     "paper": _read_paper,
     "published": _read_published,
     "input": _tree("input"),
+    "sizes": _read_sizes,
     "outputs": _tree("outputs"),
     "train": _read_train,
     "params": _read_params,

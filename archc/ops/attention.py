@@ -10,6 +10,7 @@ from archc.ops.layout import CONTIGUOUS, PRESERVED, Axes, Merge
 from archc.ops.reach import POINT, WHOLE, Along, Bins, Each, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
+from archc.ops.tracked import plain
 from archc.signature import Fault, Positive, Probability, Size, is_int
 
 MANY_FEATURES = 16
@@ -105,8 +106,8 @@ def scaled_dot_product_attention(
     grouped = q[:-2] != k[:-2]
     scores = heads * tokens * asked
     macs = scores * features + scores * width
-    alone, asks = (POINT,) * (len(q) - 2), Reach(1, 1 - max(int(tokens), int(asked)), 0) if causal else WHOLE
-    groups = (Bins(int(k[0]), int(q[0]), nearest=True),) if grouped else alone
+    alone, asks = (POINT,) * (len(q) - 2), Reach(1, 1 - max(plain(tokens), plain(asked)), 0) if causal else WHOLE
+    groups = (Bins(plain(k[0]), plain(q[0]), nearest=True),) if grouped else alone
     rules = ((*alone, POINT, WHOLE), (*groups, asks, WHOLE), (*groups, asks, POINT))
     fused = len(q) == 3 and features == width and not dropout
     # of the kernel: what goes in and out, and a sum for each row of scores

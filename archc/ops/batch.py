@@ -7,6 +7,7 @@ from archc.ops.layout import Merge, Unmerge
 from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.ops.shape import CHANNELS, WINDOWS, Shape
+from archc.ops.tracked import plain
 from archc.signature import Fault, Size
 from archc.text.quantity import counted
 
@@ -34,7 +35,7 @@ def leave_batch(x: Shape) -> Facts:
     count = x.joined
     if not count:
         raise Fault(None, f"no axis of {list(x)} is in the batch", "`join_batch` puts one there")
-    sizes = tuple(map(int, x[:count]))
-    torch = Expression(f"{{0}}.unflatten(0, (-1, {', '.join(map(str, sizes))}))")
+    sizes = tuple(x[:count])
+    torch = Expression(f"{{0}}.unflatten(0, (-1, {', '.join(map(str, map(plain, sizes)))}))")
     out = Shape(x).named(("",) * count + x.names[count:])
     return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=torch, moves=((Unmerge(sizes),),), classic="WINDOWS")

@@ -145,7 +145,7 @@ def _transposed(rows: list[tuple[int, ...]]) -> list[int]:
     if any(more >= max(stride, dilation) for _, _, stride, _, more, dilation in rows):
         raise Fault("output_padding", "output_padding must be smaller than stride or dilation")
     sizes = [(n - 1) * s - 2 * p + d * (k - 1) + 1 + m for n, k, s, p, m, d in rows]
-    if min(sizes) < 1:
+    if any(size < 1 for size in sizes):
         raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, sizes))}")
     return sizes
 

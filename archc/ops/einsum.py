@@ -82,7 +82,7 @@ def einsum(x: Shape, y: Shape, *, equation: str) -> Facts:
         raise Fault("equation", f"{min(lost)} is in one input alone, and not in the output", "`sum` that axis of the input before")
     if made := set(out) - set(sizes):
         raise Fault("equation", f"{min(made)} of the output is in no input", _EXAMPLE)
-    groups = roles(a, b, out, {letter: int(size) for letter, size in sizes.items()})
+    groups = roles(a, b, out, sizes)
     if not groups.summed:
         raise Fault("equation", f"{equation} sums over nothing", "`mul` multiplies, and stretches axes of size 1")
     macs = product(sizes[letter] for letter in dict.fromkeys(a + b))

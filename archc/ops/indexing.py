@@ -11,6 +11,7 @@ from archc.ops.layout import CONTIGUOUS, JOINED, PRESERVED, Entry, Part, Stretch
 from archc.ops.reach import MOVED, POINT, Along, Inserted, Picked, Reach, Rule
 from archc.ops.registry import op
 from archc.ops.shape import Shape
+from archc.ops.tracked import plain
 from archc.signature import LARGEST_SIZE, Fault, Index, Indices, Size, Sizes, either, integer, items
 from archc.text.quantity import counted
 
@@ -41,7 +42,7 @@ def _picked(x: Shape, sources: Mapping[int, _Entries]) -> tuple[Rule, ...] | Non
     if any(count > MOST_INDICES for count, _ in sources.values()):
         return None
     taken = {axis: tuple(map(entry, range(count))) for axis, (count, entry) in sources.items()}
-    return tuple(Picked(taken[i], int(n)) if i in taken else Reach(1, 0, 0) for i, n in enumerate(x))
+    return tuple(Picked(taken[i], plain(n)) if i in taken else Reach(1, 0, 0) for i, n in enumerate(x))
 
 
 def _reversed(n: int) -> _Entries:
@@ -71,10 +72,10 @@ def roll(x: Shape, *, shift: Axes, axis: Axes) -> Facts:
     axes, shifts = _axes(x, axis), shift if isinstance(shift, tuple) else (shift,)
     if len(shifts) != len(axes):
         raise Fault("shift", f"{counted(len(shifts), 'shift')} for {counted(len(axes), 'axis', 'axes')}", "give one for each axis")
-    sources = {at: _turned(int(x[at]), int(by)) for at, by in zip(axes, shifts, strict=True)}
+    sources = {at: _turned(plain(x[at]), plain(by)) for at, by in zip(axes, shifts, strict=True)}
     text = f"torch.roll({{0}}, {_one_or_all(shifts)}, {_one_or_all(tuple(at + 1 for at in axes))})"
     # torch joins the parts anew, axis by axis, and where nothing moves in the order of the axes
-    moves = all(int(by) % int(x[at]) for at, by in zip(axes, shifts, strict=True))
+    moves = all(0 < by < x[at] or by % x[at] for at, by in zip(axes, shifts, strict=True))
     return _moved(x, text, _picked(x, sources), "ROLL", layout=JOINED if moves else CONTIGUOUS)
 
 
@@ -85,7 +86,7 @@ def flip(x: Shape, *, axis: Axes) -> Facts:
     axis: the axis, or a list of axes
     """
     axes = _axes(x, axis)
-    sources = {at: _reversed(int(x[at])) for at in axes}
+    sources = {at: _reversed(plain(x[at])) for at in axes}
     text = f"{{0}}.flip({_one_or_all(tuple(at + 1 for at in axes))})"
     return _moved(x, text, _picked(x, sources), "FLIP", layout=PRESERVED)
 
@@ -100,13 +101,13 @@ def slice(x: Shape, *, start: Index = 0, stop: Index | None = None, step: Size =
     axis: the axis that is cut
     """
     at = _axis(x, axis)
-    n = int(x[at])
-    first, last, by = int(start), n if stop is None else int(stop), int(step)
+    n = x[at]
+    first, last, by = start, n if stop is None else stop, step
     first, last = (min(max(one + n if one < 0 else one, 0), n) for one in (first, last))
     size = -(-(last - first) // by)
     if size < 1:
         raise Fault("start", f"nothing lies between {first} and {last} of an axis of {n}")
-    cut = f"{first or ''}:{last if last < n else ''}" + (f":{by}" if by > 1 else "")
+    cut = f"{plain(first) or ''}:{last if last < n else ''}" + (f":{by}" if by > 1 else "")
     out = Shape((*x[:at], size, *x[at + 1 :]))
     text = f"{{0}}[{', '.join([':'] * (at + 1) + [cut])}]"
     return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Expression(text), classic="SLICE",
@@ -121,10 +122,10 @@ def index(x: Shape, *, indices: Indices, axis: Index = 0) -> Facts:
     axis: the axis that they are entries of
     """
     at = _axis(x, axis)
-    n = int(x[at])
+    n = x[at]
     if not indices or len(indices) > MOST_INDICES or any(not -n <= one < n for one in indices):
         raise Fault("indices", f"these are no entries of an axis of {n}", f"whole numbers from 0 to {n - 1}, at most {MOST_INDICES:,}")
-    sources = tuple(int(one) % n for one in indices)
+    sources = tuple(int(one) % plain(n) for one in indices)
     out = Shape((*x[:at], len(sources), *x[at + 1 :]))
     text = f"{{0}}.index_select({at + 1}, torch.tensor({list(sources)}, device={{0}}.device))"
     return _moved(out, text, _picked(x, {at: (len(sources), sources.__getitem__)}), "INDEX", new(len(sources), "int64", per_image=False))
@@ -156,9 +157,9 @@ def tile(x: Shape, *, times: Sizes) -> Facts:
     counts = times if isinstance(times, tuple) else (times,)
     if len(counts) != len(x):
         raise Fault("times", f"{counted(len(counts), 'number')} for {list(x)}", "one for each axis, as in {tile: [2, 1, 1]}")
-    sources = {i: _repeated(int(n), int(count)) for i, (n, count) in enumerate(zip(x, counts, strict=True))}
+    sources = {i: _repeated(plain(n), plain(count)) for i, (n, count) in enumerate(zip(x, counts, strict=True))}
     out = Shape(n * count for n, count in zip(x, counts, strict=True))
-    return _moved(out, f"{{0}}.repeat(1, {', '.join(str(int(count)) for count in counts)})", _picked(x, sources), "TILE")
+    return _moved(out, f"{{0}}.repeat(1, {', '.join(str(plain(count)) for count in counts)})", _picked(x, sources), "TILE")
 
 
 @op(bare="say along which axis: {repeat_interleave: {times: 2, axis: 0}}")
@@ -169,9 +170,9 @@ def repeat_interleave(x: Shape, *, times: Size, axis: Index = 0) -> Facts:
     axis: the axis that grows
     """
     at = _axis(x, axis)
-    sources: _Entries = int(x[at] * times), lambda i: i // int(times)
+    sources: _Entries = plain(x[at] * times), lambda i: i // plain(times)
     out = Shape((*x[:at], x[at] * times, *x[at + 1 :]))
-    return _moved(out, f"{{0}}.repeat_interleave({int(times)}, {at + 1})", _picked(x, {at: sources}), "REPEAT")
+    return _moved(out, f"{{0}}.repeat_interleave({plain(times)}, {at + 1})", _picked(x, {at: sources}), "REPEAT")
 
 
 @op
@@ -186,10 +187,10 @@ def expand(x: Shape, *, shape: Indices) -> Facts:
             "shape", f"{list(x)} cannot be stretched to {list(shape)}", "axes of size 1 can be, others stay; -1 leaves an axis as it is"
         )
     out = Shape(n if size == -1 else size for size, n in zip(shape, x, strict=True))
-    sizes = ", ".join(str(int(size)) if size != n else "-1" for size, n in zip(out, x, strict=True))
+    sizes = ", ".join(str(plain(size)) if plain(size) != plain(n) else "-1" for size, n in zip(out, x, strict=True))
     text = f"{{0}}.expand(-1, {sizes})"
     return weightless(out, work=Work(), keeps=(), storage=VIEW, reach=POINT, torch=Expression(text), classic="EXPAND",
-                 moves=((Stretch(tuple(map(int, out))),),), reads=1)  # fmt: skip
+                 moves=((Stretch(tuple(out)),),), reads=1)  # fmt: skip
 
 
 @op(bare=axis_alone("unbind"))
@@ -232,4 +233,4 @@ def stack(*xs: Shape, axis: Index = 0) -> Facts:
 
 
 def _one_or_all(numbers: tuple[int, ...]) -> Any:
-    return int(numbers[0]) if len(numbers) == 1 else tuple(map(int, numbers))
+    return plain(numbers[0]) if len(numbers) == 1 else tuple(map(plain, numbers))

@@ -47,7 +47,7 @@ def _last_features(names: Names) -> Names:
 
 def _moved(x: Shape, moves: Sequence[Move]) -> Names:
     """After moves, whose axes are counted with the batch."""
-    sizes, names = tuple(map(int, x)), x.names
+    sizes, names = tuple(x), x.names
     for move in moves:
         if isinstance(move, Axes):
             order = [axis - 1 for axis in move.order if axis]

@@ -201,8 +201,8 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
     outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
     cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
     torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))
-    starts = [sum(int(out[at]) for out in outs[:i]) for i in range(len(outs))]
-    moves = tuple((Part(at + 1, start, int(out[at])),) for start, out in zip(starts, outs, strict=True))
+    starts = [sum(out[at] for out in outs[:i]) for i in range(len(outs))]
+    moves = tuple((Part(at + 1, start, out[at]),) for start, out in zip(starts, outs, strict=True))
     return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=torch, classic="SPLIT",
                  moves=moves, multi_output_view=True)  # fmt: skip
 
@@ -262,10 +262,12 @@ def _broadcast(xs: tuple[Shape, ...], what: str) -> Shape:
         raise Fault(None, f"{what} of shapes with different numbers of axes: {_list_text(xs)}", "`reshape` one of them")
     sizes = []
     for axis in zip(*xs, strict=True):
-        wide = {int(size) for size in axis} - {1}
-        if len(wide) > 1:
-            raise Fault(None, f"{what} of shapes that do not fit: {_list_text(xs)}", "axes must be equal, or 1")
-        sizes.append(next((size for size in axis if size != 1), axis[0]))
+        wide = axis[0]
+        if any(size != wide for size in axis):
+            wide = next(size for size in axis if size != 1)
+            if any(size not in (1, wide) for size in axis):
+                raise Fault(None, f"{what} of shapes that do not fit: {_list_text(xs)}", "axes must be equal, or 1")
+        sizes.append(wide)
     return Shape(sizes)
 
 
@@ -275,7 +277,7 @@ def _steps(xs: tuple[Shape, ...], what: str) -> list[int]:
 
 
 def _total(steps: list[int]) -> int:
-    return len(steps) * steps[-1] if len(set(steps)) == 1 else sum(steps)
+    return len(steps) * steps[-1] if all(step == steps[0] for step in steps) else sum(steps)
 
 
 def _factors(products: list[int]) -> tuple[Kept, ...]:

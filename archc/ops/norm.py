@@ -11,6 +11,7 @@ from archc.ops.meaning import positions_last
 from archc.ops.reach import POINT, WHOLE, Along
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
+from archc.ops.tracked import plain
 from archc.ops.window import spatial
 from archc.signature import Fault, Positive, Real, Size, one_of, real
 
@@ -237,7 +238,7 @@ def lrn(x: Shape, *, size: Size, alpha: Real = 1e-4, beta: Real = 0.75, k: Real 
 
 def _least(values: int) -> int:
     """Images that give a mean and a variance more than one value, of which PyTorch computes none."""
-    return 2 if values == 1 else 1
+    return 2 if plain(values) == 1 else 1
 
 
 def _affine(size: int) -> tuple[Weight, ...]:

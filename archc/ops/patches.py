@@ -6,6 +6,7 @@ from archc.ops.facts import Between, Facts, Module, Work, given, weightless
 from archc.ops.reach import Folded, Spread, Unfolded
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
+from archc.ops.tracked import plain
 from archc.ops.window import Window, axes, short
 from archc.signature import Counts, Fault, Sizes
 
@@ -23,7 +24,7 @@ def unfold(x: Shape, *, kernel: Sizes, stride: Sizes = 1, padding: Counts = 0, d
     """
     window = _window(x, kernel, stride, padding, dilation)
     out = Shape((x.channels * window.taps, product(window.out)))
-    reach = Unfolded(window.reach(), tuple(map(int, window.out)))
+    reach = Unfolded(window.reach(), tuple(map(plain, window.out)))
     return weightless(out, work=Work(), keeps=(), reach=reach, torch=Module("nn.Unfold", (short(window.kernel),), _options(window)),
                  classic="UNFOLD", min_storage_values=x.values)  # fmt: skip
 
@@ -50,9 +51,9 @@ def fold(x: Shape, *, size: Sizes, kernel: Sizes, stride: Sizes = 1, padding: Co
         raise Fault("size", f"a map of {list(map(int, sizes))} has {int(product(window.out))} windows; there are {int(x[1])} columns")
     out = Shape((x[0] // window.taps, *sizes))
     rows = list(zip(window.space, window.kernel, window.stride, window.padding, window.dilation, window.out, strict=True))
-    spread = tuple(Spread(int(step), int(pad), int(taps), int(hole)) for _, taps, step, pad, hole, _ in rows)
-    form = Module("nn.Fold", (tuple(map(int, sizes)), short(window.kernel)), _options(window))
-    return weightless(out, work=_sums(out.channels, rows), keeps=(), reach=Folded(spread, tuple(map(int, window.out))),
+    spread = tuple(Spread(plain(step), plain(pad), plain(taps), plain(hole)) for _, taps, step, pad, hole, _ in rows)
+    form = Module("nn.Fold", (tuple(map(plain, sizes)), short(window.kernel)), _options(window))
+    return weightless(out, work=_sums(out.channels, rows), keeps=(), reach=Folded(spread, tuple(map(plain, window.out))),
                  torch=form, classic="FOLD", min_storage_values=x.values)  # fmt: skip
 
 
@@ -71,7 +72,7 @@ def _window(x: Shape, kernel: Sizes, stride: Sizes, padding: Counts, dilation: S
     if len(x) != 3:
         raise Fault(None, f"unfold needs a map over two axes, [C, H, W]; this has shape {list(x)}")
     window = Window(x.space, kernel, stride, padding, dilation)
-    if min(window.out) < 1:
+    if any(size < 1 for size in window.out):
         raise Fault("kernel", f"no window of {list(window.extent)} fits into {list(x.space)}", "use a smaller kernel or more padding")
     return window
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import gcd
 from typing import Annotated, Any
 
 from archc.ops.bare import window_alone
@@ -11,7 +10,7 @@ from archc.ops.layout import CONTIGUOUS, POWERS, WINDOWED
 from archc.ops.reach import POINT, WHOLE, Bins
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
-from archc.ops.tracked import label
+from archc.ops.tracked import common_divisor, label, plain
 from archc.ops.window import AXIS_NAMES, Window, axes, short, spatial
 from archc.signature import Fault, Padding, Sizes, real
 
@@ -251,11 +250,11 @@ def _reads(size: int, bins: int) -> int:
 
     Neighbours share a position but where they meet at a whole number, which they do gcd(size, bins) times.
     """
-    return size if size % bins == 0 else size + bins - gcd(size, bins)
+    return size + bins - common_divisor(size, bins)
 
 
 def _bin_reach(x: Shape, out: Shape) -> tuple[Bins | str, ...]:
-    return (POINT, *(WHOLE if m == 1 else Bins(int(n), int(m)) for n, m in zip(x.space, out.space, strict=True)))
+    return (POINT, *(WHOLE if m == 1 else Bins(plain(n), plain(m)) for n, m in zip(x.space, out.space, strict=True)))
 
 
 def _pad_layout(x: Shape, window: Window, layout: str) -> str:

@@ -9,6 +9,7 @@ from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, TURNED
 from archc.ops.reach import POINT, Paired
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
+from archc.ops.tracked import plain
 from archc.signature import Counts, Fault, Positive, Sizes, one_of
 
 Pairs = Annotated[str, one_of("half", "interleaved")]
@@ -66,7 +67,7 @@ def relative_position_bias(x: Shape, *, window: Sizes) -> Facts:
         work=Work(add=x.values),
         keeps=(),
         reach=POINT,
-        torch=Module("RelativePositionBias", (tuple(map(int, sizes)), int(heads)), source=_RELATIVE_POSITION_BIAS),
+        torch=Module("RelativePositionBias", (tuple(map(plain, sizes)), plain(heads)), source=_RELATIVE_POSITION_BIAS),
         classic="BIAS",
         layout=ELEMENTWISE,
         operand_shape=x,
@@ -123,7 +124,7 @@ def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Counts) -> Facts:
         work=Work(add=x.values),
         keeps=(),
         reach=POINT,
-        torch=Module("ShiftMask", tuple(tuple(map(int, pair)) for pair in (sizes, windows, shifts)), source=_SHIFT_MASK),
+        torch=Module("ShiftMask", tuple(tuple(map(plain, pair)) for pair in (sizes, windows, shifts)), source=_SHIFT_MASK),
         classic="MASK",
         layout=ELEMENTWISE,
         operand_shape=x,

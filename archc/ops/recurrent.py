@@ -11,6 +11,7 @@ from archc.ops.layout import Axes, Merge, Packed
 from archc.ops.reach import WHOLE, Behavior, Each, EachOutput, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape
+from archc.ops.tracked import plain
 from archc.signature import Fault, Probability, Size, one_of
 
 Nonlinearity = Annotated[str, one_of("tanh", "relu")]
@@ -243,7 +244,7 @@ class _Stack(NamedTuple):
 
     def reach(self, starts: tuple[Shape | None, ...], ends: int) -> Behavior:
         """A token of one way sees those before it; states, and both ways, see all."""
-        tokens = int(self.x[0])
+        tokens = plain(self.x[0])
         before: Behavior = WHOLE if self.bidirectional else (Reach(1, 1 - tokens, 0), WHOLE)
         given = sum(start is not None for start in starts)
         of_start = None if self.bidirectional else WHOLE  # a half of the last layer sees its own rows: no more than a bound

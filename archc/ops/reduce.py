@@ -9,6 +9,7 @@ from archc.ops.facts import INPUT, OUTPUT, Between, Expression, Facts, Kept, Wor
 from archc.ops.reach import Along, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape
+from archc.ops.tracked import plain
 from archc.signature import LARGEST_SIZE, MISSING, Count, Fault, Index, Size, Type, either, integer, is_int, items
 from archc.text.quantity import counted
 
@@ -214,7 +215,7 @@ def _running(x: Shape, name: str, axis: int, indices: bool) -> Facts:
 
 def _before(x: Shape, at: int) -> tuple[Reach, ...]:
     """Along one axis all up to the same position, along the others that alone."""
-    return tuple(Reach(1, 1 - int(size) if axis == at else 0, 0) for axis, size in enumerate(x))
+    return tuple(Reach(1, 1 - plain(size) if axis == at else 0, 0) for axis, size in enumerate(x))
 
 
 def _along(x: Shape, axis: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from archc.ops.facts import Between, Facts, Module, Work, given
 from archc.ops.registry import op
 from archc.ops.shape import Shape
+from archc.ops.tracked import plain
 from archc.ops.window import axes, short
 from archc.signature import Fault, Positive, Probability, Size, Sizes
 
@@ -23,7 +24,7 @@ def roi_pool(x: Shape, boxes: Shape, *, size: Sizes, scale: Positive = 1.0) -> F
     scale: positions of the map for one unit of the boxes, as 1/16 for pixels of an image 16 times as large
     """
     out, bins = _regions(x, boxes, size, "roi_pool")
-    most = out.values * int(x[1]) * int(x[2])  # a bin may be the whole map
+    most = out.values * x[1] * x[2]  # a bin may be the whole map
     return Facts(
         out,
         weights=(),
@@ -77,7 +78,7 @@ def nms(boxes: Shape, scores: Shape, *, most: Size | None = None, threshold: Pro
     count = boxes[0] if most is None else most
     if count > boxes[0]:
         raise Fault("most", f"there are {boxes[0]} boxes", f"at most {boxes[0]}")
-    n = int(boxes[0])
+    n = boxes[0]
     # for a pair: the corners of the intersection 4, its sides 4, its area, the union 2, the division, the comparison
     return Facts(
         Shape((count,)),
@@ -86,7 +87,7 @@ def nms(boxes: Shape, scores: Shape, *, most: Size | None = None, threshold: Pro
         work=Between(13 * (n - 1), 13 * n * (n - 1) // 2),
         keeps=(),
         stops=(0, 1),
-        torch=Module("Nms", (int(count), float(threshold)), {}, "{self}({0}, {1})", _NMS),
+        torch=Module("Nms", (plain(count), float(threshold)), {}, "{self}({0}, {1})", _NMS),
         dtypes=("int64",),
         classic="NMS",
     )

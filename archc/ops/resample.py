@@ -11,7 +11,7 @@ from archc.ops.layout import SUGGESTED
 from archc.ops.reach import POINT, Bins, Linear
 from archc.ops.registry import op
 from archc.ops.shape import Shape
-from archc.ops.tracked import label
+from archc.ops.tracked import label, plain
 from archc.ops.window import AXIS_NAMES, axes, short, spatial
 from archc.signature import LARGEST_SIZE, Factors, Fault, Sizes, is_int, one_of
 from archc.text.quantity import counted
@@ -78,7 +78,7 @@ def upsample(
     options = target | given(
         mode=(named, "nearest"), align_corners=(align_corners and linear, False), recompute_scale_factor=(rescaled or None, None)
     )
-    pairs = [(int(n), int(m)) for n, m in zip(space, sizes, strict=True)]
+    pairs = [(plain(n), plain(m)) for n, m in zip(space, sizes, strict=True)]
     if scale is not None and not rescaled and not (linear and align_corners):  # PyTorch goes by the scale, also where a size was rounded
         pairs = [_exact(factor).as_integer_ratio()[::-1] for factor in factors]
     reach = [Linear(n, m, align_corners) if linear else Bins(n, m, nearest=True) for n, m in pairs]
@@ -93,10 +93,12 @@ def _scale(size: int, scale: float) -> int:
     """floor(size * scale), as PyTorch computes it in float64. A Fault where nothing is left."""
     if isinstance(scale, int):
         return size * scale
+    exact = _exact(scale)
+    if exact == scale and size * exact.numerator >= exact.denominator:  # a sum of powers of 2, by which floats are multiplied exactly
+        return size * exact.numerator // exact.denominator
     found = int(int(size) * scale)
     if not 1 <= found <= LARGEST_SIZE:
         raise Fault("scale", f"{int(size)} positions times {scale:g} are {found:,}", "use a larger scale" if not found else "")
-    exact = _exact(scale)
     traced = size * exact.numerator // exact.denominator  # with a formula, where that is the same number
     return traced if traced == found else found
 

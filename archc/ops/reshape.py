@@ -12,6 +12,7 @@ from archc.ops.layout import CONTIGUOUS, PRESERVED, SUGGESTED, Axes, Entry, Merg
 from archc.ops.reach import MOVED, POINT, Along, Bins, Reach
 from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
+from archc.ops.tracked import plain
 from archc.ops.window import axes, spatial
 from archc.signature import Fault, Index, Indices, Real, Size, Sizes, integer, is_int, items, one_of
 from archc.text.quantity import counted
@@ -63,12 +64,12 @@ def reshape(x: Shape, *, shape: Indices) -> Facts:
     if (free and x.values % known) or (not free and known != x.values):
         raise Fault("shape", f"{counted(x.values, 'value')} of shape {list(x)} cannot be reshaped to {list(shape)}")
     out = Shape(x.values // known if size == -1 else size for size in shape)
-    sizes = ", ".join(str(int(size)) for size in shape)
+    sizes = ", ".join(str(plain(size)) for size in shape)
     doubts: tuple[Doubt, ...] = ()
     if shape[0] == -1 and out[0] == 1 and len(out) > 1:
         hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
         doubts = (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
-    facts = _move_values(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(map(int, out))), name="RESHAPE")
+    facts = _move_values(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(out)), name="RESHAPE")
     return replace(facts, doubts=doubts) if doubts else facts
 
 
@@ -159,7 +160,7 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
     space = spatial(x, "pad")
     pairs = _pairs(x, sides)
     sizes = tuple(n + low + high for n, (low, high) in zip(space, pairs, strict=True))
-    if min(sizes) < 1:
+    if any(size < 1 for size in sizes):
         raise Fault("sides", f"nothing is left of {list(x)}")
     if mode == "reflect" and any(max(pair) >= n for n, pair in zip(space, pairs, strict=True)):
         raise Fault("sides", f"a reflected border must be narrower than the map, {list(space)}")
@@ -187,7 +188,7 @@ def crop(x: Shape, *, sides: Sides) -> Facts:
     space = spatial(x, "crop")
     pairs = _pairs(x, sides)
     sizes = tuple(n - low - high for n, (low, high) in zip(space, pairs, strict=True))
-    if min(sides) < 0 or min(sizes) < 1:
+    if min(sides) < 0 or any(size < 1 for size in sizes):
         raise Fault("sides", f"{list(sides)} cannot be cut from {list(x)}")
     ends = ", ".join(f"{int(low)}:{-int(high) if high else ''}" for low, high in pairs)
     return replace(_cut(x, tuple(low for low, _ in pairs), sizes), torch=Expression(f"{{0}}[:, :, {ends}]"))
@@ -223,8 +224,8 @@ def _pairs(x: Shape, sides: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def _cut(x: Shape, lows: tuple[int, ...], sizes: tuple[int, ...]) -> Facts:
-    slices = ", ".join(f"{int(low)}:{int(low + size)}" for low, size in zip(lows, sizes, strict=True))
-    parts = [Part(axis, int(low), int(size)) for axis, (low, size) in enumerate(zip(lows, sizes, strict=True), 2)]
+    slices = ", ".join(f"{plain(low)}:{plain(low + size)}" for low, size in zip(lows, sizes, strict=True))
+    parts = [Part(axis, low, size) for axis, (low, size) in enumerate(zip(lows, sizes, strict=True), 2)]
     return _move_values(Shape((x.channels, *sizes)), f"{{0}}[:, :, {slices}]", *parts, name="CROP")
 
 

@@ -9,6 +9,7 @@ from archc.ops.layout import ELEMENTWISE, SCALED
 from archc.ops.reach import POINT
 from archc.ops.registry import op
 from archc.ops.shape import Shape
+from archc.ops.tracked import plain
 from archc.signature import Real, is_int
 
 
@@ -31,7 +32,7 @@ def layer_scale(x: Shape, *, start: Real = 1e-5) -> Facts:
         work=Work(multiply=x.values),
         keeps=(Kept("input"),),
         reach=POINT,
-        torch=Expression("{0} * {self}", f"torch.full({tuple(int(n) for n in shape)}, {float(start)!r})"),
+        torch=Expression("{0} * {self}", f"torch.full({tuple(plain(n) for n in shape)}, {float(start)!r})"),
         classic="SCALE",
         layout=ELEMENTWISE,
     )

@@ -37,6 +37,17 @@ def read_sizes(text: str) -> list[int]:
     return [int(size) for size in re.findall("[0-9]+", text)] if len(text) < 100 and _SIZES.fullmatch(text) else []
 
 
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def read_shape(text: str) -> list[int | str]:
+    """As `read_sizes`, with names for sizes that are open: `3xHxW`; between commas names may hold an x. None of anything else."""
+    inside = text.strip().removeprefix("[").removeprefix("(").removesuffix("]").removesuffix(")").strip().removesuffix(",")
+    parts = re.split(r"\s*[,;]\s*|\s+" if re.search(r"[,;\s]", inside) else r"[x×*]", inside) if len(text) < 100 else []
+    known = all(re.fullmatch(r"[0-9]{1,18}", part, re.ASCII) or _NAME.fullmatch(part) for part in parts)
+    return [int(part) if part.isdigit() else part for part in parts] if known else []
+
+
 CHANNELS, SPACE, TOKENS, FEATURES, WINDOWS = "channels", "space", "tokens", "features", "windows"
 
 

@@ -7,6 +7,7 @@ from archc.ops.layout import ELEMENTWISE, Axes, Merge
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
 from archc.ops.shape import Shape, product
+from archc.ops.tracked import plain
 from archc.ops.window import spatial
 from archc.signature import Fault
 
@@ -31,7 +32,7 @@ def class_token(x: Shape) -> Facts:
         work=Work(),
         keeps=(),
         reach=Joined(0, before=1),
-        torch=Expression("torch.cat([{self}.expand({0}.shape[0], -1, -1), {0}], 1)", f"torch.zeros(1, 1, {int(features)})"),
+        torch=Expression("torch.cat([{self}.expand({0}.shape[0], -1, -1), {0}], 1)", f"torch.zeros(1, 1, {plain(features)})"),
         classic="CLASS TOKEN",
     )
 
@@ -48,7 +49,7 @@ def position_embedding(x: Shape) -> Facts:
         work=Work(add=x.values),
         keeps=(),
         reach=POINT,
-        torch=Expression("{0} + {self}", f"torch.randn(1, {int(tokens)}, {int(features)}) * 0.02"),
+        torch=Expression("{0} + {self}", f"torch.randn(1, {plain(tokens)}, {plain(features)}) * 0.02"),
         classic="POSITION",
         layout=ELEMENTWISE,
     )

@@ -7,21 +7,27 @@ the formula with the numbers in it, so a derivation cannot disagree with the fig
 from __future__ import annotations
 
 from collections.abc import Iterable
+from math import gcd
 from typing import Any
 
 _SUM, _PRODUCT, _ATOM = 1, 2, 3
 
 
 class Tracked(int):
-    """An int with its formula in symbols and in numbers; `binds` is how tightly the formula's last operator binds."""
+    """An int with its formula in symbols and in numbers; `binds` is how tightly the formula's last operator binds.
+
+    `of` is the number that it was made from, which may remember how it was made in its own way.
+    """
 
     symbols: str
     numbers: str
     binds: int
     parent: Tracked | None
+    of: int
 
     def __new__(cls, value: int, symbols: str, numbers: str | None = None, binds: int = _ATOM) -> Tracked:
-        self = super().__new__(cls, value)
+        self = super().__new__(cls, value if type(value) is int else plain(value))
+        self.of = value
         self.symbols = symbols
         self.numbers = f"{value:,}" if numbers is None else numbers
         self.binds = binds
@@ -32,16 +38,16 @@ class Tracked(int):
         return Tracked, (int(self), self.symbols, self.numbers, self.binds)
 
     def __add__(self, other: int) -> int:
-        return _sum(self, "+", other, int(self) + int(other))
+        return _sum(self, "+", other, number_of(self) + number_of(other))
 
     def __radd__(self, other: int) -> int:
-        return _sum(other, "+", self, int(other) + int(self))
+        return _sum(other, "+", self, number_of(other) + number_of(self))
 
     def __sub__(self, other: int) -> int:
-        return _sum(self, "-", other, int(self) - int(other))
+        return _sum(self, "-", other, number_of(self) - number_of(other))
 
     def __rsub__(self, other: int) -> int:
-        return _sum(other, "-", self, int(other) - int(self))
+        return _sum(other, "-", self, number_of(other) - number_of(self))
 
     def __mul__(self, other: int) -> int:
         return _product(self, other)
@@ -56,14 +62,19 @@ class Tracked(int):
         return _quotient(other, self)
 
     def __neg__(self) -> int:
-        return _sum(0, "-", self, -int(self))
+        return _sum(0, "-", self, -number_of(self))
+
+    def gcd(self, other: int) -> int:
+        """The greatest common divisor with another number."""
+        symbols, numbered = (f"gcd({_side(self, which, 0)}, {_side(other, which, 0)})" for which in ("symbols", "numbers"))
+        return Tracked(common_divisor(number_of(self), number_of(other)), symbols, numbered)
 
 
 def label(value: int, name: str) -> int:
     """A name for a number on its way: no effect on plain ints; a tracked one is `name` in formulas from here on."""
     if type(value) is int or not isinstance(value, Tracked):
         return value
-    named = Tracked(int(value), name)
+    named = Tracked(value.of, name)
     named.parent = value
     return named
 
@@ -80,8 +91,27 @@ def numbers(value: int) -> str:
     return shown.numbers if isinstance(shown, Tracked) else f"{int(shown):,}"
 
 
+def number_of(value: int) -> int:
+    """The number that one was made from, without its formula."""
+    return value.of if isinstance(value, Tracked) else value
+
+
+def plain(value: Any) -> Any:
+    """The number itself, without its memory: for texts and receptive fields, from which no figure follows. What is no int stays."""
+    return int.__int__(value) if isinstance(value, int) else value
+
+
+def common_divisor(first: int, second: int) -> int:
+    """The greatest common divisor; that of numbers that remember how they were made is one too."""
+    for own, other in ((first, second), (second, first)):
+        if type(own) is not int and hasattr(own, "gcd"):
+            divisor: int = own.gcd(other)
+            return divisor
+    return gcd(first, second)
+
+
 def track(values: Iterable[int], names: Iterable[str]) -> tuple[int, ...]:
-    return tuple(Tracked(int(value), name) for value, name in zip(values, names, strict=True))
+    return tuple(Tracked(number_of(value), name) for value, name in zip(values, names, strict=True))
 
 
 def _side(value: int, which: str, binds: int, right: bool = False) -> str:
@@ -110,14 +140,15 @@ def _product(left: int, right: int) -> int:
     if type(right) is int and right == 1:
         return left
     symbols, numbered = (f"{_side(left, w, _PRODUCT)}*{_side(right, w, _PRODUCT)}" for w in ("symbols", "numbers"))
-    return Tracked(int(left) * int(right), symbols, numbered, _PRODUCT)
+    return Tracked(number_of(left) * number_of(right), symbols, numbered, _PRODUCT)
 
 
 def _quotient(left: int, right: int) -> int:
-    value, rest = divmod(int(left), int(right))
+    value = number_of(left) // number_of(right)
+    whole = type(value) is int and plain(left) % plain(right) == 0
     if type(right) is int and right == 1:
         return left
     symbols, numbered = (f"{_side(left, w, _PRODUCT)}/{_side(right, w, _PRODUCT, True)}" for w in ("symbols", "numbers"))
-    if rest:
+    if not whole:
         return Tracked(value, f"floor({symbols})", f"floor({numbered})")
     return Tracked(value, symbols, numbered, _PRODUCT)

@@ -79,7 +79,7 @@ def _wanted(rank: int, like: Shape | None, size: int | tuple[int, ...] | None) -
 def _checked(plain: tuple[int, ...], strides: tuple[int, ...], wanted: tuple[int, ...] | None, argument: str | None) -> tuple[int, ...]:
     """The output's size: what the windows give, or what is wanted, if that is less than a stride from it, as PyTorch asks for."""
     if wanted is None:
-        if min(plain) < 1:
+        if any(size < 1 for size in plain):
             raise Fault("padding", f"the padding leaves nothing: the output would be {'x'.join(map(str, plain))}")
         return plain
     for n, own, stride in zip(wanted, plain, strides, strict=True):

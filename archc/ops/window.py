@@ -12,7 +12,7 @@ from archc.ops.facts import INPUT, Kept, new
 from archc.ops.meaning import channels_first
 from archc.ops.reach import Reach
 from archc.ops.shape import Shape, product
-from archc.ops.tracked import label
+from archc.ops.tracked import label, plain
 from archc.signature import Fault
 from archc.text.quantity import counted
 
@@ -44,7 +44,9 @@ def _miscounted(name: str, count: int, rank: int) -> str:
 
 
 def short(sizes: tuple[Number, ...]) -> Number | tuple[Number, ...]:
-    """`3` for `(3, 3)`."""
+    """`3` for `(3, 3)`, as it is written."""
+    if type(sizes[0]) is not int:
+        sizes = tuple(map(plain, sizes))
     return sizes[0] if len(set(sizes)) == 1 else sizes
 
 

@@ -56,6 +56,7 @@ def _top() -> Schema:
         "extends": {"type": "string"},
         "use": texts,
         "input": shapes,
+        "sizes": {"type": "object", "additionalProperties": _or_expression({"type": "integer", "minimum": 1})},
         "params": {"type": "object"},
         "expect": _expect() | {"type": ["object", "null"]},
         "budget": _budget(),

@@ -12,7 +12,7 @@ from archc.ops.contract import breach
 from archc.ops.facts import NEW, Facts, Work
 from archc.ops.reach import Reach, rules_of
 from archc.ops.shape import Shape, product
-from archc.ops.tracked import Tracked, formula, numbers, track
+from archc.ops.tracked import Tracked, formula, number_of, numbers, track
 from archc.ops.window import AXIS_NAMES
 
 NO_FIELDS: Mapping[Value, Fields] = {}
@@ -89,7 +89,13 @@ def _tracked_argument(name: str, value: Any) -> Any:
 
 
 def _step(what: str, value: int) -> DerivationStep:
-    return DerivationStep(what, formula(value), numbers(value), f"{int(value):,}")
+    return DerivationStep(what, formula(value), numbers(value), _text(value))
+
+
+def _text(value: int) -> str:
+    """A number, or the formula of one that depends on open sizes."""
+    number = number_of(value)
+    return f"{number:,}" if type(number) is int else f"{number}"
 
 
 def _sum(sizes: list[int]) -> int:
@@ -132,8 +138,8 @@ def _work_steps(facts: Facts) -> list[DerivationStep]:
     parts = [(names[name], value) for name, value in facts.work._asdict().items() if value]
     steps = [_step(f"FLOPs, {what}", value) for what, value in parts]
     if len(parts) > 1:
-        written = " + ".join(f"{int(value):,}" for _, value in parts)
-        steps.append(DerivationStep("FLOPs", " + ".join(what for what, _ in parts), written, f"{int(facts.work.flops):,}"))
+        written = " + ".join(f"{number_of(value):,}" for _, value in parts)
+        steps.append(DerivationStep("FLOPs", " + ".join(what for what, _ in parts), written, _text(facts.work.flops)))
     return steps
 
 
@@ -141,7 +147,8 @@ def _activation_steps(facts: Facts) -> list[DerivationStep]:
     values = _sum([shape.values for shape in facts.outputs])
     step = _step("output values", values)
     if facts.storage == NEW:
-        return [step, DerivationStep("memory", "output values*4 bytes", f"{int(values):,}*4", f"{4 * int(values):,} bytes in float32")]
+        size = 4 * number_of(values)
+        return [step, DerivationStep("memory", "output values*4 bytes", f"{number_of(values):,}*4", f"{_text(size)} bytes in float32")]
     why = "a view: it shares its input's memory" if facts.storage == "view" else "in place: written over its input"
     return [step._replace(value=f"{step.value} ({why}, so none is new)")]
 

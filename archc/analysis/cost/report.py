@@ -178,11 +178,12 @@ def analyze(graph: Graph, batch: int = 1, dtype: str = "float32", optimizer: str
         raise ArgumentError(f"no dtype is called {dtype}; there are {', '.join(NETWORK)}")
     with growing():
         seen = fields(graph)
-        layers = [_layer(node, seen.get(node.output, {})) for node in graph.nodes]
+        layers = [layer_of(node, seen.get(node.output, {})) for node in graph.nodes]
     return Report(graph, layers, totals(layers), memory(graph, batch, dtype, optimizer), seen)
 
 
-def _layer(node: Node, found: Fields) -> Layer:
+def layer_of(node: Node, found: Fields) -> Layer:
+    """The figures of a layer, and what it sees of the inputs."""
     facts = node.facts
     owned = {"weight": 0, "bias": 0, "buffer": 0}
     if node.shared is None:
@@ -205,7 +206,7 @@ def _layer(node: Node, found: Fields) -> Layer:
 
 def count_totals(graph: Graph) -> dict[str, Count]:
     """The totals of a network alone, without receptive fields and memory."""
-    return totals(_layer(node, {}) for node in graph.nodes)
+    return totals(layer_of(node, {}) for node in graph.nodes)
 
 
 def totals(layers: Iterable[Layer]) -> dict[str, Count]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
+from archc.reference.outputs.formulas import OpenNetwork
+
 Shape = list[int]
 Totals = Annotated[dict[str, int], "`parameters`, `macs`, `flops` and `activations`"]
 
@@ -184,7 +186,9 @@ class ToolCount:
 class Analysis:
     """`archc analyze`"""
 
-    networks: Annotated[list[Network | ToolCount], "one for each spec; those of a tool with `--as TOOL`"]
+    networks: Annotated[
+        list[Network | OpenNetwork | ToolCount], "one for each spec; formulas of one with open sizes; those of a tool with `--as TOOL`"
+    ]
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import is_dataclass
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from archc.reference.outputs import figures, findings, machines
+from archc.reference.outputs import figures, findings, formulas, machines
 
 VERSION = 1  # a key may come without a new version; one that goes, or changes its meaning, makes one
 
@@ -15,7 +15,7 @@ OUTPUTS: dict[str, tuple[type[Any], ...]] = {
     "analyze": (figures.Analysis,),
     "list": (figures.Summaries,),
     "compare": (figures.Summaries,),
-    "explain": (figures.Derivations, figures.Explanation, figures.PaperFigures, figures.StructureOutput),
+    "explain": (figures.Derivations, figures.Explanation, formulas.OpenTotals, figures.PaperFigures, figures.StructureOutput),
     "diff": (figures.DifferenceOutput,),
     "memory": (machines.MemoryOutput,),
     "fit": (machines.FitOutput,),

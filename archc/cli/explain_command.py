@@ -6,9 +6,7 @@ archc explain resnet50 layer1.0
 archc explain vgg16            (the definitions, and where the totals come from)
 archc explain vgg16 --paper    (beside what the paper and others print)
 archc explain resnet50 --structure    (its paths from input to output)
-archc explain vgg16 --paper    (what the paper and others print, beside archc's figures)
-archc explain resnet50 --structure    (paths from input to output, and the layers on all of them)
-archc explain resnet50 conv1 --input 3xHxW    (as formulas of sizes that are open)
+archc explain resnet50 layer1.0 --input 3xHxW    (as formulas of H and W)
 """
 
 from __future__ import annotations

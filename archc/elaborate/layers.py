@@ -30,6 +30,8 @@ def apply(
     run: Elaboration, op: Op, entry: Entry, *, name: str, context: Context, inputs: Values, trees: Trees | None
 ) -> tuple[Values, Node | None]:
     """The values of an operator's outputs; UNKNOWN where it, or what it depends on, is wrong."""
+    if run.tape is not None:
+        run.tape.place = Place(name, op.name, entry.kind_span)
     trees = arguments_of(run, entry, op.signature, op.name, context) if trees is None else trees
     if trees is None:
         return (UNKNOWN,), None
@@ -70,8 +72,6 @@ def make(run: Elaboration, op: Op, name: str, *, args: dict[str, Any], inputs: V
         run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
         raise ElaborationStopped
     run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
-    if run.tape is not None:
-        run.tape.place = Place(name, op.name, written.kind)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
     check_dtypes(op, facts, inputs)
     node = Node(name, op, args, inputs, facts, context.space.scope)

@@ -50,6 +50,8 @@ class OpenSpec:
 
     def graph_at_witness(self, diagnostics: Diagnostics) -> Graph | None:
         """The graph at sizes that suit it; they are looked for where the spec says none. The mistakes are those at the first sizes."""
+        if diagnostics.failed:  # of what was read: the rest is checked, and nothing comes of it
+            return self.graph(self.witness, diagnostics)
         free = [name for name in self.witness if name not in self.known]
         first: Diagnostics | None = None
         for size in TRIED if free else TRIED[:1]:

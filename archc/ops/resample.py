@@ -23,7 +23,7 @@ _LINEAR = {1: "linear", 2: "bilinear", 3: "trilinear"}
 def _larger(value: Any, x: Shape) -> str | None:
     """PyTorch's Upsample(64) is to 64x64, Keras's UpSampling2D(2) by 2. A size that is no larger than the map is no size."""
     factors = [value] if is_int(value) else whole_numbers(value)
-    if not factors or len(x) < 2 or set(x.space) == {1}:
+    if not factors or len(x) < 2 or all(size == 1 for size in x.space):
         return None
     if any(factor <= size for factor, size in zip(factors * len(x.space), x.space, strict=False)):
         return None

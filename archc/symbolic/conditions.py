@@ -40,7 +40,11 @@ class Conditions:
 
     def sentences(self) -> list[str]:
         """Each condition as text: `H from 33`, `W divisible by 4`."""
-        found = [_range(name, self.least.get(name, 1), self.most.get(name)) for name in {**self.least, **self.most}]
+        least = {name: self.least.get(name, 1) for name in {**self.least, **self.most}}
+        for name, rest in self.rests.items():
+            if least.get(name, 1) <= (rest.rest or rest.divisor):  # the first that leaves this rest
+                least[name] = 1
+        found = [_range(name, size, self.most.get(name)) for name, size in least.items()]
         return [*(one for one in found if one), *rest_texts(self.rests), *self.others]
 
 
@@ -149,8 +153,10 @@ def _solve(atom: Atom, limit: int, lower: bool) -> tuple[str, int] | None:
     if atom.kind == "size":
         return atom.key, limit
     first, second = atom.parts
-    (monomial, number), *others = first.open_terms.items()
-    if atom.kind != "floor" or second.open_terms or second.constant < 1 or others or len(monomial) != 1 or number < 1:
+    if atom.kind != "floor" or second.open_terms or second.constant < 1 or len(first.open_terms) != 1:
+        return None
+    ((monomial, number),) = first.open_terms.items()
+    if len(monomial) != 1 or number < 1:
         return None
     reach = limit * second.constant if lower else (limit + 1) * second.constant - 1  # of the dividend
     room = Fraction(reach - first.constant) / number

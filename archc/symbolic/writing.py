@@ -54,7 +54,7 @@ def _atom(atom: Atom) -> str:
         return f"gcd({text(first)}, {text(second)})"
     if not second.open_terms and first.constant == second.constant - 1 and first.constant:
         return f"ceil({factor(Polynomial(first.open_terms))}/{text(second)})"
-    below = text(second) if not second.open_terms else f"({text(second)})"
+    below = text(second) if len(second.terms) == 1 and all(len(monomial) < 2 for monomial in second.terms) else f"({text(second)})"
     return f"floor({factor(first)}/{below})"
 
 

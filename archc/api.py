@@ -12,7 +12,7 @@ from archc.analysis.checks import check as checks
 from archc.analysis.cost import report as cost
 from archc.analysis.recompute import CheckpointPlan, plan_of
 from archc.elaborate.compiler import Model, compile_spec, compile_text
-from archc.elaborate.given import Input, batch_hint, changes_of
+from archc.elaborate.given import Input, batch_hint, changes_of, describe, missing_input
 from archc.errors import ArchcError, ArgumentError, UsageError
 from archc.graph import Graph
 from archc.text.diagnostics import Diagnostic, SpecError, SpecWarning, draw
@@ -67,9 +67,9 @@ def capture(module: nn.Module, input: ModuleInput, *, name: str = "", leaves: It
     Raises CaptureError, ArgumentError, and whatever the module itself raises.
     """
     if not _is_module(module):
-        raise ArgumentError(f"a module of PyTorch is expected, not {_describe(module)}; a spec is read by archc.load")
+        raise ArgumentError(f"a module of PyTorch is expected, not {describe(module)}; a spec is read by archc.load")
     if input is None:
-        raise _missing_input(module)
+        raise missing_input(module)
     from archc.tracing import capture as captured
 
     try:
@@ -409,8 +409,8 @@ def _to_graph(net: Net, input: ModuleInput = None, params: dict[str, Any] | None
         return capture(net, input)
     if not isinstance(net, str | PathLike):
         if isinstance(net, type):
-            raise UsageError(f"{_describe(net)}, not a module: make one, {net.__name__}(…)")
-        raise UsageError(f"a network is a spec, a graph or a module of PyTorch, not {_describe(net)}")
+            raise UsageError(f"{describe(net)}, not a module: make one, {net.__name__}(…)")
+        raise UsageError(f"a network is a spec, a graph or a module of PyTorch, not {describe(net)}")
     return load(net, input=input, **params or {})  # type: ignore[arg-type]
 
 
@@ -426,14 +426,6 @@ def _is_module(net: object) -> TypeGuard[nn.Module]:
     """Without an import of torch: where it was not imported, nothing is a module."""
     torch_nn = sys.modules.get("torch.nn")
     return torch_nn is not None and isinstance(net, torch_nn.Module)
-
-
-def _describe(value: object) -> str:
-    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
-
-
-def _missing_input(module: nn.Module) -> ArgumentError:
-    return ArgumentError(f"{type(module).__name__} does not say what it takes: give the shape without the batch, input=(3, 224, 224)")
 
 
 def _graph(model: Model) -> Graph:

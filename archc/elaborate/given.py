@@ -7,6 +7,7 @@ from operator import index
 from typing import Any
 
 from archc.elaborate.compiler import Given, value_as_text
+from archc.errors import ArgumentError
 
 Size = int | str | Sequence[int | str]  # (3, 224, 224), "3x224x224", or 784 for a vector; (3, "H", "W") for `formulas`
 Input = Size | dict[str, Size] | None
@@ -33,3 +34,13 @@ def batch_hint(input: object) -> str:
     if len(sizes) < len(shape) or len(sizes) < 2 or (len(sizes) < 4 and sizes[0] != 1):
         return ""
     return f"archc: a shape is without the batch: input={tuple(sizes[1:])}, if {tuple(sizes)} has one"
+
+
+def describe(value: object) -> str:
+    """What a value is, for messages."""
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def missing_input(module: object) -> ArgumentError:
+    """That the shape of a module's input is needed."""
+    return ArgumentError(f"{type(module).__name__} does not say what it takes: give the shape without the batch, input=(3, 224, 224)")

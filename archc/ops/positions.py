@@ -71,7 +71,7 @@ def relative_position_bias(x: Shape, *, window: Sizes) -> Facts:
         classic="BIAS",
         layout=ELEMENTWISE,
         operand_shape=x,
-        operand_strides=(1, int(tokens * heads), int(heads)),  # looked up, a row for each pair of tokens
+        operand_strides=(1, tokens * heads, heads),  # looked up, a row for each pair of tokens
     )
 
 
@@ -128,7 +128,7 @@ def shift_mask(x: Shape, *, size: Sizes, window: Sizes, shift: Counts) -> Facts:
         classic="MASK",
         layout=ELEMENTWISE,
         operand_shape=x,
-        operand_strides=(int(tokens * tokens), 0, int(tokens), 1),
+        operand_strides=(tokens * tokens, 0, tokens, 1),
     )
 
 

@@ -128,11 +128,12 @@ def _elaborate(
     if spec is None:
         return Model(None, None, diagnostics)
     from archc.elaborate import elaborate
+    from archc.elaborate.sizes import is_open
 
     set_trees = {name: _outside(f"--set {name}", text, diagnostics) for name, text in changes.items()}
     input_trees = {name: _shape(name, given, diagnostics) for name, given in inputs.items()}
     found = None
-    if may_be_open:
+    if may_be_open and is_open(spec.input, input_trees):
         from archc.elaborate.open import open_spec
 
         found = open_spec(spec, set_trees, input_trees)

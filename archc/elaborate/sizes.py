@@ -56,6 +56,11 @@ def names_in_shape(tree: t.Tree) -> list[str]:
     return missing_sizes([1 if isinstance(value, str) and "$" in value else value for value in values])
 
 
+def is_open(tree: t.Tree | None, changes: Mapping[str, t.Tree]) -> bool:
+    """Whether a name stands for a size in the shapes of a spec's inputs, or in those that are given in their place."""
+    return any(names_in_shape(given_for(name, changes) or own) for name, own in shapes_of(tree).items())
+
+
 def with_sizes(run: Elaboration, value: Any) -> Any:
     """A shape with the numbers of its open sizes, as far as they are known."""
     if not isinstance(value, list) or not missing_sizes(value):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from archc.analysis.compare.diff import Difference
     from archc.analysis.cost.report import Report
     from archc.analysis.formulas import Formulas
+    from archc.analysis.formulas.offered import formulas
     from archc.analysis.memory.timeline import Timeline
     from archc.analysis.recompute import CheckpointPlan
     from archc.analysis.recompute.planner import Planned
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
         checkpoint,
         diff,
         fold,
-        formulas,
         import_model,
         load,
         loads,
@@ -62,7 +62,6 @@ _API = (
     "checkpoint",
     "diff",
     "fold",
-    "formulas",
     "import_model",
     "load",
     "loads",
@@ -73,6 +72,7 @@ _API = (
 )
 _ROOMS = {
     **dict.fromkeys((*_API, "roofline", "source"), "api"),
+    "formulas": "analysis.formulas.offered",
     "train": "training.train",
     # what these give
     "CheckpointPlan": "analysis.recompute",

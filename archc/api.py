@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from torch.optim import Optimizer
 
     from archc.analysis.compare.diff import Difference
-    from archc.analysis.formulas import Formulas
     from archc.analysis.memory.timeline import Timeline
     from archc.analysis.recompute.planner import Planned
     from archc.analysis.time.roofline import Roofline
@@ -107,7 +106,7 @@ def import_model(
     if _is_module(source):
         return import_graph(capture(source, input, name=name, leaves=leaves), source, flat=flat)
     if not isinstance(source, str | PathLike):
-        raise UsageError(f"a source is a file, a module of PyTorch, or what makes one, not {_describe(source)}")
+        raise UsageError(f"a source is a file, a module of PyTorch, or what makes one, not {describe(source)}")
     given = [f"{key}={_size_text(one)}" for key, one in input.items()] if isinstance(input, dict) else [_size_text(input)] if input else []
     beside = None if weights is None else fspath(weights)
     return import_source(fspath(source), inputs=given, weights=beside, leaves=leaves, name=name, flat=flat)
@@ -127,32 +126,6 @@ def analyze(net: Net, *, batch: int = 1, dtype: str | None = None, optimizer: st
     """
     graph = _to_graph(net, input)
     return cost.analyze(graph.deployed(), batch, dtype or graph.dtype, optimizer)
-
-
-def formulas(
-    spec: str | PathLike[str],
-    *,
-    input: Input = None,
-    batch: int = 1,
-    dtype: str = "float32",
-    optimizer: str | None = None,
-    **params: Any,
-) -> Formulas:
-    """The cost of a network whose input has open sizes, `input=(3, "H", "W")` or so in the spec, as formulas of these sizes.
-
-    spec: a file, or the name of a network that ships; the other arguments are those of `load` and `analyze`
-
-    `formulas.macs`, `.memory["activations"]` and `formulas.figures["layer1"]` are texts of formulas; `formulas.at(H=224, W=224)` has the
-    numbers of `analyze` at a size. Raises SpecError, which says so where a layer leaves an open size no other value; ArgumentError.
-    """
-    from archc.analysis.formulas import formulas as of_open
-
-    changes, shapes = changes_of(input, params)
-    model = compile_spec(fspath(spec), changes, shapes, may_be_open=True)
-    _graph(model)
-    if model.open is None:
-        raise ArgumentError('the input has no open size: name one, as in input=(3, "H", "W"), or call archc.analyze')
-    return of_open(model.open, batch, dtype, optimizer)
 
 
 def memory(

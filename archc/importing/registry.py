@@ -40,6 +40,7 @@ class Format:
 
 
 FORMATS = (
+    Format("ONNX", "archc.importing.onnx:read_onnx", (".onnx",)),
     Format("darknet", "archc.importing.darknet:read_darknet", (".cfg",), "text"),
     Format("Caffe", "archc.importing.caffe:read_caffe", (".prototxt",), "text"),
     Format("Keras", "archc.importing.keras:read_keras", (".keras", ".json", ".h5", ".hdf5"), "file", "is_keras"),

@@ -177,13 +177,14 @@ def _furthest(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
 
 
 def _nudged(built: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
-    """The outputs with one weight of the first layer that has any made larger."""
+    """The outputs with the weights of one of the first layers changed a little."""
     tensors: list[Tensor] = [*list(built.parameters())[:4], *built.buffers()]
     if not tensors:
         return []
     weight = max(tensors[:4], key=lambda one: one.dim())
     before = weight.detach().clone()
-    weight[(0,) * weight.dim()] += 10 * (float(before.float().abs().mean()) or 1.0)
+    noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(SEED)).to(weight.dtype)
+    weight += noise * (float(before.float().abs().mean()) or 1.0) / 10
     try:
         return _outputs(built(*inputs.values()))
     finally:

@@ -127,7 +127,16 @@ def load(path: Path) -> Model:
     steps = [_step(one, shown) for one in graph.node]
     name = graph.name if graph.name not in ("main_graph", "torch_jit", "torch-jit-export", "") else ""
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    return Model(name, opset, steps, inputs, [one.name for one in graph.output], tensors, producer, path.parent)
+    return Model(
+        name=name,
+        opset=opset,
+        steps=steps,
+        inputs=inputs,
+        outputs=[one.name for one in graph.output],
+        tensors=tensors,
+        producer=producer,
+        folder=path.parent,
+    )
 
 
 def _input(held: Any) -> Input:

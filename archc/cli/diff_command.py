@@ -3,7 +3,7 @@
 archc diff resnet50 resnext50_32x4d
 archc diff vgg16 --set batchnorm=true     (a spec and itself, changed)
 archc diff old.yaml new.yaml --format markdown
-archc diff old.yaml new.yaml --exact      (whether both are the very same network)
+archc diff old.yaml new.yaml --exact     (whether both are the same network)
 
 Layers are paired by what they are and where they are, so that one more layer in
 a numbered list is one change, and the new numbers of later layers take one

@@ -1,13 +1,14 @@
-"""A model of another tool as a spec, under the model's own names, with its weights.
+"""A model of another tool as a spec, under the model's own names, and its weights.
 
   archc import timm:resnet50 -o resnet50.yaml
-  archc import model.py:make_net --input 3x224x224 -o net.yaml -o net.safetensors
+  archc import model.py:make_net --input 3x64x64 -o net.yaml -o net.safetensors
   archc import net.onnx -o net.yaml -o net.safetensors
   archc import yolov3.cfg --weights yolov3.weights -o yolov3.yaml
 
-Without -o, the spec goes to standard output. What was read is compared with what
-is written: figures, outputs, training; the status is 1 where it differs. The code of a PyTorch model is run;
-of a file, nothing is. See docs/import.md for what comes through.
+Without -o, the spec goes to standard output. What was read is compared with
+what is written: figures, outputs, training; the status is 1 where it differs.
+The code of a PyTorch model is run; of a file, nothing is. See docs/import.md
+for what comes through.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,10 +85,10 @@ def _is_ours(error: BaseException) -> bool:
 
 
 def _show(error: BaseException) -> None:
-    """The traceback of the model's code, without the frames of archc, torch and Python's importing."""
+    """The traceback of the model's code, without the frames of archc, torch and Python's own."""
     told = TracebackException.from_exception(error)
     parts: list[TracebackException | None] = [told]
-    hidden = (OURS, f"{Path(str(sys.modules['torch'].__file__)).parent}{os.sep}", "<frozen ")
+    hidden = (OURS, f"{Path(str(sys.modules['torch'].__file__)).parent}{os.sep}", "<frozen ", contextlib.__file__)
     while parts:
         part = parts.pop()
         if part is not None:

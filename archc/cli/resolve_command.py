@@ -1,6 +1,6 @@
 """The spec as elaborated: no blocks, no expressions, each value with the file and
-line that decided it. The output is itself a spec. With --fold, it is the shortest
-one that archc finds: with blocks that ship, repeats, and rows of a table.
+line that decided it. The output is itself a spec. With --fold, it is the
+shortest one that archc finds: with blocks that ship, repeats, rows of a table.
 
 archc resolve resnet50 > flat.yaml && archc analyze flat.yaml
 archc resolve flat.yaml --fold

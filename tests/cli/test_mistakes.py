@@ -17,7 +17,7 @@ GO_ON = {
     ("formulas.py", "formulas_of"): {"SpecError"},  # `analyze` goes on to the next spec
     ("main.py", "_run_guarded"): {"ArchcError", "ModuleNotFoundError"},
     ("training.py", "_catch"): {"ArchcError", "ModuleNotFoundError"},
-    ("models.py", "capture_model"): {"ArchcError"},  # raised again
+    ("models.py", "their_code"): {"ArchcError"},  # raised again
     ("predict_command.py", "_predict"): {"DataError"},  # the other images are told of
     ("render_command.py", "_raster"): {"RasterError"},  # Graphviz may have another way
 }

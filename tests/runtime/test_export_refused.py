@@ -130,7 +130,7 @@ BAD: list[tuple[Any, dict[str, tuple[int, ...]], dict[str, Any], str]] = [
     (nn.Linear(4, 2), {}, {}, "no inputs"),
     (nn.Linear(4, 2), {"x": (0,)}, {}, "input x has shape"),
     (Words(), {"tokens": (6,)}, {"dtypes": {"tokens": "int64"}}, "the check must know which values are valid"),
-    (Words(), {"tokens": (6,)}, {"dtypes": {"tokens": "uint8"}}, "cannot be uint8: one of float32, int64"),
+    (Words(), {"tokens": (6,)}, {"dtypes": {"tokens": "float8"}}, "cannot be float8: one of float32, int64"),
     (Words(), {"tokens": (6,)}, {"dtypes": {"token": "int64"}}, "dtypes names token, and the inputs are tokens"),
     (Words(), {"tokens": (6,)}, {"limits": {"token": 3}}, "limits names token"),
     (Words(), {"tokens": (6,)}, {"dtypes": {"tokens": "int64"}, "limits": {"tokens": 0}}, "limit of input tokens is 0"),

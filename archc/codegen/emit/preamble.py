@@ -82,8 +82,8 @@ CENTER_CROP = '''
 def center_crop(x, like):
     """The middle of a map, of the size of another."""
     for axis in range(2, x.dim()):
-        size = like.shape[axis]
-        x = x if x.shape[axis] == size else x.narrow(axis, (x.shape[axis] - size) // 2, size)
+        rest = x.shape[axis] - like.shape[axis]
+        x = x.narrow(axis, rest // 2, like.shape[axis]) if rest else x
     return x
 '''
 

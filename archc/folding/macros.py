@@ -14,7 +14,8 @@ from archc.folding.signature import Part, Parts
 from archc.graph import Graph, Node, Scope
 from archc.graph.write_spec import LevelOrder
 from archc.language import library
-from archc.ops import OPERATORS
+from archc.ops import OPERATORS, Shape
+from archc.ops.shape import AXES
 
 LEAST_LAYERS = 2  # of a part that is worth a name
 Child = Scope | Node
@@ -128,7 +129,7 @@ class MacroFinder:
         value = call.value(name)
         if isinstance(value, str) and "input.channels" in value and name not in call.args:
             shape = (child.inputs if isinstance(child, Node) else self.parts.of(child).taken)[0].shape
-            return int(shape[0])
+            return channels_of(shape)
         return value
 
     def _make(self, group: Sequence[Scope]) -> None:
@@ -171,8 +172,8 @@ class _Parameters:
     def __init__(self, parts: Sequence[Part]) -> None:
         self.columns: dict[str, list[Any]] = {}
         shapes = [part.taken[0].shape for part in parts]
-        self.given = {"input.channels": [int(shape[0]) for shape in shapes]} if all(len(shape) > 2 for shape in shapes) else {}
-        self.given = self.given if all(len(part.taken) == 1 for part in parts) else {}
+        maps = all(len(part.taken) == 1 and len(part.taken[0].shape) > 2 for part in parts)
+        self.given = {"input.channels": [channels_of(shape) for shape in shapes]} if maps else {}
 
     def expression(self, name: str, label: str, column: list[Any]) -> Written:
         """What stands for values that differ from part to part: a parameter, or what follows from one."""
@@ -200,6 +201,12 @@ class _Parameters:
                 if all(a % k == 0 and a // k == b for a, b in zip(values, column, strict=True)):
                     return f"{known} // {k}"
         return None
+
+
+def channels_of(shape: Shape) -> int:
+    """What `input.channels` is in a spec."""
+    found = AXES["channels"][1](shape)
+    return int(shape[0] if found is None else found)
 
 
 _RESERVED = {"input", "chain_input", "index", "first", "last", "true", "false", "null"}

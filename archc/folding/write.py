@@ -59,6 +59,7 @@ class Writer:
 
     def _entries(self, scope: Scope, children: Sequence[Labelled], named: bool) -> Iterator[tuple[str | None, Lines]]:
         at = 0
+        used: set[str | None] = set()  # labels with numbers in them, which cannot stand twice
         while at < len(children):
             label, child = children[at]
             after = children[at + 1] if at + 1 < len(children) else None
@@ -68,7 +69,7 @@ class Writer:
                 continue
             end = self._run_end(children, at, named)
             if end > at + 1:
-                yield from self._run(scope, children[at:end], named)
+                yield from self._run(scope, children[at:end], named, used)
                 at = end
                 continue
             end = self._stages_end(children, at, named)
@@ -195,7 +196,7 @@ class Writer:
             end += 1
         return end
 
-    def _run(self, scope: Scope, run: Sequence[Labelled], named: bool) -> Iterator[tuple[str | None, Lines]]:
+    def _run(self, scope: Scope, run: Sequence[Labelled], named: bool, used: set[str | None]) -> Iterator[tuple[str | None, Lines]]:
         calls = [call for _, child in run if (call := self._call(child)) is not None]
         rows = rows_of(calls)
         start = self._from(scope, (value,)) if (value := self._ends(run[0][1])[0]) is not None else []
@@ -210,13 +211,15 @@ class Writer:
             key: str | None = quote(label) if len(rows) == 1 and number else label if base else quote(label)
         else:
             columns, key = Columns(rows), None
+        start += ["parallel: false"] if start and columns.columns else []
         lines = [*columns.lines(), *([f"repeat: {columns.repeat}"] if columns.repeat else []), *start]
         folded = _entry_lines(lines, call_text(columns.call))
         single: list[tuple[str | None, Lines]] = []
         before = self.current
         for label, child in run:
             single.append((key_of(label) if named else None, self._entry(scope, child)))
-        if _length([(key, folded)]) < _length(single):
+        if _length([(key, folded)]) < _length(single) and (key is None or key not in used):
+            used.add(key)
             yield key, folded
         else:
             self.current = before
@@ -267,6 +270,7 @@ class Writer:
             base, number = numbered(stages[0][0]) or ("", 0)
             columns = Columns(rows, range(number, number + len(stages)))
             key = f"{base}${{i}}" if base else quote("${i}")
+        start += ["parallel: false"] if start and columns.columns else []
         repeat = columns.repeat or "1"
         if inner[0][0] == "0":
             body = [f"repeat: {repeat}", call_text(columns.call)]

@@ -8,7 +8,7 @@ The normal form, in which spellings of one layer are equal:
 - `padding: same` is the number that it stands for, where one number does; [3, 3] is 3; the stride of a pool is its kernel unless given
 - groups as many as channels are `depthwise`; 0 and 0.0 are one number
 - what add, mul, maximum, minimum and average read is in any order
-- layers without tensors have any names, and share nothing
+- layers without tensors have any names, and share nothing; so have outputs
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class _Said:
 
     def returned(self) -> list[tuple[str, str]]:
         own = [("", self.place(value)) for value in self.graph.outputs.values()]
-        return [*own, *((name, self.place(value)) for name, value in self.graph.heads.items())]
+        return [*own, *sorted(("head", self.place(value)) for value in self.graph.heads.values())]
 
 
 _PARTS = ("name", "kind", "arguments", "what it reads", "train_only", "share", "tie")

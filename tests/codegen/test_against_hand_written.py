@@ -96,7 +96,7 @@ def test_what_is_kept_for_backward(reference: Reference) -> None:
     assert ours.total <= found if ours.unknown else ours.total == found
 
 
-# whose authors keep a value under a name longer than a network needs it; repvgg's does so in the block that some copies have in part
+# whose authors keep a value under a name longer than a network needs it
 HOLDING = {"bottlenecks", "pyramid", "repvgg"}
 
 

@@ -49,6 +49,8 @@ def normal_arguments(node: Node) -> dict[str, Any]:
 def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return tuple(map(_plain, value))
+    if isinstance(value, dict):
+        return tuple(sorted((str(name), _plain(part)) for name, part in value.items()))
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, float) and value.is_integer():

@@ -93,7 +93,7 @@ class Body:
             yield from self._statement(at, step)
             if training and (after is None or not after.training):
                 yield from self._otherwise(at + 1)
-            yield from self._ended(training, after)
+            yield from self._ended(step, after)
 
     def _otherwise(self, end: int) -> Iterator[Statement]:
         """Values of training alone that others wait for are None elsewhere."""
@@ -136,9 +136,10 @@ class Body:
             yield Delete(tuple(inside), 1)
         self.waiting |= dict.fromkeys(name for name in left if name not in inside)
 
-    def _ended(self, training: bool, after: Step | None) -> Iterator[Statement]:
-        """Names whose values are used no more. Those that end in a block of training go after it, in any mode."""
-        if self.waiting and after is not None and not (training and after.training) and after.test is None:
+    def _ended(self, step: Step, after: Step | None) -> Iterator[Statement]:
+        """Names whose values are used no more. Those that end in a block of training, or behind a test, go after it, in any case."""
+        within = after is not None and ((step.training and after.training) or (after.test is not None and after.test == step.test))
+        if self.waiting and after is not None and not within:
             yield Delete(tuple(self.waiting))
             for name in self.waiting:
                 self._give_back(name)

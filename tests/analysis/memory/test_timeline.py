@@ -313,3 +313,9 @@ def test_python_interface() -> None:
     found = archc.memory("resnet18", batch=8, optimizer="adam")
     assert isinstance(found, Timeline)
     assert found.peak_bytes == training(archc.load("resnet18"), Options(8, optimizer="adam", device="cuda")).peak_bytes
+
+
+def test_values_end_before_a_part_that_some_copies_have() -> None:
+    """Both branches are gone when the third, which one block lacks, begins."""
+    blocks = "{a: {repvgg_block: {channels: 4, stride: 2}}, b: {repvgg_block: 4}, c: {repvgg_block: 4}}"
+    agrees(archc.loads(f"input: [3, 9, 8]\nlayers: {blocks}"), Options(3))

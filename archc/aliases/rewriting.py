@@ -236,7 +236,8 @@ class _Rewriting:
             self.left.append(name)
         elif says.next is not None:
             after = next_entry(says.next, value, self.known)
-            self.made.after.extend([after] if after else [])
+            at = 0 if says.next == "batchnorm" else len(self.made.after)  # a normalization stands before the activation
+            self.made.after[at:at] = [after] if after else []
             self.made.notes.extend([f"{name} is an entry of its own"] if after is None else [])
         elif not says.say:
             self.made.notes.append(f"{name[:30]} is not known here")

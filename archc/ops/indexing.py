@@ -10,13 +10,12 @@ from archc.ops.facts import INPUT, NEW, VIEW, Expression, Facts, Kept, Work, new
 from archc.ops.layout import CONTIGUOUS, JOINED, PRESERVED, Entry, Part, Stretch
 from archc.ops.reach import MOVED, POINT, Along, Inserted, Picked, Reach, Rule
 from archc.ops.registry import op
-from archc.ops.shape import Shape
+from archc.ops.shape import MOST_OUTPUTS, Shape
 from archc.ops.tracked import plain
 from archc.signature import LARGEST_SIZE, Fault, Index, Indices, Size, Sizes, either, integer, items
 from archc.text.quantity import counted
 
 MOST_INDICES = 65_536  # that are followed one by one; of longer axes, what is seen is unknown
-MOST_ENTRIES = 4_096  # that one layer takes apart
 _NUMBER = integer(-LARGEST_SIZE)
 Axes = Annotated[int | tuple[int, ...], either(_NUMBER, items(_NUMBER))]
 
@@ -204,8 +203,8 @@ def unbind(x: Shape, *, axis: Index = 0) -> Facts:
         raise Fault("axis", f"axis {axis} cannot be taken from {list(x)}", "a value for each image has an axis at least")
     out = Shape((*x[:at], *x[at + 1 :]))
     count = int(x[at])
-    if count > MOST_ENTRIES:
-        raise Fault("axis", f"{count:,} values from one", f"at most {MOST_ENTRIES:,}; `split` makes larger parts")
+    if count > MOST_OUTPUTS:
+        raise Fault("axis", f"{count:,} values from one", f"at most {MOST_OUTPUTS:,}; `split` makes larger parts")
     text = f"{{0}}.unbind({at + 1})" + ("[0]" if count == 1 else "")
     return weightless((out,) * count, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=Expression(text), classic="UNBIND",
                  moves=tuple((Entry(at + 1, i),) for i in range(count)), multi_output_view=True)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 from archc.ops.arithmetic import with_number
@@ -11,7 +12,7 @@ from archc.ops.facts import INPLACE, OUTPUT, VIEW, Expression, Facts, Kept, Work
 from archc.ops.layout import CONTIGUOUS, ELEMENTWISE, JOINED, SCALED, Part
 from archc.ops.reach import MOVED, POINT, Joined
 from archc.ops.registry import op
-from archc.ops.shape import Shape, divisors
+from archc.ops.shape import MOST_OUTPUTS, Shape, divisors
 from archc.signature import Fault, Index, Indices, Real, Size, is_int, shown
 from archc.text.quantity import counted
 
@@ -198,10 +199,13 @@ def split(x: Shape, *, parts: Size = 2, axis: Index = 0, sizes: Indices = ()) ->
         raise Fault("sizes", f"{' + '.join(map(str, sizes))} is not the {x[at]} of the axis")
     if not sizes and x[at] % parts:
         raise Fault("parts", f"{parts} parts do not divide an axis of {x[at]}", divisors(x[at], parts, "parts"))
+    count = len(sizes) or int(parts)
+    if count > MOST_OUTPUTS:
+        raise Fault("sizes" if sizes else "parts", f"{count:,} values from one", f"at most {MOST_OUTPUTS:,}")
     outs = tuple(Shape((*x[:at], size, *x[at + 1 :])) for size in sizes or (x[at] // parts,) * int(parts))
     cut = f"split({tuple(map(int, sizes))}, {at + 1})" if sizes else f"chunk({parts}, {at + 1})"
     torch = Expression(f"{{0}}.{cut}" + ("[0]" if len(outs) == 1 else ""))
-    starts = [sum(out[at] for out in outs[:i]) for i in range(len(outs))]
+    starts = accumulate((out[at] for out in outs[:-1]), initial=0)
     moves = tuple((Part(at + 1, start, out[at]),) for start, out in zip(starts, outs, strict=True))
     return weightless(outs, work=Work(), keeps=(), storage=VIEW, reach=MOVED, torch=torch, classic="SPLIT",
                  moves=moves, multi_output_view=True)  # fmt: skip

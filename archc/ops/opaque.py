@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from archc.ops.facts import NEW, VIEW, Facts, Weight
 from archc.ops.layout import Merge, Move, Unmerge, Unseen
 from archc.ops.registry import op
-from archc.ops.shape import WINDOWS, Shape
+from archc.ops.shape import MOST_OUTPUTS, WINDOWS, Shape
 from archc.signature import ANY, MISSING, Fault, Type, integer, is_int, items, shown
 
 MOST_MACS = 2**62
@@ -55,6 +55,8 @@ def opaque(
     place: where it is called: `model.py:33`
     why: what keeps it from being an operator
     """
+    if len(outputs) > MOST_OUTPUTS:
+        raise Fault("outputs", f"outputs names {len(outputs):,} shapes", f"at most {MOST_OUTPUTS:,}")
     shapes = tuple(_shape("outputs", sizes) for sizes in outputs)
     if not shapes:
         raise Fault("outputs", "outputs names no shape", "as in [[96, 56, 56]]")

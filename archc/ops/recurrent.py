@@ -15,6 +15,7 @@ from archc.ops.tracked import plain
 from archc.signature import Fault, Probability, Size, one_of
 
 Nonlinearity = Annotated[str, one_of("tanh", "relu")]
+MOST_STACKED = 1_024  # layers of one stack, each with tensors of its own
 _BATCH_SECOND = Axes((1, 0, 2))
 
 
@@ -159,6 +160,9 @@ class _Stack(NamedTuple):
 
     def facts(self, starts: tuple[Shape | None, ...], states: bool, each: Work, options: Any) -> Facts:
         """each: operations of a unit in a step beside its products"""
+        if self.layers > MOST_STACKED:
+            hint = f"at most {MOST_STACKED:,} in one; the next reads what comes out"
+            raise Fault("layers", f"a stack of {self.layers:,} layers", hint)
         if len(self.x) != 2:
             hint = "make a map into tokens with `tokens`, or `reshape` it"
             raise Fault(None, f"{self.kind} needs a sequence [T, D]; this has shape {list(self.x)}", hint)

@@ -8,6 +8,7 @@ from math import isqrt
 from typing import Any
 
 MOST_AXES = 4
+MOST_OUTPUTS = 4_096  # that one layer may have
 MOST_DIVISORS, MOST_TRIED = 6, 50_000
 
 

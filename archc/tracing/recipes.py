@@ -30,7 +30,7 @@ class Recipe(NamedTuple):
     tensors: dict[str, Tensor]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Noted:
     """A call on constants alone. `function` is None where no step says it."""
 

@@ -66,7 +66,7 @@ class WholeNumbers(Exception):
         self.name = name
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Unit:
     """A call of a module: `path` is the module's name in the model, `calls` what it did, in order."""
 
@@ -84,7 +84,7 @@ class Unit:
                 yield from child.calls()
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Call:
     """A step: an operator of archc with its arguments, or `opaque`.
 

@@ -129,7 +129,7 @@ def _named(value: Any) -> Iterator[str]:
 def _tensors(argument: str, tensors: Any, role: str) -> Iterator[Weight]:
     for told in tensors:
         name, sizes, dtype = (*told, "same")[:3] if isinstance(told, tuple) and 2 <= len(told) <= 3 else ("", (), "")
-        plain = isinstance(sizes, tuple) and len(sizes) > 0 and all(is_int(size, 1) for size in sizes)
+        plain = isinstance(sizes, tuple) and all(is_int(size, 1) for size in sizes)
         if not plain or dtype not in DTYPES or not isinstance(name, str) or not name.isidentifier() or name in OTHERS:
             raise Fault(argument, f"{shown(told)} is no tensor", "a name and sizes, as in [table, [169, 4]]")
         yield Weight(name, sizes, role, dtype)

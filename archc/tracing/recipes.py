@@ -138,7 +138,7 @@ class Recipes:
             found = list(self._writers.get(_storage(one), ()))
             if id(one) in owned:
                 if found:
-                    raise Unsaid("it reads a tensor of the model that is written over")
+                    raise Unsaid(f"it is computed from {owned[id(one)]}, which is written over")
                 sources[id(one)] = one
             elif id(one) in self._makers:
                 found.append(self._makers[id(one)])

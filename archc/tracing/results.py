@@ -104,7 +104,8 @@ def _attention(
     """As the fused kernels lay it, in the order of the queries, and not as the steps that stand for them on `meta`."""
     same = query.dtype == key.dtype == value.dtype and query.shape[-1] == key.shape[-1] == value.shape[-1] and key.shape == value.shape
     fused = same and query.dim() == 4 and all(one.stride(-1) == 1 for one in (query, key, value))
-    heads = query.shape[:2] == key.shape[:2]
+    grouped = enable_gqa and fused and query.shape[0] == key.shape[0] and query.shape[1] % key.shape[1] == 0
+    heads = query.shape[:2] == key.shape[:2] or grouped
     return torch.empty_like(query) if fused and heads and attn_mask is None and not dropout_p else None
 
 

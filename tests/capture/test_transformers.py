@@ -120,7 +120,8 @@ def test_a_family(family: str) -> None:
     if not opaque and "drop_path" not in {node.kind for node in graph.nodes}:
         inputs, named = example(input, 2)
         module.train()
-        assert saved(graph, 2).total == kept_in_forward(module, *inputs, **named)
+        ours, theirs = saved(graph, 2), kept_in_forward(module, *inputs, **named)
+        assert ours.total <= theirs if ours.unknown else ours.total == theirs
 
 
 def test_masks_of_the_user_decide() -> None:

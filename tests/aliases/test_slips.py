@@ -157,7 +157,7 @@ TOPS = [
     ("input: [3 32 32]", "write input: [3, 32, 32]"),
     ("input: ['3', 32.0, 32]", "write input: [3, 32, 32]"),
     ("input: [batch, 3, 32, 32]", "shapes have no batch axis: input: [3, 32, 32]"),
-    ("input: [C, 32, 32]", "one to four whole numbers from 1 up, without a batch axis: [3, 224, 224]"),
+    ("input: [C, 32, 32]", "--input 224x32x32, or a default in the spec, `sizes: {C: 224}`; `analyze` and `explain` give formulas"),
     ("loss: mse\ninput: [3]", "it belongs to training: train: {loss: cross_entropy}"),
     ("classes: 10\ninput: [3]", "a number for expressions is a parameter: params: {classes: 10}"),
     ("version: 1\ninput: [3]", "the version of the language is written archc: 1"),

@@ -23,7 +23,7 @@ def read_model(named: str, inputs: Sequence[str], leaves: Iterable[str], weights
     from archc.tracing.inputs import input_of
     from archc.tracing.source import load_model
 
-    loaded = load_model(named)
+    loaded = load_model(named, empty=False)  # its weights come along, and its outputs are compared
     if weights is not None:
         from archc.runtime.weights.load import load_weights
 

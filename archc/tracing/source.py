@@ -33,9 +33,10 @@ class NamedModel:
     file: Path | None = None
 
 
-def load_model(named: str) -> NamedModel:
+def load_model(named: str, *, empty: bool = True) -> NamedModel:
     """The model of `file.py:callable`, `package.module:callable`, `torchvision:NAME` or `timm:NAME`.
 
+    empty: whether the parameters of a model of torchvision or timm may lack values, which takes less time
     Raises ArgumentError, MissingPackage, and whatever the code that was named raises.
     """
     source, _, name = named.partition(":") if named.startswith(("torchvision:", "timm:")) else named.rpartition(":")
@@ -45,7 +46,7 @@ def load_model(named: str) -> NamedModel:
             "makes the model, model.py:make_net, or if you trust the file, a function that returns torch.export.load(…).module()"
         )
     if source in ZOOS:
-        return ZOOS[source](name)
+        return ZOOS[source](name, on_meta if empty else _as_it_is)
     if not source or not name:
         raise ArgumentError(f"{named} does not say what makes the model; {_hint(Path(source or named.rstrip(':')))}")
     with without_bytecode():
@@ -153,7 +154,10 @@ def _hint(file: Path) -> str:
     return f"write {file}:NAME with one of {', '.join(names[:8])}" if names else f"{file} has no class or function"
 
 
-def _torchvision(name: str) -> NamedModel:
+Making = Callable[[Callable[[], nn.Module]], nn.Module]  # how a model is made by the function that makes it
+
+
+def _torchvision(name: str, made: Making) -> NamedModel:
     try:
         importlib.import_module("torchvision")
         models = importlib.import_module("torchvision.models")
@@ -165,12 +169,12 @@ def _torchvision(name: str) -> NamedModel:
     options: dict[str, Any] = {"weights": None}
     takes = inspect.signature(models.get_model_builder(name)).parameters
     options |= {"weights_backbone": None} if "weights_backbone" in takes else {}
-    module = on_meta(lambda: models.get_model(name, **options))
+    module = made(lambda: models.get_model(name, **options))
     images = name in models.list_models(module=models) or name.startswith("quantized_")
     return NamedModel(module, name, (LARGER if "inception" in name else IMAGE) if images else None)
 
 
-def _timm(name: str) -> NamedModel:
+def _timm(name: str, made: Making) -> NamedModel:
     try:
         timm = importlib.import_module("timm")
     except ModuleNotFoundError as error:
@@ -180,13 +184,17 @@ def _timm(name: str) -> NamedModel:
         raise ArgumentError(_unknown("timm", name, timm.list_models()))
     if tag and name not in (tagged := timm.list_pretrained(f"{base}.*")):
         raise ArgumentError(_unknown("timm", name, [base, *tagged]))
-    module = on_meta(lambda: timm.create_model(name, pretrained=False))
+    module = made(lambda: timm.create_model(name, pretrained=False))
     stated = getattr(module, "pretrained_cfg", None) or getattr(module, "default_cfg", None) or {}
     size = stated.get("input_size")
     return NamedModel(module, name, tuple(size) if size else None)
 
 
-ZOOS: dict[str, Callable[[str], NamedModel]] = {"torchvision": _torchvision, "timm": _timm}
+ZOOS: dict[str, Callable[[str, Making], NamedModel]] = {"torchvision": _torchvision, "timm": _timm}
+
+
+def _as_it_is(make: Callable[[], nn.Module]) -> nn.Module:
+    return make()
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:

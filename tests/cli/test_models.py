@@ -15,6 +15,7 @@ pytest.importorskip("torch")
 
 from archc.cli.common import is_model
 from archc.cli.main import main
+from archc.tracing.source import load_model
 from tests.helpers.paths import ROOT
 from tests.test_outputs import check as check_output
 
@@ -225,6 +226,11 @@ def test_default_inputs_and_no_values(zoos: None, told: Told) -> None:
     status, out, err = told("analyze", "timm:small.in1k", "torchvision:inception_v3")
     assert status == 0 and "small.in1k meta" in err
     assert "small.in1k  input 3x16x16" in out and "inception_v3  input 3x299x299" in out
+
+
+def test_an_import_has_the_weights_of_a_model_that_is_named(zoos: None) -> None:
+    assert not any(weight.is_meta for weight in load_model("timm:small.in1k", empty=False).module.parameters())
+    assert all(weight.is_meta for weight in load_model("timm:small.in1k").module.parameters())
 
 
 def test_inputs_by_name_and_of_whole_numbers(folder: Path, told: Told) -> None:

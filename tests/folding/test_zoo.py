@@ -8,13 +8,15 @@ import re
 import pytest
 
 import archc
-from archc.analysis.compare.exact import differences
+from archc.analysis.compare.exact import bears, differences
 from archc.elaborate.compiler import compile_text
+from archc.graph import Scope
 from archc.graph.write_spec import flat_text
 from tests.helpers.paths import ROOT
 from tests.helpers.zoo import SPECS, some_of
 
 TOLD_ELSEWHERE = ("paper", "expect", "published", "train", "init", "budget")  # what is no architecture
+RENAMED = "other_"
 OFTEN = "lenet5 resnet50 mobilenet_v2 vit_b16 googlenet densenet_40_12 wide_resnet28_10 unet"
 
 
@@ -62,3 +64,24 @@ def test_every_change_of_a_folded_spec_is_noticed(name: str) -> None:
         noticed += 1
         assert again is None or differences(graph, again) != [], f"{match[0]} at {match.start()}"
     assert noticed > 5
+
+
+@some_of("lenet5 mobilenet_v2 unet", " ".join(sorted({*SPECS} - {"lenet5", "mobilenet_v2", "unet"})))
+def test_names_of_layers_without_tensors_decide_nothing(name: str) -> None:
+    """Renamed, all parts are the same blocks, and the text differs in these names alone."""
+    graph = archc.loads(archc.fold(name))
+    text = archc.fold(graph)
+    _rename_free_layers(graph.root)
+    renamed = archc.fold(graph)
+    assert re.sub(rf"\b{RENAMED}(?=\w)", "", renamed) == text
+    assert differences(archc.load(name), archc.loads(renamed)) == []
+
+
+def _rename_free_layers(scope: Scope) -> None:
+    merges = {child.label for child in scope.children if isinstance(child, Scope)}  # whose branches have their names
+    for child in scope.children:
+        if isinstance(child, Scope):
+            _rename_free_layers(child)
+        elif not bears(child) and child.label not in merges and not child.label.isdigit():
+            child.name = f"{child.name.removesuffix(child.label)}{RENAMED}{child.label}"
+            child.label = RENAMED + child.label

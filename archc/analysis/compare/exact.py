@@ -8,7 +8,8 @@ The normal form, in which spellings of one layer are equal:
 - `padding: same` is the number that it stands for, where one number does; [3, 3] is 3; the stride of a pool is its kernel unless given
 - groups as many as channels are `depthwise`; 0 and 0.0 are one number
 - what add, mul, maximum, minimum and average read is in any order
-- layers without tensors have any names, and share nothing; so have outputs
+- layers without tensors have any names, and share nothing; so have inputs and outputs
+- an input of which no dtype is declared has that which its layers want
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archc.graph import Graph, Node, Value
+from archc.graph.dtypes import input_dtypes
 
 SYMMETRIC = {"add", "mul", "maximum", "minimum", "average"}
 _WINDOWED = ("kernel", "stride", "padding", "dilation", "output_padding", "size", "scale", "window", "shift")
@@ -93,7 +95,10 @@ def differences(one: Graph, other: Graph) -> list[str]:
 
 def _edges(one: Graph, other: Graph) -> list[str]:
     shapes = [[tuple(map(int, value.shape)) for value in graph.inputs.values()] for graph in (one, other)]
-    return [] if shapes[0] == shapes[1] else [f"inputs of shapes {shapes[0]}, and {shapes[1]}"]
+    if shapes[0] != shapes[1]:
+        return [f"inputs of shapes {shapes[0]}, and {shapes[1]}"]
+    dtypes = [list(input_dtypes(graph).values()) for graph in (one, other)]
+    return [] if dtypes[0] == dtypes[1] else [f"inputs of dtypes {dtypes[0]}, and {dtypes[1]}"]
 
 
 class _Said:

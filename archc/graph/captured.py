@@ -28,6 +28,7 @@ class Captured:
     unused: parameters of the model that no layer uses, with how many values they hold
     frozen: parameters that need no gradient, with how many values they hold
     notes: what the graph does not say of the model
+    weight_macs: MACs of a forward pass that are spent on weights alone, however many images there are; the graph does not count them
     """
 
     source: str
@@ -36,6 +37,7 @@ class Captured:
     unused: dict[str, int] = field(default_factory=dict)
     frozen: dict[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    weight_macs: int = 0
 
     def sentences(self) -> list[str]:
         """What a reader of the graph's figures has to know, for each line of a message."""

@@ -17,7 +17,7 @@ COUNTER = "num_batches_tracked"  # of batch normalization, which few formats kee
 def tensors_of(imported: Imported, graph: Graph) -> dict[str, Any]:
     """The weights and buffers of a network by its names. Raises ImportedError where the source has none, or not those of the network."""
     if imported.module is not None:
-        return _of_module(imported, graph)
+        return {name: _array(tensor) for name, tensor in tensors_of_module(imported, graph).items()}
     if not imported.tensors:
         raise ImportedError("the source has no weights; name the file that has them with --weights")
     found = {}
@@ -58,9 +58,12 @@ def write_tensors(path: Path, tensors: dict[str, Any]) -> int:
         raise ImportedError(f"{printable(str(path))} cannot be written: {error.strerror or error}") from None
 
 
-def _of_module(imported: Imported, graph: Graph) -> dict[str, Any]:
-    """Those of a PyTorch module, whose names are the spec's but for those that were renamed."""
-    held = imported.module.state_dict()
+def tensors_of_module(imported: Imported, graph: Graph) -> dict[str, Any]:
+    """Those of a PyTorch module as they are, without a copy; its names are the spec's but for those that were renamed.
+
+    Buffers are there that its own state_dict does not keep, since the spec's network knows only that it has them.
+    """
+    held = {**dict(imported.module.named_buffers()), **imported.module.state_dict()}
     found = {}
     for name in wanted(graph):
         own = imported.renames.get(name, name)
@@ -68,6 +71,13 @@ def _of_module(imported: Imported, graph: Graph) -> dict[str, Any]:
             found[name] = numbers().zeros((), "int64")
             continue
         if own not in held:
-            raise ImportedError(f"{printable(own)} is not in the model's state_dict, where it is computed or not kept")
-        found[name] = held[own].detach().cpu().contiguous().numpy()
+            raise ImportedError(f"{printable(own)} is no tensor of the model, which computes it")
+        found[name] = held[own].detach().cpu().contiguous()
     return found
+
+
+def _array(tensor: Any) -> Any:
+    """A tensor as an array. bfloat16, which numpy lacks, comes as float32 with the same values."""
+    if not hasattr(tensor, "numpy"):
+        return tensor
+    return (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).numpy()

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from archc.analysis.cost import report as cost
 from archc.errors import ArchcError
+from archc.importing.carrying import tensors_of_module
 from archc.importing.importing import Import
 from archc.ops.opaque import describe
 from archc.text.diagnostics import printable
 from archc.text.quantity import counted
 
 if TYPE_CHECKING:
+    from archc.graph.captured import Captured
     from archc.runtime.likeness import Likeness
 
 
@@ -32,9 +34,24 @@ class ImportReport:
     why: str
 
     @property
+    def unused(self) -> int:
+        """Parameters of the original that no layer uses."""
+        return sum(self._captured.unused.values()) if self._captured is not None else 0
+
+    @property
+    def weight_macs(self) -> int:
+        """MACs of the original that are spent on weights alone."""
+        return self._captured.weight_macs if self._captured is not None else 0
+
+    @property
+    def _captured(self) -> Captured | None:
+        read = self.made.imported.graph
+        return read.captured if read is not None else None
+
+    @property
     def good(self) -> bool:
-        """Whether nothing that was compared differs."""
-        known = self.parameters[1] in (None, self.parameters[0])
+        """Whether nothing that was compared differs. Of MACs, the counter does not know all."""
+        known = self.parameters[1] in (None, self.parameters[0] + self.unused)
         return known and (self.likeness is None or self.likeness.alike)
 
     def text(self) -> str:
@@ -43,8 +60,10 @@ class ImportReport:
 
     def rows(self) -> Iterator[tuple[str, str]]:
         ours, theirs = self.parameters
-        yield "parameters", f"{ours:,}{_beside(str(ours), theirs, 'the original')}"
-        yield "MACs", f"{self.macs[0]}{_beside(self.macs[0].replace(',', ''), self.macs[1], 'the counter of PyTorch')}"
+        yield "parameters", f"{ours:,}{_beside(ours, theirs, 'the original', self.unused, 'no layer uses')}"
+        macs = int(self.macs[0].strip("≥").replace(",", ""))
+        counter = _beside(macs, self.macs[1], "the counter of PyTorch", self.weight_macs, "are spent on weights alone")
+        yield "MACs", f"{self.macs[0]}{counter}"
         yield from _compared(self.likeness, self.why)
         rules = self.made.graph.rename
         yield (
@@ -58,10 +77,13 @@ class ImportReport:
         yield "lines", f"{self.made.lines:,}, for {counted(len(self.made.graph.nodes), 'layer')}"
 
 
-def _beside(ours: str, theirs: int | None, whose: str) -> str:
+def _beside(ours: int, theirs: int | None, whose: str, beyond: int, why: str) -> str:
+    """What stands behind a figure. beyond: how much more the original has, since `why`."""
     if theirs is None:
         return ""
-    return f", as of {whose}" if ours == str(theirs) else f", and {theirs:,} of {whose}"
+    if ours + beyond != theirs:
+        return f", and {theirs:,} of {whose}"
+    return f", as of {whose}" + (f" but for {beyond:,} that {why}" if beyond else "")
 
 
 def _compared(found: Likeness | None, why: str) -> Iterator[tuple[str, str]]:
@@ -103,6 +125,7 @@ def _likeness(made: Import) -> tuple[Likeness | None, str]:
     from archc.runtime.likeness import compare
 
     try:
-        return compare(made.graph, made.tensors(), imported.module, imported.renames, imported.run), ""
+        tensors = made.tensors() if imported.module is None else tensors_of_module(imported, made.graph)
+        return compare(made.graph, tensors, imported.module, imported.renames, imported.run), ""
     except (ArchcError, RuntimeError) as error:
         return None, str(error).partition("\n")[0][:300]

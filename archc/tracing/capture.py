@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import warnings
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -70,7 +71,10 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
         notes.append("it recomputes in backward, or moves elsewhere, what autograd keeps: memory in training is told as if it did not")
     if any(one.dim() > 3 and not one.is_contiguous() for one in source.model.parameters()):
         notes.append(CHANNELS_LAST)
-    return assemble(trace, shapes, source.model, name or type(module).__name__, notes)
+    graph = assemble(trace, shapes, source.model, name or type(module).__name__, notes)
+    assert graph.captured is not None
+    graph.captured = replace(graph.captured, weight_macs=once)
+    return graph
 
 
 class _Runs:

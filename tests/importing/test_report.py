@@ -65,6 +65,46 @@ def test_other_weights_are_seen() -> None:
     assert not compare(made.graph, tensors, module).alike
 
 
+class Odd(Net):
+    """Weights that no layer uses, weights that are computed from weights, and a buffer that its state_dict does not keep."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.idle = nn.Linear(4, 4)
+        self.table = nn.Parameter(torch.randn(5, 6))
+        self.mix = nn.Linear(6, 5, bias=False)
+        self.register_buffer("shift", torch.randn(5), persistent=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.stem(x)
+        return nn.functional.linear(self.head((x + self.conv(x)).mean((2, 3))), self.mix(self.table), self.shift)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_the_original_has_beyond_the_spec_is_no_difference(dtype: torch.dtype) -> None:
+    module = Odd().to(dtype)
+    before = {name: one.clone() for name, one in module.state_dict().items()}
+    made = archc.import_model(module, input=(3, 8, 8))
+    found = made.report()
+    assert found.good, found.text()
+    used = sum(one.numel() for name, one in module.named_parameters() if not name.startswith(("idle", "aux")))
+    assert found.parameters[0] == used
+    assert "but for 65 that no layer uses" in found.text()
+    assert "as of the counter of PyTorch but for 150 that are spent on weights alone" in found.text()
+    assert all(torch.equal(one, before[name]) for name, one in module.state_dict().items())
+    theirs = {made.imported.renames.get(name, name): one for name, one in made.tensors().items()}
+    assert torch.equal(torch.as_tensor(theirs["shift"]), module.shift.float())
+
+
+def test_gradients_that_differ_are_seen() -> None:
+    """In a step whose outputs and statistics are equal."""
+    module = Net()
+    like = archc.import_model(module, input=(3, 8, 8)).report().likeness
+    assert like is not None and like.alike and like.steepest > 0
+    assert not replace(like, gradients=(like.steepest / 100, 9)).alike
+    assert not replace(like, statistics=(like.kept / 100, 3)).alike
+
+
 def test_what_cannot_be_compared_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     class Turned(Net):
         def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from archc.graph import Graph
 from archc.runtime.build.build import BuildOptions, build
 
 BATCH, SEED = 2, 0
+CLOSE = 1e-4  # of the spread of outputs, or of the greatest gradient: what sums in another order may differ by
 Run = Callable[[Mapping[str, Tensor]], Sequence[Any]]
 
 
@@ -27,6 +28,7 @@ class Likeness:
     nudged, other: how far the outputs move with one weight changed, and with other inputs: a difference as small would not be seen
     macs: of one image, by PyTorch's counter
     trained: of the outputs of a training step; gradients, statistics: of all of them, with how many there are
+    steepest, kept: the greatest value of the original's gradients, and of its statistics
     """
 
     outputs: float | None = None
@@ -37,13 +39,18 @@ class Likeness:
     trained: float | None = None
     gradients: tuple[float, int] = (0.0, 0)
     statistics: tuple[float, int] = (0.0, 0)
+    steepest: float = 0.0
+    kept: float = 0.0
     notes: tuple[str, ...] = ()
 
     @property
     def alike(self) -> bool:
-        """Whether outputs were compared and are as equal as two programs compute them, and the controls would have shown it."""
-        close = [self.outputs or 0.0, self.trained or 0.0]
-        return self.outputs is not None and max(close) <= 1e-4 * max(self.spread, 1e-12) and min(self.nudged, self.other) > self.outputs
+        """Whether all that was compared, outputs at least, is as equal as two programs compute it, and the controls would have shown it."""
+        if self.outputs is None or min(self.nudged, self.other) <= self.outputs:
+            return False
+        held = [(self.outputs, self.spread), (self.trained or 0.0, self.spread)]
+        held += [(self.gradients[0], self.steepest), (self.statistics[0], self.kept)]
+        return all(apart <= CLOSE * max(scale, 1e-12) for apart, scale in held)
 
 
 def compare(
@@ -62,10 +69,21 @@ def compare(
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(SEED)
-        built = build(graph, BuildOptions()).eval()
-        built.load_state_dict({name: torch.as_tensor(one) for name, one in tensors.items()}, strict=True)
+        built = _with_weights(graph, {name: torch.as_tensor(one) for name, one in tensors.items()}).eval()
         built.to(next((one.dtype for one in (module.parameters() if module is not None else ())), torch.float32))
         return _compared(graph, built, module, renames or {}, run)
+
+
+def _with_weights(graph: Graph, tensors: Mapping[str, Tensor]) -> nn.Module:
+    """The built network, whose parameters are these very tensors: they are in memory once, and nothing is drawn to be replaced."""
+    built = build(graph, BuildOptions(device="meta"))
+    if any(name not in tensors for name, _ in built.named_buffers()):  # constants, which are in no state_dict
+        built = build(graph)
+        built.load_state_dict(tensors, strict=True)
+        return built
+    learned = {name for name, _ in built.named_parameters()}
+    built.load_state_dict({name: one if name in learned else one.clone() for name, one in tensors.items()}, strict=True, assign=True)
+    return built
 
 
 def _compared(graph: Graph, built: nn.Module, module: nn.Module | None, renames: Mapping[str, str], run: Run | None) -> Likeness:
@@ -94,10 +112,11 @@ def _compared(graph: Graph, built: nn.Module, module: nn.Module | None, renames:
 
 
 def _macs(module: nn.Module, inputs: Mapping[str, Tensor]) -> int | None:
+    from torch.nn.attention import SDPBackend, sdpa_kernel
     from torch.utils.flop_counter import FlopCounterMode
 
     try:
-        with FlopCounterMode(display=False) as counter:
+        with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:  # it does not know the CPU's own attention
             _call(module, {name: one[:1] for name, one in inputs.items()})
     except Exception:  # the counter has faults of its own, and some models take no single image
         return None
@@ -176,19 +195,25 @@ def _furthest(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> float:
     return found
 
 
+def _greatest(tensors: Iterable[Tensor]) -> float:
+    """The greatest finite value of any, without its sign."""
+    finite = (one.detach().double()[one.detach().isfinite()] for one in tensors)
+    return max((float(one.abs().max()) for one in finite if one.numel()), default=0.0)
+
+
 def _nudged(built: nn.Module, inputs: Mapping[str, Tensor]) -> list[Tensor]:
     """The outputs with the weights of one of the first layers changed a little."""
     tensors: list[Tensor] = [*list(built.parameters())[:4], *built.buffers()]
     if not tensors:
         return []
     weight = max(tensors[:4], key=lambda one: one.dim())
-    before = weight.detach().clone()
+    before = weight.data  # which the original may have, too: it is not written to
     noise = torch.randn(weight.shape, generator=torch.Generator().manual_seed(SEED)).to(weight.dtype)
-    weight += noise * (float(before.float().abs().mean()) or 1.0) / 10
+    weight.data = before + noise * (float(before.float().abs().mean()) or 1.0) / 10
     try:
         return _outputs(built(*inputs.values()))
     finally:
-        weight.copy_(before)
+        weight.data = before
 
 
 def _trained(built: nn.Module, module: nn.Module, renames: Mapping[str, str], inputs: Mapping[str, Tensor]) -> dict[str, Any]:
@@ -212,6 +237,8 @@ def _trained(built: nn.Module, module: nn.Module, renames: Mapping[str, str], in
         "trained": _furthest(*map(list, zip(*pairs, strict=True))),
         "gradients": (_furthest([a for a, _ in gradients], [b for _, b in gradients]), len(gradients)),
         "statistics": (_furthest([a for a, _ in statistics], [b for _, b in statistics]), len(statistics)),
+        "steepest": _greatest(b for _, b in gradients),
+        "kept": _greatest(b for _, b in statistics),
     }
 
 

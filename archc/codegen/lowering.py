@@ -17,6 +17,7 @@ from archc.codegen.passes.fold import fold_batchnorm
 from archc.codegen.passes.inplace import in_place, in_place_training
 from archc.errors import ArgumentError
 from archc.graph import Graph
+from archc.graph.graph import growing
 from archc.text.suggest import did_you_mean
 
 Pass = Callable[[Graph], Result]
@@ -65,12 +66,17 @@ def lower(graph: Graph, optimize: str = "", checkpoint: Checkpoint = None, convo
     Raises ValueError where an operator says no PyTorch form, for an unknown optimization and for a plan that cannot be
     carried out; SpecError for a file with such a plan.
     """
+    with growing():
+        return _lower(graph, optimize, checkpoint, convolutional)
+
+
+def _lower(graph: Graph, optimize: str, checkpoint: Checkpoint, convolutional: bool) -> Lowered:
     first = make_convolutional(graph) if convolutional else Result(graph)
     result = _after(first, run_passes(first.graph, optimize)) if optimize else first
     if checkpoint is None:
         return Lowered(source_of(result.graph, _notes(graph, optimize)), result)
     if result.inference:
-        raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for traininging")
+        raise ArgumentError("a checkpoint plan is for training; leave it out, or optimize for training")
     recomputed = spans(result.graph, plan_of(result.graph, checkpoint))
     return Lowered(source_of(result.graph, _notes(graph, optimize), recomputed), result)
 

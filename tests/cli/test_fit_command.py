@@ -12,7 +12,7 @@ import pytest
 import archc
 from archc.analysis.memory.fit import Effort, Fitting
 from archc.analysis.memory.timeline import Options, Timeline, training
-from archc.analysis.memory.timeline.line import BatchLine
+from archc.analysis.memory.timeline.line import FAR, BatchLine
 from archc.analysis.recompute import Region, plan_of
 from archc.analysis.recompute.planner import PlanRow
 from archc.analysis.recompute.planner.macs import Recomputed
@@ -153,13 +153,22 @@ def test_a_step_on_a_straight_line_is_the_step_that_is_simulated(name: str, opti
     def step(images: int) -> Timeline:
         return training(graph, replace(options, batch=images * options.accumulate))
 
-    line, real = BatchLine(step(2), step(16)), step(37)
+    line, real = BatchLine(step(FAR)), step(37)
     found = line.at(37 * options.accumulate)
     assert [(block.bytes, block.kind, block.of, made) for block, made in found.tape.events] == [
         (block.bytes, block.kind, block.of, made) for block, made in real.tape.events
     ]
     assert (found.tape.marks, found.peak_at, found.bound, found.options) == (real.tape.marks, real.peak_at, real.bound, real.options)
     assert found.needed_bytes == real.needed_bytes >= line.least(37 * options.accumulate)
+
+
+def test_a_size_that_is_not_linear_in_the_batch_is_on_no_line() -> None:
+    graph = compile_text(CHAIN % 3).graph
+    assert graph is not None
+    far = training(graph, Options(batch=FAR))
+    max((block for block, _ in far.tape.events), key=lambda block: block.bytes).bytes //= 5
+    with pytest.raises(ValueError, match="not linear"):
+        BatchLine(far)
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from archc.analysis.memory.timeline import Options, Timeline, inference, training
 from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
-from archc.analysis.memory.timeline.line import BatchLine
+from archc.analysis.memory.timeline.line import FAR, FIRST, BatchLine
 from archc.analysis.recompute import READY, CheckpointPlan
 from archc.graph import Graph
+from archc.graph.graph import growing
 
 MOST = 2**20  # images; beyond it no search goes
 MOST_PLANNED = 4_500  # layers; no checkpointing is planned for longer networks
 KEPT = 4  # timelines, for those that are asked for again
-LONG = 4_500  # layers; beyond, steps are found between two that are simulated, and what is tried is bounded
+LONG = 4_500  # layers; beyond, all steps are found from one that is simulated, and what is tried is bounded
 TRIED = 3  # times that the allocator is replayed for the largest batch of a long network
 EFFORT = 40_000  # layers that are simulated in looking for alternatives: of a long network, for few of them
 
@@ -48,14 +49,27 @@ class Fitting:
     plan: CheckpointPlan | None = None
     effort: Effort = field(default_factory=Effort, compare=False)
     known: dict[Options, Timeline] = field(default_factory=dict, compare=False)  # the last few
+    lines: dict[Options, BatchLine] = field(default_factory=dict, compare=False)  # of long networks, without a batch
     short: list[Options] = field(default_factory=list, compare=False)  # those for which a larger batch may fit than was found
 
     def timeline(self, options: Options) -> Timeline:
         if options not in self.known:
-            self.effort.left -= len(self.graph.nodes)
-            made = inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
-            self._keep(made)
+            if len(self.graph.nodes) > LONG and options.images >= FIRST:
+                self._keep(self._line(options).at(options.batch))
+            else:
+                self._keep(self._simulated(options))
         return self.known[options]
+
+    def _simulated(self, options: Options) -> Timeline:
+        self.effort.left -= len(self.graph.nodes)
+        return inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
+
+    def _line(self, options: Options) -> BatchLine:
+        """The steps with any batch, of a network for which there is not the time to simulate one after another."""
+        far = replace(options, batch=FAR * options.accumulate)
+        if far not in self.lines:
+            self.lines[far] = BatchLine(self._simulated(far))
+        return self.lines[far]
 
     def _keep(self, made: Timeline) -> None:
         while len(self.known) >= (KEPT if len(self.graph.nodes) <= LONG else KEPT - 1):
@@ -69,7 +83,8 @@ class Fitting:
         """The largest batch that fits a memory, in whole passes; 0 where one image a pass is too much. What is allocated bounds it,
         fragments may cost some."""
         if len(self.graph.nodes) > LONG:
-            return self._largest_of_long(options, memory)
+            with growing():
+                return self._largest_of_long(options, memory)
 
         def simulated(images: int) -> Timeline:
             return self.timeline(replace(options, batch=images * options.accumulate))
@@ -93,29 +108,33 @@ class Fitting:
         return low * options.accumulate
 
     def _largest_of_long(self, options: Options, memory: int) -> int:
-        """As `largest`, with two simulations and few replays of the allocator: what lies beyond two images is on a straight line."""
-        passes = options.accumulate
-        known_batches = [run.batch // passes for run in self.known if replace(run, batch=options.batch) == options and run.images > 2]
-        low, high = 2, max(known_batches, default=16)
-        small, large = (self.timeline(replace(options, batch=images * passes)) for images in (low, high))
-        line = BatchLine(small, large)
-        guess = largest(lambda images: line.least(images * passes), memory)
+        """As `largest`, with one simulation and few replays of the allocator."""
+        passes, line = options.accumulate, self._line(options)
+
+        def guessed(room: int) -> int:
+            return largest(lambda images: line.least(images * passes), room)
+
+        low, guess = FIRST, guessed(memory)
         high, tried = guess + 1, 0
-        while high - low > 1 and (low == 2 or tried < TRIED):
-            if tried == TRIED and not small.fits(memory):
+        while high - low > 1 and (low == FIRST or tried < TRIED):
+            if tried == TRIED and not self._fits(FIRST, options, memory):
                 break
             found = line.at(guess * passes)
             tried += 1
-            if found.fits(memory):
+            if (filled := found.filled(memory)) is None:
                 self._keep(found)
                 low, guess = guess, (guess + high) // 2
-            else:
-                high, guess = guess, max(low + 1, guess - (guess << tried) // 64 - 1)
-        if low == 2 and not small.fits(memory):
-            return passes if self.timeline(replace(options, batch=passes)).fits(memory) else 0
+            else:  # of fewer images, about as many bytes are in use when it fails: those are room for so many
+                fewer = guess - (guess << tried) // 64 - 1
+                high, guess = guess, max(low + 1, min(guessed(filled), fewer) if tried == 1 else fewer)
+        if low == FIRST and not self._fits(FIRST, options, memory):
+            return passes if self._fits(1, options, memory) else 0
         if high - low > 1:
             self.short.append(options)
         return low * passes
+
+    def _fits(self, images: int, options: Options, memory: int) -> bool:
+        return self.timeline(replace(options, batch=images * options.accumulate)).fits(memory)
 
     def alternatives(
         self, options: Options, memory: int | None, batch: int | None, least: CheckpointPlan | None = None

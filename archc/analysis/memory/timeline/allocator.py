@@ -30,7 +30,11 @@ class _Piece:
 
 
 class OutOfMemory(Exception):
-    """What is asked for does not fit the limit, with all cached segments given back."""
+    """What is asked for does not fit the limit, with all cached segments given back. `allocated` bytes were in use, that included."""
+
+    def __init__(self, allocated: int) -> None:
+        super().__init__(f"{allocated:,} bytes in use")
+        self.allocated = allocated
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class Pool:
         if self.limit is not None and self.reserved + segment > self.limit:
             self._give_back()
             if self.reserved + segment > self.limit:
-                raise OutOfMemory
+                raise OutOfMemory(self.allocated + size)
         self.reserved += segment
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         self._count += 1

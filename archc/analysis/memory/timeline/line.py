@@ -1,4 +1,4 @@
-"""Predicts a step for any batch from two simulated ones: every size on the tape is linear in the batch."""
+"""Predicts a step for any batch from one that is simulated: every size on the tape is linear in the batch."""
 
 from __future__ import annotations
 
@@ -10,36 +10,34 @@ from archc.analysis.memory.timeline.result import Timeline
 from archc.analysis.memory.timeline.tape import Block, Mark, Tape
 from archc.graph.graph import growing
 
+FAR = 2**61 - 1  # images of the step that is simulated: a prime far above any size without images, so that both parts of a size show
+FIRST = 2  # images, from which on steps are alike: one image is a case of its own
+_WITHOUT = 2**48  # bytes; no size without images is as large
+
 
 class BatchLine:
-    """Raises ValueError where two steps do not do the same, so that no line goes through them, as where one image is a case of its own.
+    """The steps with `FIRST` images or more, from the one with `FAR`. Raises ValueError where a size on it is not linear in the batch.
 
     blocks: by the place of a block, its bytes without images and those an image; events: the places of the blocks, freed ones inverted
     lines: the different ones of these; steps: the place among them of each event's
     """
 
-    def __init__(self, low: Timeline, high: Timeline) -> None:
-        self.first, self.like = low.options.images, high
+    def __init__(self, far: Timeline) -> None:
+        assert far.options.images == FAR
+        self.like = far
         with growing():
-            places = [{block: at for at, block in enumerate(_made(run.tape))} for run in (low, high)]
-            mine, theirs = (
-                [at[block] if made else ~at[block] for block, made in run.tape.events]
-                for run, at in zip((low, high), places, strict=True)
-            )  # fmt: skip
-            if mine != theirs or _said(low) != _said(high):
-                raise ValueError("the steps are not alike")
-            self.events = mine
-            images = high.options.images - self.first
-            self.blocks = [_line(a.bytes, b.bytes, self.first, images) for a, b in zip(*places, strict=True)]
+            places = {block: at for at, block in enumerate(_made(far.tape))}
+            self.events = [places[block] if made else ~places[block] for block, made in far.tape.events]
+            self.blocks = [_line(block.bytes) for block in places]
             self.lines = list(dict.fromkeys(self.blocks))
             numbers = {line: at for at, line in enumerate(self.lines)}
             # of each event the line of its block, counted from behind where it is freed
-            self.steps = [numbers[self.blocks[place]] if place >= 0 else ~numbers[self.blocks[~place]] for place in mine]
+            self.steps = [numbers[self.blocks[place]] if place >= 0 else ~numbers[self.blocks[~place]] for place in self.events]
 
     def at(self, batch: int) -> Timeline:
-        """The step with another batch, of no fewer images than the smaller of the two."""
+        """The step with another batch, of at least `FIRST` images."""
         options = replace(self.like.options, batch=batch)
-        assert options.images >= self.first, "below, a step may be another"
+        assert options.images >= FIRST, "below, a step may be another"
         with growing():
             return replace(self.like, options=options, tape=self._tape(options.images), _pool=None)
 
@@ -76,12 +74,9 @@ def _made(tape: Tape) -> list[Block]:
     return [block for block, made in tape.events if made]
 
 
-def _said(timeline: Timeline) -> list[tuple[int, str, object]]:
-    return [(mark.event, mark.phase, mark.layer) for mark in timeline.tape.marks]
-
-
-def _line(low: int, high: int, first: int, images: int) -> tuple[int, int]:
-    each, rest = divmod(high - low, images)
-    if rest:
-        raise ValueError("the steps are not alike")
-    return low - first * each, each
+def _line(size: int) -> tuple[int, int]:
+    """The bytes without images, of which there may be fewer than none, and those an image."""
+    each, without = divmod(size + _WITHOUT, FAR)
+    if without > 2 * _WITHOUT:
+        raise ValueError("a size is not linear in the batch")
+    return without - _WITHOUT, each

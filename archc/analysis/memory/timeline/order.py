@@ -47,7 +47,7 @@ def order(graph: Graph, training: bool, regions: tuple[range, ...] = ()) -> tupl
 @lru_cache(maxsize=KEPT)
 def owners_of(graph: Graph) -> tuple[Node, ...]:
     """The layers with tensors of their own as `parameters()` has them: of each part, tensors before modules."""
-    parts = Parts(graph)
+    parts = _whole(graph)
 
     def below(scope: Scope) -> Iterator[Node]:
         children = parts.attributes(scope)
@@ -62,11 +62,17 @@ def owners_of(graph: Graph) -> tuple[Node, ...]:
     return (*found, *(node for node in graph.nodes if node.shared is None and node not in found))
 
 
+@lru_cache(maxsize=KEPT)
+def _whole(graph: Graph) -> Parts:
+    """The parts of a network of which nothing runs again."""
+    return Parts(graph)
+
+
 class _OrderWalk:
     def __init__(self, graph: Graph, training: bool, regions: Sequence[range]) -> None:
         self.graph = graph
         self.training = training
-        self.parts = Parts(graph, regions)
+        self.parts = Parts(graph, regions) if regions else _whole(graph)
 
     def frame(self, scope: Scope, values: _Values, nodes: _Nodes) -> Iterator[Instruction]:
         """The call of a part. In a copy of a part, values and nodes are those of the copy."""

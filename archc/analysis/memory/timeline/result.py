@@ -135,18 +135,22 @@ class Timeline:
     def fits(self, memory: int) -> bool:
         """Whether it runs in so many bytes. On CUDA, cached segments are given back before the allocator fails; the allowance is
         taken off, workspaces of cuDNN and the context are not known."""
+        return self.filled(memory) is None
+
+    def filled(self, memory: int) -> int | None:
+        """None where it runs in so many bytes; where it does not, how many of them are in use when it fails, the rest being fragments."""
         if self.options.device != "cuda":
-            return self.peak_bytes <= memory
+            return None if self.peak_bytes <= memory else memory
         limit = memory - self.workspace
         if self._pool is not None and (self._pool.peak_allocated > limit or self._pool.peak_reserved <= limit):
-            return self._pool.peak_reserved <= limit
+            return None if self._pool.peak_reserved <= limit else memory
         try:
             pool = replay(self.tape, limit)
-        except OutOfMemory:
-            return False
+        except OutOfMemory as error:
+            return error.allocated + self.workspace
         if not pool.gave_back:  # as without a limit
             self._pool = pool
-        return True
+        return None
 
     @property
     def needed_bytes(self) -> int:

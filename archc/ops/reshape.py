@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -52,25 +52,37 @@ def flatten(x: Shape) -> Facts:
 
 
 @op
-def reshape(x: Shape, *, shape: Indices) -> Facts:
-    """[*] -> shape. The same values in their order, in another shape.
+def reshape(x: Shape, like: Shape | None = None, *, shape: Indices) -> Facts:
+    """[*], or [*] and a map to match -> shape. The same values in their order, in another shape.
 
-    shape: the new sizes; one of them may be -1, for what is left
+    shape: the new sizes; 0 is the size that the second input has along this axis, or else the input; one may be -1, for what is left
     """
-    known = product(size for size in shape if size != -1)
-    free = sum(size == -1 for size in shape)
-    if free > 1 or any(size < 1 and size != -1 for size in shape):
+    model = x if like is None else like
+    if any(size == 0 and axis >= len(model) for axis, size in enumerate(shape)):
+        raise Fault(
+            "shape", f"{list(shape)} has a 0 for an axis that {list(model)} does not have", "0 is the size along the same axis there"
+        )
+    sizes = tuple(model[axis] if size == 0 else size for axis, size in enumerate(shape))
+    known = product(size for size in sizes if size != -1)
+    free = sum(size == -1 for size in sizes)
+    if free > 1 or any(size < 1 and size != -1 for size in sizes):
         raise Fault("shape", f"{list(shape)} is not a shape", "sizes are 1 or more; one of them may be -1")
     if (free and x.values % known) or (not free and known != x.values):
-        raise Fault("shape", f"{counted(x.values, 'value')} of shape {list(x)} cannot be reshaped to {list(shape)}")
-    out = Shape(x.values // known if size == -1 else size for size in shape)
-    sizes = ", ".join(str(plain(size)) for size in shape)
-    doubts: tuple[Doubt, ...] = ()
-    if shape[0] == -1 and out[0] == 1 and len(out) > 1:
-        hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
-        doubts = (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
-    facts = _move_values(out, f"{{0}}.reshape({{0}}.shape[0], {sizes})", Sized(tuple(out)), name="RESHAPE")
+        raise Fault("shape", f"{counted(x.values, 'value')} of shape {list(x)} cannot be reshaped to {list(sizes)}")
+    out = Shape(x.values // known if size == -1 else size for size in sizes)
+    source = "{0}" if like is None else "{1}"
+    texts = [f"{source}.shape[{axis}]" if size == 0 else str(plain(size)) for axis, size in enumerate(shape, 1)]
+    facts = _move_values(out, f"{{0}}.reshape({{0}}.shape[0], {', '.join(texts)})", Sized(tuple(out)), name="RESHAPE")
+    doubts = _batch_doubted(shape, out)
     return replace(facts, doubts=doubts) if doubts else facts
+
+
+def _batch_doubted(shape: Sequence[int], out: Shape) -> tuple[Doubt, ...]:
+    """A doubt where -1 comes first and nothing is left for it."""
+    if shape[0] != -1 or out[0] != 1 or len(out) == 1:
+        return ()
+    hint = f"there is no batch axis: {list(out[1:])}; if the axis is meant, write 1"
+    return (Doubt("shape", "-1 comes out as 1, as if it stood for the batch", hint),)
 
 
 @op

@@ -410,6 +410,8 @@ def _moves() -> Iterator[Case]:
     yield case("reshape", M, shape=(6, -1))
     yield case("reshape", M, shape=(2, 2, 42))
     yield case("reshape", V, shape=(12, 1, 1))
+    yield case("reshape", M, shape=(0, -1))
+    yield case("reshape", (4, 6), (3, 4, 2), shape=(3, 0, 0))
     yield case("permute", M, order=(1, 2, 0))
     yield case("permute", T, order=(1, 0))
     yield from (case("transpose", shape) for shape in (T, M))

@@ -7,6 +7,7 @@ weights it uses, and the names of layers that own tensors, which are the names o
 The normal form, in which spellings of one layer are equal:
 - `padding: same` is the number that it stands for, where one number does; [3, 3] is 3; the stride of a pool is its kernel unless given
 - groups as many as channels are `depthwise`; 0 and 0.0 are one number
+- the sizes of a reshape are those that come out, also where it is told to follow its input; so 0 and -1 are numbers
 - what add, mul, maximum, minimum and average read is in any order
 - layers without tensors have any names, and share nothing; so have inputs and outputs
 - an input of which no dtype is declared has that which its layers want
@@ -45,6 +46,8 @@ def normal_arguments(node: Node) -> dict[str, Any]:
     groups, x = found.get("groups"), node.inputs[0].shape if node.inputs else None
     if node.kind.startswith(("conv", "deform")) and x is not None and groups not in (None, 1) and groups in ("depthwise", x[0]):
         found["groups"] = "depthwise"
+    if node.kind == "reshape":
+        found["shape"] = _plain(node.output.shape)
     return found
 
 

@@ -6,8 +6,8 @@ The one table: the language binds a spec's arguments with it, and emitted source
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Annotated, Any, Generic, TypeVar, get_args
+from types import MappingProxyType
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, get_args
 
 from archc.signature import MISSING, NAMED, Fault, Param, Positive, Signature, Size, Type, one_of, shown
 
@@ -18,8 +18,7 @@ Nonlinearity = Annotated[str, one_of("leaky_relu", "relu", "linear", "sigmoid", 
 Check = Callable[[Mapping[str, Any]], Fault | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Initializer:
+class Initializer(NamedTuple):
     """A function of torch.nn.init, without its trailing underscore.
 
     signature: what a spec may write, with torch's defaults; the first argument is the main one
@@ -30,7 +29,7 @@ class Initializer:
 
     doc: str
     signature: Signature
-    torch: Mapping[str, str] = field(default_factory=dict)
+    torch: Mapping[str, str] = MappingProxyType({})
     least: int = 0
     most: int | None = None
     check: Check = lambda arguments: None
@@ -55,8 +54,7 @@ class Initializer:
         return Fault(None, f"needs a number of filters that {groups} groups divide") if shape and shape[0] % groups else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InitRule(Generic[Target]):
+class InitRule(NamedTuple, Generic[Target]):
     """A rule of `init`, and the tensors that it decides: those that no later rule takes.
 
     by: `op`, the tensors of an operator's layers, or `pattern`, over the names of tensors (an exact name is one)

@@ -6,9 +6,9 @@ The one table: recipes, the memory analyses and training all read it. A recipe's
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from math import prod
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from archc.signature import FLAG, Fault, Signature, Type, shown
 from archc.signature.choices import BELOW_ONE, FRACTION, FROM_ZERO, POSITIVE, Choice, number, pair, takes
@@ -16,8 +16,7 @@ from archc.signature.choices import BELOW_ONE, FRACTION, FROM_ZERO, POSITIVE, Ch
 Arguments = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Optimizer:
+class Optimizer(NamedTuple):
     """One optimizer.
 
     torch: its class in torch.optim; empty for one that torch.optim lacks, and that archc has itself
@@ -45,7 +44,7 @@ class Optimizer:
     resident: bool = False
     factored: bool = False
     decoupled: bool = False
-    fixed: Arguments = field(default_factory=dict)
+    fixed: Arguments = MappingProxyType({})
 
     def with_defaults(self, arguments: Arguments) -> dict[str, Any]:
         """All arguments, of which `arguments` are given."""

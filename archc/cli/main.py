@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,7 @@ GROUPS = {
 COMMANDS = {name: what for group in GROUPS.values() for name, what in group.items()}
 LONG = ("analyze", "explain", "memory", "fit", "time", "compare", "diff", "lint", "resolve", "list", "docs", "devices")  # their output
 EXIT_FAILED, EXIT_USAGE = 1, 2
+MANY_OBJECTS = 100_000  # made before the collector looks for cycles: a command makes much, and most of it stays until the end
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,6 +112,13 @@ class Parser(argparse.ArgumentParser):
         return None
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal. The base asks shutil how wide that is, for each argument that is added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=(width() or DEFAULT_WIDTH) - 2)
+
+
 def _near_option(name: str, options: Iterable[str]) -> str | None:
     """What was meant by an option, by its letters: dashes make all of them alike."""
     named = {option.lstrip("-"): option for option in options if option.startswith("--")}
@@ -131,6 +140,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
     set_color("auto")
     if argv is None:
+        gc.set_threshold(MANY_OBJECTS)
         if "_ARGCOMPLETE" in os.environ:
             from archc.cli.completion_command import complete
 
@@ -161,9 +171,7 @@ def _command(words: list[str]) -> int:
         complain(f"no command is called {command!r}{f'; {hint}' if hint else ''}\n  see `archc --help`")
         return EXIT_USAGE
     module = import_module(f"archc.cli.{command}_command")
-    parser = Parser(
-        prog=f"archc {command}", description=module.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
-    )
+    parser = Parser(prog=f"archc {command}", description=module.__doc__, formatter_class=HelpFormatter, allow_abbrev=False)
     add_arguments(parser, module)
     parser.words = words[1:]
     args = parser.parse_args(words[1:])

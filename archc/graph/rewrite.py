@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from archc.graph import Graph, Node, Scope, Value
@@ -82,7 +81,7 @@ class Copy:
         graph, old = self.graph, self.old
         graph.outputs = {name: self.of(value) for name, value in old.outputs.items() if self._is_there(value)}
         graph.heads = {name: self.of(value) for name, value in old.heads.items() if self._is_there(value)}
-        graph.init = [replace(rule, targets=self._targets(rule.targets)) for rule in old.init]
+        graph.init = [rule._replace(targets=self._targets(rule.targets)) for rule in old.init]
         self._fill(old.root)
         return graph
 

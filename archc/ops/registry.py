@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, get_args, get_origin, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple, get_args, get_origin, overload
 
 from archc.errors import ArgumentError
 from archc.ops.facts import Facts
@@ -18,8 +18,7 @@ Function = Callable[..., Facts]
 Bare = Callable[[Any, Shape], str | None]  # of a value without a name, and the first input: what to write instead
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """A registered operator."""
 
     name: str
@@ -49,24 +48,32 @@ class Op:
 
 
 class Registry:
-    """Operators by name, built from their functions when they are first asked for."""
+    """Operators by name. Their modules are imported, and their functions are read, when one is first asked for."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[Function, bool, bool, str | Bare, bool]] = {}
+        self._waiting: dict[str, tuple[Function, bool, bool, str | Bare, bool] | str] = {}  # the module, where that is not imported
         self._built: dict[str, Op] = {}
+
+    def expect(self, module: str, names: Iterable[str]) -> None:
+        """Names that a module registers once it is imported."""
+        self._waiting |= dict.fromkeys(names, module)
 
     def add(
         self, function: Function, name: str, *, merges: bool = False, transparent: bool = False, bare: str | Bare = "", whole: bool = False
     ) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
             raise ArgumentError(f"{name!r} cannot name an operator: use lower-case letters, digits and _")
-        if name in self._waiting:
+        if self._waiting.get(name, function.__module__) != function.__module__:
             raise ArgumentError(f"an operator called {name} exists")
         self._waiting[name] = function, merges, transparent, bare, whole
 
     def get(self, name: str) -> Op | None:
         if name not in self._built and name in self._waiting:
-            self._built[name] = _describe(name, *self._waiting[name])
+            if isinstance(waiting := self._waiting[name], str):
+                import_module(waiting)
+                waiting = self._waiting[name]
+            assert not isinstance(waiting, str), f"{waiting} has no operator {name}"
+            self._built[name] = _describe(name, *waiting)
         return self._built.get(name)
 
     def __getitem__(self, name: str) -> Op:

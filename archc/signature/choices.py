@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 from archc.signature.signature import MISSING, Fault, Param, Signature, Type, is_int
 
 Check = Callable[[Mapping[str, Any]], Fault | None]
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """One of a table: what it is, what may be written, and a Fault where arguments that are each right do not go together."""
 
     doc: str

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import ceil, floor
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from archc.text.source import Span
 from archc.text.suggest import did_you_mean
@@ -45,8 +45,7 @@ class Type:
     schema: dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Param:
+class Param(NamedTuple):
     name: str
     type: Type
     default: Any = MISSING
@@ -57,8 +56,7 @@ class Param:
         return self.default is MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """The parameters of one operator or block, in order; the first is the main one: `{conv: 64}`.
 
     nameless: why no value may stand without a name, where others would take it for something else

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from archc.text.diagnostics import printable
 from archc.text.lines import Line, Measure, head, left, plain, right, tail, wrap_all
@@ -15,8 +15,7 @@ Cell = Any  # a text, a number, a Count, or None
 STAYS = 9  # the rank of a column that is never left out
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(NamedTuple):
     """`kind`: text, count (exact, or short where room is scarce) or bytes. The lowest `rank` goes first when room ends, STAYS never."""
 
     title: str

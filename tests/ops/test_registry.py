@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from importlib import import_module
+from pkgutil import iter_modules
 
 import pytest
 
+import archc.ops
 from archc.ops import MODULES, OPERATORS, Op
 from archc.signature import MISSING
 
@@ -44,7 +47,19 @@ def test_meanings_stand_in_the_order_of_the_arguments(one: Op) -> None:
 @every_operator
 def test_an_operator_takes_its_name_from_its_function(one: Op) -> None:
     assert one.name == one.function.__name__
-    assert one.module in {module.__name__ for module in MODULES}
+
+
+def test_each_operator_is_listed_beside_its_module() -> None:
+    for module in iter_modules(archc.ops.__path__, "archc.ops."):
+        import_module(module.name)
+    listed = {name: f"archc.ops.{module}" for module, names in MODULES.items() for name in names.split()}
+    assert {name: OPERATORS[name].module for name in OPERATORS if OPERATORS[name].built_in} == listed
+
+
+def test_operators_that_are_not_asked_for_are_not_imported() -> None:
+    code = "import sys; from archc.ops import OPERATORS as o; o['relu']; print(*sorted(m for m in sys.modules if m[10:] in sys.argv[1:]))"
+    found = subprocess.run([sys.executable, "-c", code, *MODULES], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["archc.ops.activation"]
 
 
 def test_an_unknown_name_is_answered_with_the_nearest() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from archc.analysis.cost.count import Count
 from archc.analysis.cost.report import Layer, totals
@@ -76,7 +76,7 @@ def figures(layers: list[Layer], memory: Memory, shown: Callable[[int], N]) -> F
     """The figures of layers, each number as `shown` has it."""
     size = NETWORK[memory.dtype]
     counts = {key: _bounds(count, shown) for key, count in totals(layers).items()}
-    numbers: dict[str, Any] = {one.name: getattr(memory, one.name) for one in fields(memory) if one.name not in KEPT_AS_IT_IS}
+    numbers = {name: number for name, number in memory._asdict().items() if name not in KEPT_AS_IT_IS}
     numbers["training"] = memory.training
     return Figures([_layer(layer, size, shown) for layer in layers], counts, {name: shown(number) for name, number in numbers.items()})
 

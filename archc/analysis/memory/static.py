@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from archc.catalog.dtypes import NETWORK
 from archc.errors import ArgumentError
@@ -11,8 +11,7 @@ from archc.graph.dtypes import input_items
 from archc.ops.facts import NEW
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Bytes at a batch size and dtype. `activations` are all outputs that are not views or in place, kept at once."""
 
     batch: int

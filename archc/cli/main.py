@@ -139,14 +139,18 @@ def _fold_choices(message: str) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. Exit status: 0, 1 where a check failed, 2 for a bad spec or usage."""
     set_color("auto")
-    if argv is None:
-        gc.set_threshold(MANY_OBJECTS)
-        if "_ARGCOMPLETE" in os.environ:
-            from archc.cli.completion_command import complete
+    if argv is not None:
+        return _run_guarded(lambda: _command(list(argv)))
+    gc.set_threshold(MANY_OBJECTS)
+    if "_ARGCOMPLETE" in os.environ:
+        from archc.cli.completion_command import complete
 
-            complete()
-        prepare()
-    return _run_guarded(lambda: _command(list(sys.argv[1:] if argv is None else argv)))
+        complete()
+    prepare()
+    status = _run_guarded(lambda: _command(sys.argv[1:]))
+    if "torch" not in sys.modules:
+        gc.freeze()  # the process ends: the collector need not walk through all that is left
+    return status
 
 
 def _command(words: list[str]) -> int:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from archc.elaborate.open import OpenSpec
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Model:
     """A spec and its graph; `graph` is None where `diagnostics` holds an error. `files` are all that were read for it.
 

@@ -60,7 +60,7 @@ NETWORK = (
 Reader = Callable[["Spec", t.Scalar, t.Tree, Diagnostics], None]
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Spec:
     """A spec with all that it inherits. Trees know the file in which they stand.
 

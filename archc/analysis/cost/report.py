@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class OfLayer:
     """Figures of a layer, which have its name and kind."""
 
@@ -37,7 +37,7 @@ class OfLayer:
         return self.node.kind
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Layer(OfLayer):
     """The figures of one layer, for one image.
 
@@ -85,7 +85,7 @@ class Layer(OfLayer):
         return output_bytes(self.node, size) if self.storage == NEW else 0
 
 
-@dataclass(slots=True, repr=False)
+@dataclass(slots=True, repr=False, eq=False)
 class Report:
     """The analysis of a network: its layers in order, totals for one image, memory in bytes, and the receptive field of every value.
 

@@ -14,7 +14,7 @@ from archc.ops.shape import Shape
 from archc.text.quantity import counted
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class TableRow:
     """A line of the table: a layer, or a scope with the sums of its layers; `times` copies of it follow each other."""
 

@@ -16,8 +16,9 @@ from tests.analysis.memory.test_timeline import trained
 from .block_references import BLOCKS
 from .further_references import FURTHER
 from .references import REFERENCES, Reference
+from .segmentation_references import SEGMENTERS
 
-every_reference = pytest.mark.parametrize("reference", [*REFERENCES, *FURTHER, *BLOCKS], ids=lambda one: one.name)
+every_reference = pytest.mark.parametrize("reference", [*REFERENCES, *FURTHER, *BLOCKS, *SEGMENTERS], ids=lambda one: one.name)
 
 
 @pytest.fixture(autouse=True)

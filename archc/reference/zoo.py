@@ -48,6 +48,7 @@ class ZooEntry:
     macs: Count
     known: Report | None = None
     family: str = ""  # the spec in whose file it stands as a variant
+    file: str = ""  # relative to the folder of the specs that ship
 
     @property
     def report(self) -> Report:
@@ -61,6 +62,11 @@ class ZooEntry:
     @property
     def paper(self) -> Paper:
         return self.spec.paper if self.spec is not None else Paper()
+
+    @property
+    def task(self) -> str:
+        """What the network is for: the folder that its spec is in."""
+        return self.file.rpartition("/")[0] or "classification"
 
     @property
     def doc(self) -> str:
@@ -122,16 +128,21 @@ def history(paths: Iterable[Path] | None = None) -> list[ZooEntry]:
             if spec is not None and entry is None and (graph := variant(spec, {}).graph) is not None:
                 entry = analyze_entry(name, spec, graph)
             if entry is not None:
-                entry.family = "" if own else path.stem
+                entry.family, entry.file = "" if own else path.stem, _file(path)
                 entries.append(entry)
     return sorted(entries, key=lambda entry: (entry.paper.year, entry.paper.title, entry.parameters.low, entry.name))
+
+
+def _file(path: Path) -> str:
+    folder = shipped_folder().resolve()
+    return path.resolve().relative_to(folder).as_posix() if path.resolve().is_relative_to(folder) else str(path)
 
 
 def markdown() -> str:
     """docs/zoo.md."""
     entries = history()
     parts = ["# The zoo", "", _HEAD, ""]
-    parts += ["![Accuracy, MACs and parameters](zoo.svg)", "", "## Networks", "", _INTRODUCTION, "", *_networks(entries)]
+    parts += ["![Accuracy, MACs and parameters](zoo.svg)", "", "## Networks", "", _INTRODUCTION, *_by_task(entries)]
     parts += ["", "## Where printed figures differ", "", _DIFFERENCES, "", *_differences(entries)]
     parts += ["", "## Not here", "", _MISSING]
     return "\n".join([*parts, "", "## ILSVRC", "", _ILSVRC, "", "![Top-5 errors of ILSVRC](ilsvrc.svg)", "", *_challenge()])
@@ -156,6 +167,12 @@ _DIFFERENCES = "All other published figures equal archc's, or are rounded from t
 _ILSVRC = "The lowest top-5 error in each year's classification challenge, on its test set, in %."
 
 
+def _by_task(entries: list[ZooEntry]) -> list[str]:
+    """A table for each task; classifiers, which are most, come first."""
+    tasks = sorted({entry.task for entry in entries}, key=lambda task: (task != "classification", task))
+    return [line for task in tasks for line in ("", f"### {task.capitalize()}", "", *_networks([e for e in entries if e.task == task]))]
+
+
 def _networks(entries: list[ZooEntry]) -> list[str]:
     table = ["| year | spec | paper | input | parameters | MACs | activations | memory | top-1 | top-5 | source |",
              "|---:|---|---|---|---:|---:|---:|---:|---:|---:|---|"]  # fmt: skip
@@ -163,7 +180,7 @@ def _networks(entries: list[ZooEntry]) -> list[str]:
         paper, report, found = entry.paper, entry.report, entry.accuracy
         cited = f"[{escape_markdown(paper.short)}]({paper.url})" if paper.url else escape_markdown(paper.short)
         memory = bytes_text(4 * (report.activations + report.parameters))
-        cells = [str(paper.year or ""), f"[{entry.name}](../specs/{entry.name}.yaml)", cited, entry.inputs]
+        cells = [str(paper.year or ""), f"[{entry.name}](../specs/{entry.file})", cited, entry.inputs]
         cells += [f"{report.parameters:,}", f"{report.macs:,}", f"{report.activations:,}", memory, *_shown(found)]
         table.append(f"| {' | '.join(cells)} |")
     return table

@@ -78,6 +78,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "memory lenet5",
         "memory resnet18 --batch 2 --amp bf16 --memory 24GiB --checkpoint plan.yaml",
         "memory resnet18 --inference --device a100-40gb",
+        "memory gpt2 --generate 32 --memory 2GiB",
         "fit lenet5 --memory 1GiB --batch 64",
         "fit resnet18 --memory 900MiB --batch 64",
         "fit lenet5 --device a100-40gb",

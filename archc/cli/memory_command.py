@@ -6,6 +6,7 @@ archc memory resnet50 --batch 64 --optimizer momentum --amp bf16 --memory 24GiB
 archc memory resnet50 --batch 64 --checkpoint blocks
 archc memory resnet50 --batch 256 --accumulate 4
 archc memory my.yaml --inference --format json
+archc memory llama3_8b --generate 8192 --dtype bf16 --memory 24GiB
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--checkpoint", metavar="PLAN", help="what backward recomputes: norms, blocks, or a file with a plan, as in `archc build`"
     )
+    parser.add_argument(
+        "--generate", type=positive, metavar="TOKENS", help="a language model that writes: keys and values it caches for a context"
+    )
     training_options(parser)
     parser.add_argument("--top", type=positive, default=MOST_LAYERS, metavar="N", help=f"show the N layers that keep most ({MOST_LAYERS})")
     parser.add_argument("--format", choices=("text", "json", "csv"), default="text", help="the form of the output; csv is the timeline")
@@ -68,6 +72,10 @@ def run(args: argparse.Namespace) -> int:
     options_of(args, args.batch)  # whose mistakes come first
     if args.inference and args.checkpoint is not None:
         raise ArgumentError("--checkpoint is for training; leave out either it or --inference")
+    if args.generate is not None:
+        from archc.cli.generating import run_generation
+
+        return run_generation(args, budget)
     graph = usable(compile_model(args, args.spec))
     if graph is None:
         return 2

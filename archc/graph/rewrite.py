@@ -30,6 +30,7 @@ class Copy:
         self.moved: dict[Value, Value] = {}
         self.nodes: dict[Node, Node] = {}
         self.scopes: dict[Scope, Scope] = {graph.root: self.graph.root}
+        self.added: dict[Node, list[Node]] = {}
 
     def of(self, value: Value) -> Value:
         return self.moved.get(value, value)
@@ -54,6 +55,16 @@ class Copy:
         self.nodes[node] = made
         self.graph.nodes.append(made)
         self.moved.update(zip(node.outputs, made.outputs, strict=True))
+
+    def add(self, name: str, op: Op, args: dict[str, Any], value: Value) -> Value:
+        """A further layer, on what a value of a layer that is kept has become. What is kept from here on reads what it gives."""
+        assert value.node is not None
+        given = (self.of(value),)
+        made = Node(name, op, args, given, op(given[0].shape, **args), self.scope(value.node.scope))
+        self.graph.nodes.append(made)
+        self.added.setdefault(value.node, []).append(made)
+        self.moved[value] = made.output
+        return made.output
 
     def drop(self, node: Node) -> None:
         """Leaves a layer out: what came in passes on."""
@@ -106,7 +117,7 @@ class Copy:
                 scope.children.append(self.scope(child))
                 self._fill(child)
             elif child in self.nodes:
-                scope.children.append(self.nodes[child])
+                scope.children += [self.nodes[child], *self.added.get(child, ())]
 
 
 def rewritten(graph: Graph, change: Callable[[Node], Change]) -> Graph:

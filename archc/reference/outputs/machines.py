@@ -73,6 +73,63 @@ class MemoryOutput:
 
 
 @dataclass
+class CachedLayerOutput:
+    """What one layer caches."""
+
+    layer: str
+    keys: Annotated[list[int], "of one sequence: heads, tokens, features"]
+    values: list[int]
+    bytes: Annotated[int, "of both, for all sequences of the batch"]
+
+
+@dataclass
+class CacheOutput:
+    """Keys and values that are kept between tokens, in bytes."""
+
+    bytes: int
+    bytes_a_token: Annotated[int, "of one sequence"]
+    layers: list[CachedLayerOutput]
+
+
+@dataclass
+class PrefillOutput:
+    """The pass over all tokens of the context at once, in bytes."""
+
+    peak: int
+    bound: Bound
+    peak_text: str
+    peak_at: str
+    reasons: Annotated[list[str], "why it is no exact figure"]
+
+
+@dataclass
+class DecodeOutput:
+    """The pass of one more token, in bytes."""
+
+    peak: int
+    bound: Bound
+    peak_text: str
+
+
+@dataclass
+class GenerationOutput:
+    """`archc memory --generate`. All sizes are bytes."""
+
+    name: str
+    batch: Annotated[int, "sequences"]
+    dtype: str
+    amp: str | None
+    device: str
+    tokens: Annotated[int, "the context"]
+    parameters: int
+    cache: CacheOutput
+    prefill: PrefillOutput
+    decode: Annotated[DecodeOutput | None, "null where the network does not take an input of one token"]
+    capacity: Annotated[CapacityOutput | None, "with `--memory` or a device"] = None
+    fits: Annotated[bool | None, "whether the larger of both peaks fits there"] = None
+
+
+@dataclass
 class Alternative:
     """A way to train the network, and what it needs."""
 

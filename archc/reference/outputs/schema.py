@@ -17,7 +17,7 @@ OUTPUTS: dict[str, tuple[type[Any], ...]] = {
     "compare": (figures.Summaries,),
     "explain": (figures.Derivations, figures.Explanation, formulas.OpenTotals, figures.PaperFigures, figures.StructureOutput),
     "diff": (figures.DifferenceOutput,),
-    "memory": (machines.MemoryOutput,),
+    "memory": (machines.MemoryOutput, machines.GenerationOutput),
     "fit": (machines.FitOutput,),
     "time": (machines.TimeOutput,),
     "devices": (machines.Devices,),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import archc.analysis.memory.timeline.arithmetic
@@ -30,9 +30,11 @@ from archc.catalog.optimizers import OPTIMIZERS
 from archc.errors import ArgumentError
 from archc.graph import Graph, Node, Value
 from archc.graph.graph import growing
+from archc.graph.rewrite import rewritten
 from archc.graph.structure import ancestors
 from archc.ops.facts import INPLACE
 
+KEPT_GRAPHS = 4  # of networks without dropout, since one is simulated many times
 LOSSES = ("auto", "cross_entropy", "mse", "sum")
 
 
@@ -81,7 +83,19 @@ def inference(graph: Graph, options: Options) -> Timeline:
     if options.accumulate > 1:
         raise ArgumentError("gradients are accumulated only in training; leave out accumulate or inference")
     with growing():
-        return _inference(graph, options)
+        return _inference(_evaluated(graph), options)
+
+
+@lru_cache(maxsize=KEPT_GRAPHS)
+def _evaluated(graph: Graph) -> Graph:
+    """The network where attention drops nothing, as in eval mode, so that a fused kernel takes it."""
+    if not any(map(_drops, graph.nodes)):
+        return graph
+    return rewritten(graph, lambda node: {"dropout": 0.0} if _drops(node) else {})
+
+
+def _drops(node: Node) -> bool:
+    return node.kind == "scaled_dot_product_attention" and node.args["dropout"] > 0
 
 
 def _inference(graph: Graph, options: Options) -> Timeline:

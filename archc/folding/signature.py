@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from archc.analysis.compare.exact import SYMMETRIC, bears, normal_arguments
+from archc.analysis.compare.normal import SYMMETRIC, bears, normal_arguments
 from archc.graph import Graph, Node, Scope, Value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from math import inf, isinf
 from typing import Annotated, Any
 
 from archc.ops.bare import COUNTED, whole_numbers
@@ -14,11 +15,12 @@ from archc.ops.registry import op
 from archc.ops.shape import Shape, divisors, product
 from archc.ops.tracked import plain
 from archc.ops.window import axes, spatial
-from archc.signature import Fault, Index, Indices, Real, Size, Sizes, integer, is_int, items, one_of
+from archc.signature import Fault, Index, Indices, Size, Sizes, integer, is_int, items, one_of, or_words, real
 from archc.text.quantity import counted
 
 Sides = Annotated[tuple[int, ...], items(integer(-(2**31)))]
 PadMode = Annotated[str, one_of("zeros", "reflect", "replicate", "circular")]
+Filling = Annotated[float, or_words(real(), {"inf": inf, "-inf": -inf})]
 
 
 def _move_values(out: Shape, text: str, *moves: Move, name: str = "") -> Facts:
@@ -162,12 +164,12 @@ def _borders(value: Any, x: Shape) -> str | None:
 
 
 @op(bare=_borders)
-def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -> Facts:
+def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Filling = 0.0) -> Facts:
     """[C, *S] -> [C, *S']. A border around the map: torch.nn.functional.pad. Negative sides cut.
 
     sides: a list with before and after for each axis: [top, bottom, left, right] for a map [C, H, W]
     mode: what the border holds
-    value: what `zeros` holds instead of 0
+    value: what `zeros` holds instead of 0: a number, or inf or -inf
     """
     space = spatial(x, "pad")
     pairs = _pairs(x, sides)
@@ -179,7 +181,8 @@ def pad(x: Shape, *, sides: Sides, mode: PadMode = "zeros", value: Real = 0.0) -
     if mode == "circular" and any(max(pair) > n + sum(side for side in pair if side < 0) for n, pair in zip(space, pairs, strict=True)):
         raise Fault("sides", f"a circular border must not be wider than what is left of the map, {list(space)}")
     flat = tuple(int(side) for pair in reversed(pairs) for side in pair)
-    how = {"zeros": f", value={float(value)}" if value else ""}.get(mode, f', mode="{mode}"')
+    held = f'float("{value}")' if isinf(value) else float(value)
+    how = {"zeros": f", value={held}" if value else ""}.get(mode, f', mode="{mode}"')
     return weightless(
         Shape((x.channels, *sizes)),
         work=Work(),

@@ -29,6 +29,7 @@ from archc.signature.signature import (
     is_int,
     items,
     one_of,
+    or_words,
     real,
     shown,
 )
@@ -62,6 +63,7 @@ __all__ = [
     "is_int",
     "items",
     "one_of",
+    "or_words",
     "real",
     "shown",
 ]

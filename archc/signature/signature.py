@@ -221,6 +221,16 @@ def one_of(*words: str) -> Type:
     return Type("str", expected, lambda v: v if v in words and isinstance(v, str) else MISSING, {"enum": list(words)})
 
 
+def or_words(of: Type, words: Mapping[str, float]) -> Type:
+    """A number, or one of some words, which stand for numbers that no text has."""
+
+    def accept(value: Any) -> Any:
+        return words.get(value, MISSING) if isinstance(value, str) else of.accept(value)
+
+    expected = f"{of.expected} or {' or '.join(words)}"
+    return Type(of.name, expected, accept, {"anyOf": [of.schema, {"enum": list(words)}]})
+
+
 def items(of: Type) -> Type:
     """A list of values of one type."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from math import isinf
 from typing import Any
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -23,6 +24,8 @@ def text_of(value: Any) -> str:
         return "[" + ", ".join(map(text_of, value)) + "]"
     if isinstance(value, dict):
         return "{" + ", ".join(f"{key_of(str(key))}: {text_of(part)}" for key, part in value.items()) + "}"
+    if isinstance(value, float) and isinf(value):
+        return quote(str(value))
     text = json.dumps(value)
     return text.replace("e", ".0e") if isinstance(value, float) and "e" in text and "." not in text else text
 

@@ -26,6 +26,14 @@ MOST_LABEL = 100
 
 
 @dataclass
+class Level:
+    """The labels of a level, and the levels in it that hold names alone."""
+
+    taken: set[str] = field(default_factory=set)
+    holders: dict[str, Scope] = field(default_factory=dict)
+
+
+@dataclass
 class Assembly:
     """A graph in the making.
 
@@ -43,7 +51,7 @@ class Assembly:
     first_units: dict[str, Unit] = field(default_factory=dict)
     scopes: dict[Unit, Scope] = field(default_factory=dict)
     weights: dict[str, str] = field(default_factory=dict)
-    _open: list[Scope] = field(default_factory=list)
+    levels: dict[Scope, Level] = field(default_factory=dict)
 
     def fill(self) -> None:
         for name, shape in self.trace.shapes.items():
@@ -66,23 +74,33 @@ class Assembly:
         self.items(items, scope)
 
     def items(self, items: list[tuple[list[str], Unit | Call]], scope: Scope) -> None:
-        """Steps and units by the parts of their names. Neighbours whose names begin alike stand in a level of their own."""
-        runs = _runs(items)
+        """Steps and units by the parts of their names. Those whose names begin alike stand in a level of their own.
+
+        Where others run between them, that level holds names alone.
+        """
+        runs, level = _runs(items), self.levels.setdefault(scope, Level())
         reserved = {run[0][0][0] for run in runs if run[0][0]}
-        taken: set[str] = set()
-        holders: set[str] = set()
         for run in runs:
             parts, child = run[0]
-            if len(parts) > 1 and len({parts[0] for parts, _ in run}) == 1 and parts[0] not in holders and parts[0] not in taken:
-                holders.add(parts[0])
-                taken.add(parts[0])
-                self.items([(rest[1:], one) for rest, one in run], self.open(scope, label_of(parts[0]), ""))
-                self.close()
+            if len(parts) > 1 and len({parts[0] for parts, _ in run}) == 1 and (parts[0] in level.holders or parts[0] not in level.taken):
+                inner = self.holder(level, scope, parts[0])
+                self.items([(rest[1:], one) for rest, one in run], inner)
+                inner.stop = len(self.graph.nodes)
                 continue
             for parts, child in run:
-                label = _free("_".join(parts) if parts else _plain_label(child), taken, reserved if not parts else set())
-                taken.add(label)
+                label = _free("_".join(parts) if parts else _plain_label(child), level.taken, reserved if not parts else set())
+                level.taken.add(label)
                 self.place(child, label, scope)
+
+    def holder(self, level: Level, scope: Scope, part: str) -> Scope:
+        """The level of names within a level, opened again where it was left."""
+        found = level.holders.get(part)
+        if found is not None:
+            found.held = True
+            return found
+        level.taken.add(part)
+        found = level.holders[part] = self.open(scope, label_of(part), "")
+        return found
 
     def place(self, child: Unit | Call, label: str, scope: Scope) -> None:
         if isinstance(child, Call):
@@ -94,17 +112,13 @@ class Assembly:
             inner.shared = self.scopes[first]
         self.scopes[child] = inner
         self.level(child, inner)
-        self.close()
+        inner.stop = len(self.graph.nodes)
 
     def open(self, parent: Scope, label: str, cls: str) -> Scope:
         scope = Scope(f"{parent.name}.{label}" if parent.name else label, parent, cls)
         scope.start = len(self.graph.nodes)
         parent.children.append(scope)
-        self._open.append(scope)
         return scope
-
-    def close(self) -> None:
-        self._open.pop().stop = len(self.graph.nodes)
 
     def add(self, call: Call, label: str, scope: Scope) -> None:
         name = f"{scope.name}.{label}" if scope.name else label

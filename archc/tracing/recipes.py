@@ -16,6 +16,7 @@ from archc.tracing.steps import Invocation, Unsaid, tensors_in
 
 SPACES = (("", torch.Tensor), ("torch.", torch), ("F.", torch.nn.functional))
 STRETCHING = ("expand", "repeat", "reshape", "view")
+STANDARDIZING = ["reshape", "F.batch_norm", "reshape_as"]
 _BATCH = "^batch"
 SHAPED = {"new_zeros": "torch.zeros", "new_ones": "torch.ones", "zeros_like": "torch.zeros", "ones_like": "torch.ones",
           "new_full": "torch.full", "full_like": "torch.full", "new_tensor": "torch.tensor", "tensor": "torch.tensor"}  # fmt: skip
@@ -148,6 +149,21 @@ class Recipes:
                 needed.add(at)
                 left += self._calls[at].given
         return sorted(needed), sorted(sources.values(), key=lambda one: owned[id(one)])
+
+
+def standardized(told: Mapping[str, Any]) -> float | None:
+    """What is added to the variance of filters, if a recipe does no more than bring each to mean 0 and variance 1; else None.
+
+    As Big Transfer's code does: the filters are the channels of one image, which is normalized by its own statistics.
+    """
+    steps, weights = told["steps"], told["weights"]
+    if len(weights) != 1 or told["buffers"] or [name.replace("view", "reshape") for name, *_ in steps] != STANDARDIZING:
+        return None
+    own, sizes = f"^{weights[0][0]}", weights[0][1]
+    given, options = steps[1][1], dict(map(tuple, steps[1][2]))
+    as_channels = steps[0][1] == [own, 1, sizes[0], -1] and steps[2][1] == ["^1", own]
+    plain = given == ["^0", None, None] and options["training"] and options["weight"] is None and options["bias"] is None
+    return float(options["eps"]) if as_channels and plain else None
 
 
 def tensors_free(args: Any) -> list[Any]:

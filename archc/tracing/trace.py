@@ -20,6 +20,7 @@ from archc.graph.captured import CaptureError
 from archc.tracing.counting import count_macs
 from archc.tracing.functions import FACTORIES, MOVES, PRODUCTS, ZEROS, drawn, name_of
 from archc.tracing.place import place
+from archc.tracing.recipes import standardized
 from archc.tracing.results import known_result
 from archc.tracing.steps import Call, Constant, Invocation, Layer, Ref, Rule, Rules, Unit, Unsaid, WholeNumbers, tensors_in
 from archc.tracing.tensors import Tensors, storage_of, unseen
@@ -273,6 +274,11 @@ class Trace(Tensors, TorchFunctionMode):
         apart = {suffix: one for suffix, one in found.items() if not self.constant(one).own or not isinstance(one, nn.Parameter)}
         if not apart or any(self.live(one) for one in apart.values()):
             return layer
+        if layer.kind == "conv" and [*apart] == ["weight"]:
+            told, tensors = self.recipe(apart["weight"], tuple(apart["weight"].shape))
+            if (eps := standardized(told)) is not None:
+                (filters,) = tensors.values()
+                return replace(layer, args=layer.args | {"standardize": eps}, weights=layer.weights | {"weight": filters})
         recipes, weights = [], {suffix: one for suffix, one in layer.weights.items() if suffix not in apart}
         for suffix, one in apart.items():
             told, tensors = self.recipe(one, tuple(one.shape))

@@ -247,3 +247,18 @@ def test_opaque_steps_say_where_they_are_called() -> None:
     assert graph.nodes[1].args["place"].startswith("tests/capture/test_modules.py:")
     with pytest.raises(archc.ArchcError, match="rot90"):
         archc.build(graph)
+
+
+def test_standardized_filters_and_a_border_that_no_maximum_takes() -> None:
+    """As in Big Transfer and in TensorFlow's pools: they come out as they are written, and are built again."""
+
+    class Standardized(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            filters = F.batch_norm(self.weight.view(1, self.out_channels, -1), None, None, training=True, momentum=0.0, eps=1e-6)
+            return F.conv2d(x, filters.reshape_as(self.weight), self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    module = Of(lambda m, x: F.max_pool2d(F.pad(m.a(x), (0, 1, 0, 1), value=float("-inf")), 2), a=Standardized(3, 8, 3))
+    made = archc.import_model(module, input=(3, 9, 9))
+    assert made.report().good
+    assert made.graph.nodes[0].args["standardize"] == 1e-6 and made.graph.nodes[0].name == "a"
+    assert 'value: "-inf"' in made.text

@@ -8,7 +8,8 @@ import re
 import pytest
 
 import archc
-from archc.analysis.compare.exact import bears, differences
+from archc.analysis.compare.exact import differences
+from archc.analysis.compare.normal import bears
 from archc.elaborate.compiler import compile_text
 from archc.graph import Scope
 from archc.graph.write_spec import flat_text

@@ -426,6 +426,7 @@ def _moves() -> Iterator[Case]:
         yield case("pad", M, sides=(-1, -1, 0, -2), mode=mode)
     yield case("pad", M, sides=(0, 0, 0, 0))
     yield case("pad", M, sides=(1, 1, 1, 1), value=1.5)
+    yield case("pad", M, sides=(0, 1, 0, 1), value=float("-inf"))
     yield from (case("crop", L, sides=(1, 2)), case("crop", M, sides=(0, 1, 2, 0)), case("crop", D, sides=(1, 1, 0, 0, 2, 1)))
     yield from (case("center_crop", M, size=size) for size in (3, 4, (7, 2)))
     yield case("center_crop", D, (9, 3, 2, 5))

@@ -65,6 +65,16 @@ MODELS: dict[str, tuple[str, dict[str, Any]]] = {
     "GPT2Model": ("GPT2Config", {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 16, "vocab_size": 50, "n_inner": 40}),
     "LlamaForCausalLM": ("LlamaConfig", {**_LLAMA, "attention_bias": True, "mlp_bias": True}),
     "LlamaModel": ("LlamaConfig", {**_LLAMA, "rms_norm_eps": 1e-5, "head_dim": 12}),
+    **{
+        f"LlamaForCausalLM {kind}": ("LlamaConfig", {**_LLAMA, "max_position_embeddings": 32, "rope_parameters": {
+            "rope_type": kind, "rope_theta": 100.0, **more}})
+        for kind, more in {
+            "linear": {"factor": 4.0},
+            "dynamic": {"factor": 4.0},
+            "llama3": {"factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 16},
+            "yarn": {"factor": 4.0, "original_max_position_embeddings": 8, "beta_fast": 4.0},
+        }.items()
+    },
     "MistralForCausalLM": ("MistralConfig", {**_LLAMA, "tie_word_embeddings": True}),
     "Qwen2ForCausalLM": ("Qwen2Config", _LLAMA),
     "Qwen3ForCausalLM": ("Qwen3Config", {**_LLAMA, "head_dim": 16}),
@@ -91,7 +101,7 @@ def test_outputs_are_those_of_transformers(name: str, tmp_path: Path) -> None:
     transformers = pytest.importorskip("transformers")
     kind, given = MODELS[name]
     torch.manual_seed(0)
-    model = getattr(transformers, name)(getattr(transformers, kind)(**given)).eval()
+    model = getattr(transformers, name.split()[0])(getattr(transformers, kind)(**given)).eval()
     with torch.no_grad():
         for weight in model.parameters():
             weight.add_(0.2 * torch.randn_like(weight))
@@ -150,7 +160,9 @@ WRONG = {
     '{"model_type": "gpt2",\n"n_layer": -1}': "whole number",
     '{"model_type": "gpt2",\n"activation_function": "magic"}': "has no operator",
     '{"model_type": "gpt2",\n"scale_attn_weights": false}': "true is read",
-    '{"model_type": "llama",\n"rope_scaling": {"rope_type": "llama3", "factor": 8.0}}': "plain rotary",
+    '{"model_type": "llama",\n"rope_scaling": {"rope_type": "longrope", "factor": 8.0}}': "read are default, linear",
+    '{"model_type": "llama",\n"rope_scaling": {"rope_type": "linear"}}': "factor",
+    '{"model_type": "llama",\n"rope_scaling": {"rope_type": "yarn", "factor": 4.0, "truncate": false}}': "true is read",
     '{"model_type": "mistral",\n"sliding_window": 100}': "a window of 100",
     '{"model_type": "llama",\n"num_key_value_heads": 5}': "do not divide",
     '{"model_type": "bert",\n"position_embedding_type": "relative_key"}': "relative positions",

@@ -363,6 +363,9 @@ def _matrices() -> Iterator[Case]:
     for pairs in ("half", "interleaved"):
         yield from (case("rotary", shape, pairs=pairs) for shape in (T, (2, 6, 4), (2, 2, 2), (2, 3, 5, 6)))
     yield case("rotary", T, base=100.0)
+    yield case("rotary", (2, 3, 8), scaling="linear", factor=4.0)
+    yield case("rotary", (2, 3, 8), scaling="llama3", factor=8.0, original=32, base=10.0)
+    yield case("rotary", (2, 3, 8), scaling="yarn", factor=4.0, original=64, high=8.0, magnitude=1.2, pairs="interleaved")
     yield case("shift_mask", (4, 2, 4, 4), size=4, window=2, shift=1)
     yield case("shift_mask", (6, 1, 6, 6), size=(4, 9), window=(2, 3), shift=(1, 2))
     for shape, window in (((2, 6, 6), (2, 3)), ((3, 4, 4), 2), ((2, 5, 5), (5,)), ((1, 8, 8), (2, 2, 2))):

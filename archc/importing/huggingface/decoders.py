@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
+from typing import Any
 
 from archc.importing.draft import Refused, Wire
 from archc.importing.huggingface.parts import Reading
+from archc.importing.huggingface.rotary import rotary_of
 
 LENGTH = 1_024  # tokens, where positions are not learned
 
@@ -98,9 +100,10 @@ def llama(reading: Reading) -> Wire:
         "head_dim", defaults.get("head_dim", 0) or (reading.heads("num_attention_heads", heads, features) and features // heads)
     )
     length = min(whole("max_position_embeddings"), LENGTH)
-    _check_positions(reading, family, length)
+    _check_window(reading, family, length)
+    positions = rotary_of(reading, whole("max_position_embeddings"))
     reading.notes.append(f"the input has {length:,} tokens: the file says how many there may be, and a spec how many there are")
-    root, base = reading.prefix, _base(reading)
+    root = reading.prefix
     tokens = reading.draft.input([length], reading.config.place("max_position_embeddings"))
     wire = reading.embedded(f"{root}embed_tokens", tokens, whole("vocab_size"), features, "hidden_size")
     if family.offset:
@@ -108,7 +111,7 @@ def llama(reading: Reading) -> Wire:
     for at in reading.blocks("num_hidden_layers", defaults["num_hidden_layers"]):
         name = f"{root}layers.{at}"
         inner = _norm(reading, f"{name}.input_layernorm", wire, family)
-        inner = _attention(reading, f"{name}.self_attn", inner, family, heads=heads, shared=shared, size=size, base=base)
+        inner = _attention(reading, f"{name}.self_attn", inner, family, heads=heads, shared=shared, size=size, positions=positions)
         wire = reading.add(f"{name}.add_1", "add", inner, wire)
         inner = _norm(reading, f"{name}.post_attention_layernorm", wire, family)
         inner = _gated(reading, f"{name}.mlp", inner, whole("intermediate_size"), "gelu_pytorch_tanh" if family.offset else "silu")
@@ -120,14 +123,8 @@ def llama(reading: Reading) -> Wire:
     return reading.tied_head("lm_head", wire, f"{root}embed_tokens", whole("vocab_size"), bias=False, tied=tied)
 
 
-def _check_positions(reading: Reading, family: Family, length: int) -> None:
-    """Refuses rotary positions that are scaled, and windows that are shorter than the input."""
-    for name in ("rope_scaling", "rope_parameters"):
-        found = reading.config.get(name)
-        kind = found.get("rope_type", "type") if found is not None and found.is_mapping else None
-        if kind is not None and kind.value != "default":
-            hint = f"without {name}, the positions are those of plain rotary, and the weights stay as they are"
-            raise Refused(kind.span, f"rotary positions of the kind {str(kind.value)[:40]} have no operator here", hint, "A303")
+def _check_window(reading: Reading, family: Family, length: int) -> None:
+    """Refuses windows that are shorter than the input."""
     window = reading.config.get("sliding_window")
     used = family.window or reading.config.get_flag("use_sliding_window", False)
     if window is not None and used and window.whole(1) < length:
@@ -138,12 +135,6 @@ def _check_positions(reading: Reading, family: Family, length: int) -> None:
         reading.only("attention_dropout", 0.0, "dropout in attention is not read here")
 
 
-def _base(reading: Reading) -> float:
-    found = reading.config.get("rope_parameters")
-    inner = found.get("rope_theta") if found is not None and found.is_mapping else None
-    return inner.number() if inner is not None else reading.number("rope_theta", 10_000.0)
-
-
 def _norm(reading: Reading, name: str, wire: Wire, family: Family) -> Wire:
     out = reading.add(name, "rmsnorm", wire, place="rms_norm_eps", eps=reading.number("rms_norm_eps", 1e-6))
     if family.offset:
@@ -151,7 +142,9 @@ def _norm(reading: Reading, name: str, wire: Wire, family: Family) -> Wire:
     return out
 
 
-def _attention(reading: Reading, name: str, wire: Wire, family: Family, *, heads: int, shared: int, size: int, base: float) -> Wire:
+def _attention(
+    reading: Reading, name: str, wire: Wire, family: Family, *, heads: int, shared: int, size: int, positions: Mapping[str, Any]
+) -> Wire:
     bias = reading.config.get_flag("attention_bias", False)
     features, values = wire.shape.features, []
     for part, count in (("q", heads), ("k", shared), ("v", shared)):
@@ -160,7 +153,7 @@ def _attention(reading: Reading, name: str, wire: Wire, family: Family, *, heads
         if family.head_norm and part != "v":
             one = _norm(reading, f"{name}.{part}_norm", one, family)
         one = reading.add(f"{name}.{part}_turned", "permute", one, order=[1, 0, 2])
-        values.append(reading.add(f"{name}.{part}_rotary", "rotary", one, base=base) if part != "v" else one)
+        values.append(reading.add(f"{name}.{part}_rotary", "rotary", one, **positions) if part != "v" else one)
     out = reading.attended(name, values[0], values[1], values[2], causal=True, dropout=0.0)
     return reading.add(f"{name}.o_proj", "linear", out, features=features, bias=bias)
 

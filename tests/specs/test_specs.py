@@ -232,11 +232,12 @@ def weights_of(node: Node) -> int:
         taps *= kernel if isinstance(kernel, int) else kernel[axis]
     formulas: dict[str, Callable[[], int]] = {
         "conv": lambda: (channels // groups_of(node) * taps + args["bias"]) * args["channels"],
-        "conv_transpose": lambda: channels * taps * args["channels"] + args["channels"],
+        "conv_transpose": lambda: (channels // groups_of(node) * taps + args["bias"]) * args["channels"],
         "linear": lambda: (0 if tied(node) else features * args["features"]) + args["bias"] * args["features"],
         "embedding": lambda: args["entries"] * args["features"],
         "parameter": lambda: prod(args["shape"]),
         "rmsnorm": lambda: features,
+        "layer_scale": lambda: channels,
         "experts": lambda: (3 * features * args["hidden"] + features) * args["count"],
         "batchnorm": lambda: 2 * channels * args["affine"],
         "groupnorm": lambda: 2 * channels,

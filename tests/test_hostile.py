@@ -106,6 +106,11 @@ HOSTILE = {
         HEAD + "init: {" + ", ".join(f"'*a*a*a*{i}*': zeros" for i in range(300)) + "}\nlayers: [{repeat: 9999, conv: 3}]\n",
         "A603",
     ),
+    "a family of copies, read by many": (
+        HEAD + "layers: {a: {repeat: 3000, parallel: true, from: input, relu: }, b: {repeat: 300, parallel: true, from: 'a.*', add: }}\n",
+        "A603",
+    ),
+    "more weights than layers": ("input: [100, 8]\nlayers: [{repeat: 3000, lstm: {hidden: 8, layers: 8, bidirectional: true}}]\n", "A603"),
     "python tag": (HEAD + "layers: [!!python/object/apply:os.system [id]]\n", "A105"),
 }
 
@@ -288,13 +293,13 @@ def test_names_of_values_are_looked_up_a_few_times_a_layer(layers: str, monkeypa
     assert 0 < len(looks) <= 10 * len(graph.nodes)
 
 
-def test_the_batch_of_a_long_network_is_found_by_two_simulations_and_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_batch_of_a_long_network_is_found_by_one_simulation_and_few_replays(monkeypatch: pytest.MonkeyPatch) -> None:
     graph = compile_text("input: [1, 8, 8]\nlayers: [{repeat: 60, conv: 1}]\n").graph
     assert graph is not None
     monkeypatch.setattr(fit, "LONG", 50)
     steps, replays = _counted(monkeypatch, fit, "training"), _counted(monkeypatch, result, "replay")
     (asked,) = fit.Fitting(graph).alternatives(Options(device="cuda"), 2**26, None)
-    assert asked.largest and len(steps) == 2 and 0 < len(replays) <= 8
+    assert asked.largest and len(steps) == 1 and 0 < len(replays) <= 8
     assert training(graph, replace(Options(device="cuda"), batch=asked.largest)).fits(2**26)
 
 

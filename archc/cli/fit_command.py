@@ -97,7 +97,7 @@ def _make_plan(fitting: Fitting, options: Options, budget: int | None, args: arg
     """The plan of a batch that was asked for; an empty one where the batch fits."""
     if budget is None or args.batch is None or args.inference or args.no_plan:
         return None
-    if len(fitting.graph.nodes) > MOST_PLANNED and not args.output:
+    if fitting.length > MOST_PLANNED and not args.output:
         return None
     if unstated(fitting.graph) and not args.output:
         return None
@@ -141,9 +141,9 @@ def _lines(
         table.notes.append(f"not searched, because of {len(fitting.graph.nodes):,} layers: {', '.join(fitting.effort.skipped)}")
     if budget is not None and options.device == "cuda":
         table.notes.append("fragmentation of the caching allocator is included: a few images either way")
-    learning = not fitting.inference and len(fitting.graph.nodes) > MOST_PLANNED
+    learning = not fitting.inference and fitting.length > MOST_PLANNED
     if learning and budget is not None and asked.needed is not None and asked.needed > budget:
-        table.notes.append(f"no checkpointing is planned for more than {MOST_PLANNED:,} layers")
+        table.notes.append("no checkpointing is planned for so long a network")
     drawn = [*lines, "", table_text(table, DEFAULT_WIDTH), ""]
     if planned is None or not planned.plan.regions:
         return drawn

@@ -5,7 +5,18 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from archc.elaborate.binding import Instead, Trees, arguments_of, bound, origins, preset_of
-from archc.elaborate.state import LAYER_WORK, MOST_LAYERS, TENSOR_WORK, UNKNOWN, Context, Elaboration, ElaborationStopped, Ref, Values
+from archc.elaborate.state import (
+    LAYER_WORK,
+    MOST_LAYERS,
+    READ_WORK,
+    TENSOR_WORK,
+    UNKNOWN,
+    Context,
+    Elaboration,
+    ElaborationStopped,
+    Ref,
+    Values,
+)
 from archc.elaborate.unknown import suggest_for_inputs
 from archc.graph import Node, Written
 from archc.graph.dtypes import COMPUTED, SAME, WHOLE
@@ -71,7 +82,7 @@ def make(run: Elaboration, op: Op, name: str, *, args: dict[str, Any], inputs: V
     if len(run.graph.nodes) >= MOST_LAYERS:
         run.error("A601", written.kind, f"more than {MOST_LAYERS:,} layers", "use fewer repeats", context.place)
         raise ElaborationStopped
-    run.spend(LAYER_WORK + len(inputs), written.kind, context.place)
+    run.spend(LAYER_WORK + READ_WORK * len(inputs), written.kind, context.place)
     facts = facts_of(run, op, tuple([value.shape for value in inputs]), args)
     check_dtypes(op, facts, inputs)
     run.spend(TENSOR_WORK * (len(facts.outputs) + len(facts.weights or ())), written.kind, context.place)

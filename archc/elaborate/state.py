@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_LAYERS = 10_000
 MOST_FAILING = 64  # copies of an entry in succession; those after them would say the same
 STEP, LAYER_WORK, MISTAKE_WORK, NAME_WORK = 450, 500, 5_000, 20  # an entry, a layer, a mistake, a name that is copied
-TENSOR_WORK = 200  # an output or a weight of a layer, for all that is told of it later
+TENSOR_WORK, READ_WORK = 500, 250  # an output or a weight of a layer, a value that it reads: for all that is told of these later
 DEEPEST = 64
 
 OUT_OF_WORK = "A603"

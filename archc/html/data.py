@@ -7,7 +7,7 @@ from typing import Any
 
 from archc.analysis.compare.diff import COSTS, Change, compare
 from archc.analysis.cost.derive import DEFINITIONS
-from archc.analysis.memory.fit import Fitting
+from archc.analysis.memory.fit import Fitting, length
 from archc.analysis.memory.timeline import Options
 from archc.analysis.memory.timeline.bounds import unstated
 from archc.catalog.devices.capacity import of_device
@@ -27,8 +27,8 @@ AUTOCAST = "autocast"  # to bfloat16, of parameters in float32
 NUMBERS = ("float32", "tf32", "bfloat16", "float16", "float64", AUTOCAST)
 DEVICE = "a100-40gb"
 MOST_BATCH = 65_536
-MOST_FITTED = 2_000  # layers; of more, the search for the largest batch takes long
-MOST_PLAYED = 5_000  # layers; the timelines of more would make a page too large for a browser
+MOST_FITTED = 2_100  # `length`; of more, the search for the largest batch takes long
+MOST_PLAYED = 3_000  # `length`; the timelines of more take long, and would make a page too large for a browser
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +68,8 @@ def record(graphs: list[Graph], device: Device, choice: TrainingChoice) -> dict[
         "networks": [
             network(graph)
             | {
-                "memory": memory(graph) if len(graph.nodes) <= MOST_PLAYED else None,
-                "largest": largest_batch(graph, device, choice) if len(graph.nodes) <= MOST_FITTED else None,
+                "memory": memory(graph) if length(graph) <= MOST_PLAYED else None,
+                "largest": largest_batch(graph, device, choice) if length(graph) <= MOST_FITTED else None,
             }
             for graph in graphs
         ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from archc.analysis.memory.timeline import Options, Timeline, inference, training
 from archc.analysis.memory.timeline.bounds import CERTAIN, Bound
@@ -13,11 +14,16 @@ from archc.graph import Graph
 from archc.graph.graph import growing
 
 MOST = 2**20  # images; beyond it no search goes
-MOST_PLANNED = 4_500  # layers; no checkpointing is planned for longer networks
+MOST_PLANNED = 7_000  # `length`; no checkpointing is planned for longer networks
 KEPT = 4  # timelines, for those that are asked for again
-LONG = 4_500  # layers; beyond, all steps are found from one that is simulated, and what is tried is bounded
+LONG = 4_500  # `length`; beyond, all steps are found from one that is simulated, and what is tried is bounded
 TRIED = 3  # times that the allocator is replayed for the largest batch of a long network
-EFFORT = 40_000  # layers that are simulated in looking for alternatives: of a long network, for few of them
+EFFORT = 32_000  # `length` that is simulated in looking for alternatives: of a long network, for few of them
+
+
+def length(graph: Graph) -> int:
+    """What a simulation costs, in plain layers: a weight is a fourth of one, a value that is read an eighth."""
+    return len(graph.nodes) + sum(len(node.inputs) + 2 * len(node.facts.owned) for node in graph.nodes) // 8
 
 
 @dataclass(slots=True)
@@ -40,7 +46,7 @@ class Alternative:
     bound: Bound = CERTAIN
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Fitting:
     """Simulations of one network, under a plan of checkpointing if there is one."""
 
@@ -49,30 +55,36 @@ class Fitting:
     plan: CheckpointPlan | None = None
     effort: Effort = field(default_factory=Effort, compare=False)
     known: dict[Options, Timeline] = field(default_factory=dict, compare=False)  # the last few
-    lines: dict[Options, BatchLine] = field(default_factory=dict, compare=False)  # of long networks, without a batch
+    lines: dict[Options, BatchLine | None] = field(default_factory=dict, compare=False)  # of long networks, without a batch
     short: list[Options] = field(default_factory=list, compare=False)  # those for which a larger batch may fit than was found
+
+    @cached_property
+    def length(self) -> int:
+        return length(self.graph)
 
     def timeline(self, options: Options) -> Timeline:
         if options not in self.known:
-            if len(self.graph.nodes) > LONG and options.images >= FIRST:
-                self._keep(self._line(options).at(options.batch))
-            else:
-                self._keep(self._simulated(options))
+            line = self._line(options) if self.length > LONG and options.images >= FIRST else None
+            self._keep(line.at(options.batch) if line is not None else self._simulated(options))
         return self.known[options]
 
     def _simulated(self, options: Options) -> Timeline:
-        self.effort.left -= len(self.graph.nodes)
+        self.effort.left -= self.length
         return inference(self.graph, options) if self.inference else training(self.graph, options, self.plan)
 
-    def _line(self, options: Options) -> BatchLine:
-        """The steps with any batch, of a network for which there is not the time to simulate one after another."""
+    def _line(self, options: Options) -> BatchLine | None:
+        """The steps with any batch, of a network for which there is not the time to simulate one after another; None where a
+        size is not linear in the batch."""
         far = replace(options, batch=FAR * options.accumulate)
         if far not in self.lines:
-            self.lines[far] = BatchLine(self._simulated(far))
+            try:
+                self.lines[far] = BatchLine(self._simulated(far))
+            except ValueError:
+                self.lines[far] = None
         return self.lines[far]
 
     def _keep(self, made: Timeline) -> None:
-        while len(self.known) >= (KEPT if len(self.graph.nodes) <= LONG else KEPT - 1):
+        while len(self.known) >= (KEPT if self.length <= LONG else KEPT - 1):
             del self.known[next(iter(self.known))]
         self.known[made.options] = made
 
@@ -82,9 +94,9 @@ class Fitting:
     def largest(self, options: Options, memory: int) -> int:
         """The largest batch that fits a memory, in whole passes; 0 where one image a pass is too much. What is allocated bounds it,
         fragments may cost some."""
-        if len(self.graph.nodes) > LONG:
+        if self.length > LONG and (line := self._line(options)) is not None:
             with growing():
-                return self._largest_of_long(options, memory)
+                return self._largest_of_long(options, memory, line)
 
         def simulated(images: int) -> Timeline:
             return self.timeline(replace(options, batch=images * options.accumulate))
@@ -107,9 +119,9 @@ class Fitting:
             self.short.append(options)
         return low * options.accumulate
 
-    def _largest_of_long(self, options: Options, memory: int) -> int:
+    def _largest_of_long(self, options: Options, memory: int, line: BatchLine) -> int:
         """As `largest`, with one simulation and few replays of the allocator."""
-        passes, line = options.accumulate, self._line(options)
+        passes = options.accumulate
 
         def guessed(room: int) -> int:
             return largest(lambda images: line.least(images * passes), room)
@@ -154,7 +166,7 @@ class Fitting:
     def _affords(self, name: str) -> bool:
         """Whether there is room for another search, which takes some four simulations. The first has room anyway, and of a
         long network it is the only one."""
-        if self.known and (self.effort.left < 4 * len(self.graph.nodes) or len(self.graph.nodes) > LONG):
+        if self.known and (self.effort.left < 4 * self.length or self.length > LONG):
             self.effort.skipped.append(name)
             return False
         return True
@@ -163,7 +175,7 @@ class Fitting:
         needed = self.needed(replace(options, batch=batch)) if batch else None
         most = self.largest(options, memory) if memory else None
         # one image is no step that a long network is simulated for: what holds of the largest batch is told
-        seen = batch or (most if len(self.graph.nodes) > LONG else 0) or options.accumulate
+        seen = batch or (most if self.length > LONG else 0) or options.accumulate
         return Alternative(name, options, needed, most, self.plan, self.timeline(replace(options, batch=seen)).bound)
 
 

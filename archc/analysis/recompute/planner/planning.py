@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from archc.analysis.memory.fit import MOST_PLANNED
+from archc.analysis.memory.fit import MOST_PLANNED, length
 from archc.analysis.memory.timeline import Options, Timeline, training
 from archc.analysis.memory.timeline.bounds import unstated
 from archc.analysis.recompute import CheckpointPlan, Region
@@ -134,8 +134,8 @@ def plan(graph: Graph, options: Options, memory: int, simulate: Simulate = train
     """
     if kinds := unstated(graph):
         raise ArgumentError(f"no checkpointing plan: {', '.join(kinds)} does not state what backward keeps (`keeps`)")
-    if len(graph.nodes) > MOST_PLANNED:
-        raise ArgumentError(f"no checkpointing plan: the network has {len(graph.nodes):,} layers, more than {MOST_PLANNED:,}")
+    if length(graph) > MOST_PLANNED:
+        raise ArgumentError(f"no checkpointing plan: the network has {len(graph.nodes):,} layers, too many to plan for")
     before = simulate(graph, options, CheckpointPlan(()))
     if before.fits(memory):
         return Planned(

@@ -222,7 +222,11 @@ def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = Non
     if len(sizes) != len(space) or any(m > n for n, m in zip(space, sizes, strict=True)):
         raise Fault("size", f"{list(sizes)} cannot be cut from the middle of {list(x)}", "it must not be larger")
     cut = _cut(x, tuple((n - m) // 2 for n, m in zip(space, sizes, strict=True)), sizes)
-    return cut if like is None else replace(cut, torch=Expression("center_crop({0}, {1})"))  # at any size, which a built module may see
+    if like is None:
+        return cut
+    whole = all(plain(n) == plain(m) for n, m in zip(space, sizes, strict=True))
+    moves = () if whole else cut.moves  # what has the size hands itself on, and no view of itself
+    return replace(cut, torch=Expression("center_crop({0}, {1})"), moves=moves)  # at any size, which a built module may see
 
 
 def _axes(order: Iterable[int]) -> Axes:

@@ -195,7 +195,10 @@ class Assembly:
         told = {key: bind(OPERATORS[call.kind].signature, call.args, {})[0].get(key) for key in ("steps", "computed")}
         alike = owner.kind == call.kind and all(owner.args.get(key) == value for key, value in told.items())
         same = alike and {self.owners.get(full) for full in call.weights.values()} == {owner}
-        theirs = {suffix: self.weights.get(name, name) for suffix, name in ((w.name, f"{owner.name}.{w.name}") for w in owner.facts.owned)}
+        theirs = {
+            suffix: self.weights.get(name, name)
+            for suffix, name in ((w.name, f"{owner.name}.{w.name}".rstrip(".")) for w in owner.facts.owned)
+        }
         if same and all(theirs.get(suffix) == full for suffix, full in call.weights.items()):
             return owner, {}
         ties = {suffix: self.tie(full) for suffix, full in call.weights.items() if full in self.owners}

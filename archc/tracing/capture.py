@@ -16,7 +16,7 @@ from archc.graph import Graph
 from archc.graph.captured import CHANNELS_LAST, CaptureError, ValuesNeeded
 from archc.ops.shape import read_sizes
 from archc.tracing.assemble import assemble
-from archc.tracing.compare import drop_unused, mark_batch, merge_modes
+from archc.tracing.compare import drop_unused, mark_batch, merge_modes, shared_tokens
 from archc.tracing.rules import check_leaves
 from archc.tracing.running import (
     Given,
@@ -60,6 +60,9 @@ def capture(module: nn.Module, input: Any, *, name: str = "", leaves: Iterable[s
         warnings.simplefilter("ignore")
         source = _Runs(module, given, chosen)
         trace, other, notes = source.both()
+        source.shared = shared_tokens(trace)
+        if source.shared:
+            trace, other, notes = source.both()
     shapes = mark_batch(trace, other)
     if isinstance(shapes, str):
         raise CaptureError(f"{type(module).__name__} does other things with {MORE} images than with {FEW}, {shapes}")
@@ -86,6 +89,7 @@ class _Runs:
         self.parts = parts_of(self.model, leaves)
         self.dtype = own_dtype(self.model)
         self.origin = matched(self.model, module)
+        self.shared: frozenset[str] = frozenset()
 
     def both(self) -> tuple[Trace, Trace, list[str]]:
         """The trace of training and evaluation as one, the same at another batch size, and notes."""
@@ -128,7 +132,8 @@ class _Runs:
 
     def run(self, batch: int, training: bool) -> Trace:
         inputs = self.given.values(batch) if self.values else self.given.tensors(batch, self.dtype)
-        return run(self.model, inputs, self.given, batch=batch, training=training, parts=self.parts, origin=self.origin)
+        model, parts, origin = self.model, self.parts, self.origin
+        return run(model, inputs, self.given, batch=batch, training=training, parts=parts, origin=origin, shared=self.shared)
 
 
 def read_inputs(module: nn.Module, input: Any) -> Given:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
@@ -148,6 +149,13 @@ def _per_image(one: tuple[int, ...], two: tuple[int, ...], batch: int, other: in
         return (rest, *one[:at], *one[at + 1 :])
     sizes = (*one[:at], *((rest,) if rest > 1 else ()), *one[at + 1 :])
     return sizes or (1,)
+
+
+def shared_tokens(trace: Trace) -> frozenset[str]:
+    """The parameters that a class token or position embedding would have for itself, and that other steps read, too."""
+    readers = Counter(name for call in trace.root.calls() for name in {*call.weights.values()})
+    tokens = {name for call in trace.root.calls() if call.kind in ("class_token", "position_embedding") for name in call.weights.values()}
+    return frozenset(name for name in tokens if readers[name] > 1)
 
 
 def drop_unused(trace: Trace) -> None:

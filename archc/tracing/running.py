@@ -119,14 +119,15 @@ def parts_of(model: nn.Module, leaves: frozenset[str]) -> list[Part]:
 
 def run(
     model: nn.Module, inputs: dict[str, Tensor], given: Given, *, batch: int, training: bool, parts: Sequence[Part],
-    origin: Sequence[tuple[Tensor, Tensor]],
+    origin: Sequence[tuple[Tensor, Tensor]], shared: frozenset[str] = frozenset(),
 ) -> Trace:  # fmt: skip
     """One run of a copy. Its modules tell the trace when they are called, by a `forward` of their own.
 
     origin: the tensors of a copy without values, each with that of the module itself
+    shared: names of parameters that several steps read
     """
     model.train(training)
-    trace = Trace(model, inputs, batch, RULES, training, origin)
+    trace = Trace(model, inputs, batch, RULES, training, origin, shared)
     device = next(iter(inputs.values())).device
     with _watched(parts, trace), torch.device(device):
         result = trace.run(lambda: model(*given.positional(inputs), **given.keywords(inputs)))

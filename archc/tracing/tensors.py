@@ -21,11 +21,14 @@ class Tensors:
 
     batch: the size of the first axis of the inputs
     origin: the tensors of the model, where they have no values, each with one that has them
+    shared: names of parameters that several steps read, where an operator of one of them would have them for itself
     """
 
-    def __init__(self, model: nn.Module, inputs: dict[str, Tensor], batch: int, origin: Sequence[tuple[Tensor, Tensor]]) -> None:
+    def __init__(
+        self, model: nn.Module, inputs: dict[str, Tensor], batch: int, origin: Sequence[tuple[Tensor, Tensor]], shared: frozenset[str]
+    ) -> None:
         super().__init__()
-        self.batch = batch
+        self.batch, self.shared = batch, shared
         self.dtype = own_dtype(model)
         self.shapes = {name: tuple(tensor.shape) for name, tensor in inputs.items()}
         self.dtypes = {name: str(tensor.dtype).removeprefix("torch.") for name, tensor in inputs.items()}
@@ -56,6 +59,10 @@ class Tensors:
         constant = self.constant(value)
         return self._owned[constant.names[0]] if constant.own or constant.moved else None
 
+    def of_one_step(self, value: Tensor) -> bool:
+        """Whether no other step reads the parameter whose values a constant has, as far as a run before this one has seen."""
+        return not self.shared.intersection(self.constant(value).names)
+
     def owner(self, name: str) -> Tensor:
         """The parameter or buffer of that name."""
         return self._owned[name]
@@ -83,6 +90,8 @@ class Tensors:
         seen, rank = tuple(value.shape), beside.dim() - 1
         target = seen[1:] if len(seen) > rank and seen[0] in (1, self.images(beside)) else (*[1] * (rank - len(seen)), *seen)
         if owned is None or not owned.dim() or owned.numel() != math.prod(target):
+            if len(target) != rank:
+                raise Unsaid("it reads a part of a tensor that is no layer's output")
             return self.computed(value, beside, target)
         own = tuple(owned.shape)
         batch_axis = own[0] == 1 and len(own) > 1
@@ -94,8 +103,6 @@ class Tensors:
 
     def computed(self, value: Tensor, beside: Tensor, target: tuple[int, ...]) -> Layer:
         """A tensor that is computed from the model's own, and from numbers. Raises Unsaid where it cannot be told how."""
-        if len(target) != beside.dim() - 1:
-            raise Unsaid("it reads a part of a tensor that is no layer's output")
         told, tensors = self.recipe(value, target)
         return Layer("computed", (beside,), {"shape": target} | told, tensors)
 

@@ -39,9 +39,9 @@ class Trace(Tensors, TorchFunctionMode):
 
     def __init__(
         self, model: nn.Module, inputs: dict[str, Tensor], batch: int, rules: Rules, training: bool,
-        origin: Sequence[tuple[Tensor, Tensor]] = (),
+        origin: Sequence[tuple[Tensor, Tensor]] = (), shared: frozenset[str] = frozenset(),
     ) -> None:  # fmt: skip
-        super().__init__(model, inputs, batch, origin)
+        super().__init__(model, inputs, batch, origin, shared)
         self.rules, self.training = rules, training
         self.root = Unit("", type(model).__name__, None)
         self.unit = self.root

@@ -84,6 +84,28 @@ def limited(net: Any, x: Tensor) -> Tensor:
     return torch.maximum(x, net.low) * net.scale.clamp(max=0.5).exp()
 
 
+def read_twice(net: Any, x: Tensor) -> Tensor:
+    """As CaiT's last blocks: the class token asks, and what it is told is added to the token itself."""
+    token = net.token.expand(x.shape[0], -1, -1)
+    return torch.cat([token + net.fc(torch.cat([token, x], 1))[:, :1], x], 1)
+
+
+def flat_token(net: Any, x: Tensor) -> Tensor:
+    """As MViT's, whose token has one axis."""
+    return torch.cat([net.token.expand(x.shape[0], -1).unsqueeze(1), x], 1)
+
+
+def bordered(net: Any, x: Tensor) -> Tensor:
+    """As Swin v2 pads maps with the features last; then a border of every axis."""
+    x = F.pad(x.view(-1, 2, 3, 8), (0, 0, 0, 2, 1, 0))
+    return F.pad(x, (1, 0, 0, 1, 2, 2), value=0.5)
+
+
+def with_a_table(net: Any, x: Tensor) -> Tensor:
+    """As MViT v2's positions, which are asked of a table."""
+    return torch.einsum("btd,tkd->btk", x, net.table[net.index])
+
+
 CASES: dict[str, tuple[Net, dict[str, int]]] = {
     "rotary": (Net(rotary, rates=torch.rand(4)), {"computed": 2}),
     "masked": (Net(masked), {"computed": 1}),
@@ -94,6 +116,10 @@ CASES: dict[str, tuple[Net, dict[str, int]]] = {
     "standardized": (Net(standardized, weight=torch.randn(4, 6, 3), gain=torch.rand(4, 1, 1)), {"conv": 1}),
     "blurred": (Net(blurred, kept=torch.rand(1, 1, 3)), {"conv": 1}),
     "table": (Net(table, table=torch.randn(5), index=torch.arange(36).remainder(5).view(6, 6)), {"computed": 1}),
+    "read twice": (Net(read_twice, token=torch.randn(1, 1, 8)), {"parameter": 2, "class_token": 0}),
+    "flat token": (Net(flat_token, token=torch.randn(8)), {"class_token": 0, "concat": 1}),
+    "bordered": (Net(bordered), {"pad": 2}),
+    "with a table": (Net(with_a_table, table=torch.randn(5, 3, 8), index=torch.tensor([0, 4, 4, 1, 2, 3])), {"einsum": 1, "computed": 1}),
     "limited": (Net(limited, low=torch.randn(8), scale=torch.rand(1, 1)), {"computed": 1}),
 }
 

@@ -45,7 +45,13 @@ def add(trace: Trace, input: Any, other: Any, alpha: float = 1) -> Layer | list[
     image = trace.image(tensors[0])
     if isinstance(constant, Tensor):
         owned = trace.owned(constant)
-        if owned is not None and tuple(owned.shape) in (image, (1, *image)) and len(image) == 2 and not trace.in_place:
+        if (
+            owned is not None
+            and tuple(owned.shape) in (image, (1, *image))
+            and len(image) == 2
+            and not trace.in_place
+            and trace.of_one_step(constant)
+        ):
             return Layer("position_embedding", (tensors[0],), {}, {"": owned})
         relative = None if trace.in_place else relative_bias(trace, tensors[0], constant)
         if relative is not None:
@@ -120,7 +126,8 @@ def cat(trace: Trace, tensors: Sequence[Tensor], dim: int = 0, axis: int | None 
         and trace.live(tensors[1])
         and token is not None
         and trace.axis(live[0], at) == 0
-        and token.numel() == live[0].shape[-1]
+        and tuple(token.shape) == (1, 1, live[0].shape[-1])
+        and trace.of_one_step(tensors[0])
     ):
         return Layer("class_token", (tensors[1],), {}, {"": token})
     return Layer("concat", tuple(trace.given(one, live[0]) for one in tensors), {"axis": trace.axis(live[0], at)})

@@ -186,16 +186,28 @@ def _cut(sizes: list[int], axis: int, start: int, stop: int, inputs: tuple[Tenso
 
 
 @rule("pad")
-def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Layer:
+def pad(trace: Trace, input: Tensor, pad: Sequence[int], mode: str = "constant", value: float | None = None) -> Layer | list[Layer]:
     image = trace.image(input)
     if not any(pad):
         return copied(trace, input)
     pairs = [(pad[i], pad[i + 1]) for i in range(0, len(pad), 2)][::-1]
     pairs = [(0, 0)] * (input.dim() - len(pairs)) + pairs
-    if len(image) < 2 or pairs[0] != (0, 0) or pairs[1] != (0, 0):
-        raise Unsaid("a border of other axes than a map's")
-    args: dict[str, Any] = {"sides": [side for pair in pairs[2:] for side in pair], "mode": "zeros" if mode == "constant" else mode}
-    return Layer("pad", (input,), args | ({"value": float(value)} if value else {}))
+    if pairs[0] != (0, 0):
+        raise Unsaid("a border of the batch")
+    borders, still = pairs[1:], next((axis for axis, pair in enumerate(pairs[1:]) if pair == (0, 0)), None)
+    order = [axis for axis in range(len(image)) if axis != still]
+    args: dict[str, Any] = {"sides": [side for axis in order for side in borders[axis]], "mode": "zeros" if mode == "constant" else mode}
+    args |= {"value": float(value)} if value else {}
+    if still == 0 and len(image) > 1:
+        return Layer("pad", (input,), args)
+    if still is None:  # all axes have a border: one more stands before them
+        sizes = [n + sum(pair) for n, pair in zip(image, borders, strict=True)]
+        return [_resized((input,), (1, *image)), Layer("pad", (), args), _resized((), sizes)]
+    if len(image) < 2:
+        raise Unsaid("a border of no axis")
+    there = [still, *order]
+    back = [there.index(axis) for axis in range(len(image))]
+    return [Layer("permute", (input,), {"order": there}), Layer("pad", (), args), Layer("permute", (), {"order": back})]
 
 
 @rule("T mT t")

@@ -34,13 +34,16 @@ def fold(
 @rule("einsum")
 def einsum(trace: Trace, equation: Any, *operands: Any) -> Layer:
     factors = operands[0] if len(operands) == 1 and isinstance(operands[0], list | tuple) else operands
-    if not isinstance(equation, str) or len(factors) != 2 or not all(trace.live(one) for one in factors):
-        raise Unsaid("a product of other than two outputs of layers")
+    live = [one for one in factors if trace.live(one)] if all(isinstance(one, Tensor) for one in factors) else []
+    if not isinstance(equation, str) or len(factors) != 2 or not live:
+        raise Unsaid("a product of other than two values")
     inputs, arrow, out = equation.replace(" ", "").partition("->")
-    first, _, second = inputs.partition(",")
-    batch = first[:1]
-    if not arrow or not (batch.isalpha() and second[:1] == out[:1] == batch):
+    batch, terms = out[:1], inputs.split(",")
+    if not arrow or not batch.isalpha() or any((term[:1] == batch) != trace.live(one) for one, term in zip(factors, terms, strict=True)):
         raise Unsaid("the first letter is not that of the batch")
-    for one in factors:
+    if any(batch in term[int(trace.live(one)) :] for one, term in zip(factors, terms, strict=True)):
+        raise Unsaid("the batch stands twice in it")
+    for one in live:
         trace.image(one)
-    return Layer("einsum", tuple(factors), {"equation": f"{first[1:]},{second[1:]}->{out[1:]}"})
+    said = ",".join(term.removeprefix(batch) for term in terms)
+    return Layer("einsum", tuple(one if trace.live(one) else trace.computed(one, live[0], tuple(one.shape)) for one in factors), {"equation": f"{said}->{out[1:]}"})

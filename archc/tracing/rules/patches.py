@@ -46,4 +46,5 @@ def einsum(trace: Trace, equation: Any, *operands: Any) -> Layer:
     for one in live:
         trace.image(one)
     said = ",".join(term.removeprefix(batch) for term in terms)
-    return Layer("einsum", tuple(one if trace.live(one) else trace.computed(one, live[0], tuple(one.shape)) for one in factors), {"equation": f"{said}->{out[1:]}"})
+    given = tuple(one if trace.live(one) else trace.computed(one, live[0], tuple(one.shape)) for one in factors)
+    return Layer("einsum", given, {"equation": f"{said}->{out[1:]}"})

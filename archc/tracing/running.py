@@ -127,7 +127,7 @@ def run(
     shared: names of parameters that several steps read
     """
     model.train(training)
-    trace = Trace(model, inputs, batch, RULES, training, origin, shared)
+    trace = Trace(model, inputs, batch, RULES, training, origin=origin, shared=shared)
     device = next(iter(inputs.values())).device
     with _watched(parts, trace), torch.device(device):
         result = trace.run(lambda: model(*given.positional(inputs), **given.keywords(inputs)))

@@ -225,8 +225,9 @@ def center_crop(x: Shape, like: Shape | None = None, *, size: Sizes | None = Non
     if like is None:
         return cut
     whole = all(plain(n) == plain(m) for n, m in zip(space, sizes, strict=True))
-    moves = () if whole else cut.moves  # what has the size hands itself on, and no view of itself
-    return replace(cut, torch=Expression("center_crop({0}, {1})"), moves=moves)  # at any size, which a built module may see
+    if whole:  # it hands itself on, and no view of itself
+        cut = _move_values(x, "{0}", name="CROP")
+    return replace(cut, torch=Expression("center_crop({0}, {1})"))  # at any size, which a built module may see
 
 
 def _axes(order: Iterable[int]) -> Axes:

@@ -188,6 +188,8 @@ def _rename_argument(name: str, argument: str, by: str, text: str | None, given:
     if argument in given:
         return f"that is `{argument}`, which stands here already: leave it out"
     batch = by in ("without_batch", "concat_axis")
+    if name.endswith(("_h", "_w")) and text is not None and argument in ("kernel", "stride", "padding", "dilation"):
+        return f"write {argument}: {f'[{text}, …]' if name.endswith('_h') else f'[…, {text}]'}, the height and the width"
     converted = CONVERSIONS[by](text, name) if by and text is not None else text
     if argument == "padding" and converted is not None:
         converted = _padding(converted, given)

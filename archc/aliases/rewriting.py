@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from archc.aliases.table import Alias, Chosen, find_layer, fold, table
-from archc.aliases.values import CONVERSIONS, as_written
+from archc.aliases.values import CONVERSIONS, as_written, times
 from archc.text import tree as t
 
 Params = Mapping[str, str]
@@ -175,7 +175,9 @@ def _positional(word: str, layer: Alias, params: Params, argument: t.Tree | None
     assert argument is not None
     main = next((name for name in params if name not in layer.fixed), "")
     alone = table().alone.get(layer.kind, main)
-    as_list = params.get(main, "").rstrip("!") in ("sizes", "padding", "list") or alone == "num_features"
+    if layer.kind == "upsample" and isinstance(argument, t.Sequence) and "resiz" in fold(word) + "ing":
+        return {"target_size": argument.span.text}
+    as_list = params.get(main, "").rstrip("!") in ("sizes", "padding", "list", "shape") or alone == "num_features"
     if isinstance(argument, t.Sequence) and not as_list:
         return {name: item.span.text for name, item in zip(_order(word), argument.items, strict=False)}
     return {alone: argument.span.text} if alone else {}
@@ -201,8 +203,10 @@ class _Rewriting:
         self.made = Rewritten(after=[layer.then] if layer.then else [], notes=[layer.note] if layer.note else [])
 
     def run(self, given: Mapping[str, str]) -> Rewritten:
+        given = _paired(given)
         for name, text in list(given.items())[:MOST_ARGUMENTS]:
             self._place(name, text)
+        self._as_theirs(given)
         if "size" in given and self.layer.kind == "conv" and self.arguments.get("padding") == "1":
             self.arguments["padding"] = "same"  # darknet's pad: half of the window
         for name, text in self.layer.fixed.items():
@@ -223,6 +227,20 @@ class _Rewriting:
         if self.left:
             self.made.notes.insert(0, f"{' and '.join(self.left[:3])} {'is' if len(self.left) == 1 else 'are'} inferred")
         return self.made
+
+    def _as_theirs(self, given: Mapping[str, str]) -> None:
+        """Values whose meaning, or whose absence, is another one elsewhere."""
+        arguments = self.arguments
+        if (
+            self.layer.kind == "split"
+            and re.fullmatch(r"(?!tf\.|np\.|jnp\.)\w+\.split", self.word)
+            and arguments.get("parts", "").isdigit()
+        ):
+            arguments["parts"] = f'"${{input.channels // {arguments["parts"]}}}"'  # torch.split tells the size of a part
+        if self.layer.kind == "lrn" and "depth_radius" in given and arguments.get("size", "").isdigit():
+            # TensorFlow does not divide its sum by the size, and has other defaults
+            arguments["alpha"] = times(arguments.get("alpha", "1"), int(arguments["size"])) or "…"
+            arguments.setdefault("beta", "0.5")
 
     def _place(self, name: str, text: str) -> None:
         kind = self.layer.kind
@@ -285,6 +303,21 @@ class _Rewriting:
         elif more:
             low, high = more // 2, more - more // 2
             self.made.after.insert(0, f"{{crop: {{sides: [{low}, {high}, {low}, {high}]}}}}")
+
+
+def _paired(given: Mapping[str, str]) -> dict[str, str]:
+    """Caffe's `kernel_h` and `kernel_w` as one list, and the like; of one alone, the other is open."""
+    found: dict[str, str] = {}
+    for name, text in given.items():
+        stem, _, side = name.rpartition("_")
+        if side in ("h", "w") and stem in _SIDED:
+            found.setdefault(stem, f"[{given.get(f'{stem}_h', '…')}, {given.get(f'{stem}_w', '…')}]")
+        else:
+            found[name] = text
+    return found
+
+
+_SIDED = ("kernel", "stride", "pad", "dilation")
 
 
 def _choose(word: str, layer: Chosen, argument: t.Tree | None, known: Known) -> Rewritten | None:

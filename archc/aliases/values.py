@@ -48,6 +48,14 @@ def complement(text: str, word: str) -> str | None:
     return f"{(1 - kept).normalize():f}" if 0 <= kept <= 1 else None
 
 
+def times(text: str, factor: int) -> str | None:
+    """A number as a multiple of it."""
+    try:
+        return f"{(Decimal(text) * factor).normalize():f}"
+    except InvalidOperation:
+        return None
+
+
 def negation(text: str, word: str) -> str | None:
     return {"true": "false", "false": "true", "1": "false", "0": "true"}.get(text.lower())
 
@@ -57,13 +65,15 @@ def without_batch(text: str, word: str) -> str | None:
     found = re.findall(r"-?\d{1,2}", text)
     if not re.fullmatch(r"-?\d{1,2}|[\[(] *-?\d{1,2}( *, *-?\d{1,2})* *[\])]", text):
         return None
+    if re.match(r"(tf|keras|K)\.", word) and found == ["1", "2"]:
+        return "[1, 2]"  # of [N, H, W, C] the axes of space, which they are here, too
     axes = [axis - 1 if axis > 0 else axis for axis in map(int, found)]
     return str(axes if text[0] in "[(" else axes[0])
 
 
 def concat_axis(text: str, word: str) -> str | None:
     """As without_batch; Keras has the channels last."""
-    keras = word.rpartition(".")[2] in ("Concatenate", "concatenate") and text in ("-1", "3")
+    keras = (word.rpartition(".")[2] in ("Concatenate", "concatenate") or word.startswith(("tf.", "K."))) and text in ("-1", "3")
     return "0" if keras else without_batch(text, word)
 
 

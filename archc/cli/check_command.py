@@ -64,7 +64,8 @@ def specs_of(named: str) -> list[str]:
     if named.rstrip("/") == "specs" and not path.exists():
         return shipped_names()
     found_at, member = address(named)
-    return [named] if member or found_at is None else _family(named, found_at)
+    # what comes through a pipe is read once
+    return [named] if member or found_at is None or not found_at.is_file() else _family(named, found_at)
 
 
 def _family(named: str, path: Path) -> list[str]:

@@ -10,6 +10,9 @@ import sys
 from typing import cast
 
 ESCAPES = "archc.escapes"
+# What tables and charts are drawn with; one sign of ASCII for each, so that columns stay.
+_ALIKE = dict(zip("─═│└├┌┐┘┤┬┴┼▁▂▃▄▅▆▇█░▒▓", "-=|`|..'|.'+_..--==#.:#", strict=True))
+_ALIKE |= {"×": "x", "…": "...", "≥": ">=", "≤": "<="}
 
 
 class Muted(io.TextIOWrapper):
@@ -29,7 +32,8 @@ def prepare() -> None:
     """Makes the standard streams of this process safe to write to.
 
     The numbers of closed ones are taken, so that no file that is opened later gets them; writing to such an output fails
-    as writing to a full one does. Characters that an encoding lacks are written as escapes, which JSON has, too.
+    as writing to a full one does. Lines, signs and blocks that an encoding lacks are written as those of ASCII that look like them,
+    other characters as escapes, which JSON has, too.
     """
     codecs.register_error(ESCAPES, _escape)
     if None in (sys.stdin, sys.stdout, sys.stderr):
@@ -50,8 +54,12 @@ def prepare() -> None:
 def _escape(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    units = error.object[error.start : error.end].encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4)), error.end
+    return "".join(_ALIKE.get(sign) or _units(sign) for sign in error.object[error.start : error.end]), error.end
+
+
+def _units(sign: str) -> str:
+    units = sign.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def silence() -> None:

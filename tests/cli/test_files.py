@@ -291,6 +291,24 @@ def test_errors_that_nobody_can_read_change_no_status() -> None:
             assert (ran.returncode, ran.stderr) == (status, ""), (words, to)
 
 
+def test_tables_have_lines_and_columns_in_ascii(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("net.yaml").write_text(SPEC)
+    widths = []
+    for encoding in ("utf-8", "ascii"):
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        ran = subprocess.run([sys.executable, "-m", "archc", "analyze", "net.yaml"], capture_output=True, check=True)
+        widths.append([len(line) for line in ran.stdout.decode(encoding).splitlines()])
+    assert widths[0] == widths[1] and b"\n------" in ran.stdout and b"\\u" not in ran.stdout
+
+
+@posix
+def test_a_spec_comes_through_a_pipe() -> None:
+    Path("net.yaml").write_text(SPEC)
+    for words in ("check <(cat net.yaml)", "check /dev/stdin < <(cat net.yaml)", "analyze <(cat net.yaml)"):
+        ran = shell(f"archc {words}")
+        assert ran.returncode == 0 and not ran.stderr, (words, ran.stderr)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-16", "cp437"])
 def test_an_output_that_is_not_utf8(encoding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("net.yaml").write_text("name: Zoë 網\ndoc: é → 😀\n" + SPEC, encoding="utf-8")

@@ -12,6 +12,7 @@ PAGE = (504.0, 648.0)  # points: 7 by 9 inches, what a paper leaves for a figure
 LEGIBLE = 0.6  # a picture is not cut that is shrunk no further than to this part of its size
 BETTER = 1.5  # nor where columns let it be no larger than by this
 MOST_COLUMNS = 6
+MOST_CUTS = 500  # of more boxes, not all places are tried
 BESIDE, BELOW = 64.0, 56.0  # what a column has around its boxes: frames, long edges, the way to the next
 
 
@@ -19,9 +20,9 @@ def parts(found: View, places: Sequence[Place], columns: int | None) -> list[Vie
     """The columns of a picture whose boxes, by index, are at these places: so many, or as many as make it largest on a page."""
     cuts = _cuts(found)
     if columns is not None:
-        stops = _stops(places, cuts, columns)
+        stops = _stops(places, cuts, columns)[-1]
     else:
-        tried = [_stops(places, cuts, count) for count in range(1, MOST_COLUMNS + 1)]
+        tried = _stops(places, cuts, MOST_COLUMNS)
         stops = max(tried, key=lambda some: (_scale(places, some), -len(some)))
         scale = _scale(places, tried[0])
         if scale >= LEGIBLE or _scale(places, stops) < BETTER * scale:
@@ -33,7 +34,8 @@ def _cuts(found: View) -> list[int]:
     """The boxes before which the picture can be cut."""
     boxes = list(found.boxes())
     kept = _kept(found.items)
-    return [at for at in range(1, len(boxes)) if kept[at - 1] & kept[at] == set() and len(_passing(found.edges, at)) == 1]
+    tried = range(1, len(boxes), 1 + len(boxes) // MOST_CUTS)
+    return [at for at in tried if kept[at - 1] & kept[at] == set() and len(_passing(found.edges, at)) == 1]
 
 
 def _passing(edges: Iterable[Edge], at: int) -> set[int]:
@@ -53,20 +55,41 @@ def _kept(items: Iterable[Item], within: frozenset[int] = frozenset()) -> dict[i
     return found
 
 
-def _stops(places: Sequence[Place], cuts: list[int], columns: int) -> list[int]:
-    """Where each of at most so many columns ends, so that the highest is as low as can be."""
-    ends = [*cuts, len(places)]
-    best: dict[int, tuple[float, list[int]]] = {end: (_size(places, 0, end)[1], [end]) for end in ends}
+def _stops(places: Sequence[Place], cuts: list[int], columns: int) -> list[list[int]]:
+    """Where each of at most 1, 2, … columns ends, so that the highest is as low as can be."""
+    ends, heights = [*cuts, len(places)], _heights(places, cuts)
+    best: dict[int, tuple[float, list[int]]] = {end: (heights[0, end], [end]) for end in ends}
+    found = [best[len(places)][1]]
     for _ in range(columns - 1):
-        found = dict(best)
-        for end in ends:
-            for cut in cuts:
-                if cut < end:
-                    highest = max(best[cut][0], _size(places, cut, end)[1])
-                    if highest < found[end][0]:
-                        found[end] = (highest, [*best[cut][1], end])
-        best = found
-    return best[len(places)][1]
+        best = {end: _lowest(end, best, cuts, heights) for end in ends}
+        found.append(best[len(places)][1])
+    return found
+
+
+def _lowest(
+    end: int, best: dict[int, tuple[float, list[int]]], cuts: list[int], heights: dict[tuple[int, int], float]
+) -> tuple[float, list[int]]:
+    """The columns up to an end, with one more than in `best` where that is lower."""
+    least, last = best[end][0], 0
+    for cut in cuts:
+        if cut >= end:
+            break
+        height = heights[cut, end]
+        if height < least and (before := best[cut][0]) < least:
+            least, last = max(before, height), cut
+    return (least, [*best[last][1], end]) if last else best[end]
+
+
+def _heights(places: Sequence[Place], cuts: list[int]) -> dict[tuple[int, int], float]:
+    """The height of each column that may be, about, by its first box and the one after its last."""
+    found, ends = {}, {*cuts, len(places)}
+    for first in (0, *cuts):
+        top, bottom = places[first].top, places[first].bottom
+        for stop, place in enumerate(places[first:], first + 1):
+            top, bottom = min(top, place.top), max(bottom, place.bottom)
+            if stop in ends:
+                found[first, stop] = bottom - top + BELOW
+    return found
 
 
 def _size(places: Sequence[Place], first: int, stop: int) -> tuple[float, float]:

@@ -241,6 +241,8 @@ def weights_of(node: Node) -> int:
         "experts": lambda: (3 * features * args["hidden"] + features) * args["count"],
         "batchnorm": lambda: 2 * channels * args["affine"],
         "groupnorm": lambda: 2 * channels,
+        "instancenorm": lambda: 2 * channels * args["affine"],
+        "lstm": lambda: 4 * args["hidden"] * (features + args["hidden"] + 2),
         "layernorm": lambda: 2 * features,
         "attention": lambda: 4 * (features + 1) * features,
         "class_token": lambda: features,

@@ -11,6 +11,7 @@ from archc.elaborate.initial import initialize
 from archc.elaborate.inputs import read_inputs
 from archc.elaborate.kinds import find_kind, is_kind
 from archc.elaborate.outputs import listed_outputs
+from archc.elaborate.overwritten import warn_of_overwritten
 from archc.elaborate.references import resolve
 from archc.elaborate.state import UNKNOWN, Closure, Context, Elaboration, ElaborationStopped, Place, Space, Values
 from archc.elaborate.suspicion import explain, warn
@@ -57,6 +58,7 @@ def elaborate(
     if not diagnostics.failed:
         if tape is None:
             warn(run)
+            warn_of_overwritten(run)
         return run.graph
     diagnostics.drop_followers()
     if tape is None:

@@ -62,6 +62,7 @@ CODES = {
     "A903": "a value that is probably a mistake",
     "A904": "copies that chain where branches may be meant",
     "A905": "`input` in a copy that takes something else",
+    "A906": "a layer in place over a value that is read afterwards",
 }
 
 
